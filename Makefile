@@ -1,0 +1,52 @@
+# `make run` and `make test` work on a fresh machine with Python 3.11 or newer; the rest is for developers.
+PYTHON ?= python3
+PIP_FLAGS = -qq --disable-pip-version-check
+BIN = .venv/bin
+LAYER = layers/engine
+
+.PHONY: run test check setup setup-sam format build bench clean lock
+
+run: setup
+	@exec $(BIN)/python -m local
+
+test: setup
+	$(BIN)/python -m pytest
+
+check: setup setup-sam
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=$(LAYER) $(BIN)/lint-imports --no-logo
+	$(BIN)/python -m local.openapi --check
+	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
+
+build: setup-sam
+	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
+
+bench: setup
+	$(BIN)/python -m bench.vend
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: .venv/.ready .venv-engine/.ready
+
+setup-sam: .venv-sam/.ready
+
+.venv/.ready: requirements-dev.txt
+.venv-engine/.ready: local/requirements-engine.txt
+.venv-sam/.ready: local/requirements-sam.txt
+
+.venv/.ready .venv-engine/.ready .venv-sam/.ready:
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install $(PIP_FLAGS) -r $<
+	@touch $@
+
+# Writes the lock files anew from the .in files; needs `uv` on the path.
+lock:
+	for name in requirements-dev local/requirements-engine local/requirements-sam layers/engine/requirements; do \
+		uv pip compile -q --universal --python-version 3.11 --no-header $$name.in -o $$name.txt; done
+
+clean:
+	rm -rf .venv .venv-engine .venv-sam .cache .aws-sam .local build

@@ -1,0 +1,86 @@
+"""Balances, and credits that come in from API keys and payment providers."""
+
+from engine import auth, config, keyrings, limits, payments, table, users
+from engine.forms import AddForm
+from engine.http import Answer, Api, Call, legacy
+from engine.ids import iso
+from engine.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
+from engine.ledger import Ledger
+from engine.ledger_items import account_pk
+from engine.payments import Grant, Granted
+from engine.table import Table
+
+settings = config.load()
+ledger = Ledger(Table(table.connect(), settings.table_name))
+rings = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
+)
+api = Api(settings)
+lambda_handler = api
+
+
+@api.route("GET", "/v1/credits/balance")
+@api.route("POST", "/v1/user/balance")
+@api.route("POST", "/user/balance")
+def balance(call: Call) -> Answer:
+    user = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+    window = limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
+    members = users.balance_members(ledger.account(user), settings.build)
+    return Answer(members, headers=limits.policy_headers(window))
+
+
+@api.route("POST", "/v1/credits/add")
+def add(call: Call) -> Answer:
+    actor = auth.api_key(call, rings[ENGINE_ADMIN_KEY])
+    form = call.read(AddForm)
+    granted = _grant(call, form, actor, "api_add", "api")
+    return Answer(
+        {
+            "ok": True,
+            "userId": form.user_id,
+            "amount": form.amount,
+            "newBalance": granted.new_balance,
+            "reason": granted.reason,
+            "requestId": granted.request_id,
+            "timestamp": iso(granted.at),
+        },
+        headers=_replay_header(granted),
+    )
+
+
+@api.route("POST", "/add-credits")
+def add_by_webhook(call: Call) -> Answer:
+    actor = auth.webhook(call, rings[WEBHOOK_SECRET])
+    form = call.read(AddForm)
+    granted = _grant(call, form, actor, "add_webhook", "webhook")
+    members = {
+        "userId": form.user_id,
+        "amount": form.amount,
+        "newBalance": granted.new_balance,
+        "requestId": granted.request_id,
+    }
+    return Answer(legacy(members, granted.at), headers=_replay_header(granted))
+
+
+def _grant(call: Call, form: AddForm, actor: str, type_: str, provider: str) -> Granted:
+    asked = call.request_key
+    return payments.grant(
+        ledger,
+        Grant(
+            user=form.user_id,
+            amount=form.amount,
+            type=type_,
+            provider=provider,
+            payment_id=form.transaction_id,
+            key=asked.key or call.request_id,
+            key_fingerprint=asked.fingerprint,
+            origin=call.origin(actor, form.reason or type_),
+        ),
+        now=call.now,
+    )
+
+
+def _replay_header(granted: Granted) -> dict[str, str]:
+    return {"Idempotency-Replayed": "true"} if granted.replayed else {}

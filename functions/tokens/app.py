@@ -1,0 +1,83 @@
+"""Vends single-use tokens for credits, and says whether a token is good."""
+
+from engine import auth, config, keyrings, limits, logs, table, tokens, vending
+from engine.errors import (
+    EngineError,
+    Forbidden,
+    InsufficientCredits,
+    LegacyInsufficientCredits,
+    Unauthorized,
+)
+from engine.forms import UserForm, ValidateForm
+from engine.holds import OPEN, SPENT
+from engine.http import Answer, Api, Call
+from engine.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
+from engine.ledger import Ledger
+from engine.table import Table
+
+settings = config.load()
+ledger = Ledger(Table(table.connect(), settings.table_name))
+rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ENGINE_JWT_SECRET, VEND_JWT_SECRET))
+api = Api(settings)
+lambda_handler = api
+
+
+@api.route("POST", "/v1/vend-token")
+def vend(call: Call) -> Answer:
+    user = auth.user(call, rings[ENGINE_JWT_SECRET], settings, scope=tokens.SCOPE_TRANSCRIBE).user
+    vended = _vend(call, user, OPEN, f"user:{user}")
+    return Answer(vended.members, headers=vended.headers)
+
+
+@api.route("POST", "/vend-token")
+def vend_legacy(call: Call) -> Answer:
+    if not settings.allow_anonymous_vend:
+        raise Forbidden("This route is switched off here; use /v1/vend-token.")
+    user = call.read(UserForm).user_id
+    try:
+        vended = _vend(call, user, SPENT, f"anonymous:{user}")
+    except InsufficientCredits as short:
+        raise LegacyInsufficientCredits(details=short.details) from None
+    return Answer(vended.members, headers=vended.headers)
+
+
+@api.route("POST", "/validate-token")
+def validate(call: Call) -> Answer:
+    form = call.read(ValidateForm)
+    limits.take(ledger.table, f"IP#{call.address}", "validate", _address_limit(), call.now)
+    try:
+        token = tokens.verify_vended(form.token, rings[VEND_JWT_SECRET], now=call.now)
+        hold = vending.validate(ledger, token)
+        if form.consume:
+            vending.redeem(ledger, hold, call.origin("backend", "redeemed"), now=call.now)
+    except Unauthorized as refused:
+        return Answer({"ok": False, "valid": False, "reason": refused.details["reason"]})
+    used = form.consume or hold.claim is not None
+    return Answer({"ok": True, "valid": True, "used": used, "payload": token.claims()})
+
+
+def _vend(call: Call, user: str, state: str, actor: str) -> vending.Vended:
+    """The vend that the call asks for, with its documented log line either way."""
+    asked = call.request_key
+    vend = vending.vend_request(
+        user,
+        state,
+        rings[VEND_JWT_SECRET],
+        asked.key or call.request_id,
+        asked.fingerprint,
+        call.origin(actor),
+    )
+    sell = vending.vend_held if state == OPEN else vending.vend_spent
+    try:
+        vended = sell(
+            ledger, rings[VEND_JWT_SECRET], vend, now=call.now, rate_limit=settings.rate_limit
+        )
+    except EngineError as error:
+        logs.vending(user, ok=False, code=error.code)
+        raise
+    logs.vending(user, ok=True, replayed="Idempotency-Replayed" in vended.headers)
+    return vended
+
+
+def _address_limit() -> int:
+    return settings.rate_limit * limits.ADDRESS_FACTOR

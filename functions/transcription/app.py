@@ -1,0 +1,79 @@
+"""Passes a paid transcription on to TTTranscribe and answers how it goes."""
+
+from engine import auth, config, keyrings, limits, table, tiktok, transcription
+from engine.errors import JobNotFound
+from engine.forms import SubmitForm, UrlQuery
+from engine.http import Answer, Api, Call
+from engine.ids import is_job_id
+from engine.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
+from engine.ledger import Ledger
+from engine.ledger_items import account_pk
+from engine.table import Table
+from engine.transcription import Gateway, Mirrored
+from engine.upstream import Upstream
+
+ESTIMATED_DURATION_S = 45
+PING = "ping"
+
+settings = config.load()
+ledger = Ledger(Table(table.connect(), settings.table_name))
+rings = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    (ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
+)
+upstream = Upstream(settings.ttt_base)
+api = Api(settings)
+lambda_handler = api
+
+
+@api.route("POST", "/ttt/transcribe")
+def submit(call: Call) -> Answer:
+    token = auth.vended(call, rings[VEND_JWT_SECRET])
+    limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
+    form = call.read(SubmitForm)
+    origin = call.origin(f"user:{token.user}")
+    return _answer(transcription.submit(_gateway(call), token, form.url, origin, now=call.now))
+
+
+@api.route("GET", "/ttt/status/{id}")
+@api.route("GET", "/ttt/poll/{id}")
+def status(call: Call, id: str) -> Answer:
+    user = auth.job_reader(call, rings[VEND_JWT_SECRET], rings[ENGINE_JWT_SECRET], settings)
+    if id == PING:
+        return Answer({"ok": True, "jobId": PING, "status": "ok"})
+    if not is_job_id(id):
+        raise JobNotFound()
+    limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
+    origin = call.origin("system:status", "transcription ended")
+    return _answer(transcription.status(_gateway(call), user, id, origin, now=call.now))
+
+
+@api.route("GET", "/estimate")
+def estimate(call: Call) -> Answer:
+    user = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+    limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
+    post = tiktok.parse(call.read_query(UrlQuery).url)
+    return Answer(
+        {
+            "ok": True,
+            "estimatedCredits": 1,
+            "videoUrl": post.url,
+            "estimatedDuration": ESTIMATED_DURATION_S,
+        }
+    )
+
+
+def _gateway(call: Call) -> Gateway:
+    return Gateway(
+        ledger,
+        upstream,
+        rings[TTT_SHARED_SECRET].signing,
+        settings.request_timeout_s,
+        call.public_origin,
+    )
+
+
+def _answer(mirrored: Mirrored) -> Answer:
+    headers = {"Idempotency-Replayed": "true"} if mirrored.replayed else {}
+    return Answer(mirrored.body, mirrored.status, headers)

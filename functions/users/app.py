@@ -1,0 +1,148 @@
+"""New users and devices, their tokens and their history."""
+
+from engine import auth, config, keyrings, limits, table, users
+from engine.errors import NotFound, Unauthorized
+from engine.forms import CreateForm, PageQuery, RefreshForm
+from engine.http import Answer, Api, Call, legacy
+from engine.ids import is_user_id
+from engine.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
+from engine.ledger import Ledger
+from engine.ledger_items import account_pk
+from engine.table import Table
+from engine.users import USER_TOKEN_LIFETIME_S, NewUserRequest
+
+settings = config.load()
+ledger = Ledger(Table(table.connect(), settings.table_name))
+rings = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, ADMIN_SECRET),
+)
+api = Api(settings)
+lambda_handler = api
+
+
+@api.route("POST", "/user/create")
+def create(call: Call) -> Answer:
+    actor, privileged = _creator(call)
+    form = call.read(CreateForm)
+    users.require_grant_allowed(
+        form.initial_credits, settings.welcome_credits, privileged=privileged
+    )
+    _limit_address(call, "create")
+    asked = call.request_key
+    request = NewUserRequest(
+        form.user_id,
+        form.initial_credits,
+        asked.key or call.request_id,
+        asked.fingerprint,
+        call.origin(actor, "user created"),
+    )
+    made = users.create(ledger, rings[ENGINE_JWT_SECRET], request, now=call.now)
+    members = {
+        "userId": made.user,
+        "balance": made.balance,
+        "credits": made.balance,
+        "token": made.token,
+        "expiresIn": USER_TOKEN_LIFETIME_S,
+        "requestId": made.request_id,
+    }
+    headers = {"Idempotency-Replayed": "true"} if made.replayed else {}
+    return Answer(legacy(members, made.issued_at), headers=headers)
+
+
+@api.route("POST", "/v1/devices")
+def register(call: Call) -> Answer:
+    _limit_address(call, "create")
+    made = users.register_device(
+        ledger, rings[ENGINE_JWT_SECRET], call.origin("device", "device registered"), now=call.now
+    )
+    return Answer(
+        {
+            "ok": True,
+            "userId": made.user,
+            "token": made.token,
+            "expiresIn": USER_TOKEN_LIFETIME_S,
+            "refreshSecret": made.refresh_secret,
+            "requestId": call.request_id,
+        },
+        status=201,
+    )
+
+
+@api.route("POST", "/v1/devices/token")
+def refresh(call: Call) -> Answer:
+    _limit_address(call, "refresh")
+    form = call.read(RefreshForm)
+    token = users.refresh_device(
+        ledger, rings[ENGINE_JWT_SECRET], form.user_id, form.refresh_secret, now=call.now
+    )
+    return Answer(
+        {
+            "ok": True,
+            "userId": form.user_id,
+            "token": token,
+            "expiresIn": USER_TOKEN_LIFETIME_S,
+            "requestId": call.request_id,
+        }
+    )
+
+
+@api.route("GET", "/user/{userId}/balance")
+def balance(call: Call, userId: str) -> Answer:
+    _require_reader(call, userId)
+    account = ledger.account(userId)
+    if not account.exists:
+        raise NotFound()
+    members = users.balance_members(account, settings.build)
+    return Answer(legacy({**members, "credits": account.available}, call.now))
+
+
+@api.route("GET", "/user/{userId}/transactions")
+def history(call: Call, userId: str) -> Answer:
+    _require_reader(call, userId)
+    page = call.read_query(PageQuery)
+    if not ledger.account(userId).exists:
+        raise NotFound()
+    entries = ledger.entries(userId, limit=page.limit + 1, before=page.cursor)
+    shown = entries[: page.limit]
+    members = {
+        "userId": userId,
+        "transactions": [users.transaction_members(entry) for entry in shown],
+        "nextCursor": str(shown[-1].seq) if len(entries) > page.limit else None,
+    }
+    return Answer(legacy(members, call.now))
+
+
+def _creator(call: Call) -> tuple[str, bool]:
+    """Who creates, and whether they may grant more than the welcome credits."""
+    if "x-api-key" in call.headers:
+        return auth.api_key(call, rings[ENGINE_ADMIN_KEY]), True
+    if not settings.allow_user_create:
+        raise Unauthorized(scheme="ApiKey")
+    return "anonymous", False
+
+
+def _require_reader(call: Call, user: str) -> None:
+    """An API key, the admin, the user, or anybody where the deployment allows it.
+
+    Raises `Unauthorized`, `NotFound` (also for somebody else's user), `RateLimited`.
+    """
+    if "x-api-key" in call.headers:
+        auth.api_key(call, rings[ENGINE_ADMIN_KEY])
+    elif call.bearer and not rings[ADMIN_SECRET].matches(call.bearer):
+        own = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+        limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
+        if own != user:
+            raise NotFound()
+    elif not call.bearer:
+        if not settings.allow_anonymous_history:
+            raise Unauthorized()
+        _limit_address(call, "read")
+    if not is_user_id(user):
+        raise NotFound()
+
+
+def _limit_address(call: Call, route_class: str) -> None:
+    limit = settings.rate_limit * limits.ADDRESS_FACTOR
+    limits.take(ledger.table, f"IP#{call.address}", route_class, limit, call.now)

@@ -1,0 +1,66 @@
+"""Who is calling: a credential is taken from its header, verified, and answered as a name or refused.
+
+Every check raises `Unauthorized` for a missing or bad credential, before anything else is looked at.
+"""
+
+from engine import tokens
+from engine.config import Settings
+from engine.errors import Forbidden, Unauthorized
+from engine.http import Call
+from engine.keyrings import Ring
+from engine.tokens import UserToken, VendedToken
+
+
+def user(call: Call, ring: Ring, settings: Settings, *, scope: str | None = None) -> UserToken:
+    """The user of the bearer token. Raises `Unauthorized`, or `Forbidden` without `scope`."""
+    token = tokens.verify_user(
+        _bearer(call), ring, now=call.now, max_age_s=settings.user_token_max_age_s
+    )
+    if scope is not None and scope not in token.scopes:
+        raise Forbidden(details={"scope": scope})
+    return token
+
+
+def vended(call: Call, ring: Ring) -> VendedToken:
+    """The vended token of the call. Raises `Unauthorized`."""
+    return tokens.verify_vended(_bearer(call), ring, now=call.now)
+
+
+def job_reader(call: Call, vend_ring: Ring, user_ring: Ring, settings: Settings) -> str:
+    """The user whose jobs may be read: by a vended token or by the user's own. Raises
+    `Unauthorized`.
+    """
+    try:
+        return vended(call, vend_ring).user
+    except Unauthorized:
+        return user(call, user_ring, settings).user
+
+
+def api_key(call: Call, ring: Ring) -> str:
+    """The actor behind `X-API-Key`. Raises `Unauthorized`."""
+    return _secret(call.headers.get("x-api-key", ""), ring, "api-key:engine", scheme="ApiKey")
+
+
+def admin(call: Call, ring: Ring) -> str:
+    """The actor behind the admin's bearer secret. Raises `Unauthorized`."""
+    return _secret(call.bearer, ring, "admin:secret", scheme="Bearer")
+
+
+def webhook(call: Call, ring: Ring) -> str:
+    """The actor behind `x-webhook-secret`. Raises `Unauthorized`."""
+    presented = call.headers.get("x-webhook-secret", "")
+    return _secret(presented, ring, "webhook:payment", scheme="WebhookSecret")
+
+
+def _bearer(call: Call) -> str:
+    if not call.bearer:
+        raise Unauthorized()
+    return call.bearer
+
+
+def _secret(presented: str, ring: Ring, actor: str, *, scheme: str) -> str:
+    if not presented:
+        raise Unauthorized(scheme=scheme)
+    if not ring.matches(presented):
+        raise Unauthorized("not known", scheme=scheme)
+    return actor

@@ -1,0 +1,69 @@
+"""The settings of a deployment, read once from the environment that `template.yaml` gives."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Names and numbers only; secrets are read from the parameter store under `secrets_prefix`."""
+
+    environment: str
+    table_name: str
+    secrets_prefix: str
+    ttt_base: str
+    request_timeout_s: int
+    rate_limit: int
+    """Requests a minute and user, for each class of routes."""
+    welcome_credits: int
+    user_token_max_age_s: int
+    allow_user_create: bool
+    allow_anonymous_vend: bool
+    allow_anonymous_history: bool
+    build_ref: str
+    deployed_at: str
+
+    @property
+    def is_local(self) -> bool:
+        return self.environment == "local"
+
+    @property
+    def build(self) -> dict[str, str]:
+        return {"ref": self.build_ref, "deployedAt": self.deployed_at}
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in `environ`. Raises `KeyError` or `ValueError` on a missing or bad one."""
+    environment = environ["ENVIRONMENT"]
+    return Settings(
+        environment=environment,
+        table_name=environ["TABLE_NAME"],
+        secrets_prefix="/" + environ["SECRETS_PREFIX"].strip("/") + "/",
+        ttt_base=_origin(environ["TTT_BASE"], local=environment == "local"),
+        request_timeout_s=int(environ["REQUEST_TIMEOUT"]),
+        rate_limit=int(environ["RATE_LIMIT"]),
+        welcome_credits=int(environ["WELCOME_CREDITS"]),
+        user_token_max_age_s=int(environ["USER_TOKEN_MAX_AGE"]),
+        allow_user_create=environ["ALLOW_USER_CREATE"] == "true",
+        allow_anonymous_vend=environ["ALLOW_ANONYMOUS_VEND"] == "true",
+        allow_anonymous_history=environ["ALLOW_ANONYMOUS_HISTORY"] == "true",
+        build_ref=environ["BUILD_REF"],
+        deployed_at=environ["DEPLOYED_AT"],
+    )
+
+
+def _origin(url: str, *, local: bool) -> str:
+    """`url` as `scheme://host[:port]`: https only, loopback only where the deployment is local."""
+    parts = urlsplit(url)
+    loopback = parts.hostname in LOOPBACK
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise ValueError("an upstream address must be an http(s) origin")
+    if loopback and not local:
+        raise ValueError("an upstream on loopback is for the local run only")
+    if parts.scheme == "http" and not loopback:
+        raise ValueError("an upstream address must be https")
+    return f"{parts.scheme}://{parts.netloc}"

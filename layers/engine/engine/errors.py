@@ -1,0 +1,243 @@
+"""The errors that clients see: one small tree, raised deep, rendered once by `engine.http`.
+
+Texts avoid the words that the mobile app misreads (it classifies by substring): no "credits" or
+"insufficient" outside 402, no "exp", "auth" or "token" in a 4xx that is not about them, and no
+"unavailable", "connection", "network" or "timeout" in any 4xx. A test holds every text to that.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class EngineError(Exception):
+    """Base of all. `members` are added to the top of the body, `details` to its `details`."""
+
+    status = 500
+    code = "internal_error"
+    error = "Internal error"
+    message = "Something went wrong on our side."
+    guidance = "Try again; give the requestId when you report it."
+
+    def __init__(
+        self,
+        message: str | None = None,
+        *,
+        error: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        members: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self.message = message or type(self).message
+        self.error = error or type(self).error
+        self.details = dict(details or {})
+        self.members = dict(members or {})
+        self.headers = dict(headers or {})
+        super().__init__(self.message)
+
+
+class InvalidRequest(EngineError):
+    """The body, a query member or a header does not have the documented form."""
+
+    status = 400
+    code = "invalid_request"
+    error = "Invalid request"
+    message = "The request does not have the documented form."
+    guidance = "Correct the field named in details and send it again."
+
+
+class InvalidUrl(InvalidRequest):
+    """The URL is not one of the TikTok forms that are served."""
+
+    code = "invalid_url"
+    error = "invalid_url"
+    message = "The url is not a TikTok video address."
+    guidance = "Send the address of one TikTok video, as the share button gives it."
+
+
+class Unauthorized(EngineError):
+    """No credential, or one that does not verify."""
+
+    status = 401
+    code = "unauthorized"
+    error = "Unauthorized"
+    message = "A valid credential is required."
+    guidance = "Send a valid credential in the header that this route documents."
+
+    def __init__(self, reason: str = "missing", *, scheme: str = "Bearer") -> None:
+        challenge = f'{scheme} realm="pluct"'
+        if scheme == "Bearer" and reason != "missing":
+            challenge += f', error="invalid_token", error_description="{reason}"'
+        super().__init__(details={"reason": reason}, headers={"WWW-Authenticate": challenge})
+
+
+class InsufficientCredits(EngineError):
+    """The account can not pay for what was asked."""
+
+    status = 402
+    code = "insufficient_credits"
+    error = "INSUFFICIENT_CREDITS"
+    message = "There are not enough credits for this."
+    guidance = "Add credits, then send the same request again."
+
+    def __init__(self, balance: int, required: int) -> None:
+        super().__init__(
+            details={"balance": balance, "required": required}, members={"balance": balance}
+        )
+        self.balance = balance
+        self.required = required
+
+
+class Forbidden(EngineError):
+    """The credential is good but does not allow this."""
+
+    status = 403
+    code = "forbidden"
+    error = "Forbidden"
+    message = "This credential does not allow that."
+    guidance = "Use a credential that has the scope named in details."
+
+
+class LegacyInsufficientCredits(Forbidden):
+    """`/vend-token` of the broker's document says 403 where the newer route says 402."""
+
+    code = "insufficient_credits"
+    error = "Insufficient credits"
+    message = "There are not enough credits for this."
+    guidance = "Add credits, then send the same request again."
+
+
+class TokenAlreadyUsed(Forbidden):
+    """A vended token was shown a second time, for another call than the first."""
+
+    code = "token_already_used"
+    error = "token_already_used"
+    message = "This authorization was already used for another call."
+    guidance = "Vend a new token for every transcription."
+
+
+class NotFound(EngineError):
+    """No such thing, or a thing of somebody else: the two answer alike."""
+
+    status = 404
+    code = "not_found"
+    error = "Not found"
+    message = "There is no such thing here."
+    guidance = "Check the id."
+
+
+class RouteNotFound(NotFound):
+    """No route has this path."""
+
+    code = "route_not_found"
+    error = "route_not_found"
+    message = "No route has this path."
+    guidance = "GET / lists the routes."
+
+
+class JobNotFound(NotFound):
+    """The caller has no job with this id."""
+
+    code = "job_not_found"
+    error = "job_not_found"
+    message = "You have no job with this id."
+
+
+class MethodNotAllowed(EngineError):
+    """The path exists, with other methods."""
+
+    status = 405
+    code = "method_not_allowed"
+    error = "method_not_allowed"
+    message = "This path does not take this method."
+    guidance = "Use a method that the Allow header names."
+
+
+class UserExists(EngineError):
+    """A user is created once."""
+
+    status = 409
+    code = "user_exists"
+    error = "User already exists"
+    message = "There is a user with this id."
+    guidance = "Choose another id, or use the credential you were given for this one."
+
+
+class PayloadTooLarge(EngineError):
+    """The body is over the limit."""
+
+    status = 413
+    code = "payload_too_large"
+    error = "Payload too large"
+    message = "The body is larger than this route takes."
+    guidance = "Send at most 64 KB."
+
+
+class KeyReused(EngineError):
+    """The idempotency key was used before, for another payload."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    error = "idempotency_key_reused"
+    message = "This request id was used before with another payload."
+    guidance = "Use a new request id for a new request."
+
+
+class RateLimited(EngineError):
+    """More calls than the policy allows in its window."""
+
+    status = 429
+    code = "rate_limited"
+    error = "Too many requests"
+    message = "Too many requests; slow down."
+    guidance = "Wait for the seconds that Retry-After gives, then send it again."
+
+    def __init__(self, retry_after_s: int, headers: Mapping[str, str]) -> None:
+        super().__init__(
+            members={"retryAfterSeconds": retry_after_s},
+            details={"retryAfterSeconds": retry_after_s},
+            headers={**headers, "Retry-After": str(retry_after_s)},
+        )
+
+
+class UpstreamFailed(EngineError):
+    """The transcription service answered what it should not, or refused us."""
+
+    status = 502
+    code = "upstream_error"
+    error = "upstream_error"
+    message = "The transcription service did not give a usable answer."
+    guidance = "Try again in a while."
+
+
+class Busy(EngineError):
+    """Nothing was changed: the store was slow, away, or too many writers met."""
+
+    status = 503
+    code = "busy"
+    error = "Service busy"
+    message = "The service is busy; nothing was changed."
+    guidance = "Send the same request again, with the same request id."
+
+    def __init__(self, message: str | None = None, *, retry_after_s: int = 1) -> None:
+        super().__init__(
+            message,
+            members={"retryAfterSeconds": retry_after_s},
+            headers={"Retry-After": str(retry_after_s)},
+        )
+
+
+class OutcomeUnknown(Busy):
+    """A write was sent and its answer lost: the retry with the same request id settles it."""
+
+    code = "outcome_unknown"
+    message = "The answer of the store was lost; whether it took effect is not known yet."
+
+
+class UpstreamTimedOut(EngineError):
+    """The transcription service did not answer in time; whether it has the job is not known."""
+
+    status = 504
+    code = "upstream_timed_out"
+    error = "upstream_timed_out"
+    message = "The transcription service did not answer in time."
+    guidance = "Send the same request again with the same token: you are not charged twice."

@@ -1,0 +1,68 @@
+"""The bodies and queries that routes take; unknown members are passed over."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from engine import ids
+
+CREDITS_LIMIT = 1_000_000
+
+UserId = Annotated[str, Meta(pattern=ids.USER_ID)]
+Amount = Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)]
+Reason = Annotated[str, Meta(max_length=200)]
+PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
+Url = Annotated[str, Meta(max_length=4096)]
+
+
+class UserForm(Struct, rename="camel"):
+    """The legacy vend: the user alone."""
+
+    user_id: UserId
+
+
+class ValidateForm(Struct):
+    """A token to look at and, with `consume`, to redeem."""
+
+    token: Annotated[str, Meta(max_length=4096)]
+    consume: bool = False
+
+
+class AddForm(Struct, rename="camel"):
+    """Credits for a user; `transactionId` makes it safe to repeat for ever."""
+
+    user_id: UserId
+    amount: Amount
+    reason: Reason = ""
+    transaction_id: PaymentId | None = None
+
+
+class CreateForm(Struct, rename="camel"):
+    """A new user."""
+
+    user_id: UserId
+    initial_credits: Annotated[int, Meta(ge=0, le=CREDITS_LIMIT)] = 0
+
+
+class RefreshForm(Struct, rename="camel"):
+    """A device's secret for a fresh user token."""
+
+    user_id: UserId
+    refresh_secret: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class SubmitForm(Struct):
+    """The video to transcribe."""
+
+    url: Url
+
+
+class UrlQuery(Struct):
+    url: Url
+
+
+class PageQuery(Struct):
+    """A page of a history, newest first; `cursor` is the last page's `nextCursor`."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[int, Meta(ge=1, le=10**12)] | None = None

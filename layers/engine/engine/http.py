@@ -1,0 +1,284 @@
+"""HTTP in and out: what a request is, how it is read, how answers and errors are written.
+
+Events are those of API Gateway's HTTP API, payload format 2.0. Routing is Powertools'.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import msgspec
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+
+from engine.config import Settings
+from engine.errors import EngineError, InvalidRequest, PayloadTooLarge, RouteNotFound
+from engine.idempotency import RequestKey, request_key
+from engine.ids import iso
+from engine.logs import logger
+from engine.origin import Origin
+
+BODY_LIMIT = 64 * 1024
+DEPTH_LIMIT = 32
+QUERY_LIMIT = 2048
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a route answers; `body` is written as JSON unless it is text or bytes already."""
+
+    body: Mapping[str, Any] | str | bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+class Call:
+    """One request, read on demand."""
+
+    def __init__(self, event: Mapping[str, Any], settings: Settings, now: int) -> None:
+        self._event = event
+        self._settings = settings
+        self.now = now
+        """Time of the request, epoch seconds."""
+        context = event["requestContext"]
+        self.request_id = str(context["requestId"])
+        self.method = str(context["http"]["method"]).upper()
+        self.path = str(event["rawPath"])
+        self.headers: dict[str, str] = {
+            name.lower(): value for name, value in event.get("headers", {}).items()
+        }
+        self.path_members: Mapping[str, str] = event.get("pathParameters") or {}
+        self.query: Mapping[str, str] = event.get("queryStringParameters") or {}
+
+    @property
+    def address(self) -> str:
+        """Where the call came from. Only the local run, whose engine says 127.0.0.1 for everyone,
+        is believed when its front says otherwise.
+        """
+        if self._settings.is_local and "x-forwarded-for" in self.headers:
+            return self.headers["x-forwarded-for"].rpartition(",")[2].strip()
+        return str(self._event["requestContext"]["http"]["sourceIp"])
+
+    @property
+    def bearer(self) -> str:
+        """The token of the Authorization header, empty without one."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    @property
+    def public_origin(self) -> str:
+        """Where the caller reached the gateway, `scheme://host`."""
+        if self._settings.is_local:
+            return "http://" + self.headers.get("host", "127.0.0.1")
+        return "https://" + str(self._event["requestContext"]["domainName"])
+
+    @cached_property
+    def raw_body(self) -> bytes:
+        """The bytes as they were sent. Raises `InvalidRequest`, `PayloadTooLarge`."""
+        body = self._event.get("body") or ""
+        if len(body) > BODY_LIMIT * 2:
+            raise PayloadTooLarge()
+        try:
+            raw = base64.b64decode(body, validate=True) if self._encoded else body.encode()
+        except ValueError:
+            raise InvalidRequest("The body can not be read.") from None
+        if len(raw) > BODY_LIMIT:
+            raise PayloadTooLarge()
+        return raw
+
+    @property
+    def _encoded(self) -> bool:
+        return bool(self._event.get("isBase64Encoded"))
+
+    @cached_property
+    def members(self) -> dict[str, Any]:
+        """The JSON object in the body, empty where there is no body. Raises `InvalidRequest`."""
+        return parse_object(self.raw_body) if self.raw_body.strip() else {}
+
+    def read(self, form: type[T]) -> T:
+        """The body as `form`, a msgspec struct. Raises `InvalidRequest` with the field named."""
+        return convert(self.members, form)
+
+    def read_query(self, form: type[T]) -> T:
+        """The query as `form`; numbers are written in digits. Raises `InvalidRequest`."""
+        if any(len(value) > QUERY_LIMIT for value in self.query.values()):
+            raise InvalidRequest("A query member is too long.")
+        return convert(dict(self.query), form, strict=False)
+
+    @cached_property
+    def request_key(self) -> RequestKey:
+        return request_key(self.headers, self.members)
+
+    def origin(self, actor: str, reason: str = "") -> Origin:
+        """Who does this and from where, as the ledger keeps it."""
+        agent = self.headers.get("user-agent", "")
+        return Origin(actor, self.request_id, self.address, agent[:160], reason)
+
+
+class Api:
+    """The routes of one function: give it to Lambda as the handler.
+
+    A route is a function from `Call` and its path members to `Answer`.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.routes: list[tuple[str, str]] = []
+        self._resolver = APIGatewayHttpResolver()
+        self._resolver.not_found(self._not_found)
+        self._fallback: Callable[[Call], Answer] = _no_route
+
+    def fallback(self, handler: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+        """Registers what answers a call that no route takes."""
+        self._fallback = handler
+        return handler
+
+    def route(
+        self, method: str, path: str
+    ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+        """Registers a route; `path` has members in braces, as in `template.yaml`."""
+
+        def register(handler: Callable[..., Answer]) -> Callable[..., Answer]:
+            def call_handler(**members: str) -> Response[Any]:
+                call: Call = self._resolver.current_event["engine.call"]
+                given = call.path_members or members
+                return self._response(handler(call, **{name: given[name] for name in members}))
+
+            rule = path.replace("{", "<").replace("}", ">")
+            self._resolver.route(rule, method=[method])(call_handler)
+            self.routes.append((method, path))
+            return handler
+
+        return register
+
+    def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
+        call = Call(event, self.settings, int(self.clock()))
+        logger.append_keys(request_id=call.request_id)
+        try:
+            answer = self._resolve(event | {"engine.call": call}, context)
+        except EngineError as error:
+            logger.info("refused", extra={"code": error.code, "status": error.status})
+            answer = self._rendered(error, call)
+        except Exception:  # noqa: BLE001 - the boundary: nothing of it may reach a client.
+            logger.exception("unhandled")
+            answer = self._rendered(EngineError(), call)
+        answer["headers"] = {
+            **answer["headers"],
+            "x-request-id": call.request_id,
+            "vary": "Origin",
+            "cache-control": answer["headers"].get("cache-control", "no-store"),
+            "x-content-type-options": "nosniff",
+        }
+        return answer
+
+    def _resolve(self, event: dict[str, Any], context: Any) -> dict[str, Any]:
+        answer = self._resolver.resolve(event, context)
+        headers = answer.pop("multiValueHeaders", None) or answer.get("headers", {})
+        answer["headers"] = {name.lower(): value for name, value in headers.items()}
+        return answer
+
+    def _not_found(self, _: Exception) -> Response[Any]:
+        return self._response(self._fallback(self._resolver.current_event["engine.call"]))
+
+    def _rendered(self, error: EngineError, call: Call) -> dict[str, Any]:
+        answer = Answer(error_body(error, call, self.settings), error.status, error.headers)
+        return {
+            "statusCode": answer.status,
+            "headers": {name.lower(): value for name, value in answer.headers.items()}
+            | {"content-type": answer.content_type},
+            "body": dump(answer.body),
+            "isBase64Encoded": False,
+        }
+
+    def _response(self, answer: Answer) -> Response[Any]:
+        body = answer.body if isinstance(answer.body, str | bytes) else dump(answer.body)
+        return Response(answer.status, answer.content_type, body, dict(answer.headers))
+
+
+def error_body(error: EngineError, call: Call, settings: Settings) -> dict[str, Any]:
+    """The one error body of all routes."""
+    return {
+        "ok": False,
+        "success": False,
+        "code": error.code,
+        "error": error.error,
+        "message": error.message,
+        "details": error.details,
+        "requestId": call.request_id,
+        "build": settings.build,
+        "guidance": error.guidance,
+        "timestamp": iso(call.now),
+        **error.members,
+    }
+
+
+def legacy(members: Mapping[str, Any], at: int) -> dict[str, Any]:
+    """The older documents' form of success: flat members plus `success`, `data`, `timestamp`."""
+    return {**members, "success": True, "data": dict(members), "timestamp": iso(at)}
+
+
+def dump(body: Any) -> str:
+    """`body` as compact JSON; the same value gives the same text."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`: no NaN, no key twice, no deep nesting, no lone surrogates.
+
+    Raises `InvalidRequest`.
+    """
+    try:
+        document = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        dump(document).encode()
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is not a JSON object in UTF-8.") from None
+    if not isinstance(document, dict):
+        raise InvalidRequest("The body is not a JSON object in UTF-8.")
+    if _too_deep(document, DEPTH_LIMIT):
+        raise InvalidRequest("The body is nested too deep.")
+    return document
+
+
+def convert(members: Mapping[str, Any], form: type[T], *, strict: bool = True) -> T:
+    """`members` as `form`. Raises `InvalidRequest` that names the field, not the library's words."""
+    try:
+        return msgspec.convert(members, form, strict=strict)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(details={"field": _field_of(str(error))}) from None
+
+
+def _no_route(call: Call) -> Answer:
+    raise RouteNotFound()
+
+
+def _field_of(text: str) -> str:
+    """The field that msgspec names: behind `$.` or, where one is missing, in backquotes."""
+    _, found, path = text.partition(" - at `$.")
+    if found:
+        return path.rstrip("`")
+    return text.partition("`")[2].partition("`")[0]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key twice")
+    return members
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def _too_deep(value: Any, left: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return left == 0 or any(_too_deep(member, left - 1) for member in inner)

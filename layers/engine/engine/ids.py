@@ -1,0 +1,52 @@
+"""The forms of ids that come from outside, and the ids that are made here."""
+
+import base64
+import hashlib
+import re
+import secrets
+import time
+from typing import Any
+
+USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}\Z"
+JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}\Z"
+PAYMENT_ID = r"^[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,254}\Z"
+
+_USER_ID = re.compile(USER_ID)
+_JOB_ID = re.compile(JOB_ID)
+_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def is_user_id(value: Any) -> bool:
+    """1 to 128 of `A-Z a-z 0-9 . _ : @ + = -`, the first a letter or digit."""
+    return isinstance(value, str) and _USER_ID.match(value) is not None
+
+
+def is_job_id(value: Any) -> bool:
+    """1 to 128 of `A-Z a-z 0-9 _ -`, the first a letter or digit."""
+    return isinstance(value, str) and _JOB_ID.match(value) is not None
+
+
+def digest(*parts: str) -> str:
+    """22 characters (128 bits) that stand for `parts`, safe in keys, tokens and URLs."""
+    joined = "\x1f".join(parts).encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(joined).digest()[:16]).decode().rstrip("=")
+
+
+def base36(number: int) -> str:
+    """`number` (not negative) in the digits 0 to 9 and a to z."""
+    text = ""
+    while True:
+        number, digit = divmod(number, 36)
+        text = _ALPHABET[digit] + text
+        if not number:
+            return text
+
+
+def new_id(prefix: str) -> str:
+    """An id of 96 random bits that sorts by the time it was made."""
+    return f"{prefix}_{base36(time.time_ns() // 1_000_000)}{secrets.token_hex(12)}"
+
+
+def iso(epoch_s: int) -> str:
+    """`epoch_s` as ISO 8601 in UTC with milliseconds, as the clients' documents show times."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(epoch_s))

@@ -1,0 +1,135 @@
+"""Secrets as key rings, read from the parameter store: oldest to newest, the last signs, all verify.
+
+A parameter holds `{"keys": [{"secret": "...", "createdAt": "<ISO 8601>"}, ...]}` as a SecureString.
+
+Failure policy: one batched read, 1 s to connect and 2 s to read, two attempts. Rings are kept for
+five minutes; when a later read fails, the rings in hand serve on (a rotation waits longer than that),
+and without any the answer is `Busy`, 503.
+"""
+
+import hmac
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from engine.errors import Busy
+from engine.ids import digest
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm.client import SSMClient
+
+KEEP_S = 300
+RETRY_S = 15
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    parameter_validation=False,
+    user_agent="pluct",
+)
+
+ENGINE_JWT_SECRET = "ENGINE_JWT_SECRET"
+VEND_JWT_SECRET = "VEND_JWT_SECRET"
+ENGINE_ADMIN_KEY = "ENGINE_ADMIN_KEY"
+ADMIN_SECRET = "ADMIN_SECRET"
+WEBHOOK_SECRET = "WEBHOOK_SECRET"
+TTT_SHARED_SECRET = "TTT_SHARED_SECRET"
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Secrets of one purpose, oldest first; never empty."""
+
+    secrets: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.secrets or not all(self.secrets):
+            raise ValueError("a ring needs at least one secret, and none may be empty")
+
+    def __repr__(self) -> str:
+        return f"Ring({len(self.secrets)} secrets)"
+
+    @property
+    def signing(self) -> str:
+        return self.secrets[-1]
+
+    @property
+    def kid(self) -> str:
+        """A name for the signing key that does not give it away."""
+        return key_name(self.signing)
+
+    def only(self, kid: str) -> "Ring":
+        """The ring with just the key called `kid`, so that a replay signs as the first answer did;
+        the whole ring when that key has been rotated out.
+        """
+        named = tuple(secret for secret in self.secrets if key_name(secret) == kid)
+        return Ring(named) if named else self
+
+    def matches(self, presented: str) -> bool:
+        """Whether `presented` is one of the secrets, in time that does not depend on which."""
+        given = presented.encode()
+        found = False
+        for secret in self.secrets:
+            found |= hmac.compare_digest(secret.encode(), given)
+        return found
+
+
+def connect() -> "SSMClient":
+    """A client with this module's limits; region and endpoint come from the environment."""
+    client: SSMClient = get_session().create_client("ssm", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    return client
+
+
+class KeyRings:
+    """The rings that one function may read, by name; `names` are those of its IAM policy."""
+
+    def __init__(
+        self,
+        client: "SSMClient",
+        prefix: str,
+        names: Sequence[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._paths = {prefix + name: name for name in names}
+        self._clock = clock
+        self._rings: dict[str, Ring] = {}
+        self._read_again_at = 0.0
+
+    def __getitem__(self, name: str) -> Ring:
+        """The ring called `name`. Raises `Busy` when it can not be read and none is in hand."""
+        if self._clock() >= self._read_again_at or name not in self._rings:
+            self._refresh()
+        try:
+            return self._rings[name]
+        except KeyError:
+            raise Busy("The service is being set up.") from None
+
+    def _refresh(self) -> None:
+        try:
+            answer = self._client.get_parameters(Names=list(self._paths), WithDecryption=True)
+        except (ClientError, BotoCoreError) as error:
+            if not self._rings:
+                raise Busy() from error
+            self._read_again_at = self._clock() + RETRY_S
+            return
+        for parameter in answer["Parameters"]:
+            self._rings[self._paths[parameter["Name"]]] = parse(parameter["Value"])
+        self._read_again_at = self._clock() + KEEP_S
+
+
+def key_name(secret: str) -> str:
+    """8 characters that tell the keys of a ring apart."""
+    return digest("key", secret)[:8]
+
+
+def parse(value: str) -> Ring:
+    """The ring in a parameter's value. Raises `ValueError` when it is not one."""
+    document: Any = json.loads(value)
+    return Ring(tuple(str(key["secret"]) for key in document["keys"]))

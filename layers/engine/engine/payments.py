@@ -1,0 +1,84 @@
+"""Credits coming in: from an API key's holder and from payment providers, each payment once."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine import requests_once
+from engine.idempotency import fingerprint
+from engine.ledger import AlreadyDone, Ledger
+from engine.ledger_items import Move
+from engine.origin import Origin
+from engine.requests_once import PaymentOnce, RequestOnce
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Credits for `user`; `payment_id` is the provider's id of the payment, if it sent one."""
+
+    user: str
+    amount: int
+    type: str
+    provider: str
+    payment_id: str | None
+    key: str
+    key_fingerprint: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """What the first answer said: a repeat says the same."""
+
+    new_balance: int
+    request_id: str
+    at: int
+    reason: str
+    replayed: bool
+
+
+def grant(ledger: Ledger, asked: Grant, *, now: int) -> Granted:
+    """Add the credits once; the account is created if there is none.
+
+    Raises `KeyReused`, `Busy` or `OutcomeUnknown`.
+    """
+    origin = asked.origin
+    facts = {"request_id": origin.request_id, "at": now, "reason": origin.reason}
+    once, print_ = _once(ledger, asked, facts, now)
+    move = Move(asked.user, asked.type, asked.amount, 0, origin, subject=asked.payment_id or "")
+    try:
+        posted = ledger.post(move, once, now=now)
+    except AlreadyDone as done:
+        return _granted(requests_once.replayed(done.item, print_), origin.request_id)
+    return _granted({"balance_after": posted.entry.available_after, "facts": facts}, "")
+
+
+def _once(
+    ledger: Ledger, asked: Grant, facts: dict[str, Any], now: int
+) -> tuple[PaymentOnce | RequestOnce, str]:
+    """The once-item and the fingerprint that a repeat must have."""
+    if asked.payment_id is not None:
+        print_ = fingerprint({"user": asked.user, "amount": asked.amount})
+        return PaymentOnce(
+            ledger.table,
+            provider=asked.provider,
+            payment_id=asked.payment_id,
+            fingerprint=print_,
+            facts=facts,
+        ), print_
+    return RequestOnce(
+        ledger.table,
+        user=asked.user,
+        operation=asked.type,
+        key=asked.key,
+        fingerprint=asked.key_fingerprint,
+        now=now,
+        facts=facts,
+    ), asked.key_fingerprint
+
+
+def _granted(item: dict[str, Any], own_request_id: str) -> Granted:
+    facts = item["facts"]
+    replayed = own_request_id != "" and facts["request_id"] != own_request_id
+    return Granted(
+        item["balance_after"], facts["request_id"], facts["at"], facts["reason"], replayed
+    )

@@ -1,0 +1,264 @@
+"""DynamoDB, and nothing above it: values in and out, conditions refused, limits on every call.
+
+Failure policy: a call waits 1 s to connect and 2 s to read, and botocore tries three times (standard
+mode: back-off with jitter). Past that, reads raise `Busy`; writes raise `OutcomeUnknown`, because a
+lost answer does not say whether the write took effect. Both are 503 with `Retry-After`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.session import get_session
+
+from engine.errors import Busy, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+Item = dict[str, Any]
+"""Attribute values as str, int, bool, None, or lists and maps of them. Never a float."""
+
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=10,
+    tcp_keepalive=True,
+    parameter_validation=False,
+    user_agent="pluct",
+)
+"""`user_agent` and no parameter validation take a third off the CPU of every call (measured)."""
+
+CONFLICT_CODES = frozenset({"TransactionConflict", "TransactionInProgressException"})
+THROTTLE_CODES = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+
+
+class ConditionFailed(Exception):
+    """A condition refused the write. `item` is the item that was there, None if there was none."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("condition refused")
+        self.item = item
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one write of a transaction was refused; `item` is what was there, if the store said."""
+
+    code: str
+    item: Item | None = None
+
+    @property
+    def is_condition(self) -> bool:
+        return self.code == "ConditionalCheckFailed"
+
+
+class Cancelled(Exception):
+    """A transaction did not happen; `refusals` are in the order of its writes, None where fine."""
+
+    def __init__(self, refusals: Sequence[Refusal | None]) -> None:
+        super().__init__([refusal.code if refusal else None for refusal in refusals])
+        self.refusals = tuple(refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Put `item` where `condition` holds."""
+
+    item: Item
+    condition: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change the item at (`pk`, `sk`) by `change` where `condition` holds."""
+
+    pk: str
+    sk: str
+    change: str
+    condition: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+Write = Put | Update
+
+
+def connect() -> "DynamoDBClient":
+    """A client with this module's limits; region and endpoint come from the environment."""
+    client: DynamoDBClient = get_session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    return client
+
+
+class Table:
+    """One table with the keys `pk` and `sk`."""
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
+        """The item, or None. Raises `Busy`."""
+        answer = self._read(
+            "get_item", Key=_key(pk, sk), ConsistentRead=consistent, TableName=self.name
+        )
+        return unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def query(
+        self,
+        pk: str,
+        prefix: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        consistent: bool = False,
+    ) -> list[Item]:
+        """Items of `pk` whose `sk` starts with `prefix`, newest first, below `before`."""
+        condition = "pk = :pk AND sk BETWEEN :low AND :high"
+        values = {":pk": pk, ":low": prefix, ":high": before or prefix + "\uffff"}
+        answer = self._read(
+            "query",
+            TableName=self.name,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=marshal(values),
+            ScanIndexForward=False,
+            ConsistentRead=consistent,
+            Limit=limit + 1 if before else limit,
+        )
+        items = [unmarshal(item) for item in answer["Items"]]
+        return [item for item in items if item["sk"] != before][:limit]
+
+    def write(self, write: Write) -> Item:
+        """Do one write; the item as it is afterwards (of a Put: what was put).
+
+        Raises `ConditionFailed` or `OutcomeUnknown`.
+        """
+        request = self._expression(write) | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        name = "put_item" if isinstance(write, Put) else "update_item"
+        if isinstance(write, Update):
+            request["ReturnValues"] = "ALL_NEW"
+        try:
+            answer = getattr(self._client, name)(**request)
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                old: Any = error.response.get("Item")
+                raise ConditionFailed(unmarshal(old) if old else None) from None
+            raise _store_error(error) from error
+        except BotoCoreError as error:
+            raise OutcomeUnknown() from error
+        return unmarshal(answer["Attributes"]) if isinstance(write, Update) else dict(write.item)
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """Do all `writes` or none. Raises `Cancelled` or `OutcomeUnknown`.
+
+        botocore repeats a call under one client request token, so its own retries are safe; it does
+        not retry `TransactionConflict`, which is the caller's to repeat after reading again.
+        """
+        items = [
+            {
+                "Put" if isinstance(write, Put) else "Update": self._expression(write)
+                | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+            }
+            for write in writes
+        ]
+        try:
+            self._client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
+        except ClientError as error:
+            if _code(error) == "TransactionCanceledException":
+                raise Cancelled(_refusals(error)) from None
+            if _code(error) in CONFLICT_CODES:
+                raise Cancelled([Refusal("TransactionConflict")] * len(writes)) from None
+            raise _store_error(error) from error
+        except BotoCoreError as error:
+            raise OutcomeUnknown() from error
+
+    def _read(self, name: str, **request: Any) -> Any:
+        try:
+            return getattr(self._client, name)(**request)
+        except (ClientError, BotoCoreError) as error:
+            raise Busy() from error
+
+    def _expression(self, write: Write) -> dict[str, Any]:
+        request: dict[str, Any] = {"TableName": self.name, "ConditionExpression": write.condition}
+        if isinstance(write, Put):
+            request["Item"] = marshal(write.item)
+        else:
+            request["Key"] = _key(write.pk, write.sk)
+            request["UpdateExpression"] = write.change
+        if write.names:
+            request["ExpressionAttributeNames"] = dict(write.names)
+        if write.values:
+            request["ExpressionAttributeValues"] = marshal(write.values)
+        return request
+
+
+def marshal(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Attribute values as DynamoDB's JSON. Raises `TypeError` on a float or a foreign type."""
+    return {name: _marshal(value) for name, value in item.items()}
+
+
+def unmarshal(item: Mapping[str, Any]) -> Item:
+    """DynamoDB's JSON as plain values; numbers are whole, as nothing else is ever stored."""
+    return {name: _unmarshal(value) for name, value in item.items()}
+
+
+def _marshal(value: Any) -> dict[str, Any]:
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case dict():
+            return {"M": marshal(value)}
+        case list() | tuple():
+            return {"L": [_marshal(member) for member in value]}
+    raise TypeError(f"can not store a {type(value).__name__}")
+
+
+def _unmarshal(value: Mapping[str, Any]) -> Any:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "N":
+            return int(inner)
+        case "M":
+            return unmarshal(inner)
+        case "L":
+            return [_unmarshal(member) for member in inner]
+        case "NULL":
+            return None
+    return inner
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _store_error(error: ClientError) -> Busy:
+    """A refusal that came back in words took no effect, except the server's own failures."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return OutcomeUnknown() if status >= 500 else Busy()
+
+
+def _refusals(error: ClientError) -> list[Refusal | None]:
+    reasons: Any = error.response.get("CancellationReasons", [])
+    return [_refusal(reason) for reason in reasons]
+
+
+def _refusal(reason: Mapping[str, Any]) -> Refusal | None:
+    code = reason.get("Code", "None")
+    if code == "None":
+        return None
+    return Refusal(code, unmarshal(reason["Item"]) if reason.get("Item") else None)

@@ -1,0 +1,127 @@
+"""Vending: one credit becomes one single-use token; and saying whether a token is good."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine import holds, tokens
+from engine.errors import Unauthorized
+from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
+from engine.http import legacy
+from engine.ids import iso
+from engine.keyrings import Ring
+from engine.ledger import Ledger
+from engine.ledger_items import account_pk
+from engine.limits import policy_headers
+from engine.origin import Origin
+from engine.table import ConditionFailed, Update
+from engine.tokens import SCOPE_TRANSCRIBE, VENDED_LIFETIME_S, VendedToken
+
+HELD_OPERATION = "vend"
+SPENT_OPERATION = "vend-legacy"
+
+
+@dataclass(frozen=True, slots=True)
+class Vended:
+    """The answer's members and headers; the same for the first call and every replay."""
+
+    members: dict[str, Any]
+    headers: dict[str, str]
+
+
+def vend_held(ledger: Ledger, ring: Ring, vend: Vend, *, now: int, rate_limit: int) -> Vended:
+    """A token for a held credit. Raises what `holds.place` raises."""
+    hold, headers = _place(ledger, vend, now=now, rate_limit=rate_limit)
+    text = tokens.issue_vended(hold.token, ring.only(hold.kid))
+    members = {
+        "ok": True,
+        "token": text,
+        "serviceToken": text,
+        "pollingToken": text,
+        "scope": SCOPE_TRANSCRIBE,
+        "expiresIn": VENDED_LIFETIME_S,
+        "expiresAt": iso(hold.token.expires_at),
+        "balanceAfter": hold.balance_after,
+        "requestId": hold.request_id,
+    }
+    return Vended(members, headers)
+
+
+def vend_spent(ledger: Ledger, ring: Ring, vend: Vend, *, now: int, rate_limit: int) -> Vended:
+    """A token for a credit that is spent at once. Raises what `holds.place` raises."""
+    hold, headers = _place(ledger, vend, now=now, rate_limit=rate_limit)
+    members = {
+        "token": tokens.issue_vended(hold.token, ring.only(hold.kid)),
+        "expiresIn": VENDED_LIFETIME_S,
+        "expiresAt": iso(hold.token.expires_at),
+        "balanceAfter": hold.balance_after,
+        "requestId": hold.request_id,
+    }
+    return Vended(legacy(members, hold.issued_at), headers)
+
+
+def vend_request(
+    user: str, state: str, ring: Ring, key: str, fingerprint: str, origin: Origin
+) -> Vend:
+    """A vend of `state` (`OPEN` or `SPENT`), to be signed with the newest key of `ring`."""
+    operation = HELD_OPERATION if state == OPEN else SPENT_OPERATION
+    return Vend(user, operation, key, fingerprint, state, ring.kid, origin)
+
+
+def validate(ledger: Ledger, token: VendedToken) -> Hold:
+    """The hold of a verified token. Raises `Unauthorized` where it is not good any more."""
+    hold = holds.find(ledger.table, token.user, token.jti)
+    if hold is None:
+        raise Unauthorized("unknown")
+    if hold.state == RELEASED:
+        raise Unauthorized("released")
+    return hold
+
+
+def redeem(ledger: Ledger, hold: Hold, origin: Origin, *, now: int) -> None:
+    """Let an outside backend honour the token once: claimed and, if it was held, captured with it.
+
+    Raises `Unauthorized` when it was used before.
+    """
+    claim = f"redeem:{origin.request_id}"
+    if hold.state == OPEN:
+        found = holds.resolve(ledger, hold, CAPTURED, origin, now=now, claim=claim).claim
+    else:
+        found = _claim_spent(ledger, hold, claim, origin, now)
+    if found != claim:
+        raise Unauthorized("already used")
+
+
+def _claim_spent(ledger: Ledger, hold: Hold, claim: str, origin: Origin, now: int) -> str | None:
+    """The claim that the hold carries afterwards."""
+    try:
+        item = ledger.table.write(claim_write(hold.user, hold.jti, claim, origin.request_id, now))
+    except ConditionFailed as refused:
+        return refused.item.get("claim") if refused.item else None
+    return str(item["claim"])
+
+
+def claim_write(user: str, jti: str, claim: str, claimed_by: str, now: int) -> Update:
+    """Marks the hold of `jti` as used by `claim`, where nothing used it before."""
+    return Update(
+        account_pk(user),
+        holds.hold_sk(jti[: holds.NAME_LENGTH]),
+        "SET claim = :claim, claimed_by = :by, claimed_at = :now",
+        "jti = :jti AND attribute_not_exists(claim) AND #state IN (:open, :spent)",
+        names={"#state": "state"},
+        values={
+            ":claim": claim,
+            ":by": claimed_by,
+            ":now": now,
+            ":jti": jti,
+            ":open": OPEN,
+            ":spent": SPENT,
+        },
+    )
+
+
+def _place(ledger: Ledger, vend: Vend, *, now: int, rate_limit: int) -> tuple[Hold, dict[str, str]]:
+    hold, posted = holds.place(ledger, vend, now=now, rate_limit=rate_limit)
+    if posted is not None:
+        return hold, policy_headers(posted.window) if posted.window else {}
+    ours = hold.request_id == vend.origin.request_id
+    return hold, {} if ours else {"Idempotency-Replayed": "true"}
