@@ -1,0 +1,141 @@
+"""The transcription stand-in's webhook: one signed POST when a job ends.
+
+Format: "Webhook" under "TTTranscribe" in the project's notes on wire formats. The
+signature covers six members in their order, written as JavaScript's JSON does;
+``error`` and ``cacheHit`` are not signed.
+"""
+
+import hashlib
+import hmac
+import json
+from collections import deque
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from .clock import Clock, iso_millis
+from .faults import Action, Kind
+from .ttt_jobs import FAILED, Job
+
+MODES = frozenset({"twice", "late", "forged", "never", "contradictory", "stale"})
+"""``late`` waits the rule's ``seconds``, ``stale`` is signed ``age_seconds`` ago."""
+
+ROUTE = "webhook"
+KINDS = {"webhook": Kind({"mode": MODES, "age_seconds": None}, frozenset({ROUTE}))}
+
+_SIGNED = ("jobId", "requestId", "status", "usage", "timestamp", "idempotencyKey")
+_TIMEOUT_SECONDS = 10
+_KEPT_DELIVERIES = 1_000
+_OPPOSITE = {"completed": "failed", "failed": "completed"}
+
+
+def signature_of(body: Mapping[str, Any], secret: str) -> str:
+    """Hex HMAC-SHA256 over the compact JSON of the six signed members."""
+    text = _compact({name: body[name] for name in _SIGNED})
+    return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
+
+
+def idempotency_key(job_id: str, status: str, timestamp: str) -> str:
+    """Hex SHA-256 of the three, joined by hyphens."""
+    return hashlib.sha256(f"{job_id}-{status}-{timestamp}".encode()).hexdigest()
+
+
+def webhook_body(
+    job: Job, status: str, secret: str, now: float, age_s: float = 0.0
+) -> dict[str, Any]:
+    """The signed body for a job that ended as ``status``, dated ``age_s`` before now."""
+    timestamp = iso_millis(now - age_s)
+    body: dict[str, Any] = {
+        "jobId": job.id,
+        "requestId": job.request_id,
+        "status": status,
+        "usage": job.usage(now),
+        **({"error": job.error} if status == "failed" else {"cacheHit": job.cached}),
+        "timestamp": timestamp,
+        "idempotencyKey": idempotency_key(job.id, status, timestamp),
+    }
+    return {**body, "signature": signature_of(body, secret)}
+
+
+class WebhookSender:
+    """Posts to ``url``, or to nobody while it is None, and remembers what came of it.
+
+    2xx and 409 count as delivered; anything else waits for a manual retry, as there
+    is no automatic one.
+    """
+
+    def __init__(self, url: str | None, secret: str, clock: Clock) -> None:
+        self.aim(url)
+        self.undelivered: dict[str, dict[str, Any]] = {}
+        self.deliveries: deque[dict[str, Any]] = deque(maxlen=_KEPT_DELIVERIES)
+        self._secret = secret
+        self._clock = clock
+
+    def aim(self, url: str | None) -> None:
+        """Post to ``url`` from now on. Raises ValueError unless it is on loopback."""
+        if url is not None and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
+            raise ValueError("the webhook's address is not on loopback")
+        self.url = url
+
+    async def send(self, job: Job, action: Action | None) -> None:
+        """Tell the receiver that a job has ended, in the way the fault demands."""
+        mode = action.get("mode", "late") if action else None
+        if self.url is None or not job.request_id or mode == "never":
+            return
+        if action:
+            await self._clock.sleep(action.seconds)
+        age_s = float(action.get("age_seconds", 3600)) if action and mode == "stale" else 0.0
+        body = self._body(job, mode, age_s)
+        for _ in range(2 if mode == "twice" else 1):
+            await self._post(body)
+
+    async def retry(self, job_id: str) -> bool:
+        """Post an undelivered body again, as it was; whether it is delivered now.
+
+        Raises KeyError when nothing is waiting for that job.
+        """
+        return await self._post(self.undelivered[job_id])
+
+    def _body(self, job: Job, mode: str | None, age_s: float) -> dict[str, Any]:
+        now = self._clock.now()
+        status = "failed" if job.phase(now) is FAILED else "completed"
+        if mode == "contradictory":
+            status = _OPPOSITE[status]
+        secret = "not-" + self._secret if mode == "forged" else self._secret
+        return webhook_body(job, status, secret, now, age_s)
+
+    async def _post(self, body: dict[str, Any]) -> bool:
+        status = await _post_once(str(self.url), body)
+        delivered = status is not None and (status // 100 == 2 or status == 409)
+        self.deliveries.append({"answered": status, "delivered": delivered, "body": body})
+        if delivered:
+            self.undelivered.pop(body["jobId"], None)
+        else:
+            self.undelivered[body["jobId"]] = body
+        return delivered
+
+
+async def _post_once(url: str, body: dict[str, Any]) -> int | None:
+    """The receiver's status, or None where there was no answer."""
+    headers = {
+        "Content-Type": "application/json",
+        "X-TTTranscribe-Signature": body["signature"],
+        "X-Idempotency-Key": body["idempotencyKey"],
+    }
+    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(
+                url, data=_compact(body).encode(), headers=headers, allow_redirects=False
+            ) as answer,
+        ):
+            return answer.status
+    except (aiohttp.ClientError, TimeoutError):
+        return None
+
+
+def _compact(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
