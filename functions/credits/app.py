@@ -1,7 +1,7 @@
 """Balances, and credits that come in from API keys and payment providers."""
 
 from engine import auth, config, keyrings, limits, payments, table, users
-from engine.forms import AddForm
+from engine.forms import AddForm, NoForm
 from engine.http import Answer, Api, Call, legacy
 from engine.ids import iso
 from engine.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
@@ -26,6 +26,7 @@ lambda_handler = api
 @api.route("POST", "/user/balance")
 def balance(call: Call) -> Answer:
     user = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+    call.read(NoForm)
     window = limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     members = users.balance_members(ledger.account(user), settings.build)
     return Answer(members, headers=limits.policy_headers(window))

@@ -23,5 +23,5 @@ def lambda_handler(event: dict[str, Any], context: Any) -> None:
     except Exception:  # noqa: BLE001 - unanswered, a stack waits for an hour before it fails.
         logger.exception("secrets were not created")
         ok, reason = False, "the secrets could not be created; the function's log says why"
-    logger.info("secrets", extra={"created": created, "ok": ok})
+    logger.info("secrets", extra={"secrets": created, "ok": ok})
     rotation.answer_cloudformation(event, ok=ok, reason=reason, log=", ".join(created))

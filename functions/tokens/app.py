@@ -32,7 +32,7 @@ def vend(call: Call) -> Answer:
 @api.route("POST", "/vend-token")
 def vend_legacy(call: Call) -> Answer:
     if not settings.allow_anonymous_vend:
-        raise Forbidden("This route is switched off here; use /v1/vend-token.")
+        raise Forbidden("This route is switched off here.")
     user = call.read(UserForm).user_id
     try:
         vended = _vend(call, user, SPENT, f"anonymous:{user}")
@@ -58,23 +58,26 @@ def validate(call: Call) -> Answer:
 
 def _vend(call: Call, user: str, state: str, actor: str) -> vending.Vended:
     """The vend that the call asks for, with its documented log line either way."""
-    asked = call.request_key
+    asked, origin, ring = call.request_key, call.origin(actor), rings[VEND_JWT_SECRET]
     vend = vending.vend_request(
-        user,
-        state,
-        rings[VEND_JWT_SECRET],
-        asked.key or call.request_id,
-        asked.fingerprint,
-        call.origin(actor),
+        user, state, ring, asked.key or call.request_id, asked.fingerprint, origin
     )
     sell = vending.vend_held if state == OPEN else vending.vend_spent
     try:
-        vended = sell(
-            ledger, rings[VEND_JWT_SECRET], vend, now=call.now, rate_limit=settings.rate_limit
-        )
+        vended = sell(ledger, ring, vend, now=call.now, rate_limit=settings.rate_limit)
     except EngineError as error:
         logs.vending(user, ok=False, code=error.code)
-        raise
+        if error.status >= 500:
+            raise
+        raise vending.refused(
+            ledger.table,
+            user,
+            error,
+            origin,
+            now=call.now,
+            rate_limit=settings.rate_limit,
+            keep_days=settings.audit_days,
+        ) from None
     logs.vending(user, ok=True, replayed="Idempotency-Replayed" in vended.headers)
     return vended
 

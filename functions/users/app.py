@@ -2,7 +2,7 @@
 
 from engine import auth, config, keyrings, limits, table, users
 from engine.errors import NotFound, Unauthorized
-from engine.forms import CreateForm, PageQuery, RefreshForm
+from engine.forms import CreateForm, NoForm, PageQuery, RefreshForm
 from engine.http import Answer, Api, Call, legacy
 from engine.ids import is_user_id
 from engine.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
@@ -53,6 +53,7 @@ def create(call: Call) -> Answer:
 
 @api.route("POST", "/v1/devices")
 def register(call: Call) -> Answer:
+    call.read(NoForm)
     _limit_address(call, "create")
     made = users.register_device(
         ledger, rings[ENGINE_JWT_SECRET], call.origin("device", "device registered"), now=call.now

@@ -30,10 +30,9 @@ def job_reader(call: Call, vend_ring: Ring, user_ring: Ring, settings: Settings)
     """The user whose jobs may be read: by a vended token or by the user's own. Raises
     `Unauthorized`.
     """
-    try:
+    if tokens.is_for_upstream(call.bearer):
         return vended(call, vend_ring).user
-    except Unauthorized:
-        return user(call, user_ring, settings).user
+    return user(call, user_ring, settings).user
 
 
 def api_key(call: Call, ring: Ring) -> str:

@@ -26,6 +26,10 @@ class Settings:
     allow_anonymous_history: bool
     build_ref: str
     deployed_at: str
+    audit_days: int
+    """How long refusals and admin acts are kept; the ledger itself is kept for ever."""
+    low_balance: int
+    """A notice is made when a balance falls below this."""
 
     @property
     def is_local(self) -> bool:
@@ -53,6 +57,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         allow_anonymous_history=environ["ALLOW_ANONYMOUS_HISTORY"] == "true",
         build_ref=environ["BUILD_REF"],
         deployed_at=environ["DEPLOYED_AT"],
+        audit_days=int(environ["AUDIT_DAYS"]),
+        low_balance=int(environ["LOW_BALANCE"]),
     )
 
 

@@ -94,7 +94,7 @@ class Forbidden(EngineError):
     code = "forbidden"
     error = "Forbidden"
     message = "This credential does not allow that."
-    guidance = "Use a credential that has the scope named in details."
+    guidance = "Use a credential that allows it, or ask for less."
 
 
 class LegacyInsufficientCredits(Forbidden):
@@ -231,6 +231,21 @@ class OutcomeUnknown(Busy):
 
     code = "outcome_unknown"
     message = "The answer of the store was lost; whether it took effect is not known yet."
+
+
+class UpstreamRefused(UpstreamFailed):
+    """The transcription service refused the job in words: its status and members are passed on."""
+
+    code = "upstream_refused"
+    error = "upstream_refused"
+    message = "The transcription service did not take the job."
+    guidance = "Your credit was given back. Vend a new token and try again."
+
+    def __init__(
+        self, status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(members=members, headers=headers)
+        self.status = status
 
 
 class UpstreamTimedOut(EngineError):

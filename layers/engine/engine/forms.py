@@ -15,6 +15,10 @@ PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
 Url = Annotated[str, Meta(max_length=4096)]
 
 
+class NoForm(Struct):
+    """A body of which nothing is used; it must be a JSON object all the same."""
+
+
 class UserForm(Struct, rename="camel"):
     """The legacy vend: the user alone."""
 

@@ -20,5 +20,10 @@ def table_answers(table: Table) -> bool:
 
 def configuration(settings: Settings) -> dict[str, Any]:
     """Which settings are set; never a value."""
-    names = ("table_name", "secrets_prefix", "ttt_base", "build_ref", "deployed_at")
-    return {name: bool(getattr(settings, name)) for name in names}
+    return {
+        "table": bool(settings.table_name),
+        "secrets": bool(settings.secrets_prefix),
+        "transcription": bool(settings.ttt_base),
+        "build": settings.build_ref != "unknown",
+        "deployedAt": settings.deployed_at != "unknown",
+    }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine import idempotency
-from engine.errors import KeyReused
+from engine.errors import InsufficientCredits, KeyReused
 from engine.ids import base36, digest
 from engine.ledger import AlreadyDone, Ledger, Posted
 from engine.ledger_items import Entry, Move, account_pk
@@ -23,13 +23,13 @@ SPENT: Final = "spent"
 
 CAPTURED: Final = "captured"
 RELEASED: Final = "released"
+WRITTEN_OFF: Final = "written_off"
+"""Released, then delivered all the same, and the account had nothing to charge: a gift, on record."""
 
 NAME_LENGTH = 22
 SHARDS = 4
 GRACE_S = 60
 """How long after its token's end an unused hold waits for the sweeper."""
-
-TYPES = {CAPTURED: "capture", RELEASED: "refund"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,12 @@ class Hold:
     balance_after: int
     fingerprint: str
     request_id: str
+    resolved_seq: int | None = None
+    reconciled: bool | None = None
+    """A contradictory outcome was met once; the next one changes nothing any more."""
     claim: str | None = None
     claimed_by: str | None = None
+    claimed_at: int | None = None
     job_id: str | None = None
     answer: Mapping[str, Any] | None = None
 
@@ -101,14 +105,29 @@ class HoldOnce:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """How a hold goes on from the state it was seen in: the new state and the entry that says so."""
+
+    state: str
+    type: str
+    amount: int
+    held: int
+    reconciles: bool = False
+
+
 class ResolveOnce:
-    """Lets a hold be resolved once: from the state it was seen in to `state`."""
+    """Lets a hold go one step once, from just what was seen of it.
+
+    An unclaimed hold must still be unclaimed: else a job would be started on a credit that is given
+    back in the same moment.
+    """
 
     def __init__(
         self,
         table: Table,
         hold: Hold,
-        state: str,
+        step: Step,
         now: int,
         *,
         answer: Mapping[str, Any] | None = None,
@@ -116,7 +135,7 @@ class ResolveOnce:
     ) -> None:
         self._table = table
         self._hold = hold
-        self._state = state
+        self._step = step
         self._now = now
         self._answer = answer
         self._claim = claim
@@ -124,28 +143,33 @@ class ResolveOnce:
     def earlier(self) -> Item | None:
         """The hold as somebody else left it, None while it is as it was seen."""
         item = self._table.get(account_pk(self._hold.user), hold_sk(self._hold.name))
-        if item is None or (item["jti"], item["state"]) == (self._hold.jti, self._hold.state):
-            return item if item is not None and self._claim and "claim" in item else None
-        return item
+        if item is None:
+            return None
+        seen = (self._hold.jti, self._hold.state, self._hold.claim)
+        return None if seen == (item["jti"], item["state"], item.get("claim")) else item
 
     def write(self, entry: Entry) -> Update:
         change = "SET #state = :state, resolved_seq = :seq, resolved_at = :now, #ttl = :ttl"
+        condition = "#state = :seen AND jti = :jti"
         values: dict[str, Any] = {
-            ":state": self._state,
+            ":state": self._step.state,
             ":seen": self._hold.state,
             ":jti": self._hold.jti,
             ":seq": entry.seq,
             ":now": self._now,
             ":ttl": self._now + idempotency.KEEP_S,
         }
+        if self._step.reconciles:
+            change += ", reconciled = :yes"
+            values[":yes"] = True
         if self._answer is not None:
             change += ", answer = :answer"
             values[":answer"] = dict(self._answer)
-        condition = "#state = :seen AND jti = :jti"
         if self._claim is not None:
             change += ", claim = :claim, claimed_at = :now"
-            condition += " AND attribute_not_exists(claim)"
             values[":claim"] = self._claim
+        if self._hold.claim is None:
+            condition += " AND attribute_not_exists(claim)"
         return Update(
             account_pk(self._hold.user),
             hold_sk(self._hold.name),
@@ -198,32 +222,64 @@ def place(ledger: Ledger, vend: Vend, *, now: int, rate_limit: int) -> tuple[Hol
     return read(once.write(posted.entry).item), posted
 
 
-def resolve(
+def settle(
     ledger: Ledger,
     hold: Hold,
-    state: str,
+    outcome: str,
     origin: Origin,
     *,
     now: int,
     answer: Mapping[str, Any] | None = None,
     claim: str | None = None,
 ) -> Hold:
-    """Capture or release `hold`; the hold as it then is, also when somebody else was first.
+    """Bring `hold` to `outcome`, `CAPTURED` (delivered) or `RELEASED` (not delivered).
 
-    With `claim`, only where nothing has claimed it, and claimed in the same transaction.
+    The first outcome resolves it; one later outcome that contradicts it is met by a compensating
+    entry, and no further one. With `claim` the hold is claimed in the same transaction. The answer is
+    the hold as it then is, also when somebody else moved it in the meantime.
 
     Raises `Busy` or `OutcomeUnknown`.
     """
-    move = Move(
-        hold.user,
-        TYPES[state],
-        amount=hold.amount if state == RELEASED else 0,
-        held=-hold.amount if hold.state == OPEN else 0,
-        origin=origin,
-        subject=hold.jti,
-        reverses=hold.seq,
-    )
-    once = ResolveOnce(ledger.table, hold, state, now, answer=answer, claim=claim)
+    step = next_step(hold, outcome)
+    if step is None:
+        return hold
+    try:
+        return _go(ledger, hold, step, origin, now=now, answer=answer, claim=claim)
+    except InsufficientCredits:
+        gift = Step(WRITTEN_OFF, "write_off", 0, 0, reconciles=True)
+        return _go(ledger, hold, gift, origin, now=now, answer=answer)
+
+
+STEPS: Final[Mapping[tuple[str, str], Step]] = {
+    (OPEN, CAPTURED): Step(CAPTURED, "capture", 0, -1),
+    (OPEN, RELEASED): Step(RELEASED, "refund", 1, -1),
+    (SPENT, CAPTURED): Step(CAPTURED, "capture", 0, 0),
+    (SPENT, RELEASED): Step(RELEASED, "refund", 1, 0),
+    (CAPTURED, RELEASED): Step(RELEASED, "refund", 1, 0, reconciles=True),
+    (RELEASED, CAPTURED): Step(CAPTURED, "spend", -1, 0, reconciles=True),
+}
+"""What an outcome does to a hold of one credit, by the state it is in."""
+
+
+def next_step(hold: Hold, outcome: str) -> Step | None:
+    """What `outcome` does to `hold`, None for nothing."""
+    step = STEPS.get((hold.state, outcome))
+    return None if step is not None and step.reconciles and hold.reconciled else step
+
+
+def _go(
+    ledger: Ledger,
+    hold: Hold,
+    step: Step,
+    origin: Origin,
+    *,
+    now: int,
+    answer: Mapping[str, Any] | None = None,
+    claim: str | None = None,
+) -> Hold:
+    reverses = hold.resolved_seq if hold.resolved_seq is not None else hold.seq
+    move = Move(hold.user, step.type, step.amount, step.held, origin, hold.jti, reverses)
+    once = ResolveOnce(ledger.table, hold, step, now, answer=answer, claim=claim)
     try:
         ledger.post(move, once, now=now)
     except AlreadyDone as done:

@@ -23,7 +23,7 @@ from engine.origin import Origin
 
 BODY_LIMIT = 64 * 1024
 DEPTH_LIMIT = 32
-QUERY_LIMIT = 2048
+QUERY_LIMIT = 4096
 
 T = TypeVar("T")
 

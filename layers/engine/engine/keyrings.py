@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
 
+from engine.aws import session
 from engine.errors import Busy
 from engine.ids import digest
 
@@ -82,7 +82,7 @@ class Ring:
 
 def connect() -> "SSMClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: SSMClient = get_session().create_client("ssm", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SSMClient = session().create_client("ssm", config=CLIENT_CONFIG)  # type: ignore[assignment]
     return client
 
 

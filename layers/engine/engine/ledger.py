@@ -11,7 +11,7 @@ attempt was charged must find its answer, not a lowered balance.
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -140,6 +140,23 @@ class Ledger:
                     raise Busy() from None
                 account = self._seen_anew(cancelled, move.user, tries)
 
+    def transact_patiently(self, writes: Sequence[Write]) -> None:
+        """`writes` together, again where other writers met them. Raises `Cancelled` where a condition
+        refused one, `Busy` or `OutcomeUnknown`.
+        """
+        give_up_at, tries = self._clock() + PATIENCE_S, 0
+        while True:
+            try:
+                self.table.transact(writes)
+                return
+            except Cancelled as cancelled:
+                if any(refusal and refusal.is_condition for refusal in cancelled.refusals):
+                    raise
+                tries += 1
+                if self._clock() >= give_up_at:
+                    raise Busy() from None
+                self._pause(tries)
+
     def _refuse(
         self,
         account: Account,
@@ -175,8 +192,12 @@ class Ledger:
         refusal = cancelled.refusals[ACCOUNT]
         if isinstance(refusal, Refusal) and refusal.is_condition and refusal.item is not None:
             return read_account(user, self.unit, refusal.item)
-        self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2 ** min(tries, 10))))
+        self._pause(tries)
         return self.account(user)
+
+    def _pause(self, tries: int) -> None:
+        """Full jitter, so that writers that met do not meet again."""
+        self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2 ** min(tries, 10))))
 
 
 def _window(account: Account, now: int, limit: int | None) -> Window | None:

@@ -3,10 +3,11 @@
 Header format: draft-ietf-httpapi-ratelimit-headers-10.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from engine.errors import RateLimited
-from engine.table import ConditionFailed, Item, Put, Table, Update
+from engine.table import ConditionFailed, Item, Put, Table, Update, Write
 
 WINDOW_S = 60
 ADDRESS_FACTOR = 10
@@ -44,27 +45,40 @@ def take(table: Table, subject: str, route_class: str, limit: int, now: int) -> 
     A refused call is not counted. Raises `RateLimited`, `OutcomeUnknown`.
     """
     sk = f"RATE#{route_class}"
-    seen: Item | None = None
-    try:
-        return _window(table.write(_count(subject, sk, limit, now)), limit, now)
-    except ConditionFailed as refused:
-        seen = refused.item
+    return _counted(table, subject, sk, limit, now, lambda seen: _new_item(subject, sk, seen, now))
+
+
+def take_on_item(table: Table, pk: str, sk: str, limit: int, now: int) -> Window:
+    """Count one call in the window that the item at (`pk`, `sk`) carries; it must exist.
+
+    A refused call is not counted. Raises `RateLimited`, `OutcomeUnknown`, and `ConditionFailed`
+    where there is no such item.
+    """
+    return _counted(table, pk, sk, limit, now, lambda seen: _new_window(pk, sk, seen, now))
+
+
+def _counted(
+    table: Table, pk: str, sk: str, limit: int, now: int, begin: Callable[[Item | None], Write]
+) -> Window:
+    """One call more in the window there is, or the first one of a new window."""
+    write: Write = _count(pk, sk, limit, now)
     while True:
-        if seen is not None:
-            window = Window(seen["rate_from"], seen["rate_used"], limit).counted(now)
-            if window.used > limit:
-                raise RateLimited(window.resets_in_s, policy_headers(window))
         try:
-            if seen is None or now - seen["rate_from"] >= WINDOW_S:
-                return _window(table.write(_begin(subject, sk, seen, now)), limit, now)
-            return _window(table.write(_count(subject, sk, limit, now)), limit, now)
+            return _window(table.write(write), limit, now)
         except ConditionFailed as refused:
             seen = refused.item
+        if seen is None or now - seen["rate_from"] >= WINDOW_S:
+            write = begin(seen)
+            continue
+        window = Window(seen["rate_from"], seen["rate_used"], limit).counted(now)
+        if window.used > limit:
+            raise RateLimited(window.resets_in_s, policy_headers(window))
+        write = _count(pk, sk, limit, now)
 
 
-def _count(subject: str, sk: str, limit: int, now: int) -> Update:
+def _count(pk: str, sk: str, limit: int, now: int) -> Update:
     return Update(
-        subject,
+        pk,
         sk,
         "SET rate_used = rate_used + :one",
         "rate_from > :over AND rate_used < :limit",
@@ -72,13 +86,26 @@ def _count(subject: str, sk: str, limit: int, now: int) -> Update:
     )
 
 
-def _begin(subject: str, sk: str, seen: Item | None, now: int) -> Put:
-    """A new window in place of the one that was seen to be over."""
-    item = {"pk": subject, "sk": sk, "rate_from": now, "rate_used": 1, "ttl": now + 3600}
+def _new_item(pk: str, sk: str, seen: Item | None, now: int) -> Put:
+    """A new window in place of the one that was seen to be over, or of none."""
+    item = {"pk": pk, "sk": sk, "rate_from": now, "rate_used": 1, "ttl": now + 3600}
     return Put(
         item,
         "attribute_not_exists(pk) OR rate_from = :seen_from",
         values={":seen_from": seen["rate_from"] if seen else -1},
+    )
+
+
+def _new_window(pk: str, sk: str, seen: Item | None, now: int) -> Update:
+    """A new window on an item that is there for more than its window."""
+    if seen is None:
+        raise ConditionFailed(None)
+    return Update(
+        pk,
+        sk,
+        "SET rate_from = :now, rate_used = :one",
+        "rate_from = :seen_from",
+        values={":now": now, ":one": 1, ":seen_from": seen["rate_from"]},
     )
 
 

@@ -29,4 +29,4 @@ def refusal(routes: list[tuple[str, str]], path: str) -> RouteNotFound | MethodN
 
 def _takes(rule: str, path: str) -> bool:
     pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(rule))
-    return re.fullmatch(pattern, path.rstrip("/") or "/") is not None
+    return re.fullmatch(pattern, path) is not None

@@ -5,14 +5,15 @@ mode: back-off with jitter). Past that, reads raise `Busy`; writes raise `Outcom
 lost answer does not say whether the write took effect. Both are 503 with `Retry-After`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.session import get_session
 
+from engine.aws import session
 from engine.errors import Busy, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Put `item` where `condition` holds."""
+    """Put `item` where `condition` holds; an empty one always does."""
 
     item: Item
     condition: str
@@ -76,7 +77,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change the item at (`pk`, `sk`) by `change` where `condition` holds."""
+    """Change the item at (`pk`, `sk`) by `change` where `condition` holds; an empty one always does."""
 
     pk: str
     sk: str
@@ -91,7 +92,7 @@ Write = Put | Update
 
 def connect() -> "DynamoDBClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: DynamoDBClient = get_session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: DynamoDBClient = session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
     return client
 
 
@@ -133,12 +134,85 @@ class Table:
         items = [unmarshal(item) for item in answer["Items"]]
         return [item for item in items if item["sk"] != before][:limit]
 
+    def query_index(
+        self,
+        index: str,
+        attribute: str,
+        value: str,
+        *,
+        limit: int,
+        before: str | None = None,
+    ) -> list[Item]:
+        """Items of the index partition `attribute` = `value`, newest `sk` first, below `before`.
+
+        What an index shows lags behind the table. Raises `Busy`.
+        """
+        condition, values = "#pk = :value", {":value": value}
+        if before is not None:
+            condition += " AND sk < :before"
+            values[":before"] = before
+        answer = self._read(
+            "query",
+            TableName=self.name,
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames={"#pk": attribute},
+            ExpressionAttributeValues=marshal(values),
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [unmarshal(item) for item in answer["Items"]]
+
+    def due(self, index: str, shard: str, before: int, *, limit: int) -> list[Item]:
+        """Keys of the index of open holds whose `expires_at` is below `before`, oldest first.
+
+        Raises `Busy`.
+        """
+        answer = self._read(
+            "query",
+            TableName=self.name,
+            IndexName=index,
+            KeyConditionExpression="open_shard = :shard AND expires_at < :before",
+            ExpressionAttributeValues=marshal({":shard": shard, ":before": before}),
+            Limit=limit,
+        )
+        return [unmarshal(item) for item in answer["Items"]]
+
+    def ascending(
+        self, pk: str, low: str, high: str, *, limit: int | None = None, consistent: bool = False
+    ) -> Iterator[Item]:
+        """Items of `pk` from `low` to `high`, both included, in their order, page by page as they are
+        taken; at most `limit`. Raises `Busy`.
+        """
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :low AND :high",
+            "ExpressionAttributeValues": marshal({":pk": pk, ":low": low, ":high": high}),
+            "ConsistentRead": consistent,
+        }
+        if limit is not None:
+            request["Limit"] = limit
+        return islice(self._pages("query", request), limit)
+
+    def scan(self, condition: str, values: Mapping[str, Any]) -> Iterator[Item]:
+        """Items of the whole table that `condition` lets through: for operators' commands only.
+
+        Raises `Busy`.
+        """
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "FilterExpression": condition,
+            "ExpressionAttributeValues": marshal(values),
+            "ConsistentRead": True,
+        }
+        return self._pages("scan", request)
+
     def write(self, write: Write) -> Item:
         """Do one write; the item as it is afterwards (of a Put: what was put).
 
         Raises `ConditionFailed` or `OutcomeUnknown`.
         """
-        request = self._expression(write) | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        request = self._expression(write)
         name = "put_item" if isinstance(write, Put) else "update_item"
         if isinstance(write, Update):
             request["ReturnValues"] = "ALL_NEW"
@@ -160,10 +234,7 @@ class Table:
         not retry `TransactionConflict`, which is the caller's to repeat after reading again.
         """
         items = [
-            {
-                "Put" if isinstance(write, Put) else "Update": self._expression(write)
-                | {"ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-            }
+            {"Put" if isinstance(write, Put) else "Update": self._expression(write)}
             for write in writes
         ]
         try:
@@ -177,6 +248,14 @@ class Table:
         except BotoCoreError as error:
             raise OutcomeUnknown() from error
 
+    def _pages(self, name: str, request: dict[str, Any]) -> Iterator[Item]:
+        while True:
+            answer = self._read(name, **request)
+            yield from (unmarshal(item) for item in answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request = request | {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
     def _read(self, name: str, **request: Any) -> Any:
         try:
             return getattr(self._client, name)(**request)
@@ -184,7 +263,10 @@ class Table:
             raise Busy() from error
 
     def _expression(self, write: Write) -> dict[str, Any]:
-        request: dict[str, Any] = {"TableName": self.name, "ConditionExpression": write.condition}
+        request: dict[str, Any] = {"TableName": self.name}
+        if write.condition:
+            request["ConditionExpression"] = write.condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         if isinstance(write, Put):
             request["Item"] = marshal(write.item)
         else:

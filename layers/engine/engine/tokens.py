@@ -109,6 +109,15 @@ def verify_vended(text: str, ring: Ring, *, now: int) -> VendedToken:
     return VendedToken(claims["sub"], jti, issued_at, int(claims["exp"]))
 
 
+def is_for_upstream(text: str) -> bool:
+    """Whether `text` claims to be a vended token; nothing of it is verified."""
+    try:
+        claims: Any = jwt.decode(text, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return False
+    return bool(claims.get("aud") == UPSTREAM_AUDIENCE)
+
+
 def _verified(text: str, ring: Ring, now: int) -> dict[str, Any]:
     """The claims of a token that any key of `ring` signed and whose time has come and not passed."""
     if len(text) > MAX_LENGTH:

@@ -5,7 +5,7 @@ kept with it: the same call again gets the first answer, another call is refused
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine import holds, mirror, tiktok
@@ -14,9 +14,10 @@ from engine.errors import (
     TokenAlreadyUsed,
     Unauthorized,
     UpstreamFailed,
+    UpstreamRefused,
     UpstreamTimedOut,
 )
-from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.http import dump
 from engine.idempotency import KEEP_S
 from engine.ids import digest, is_job_id, iso
@@ -24,12 +25,23 @@ from engine.ledger import Ledger
 from engine.ledger_items import account_pk
 from engine.logs import upstream_call
 from engine.origin import Origin
-from engine.table import ConditionFailed, Put, Update
+from engine.table import Cancelled, ConditionFailed, Put, Update
 from engine.tokens import VendedToken
 from engine.upstream import NotSent, Unknown, Upstream, UpstreamAnswer
 from engine.vending import claim_write
 
-CREDIT_WORDS = {OPEN: "held", SPENT: "captured", CAPTURED: "captured", RELEASED: "released"}
+CREDIT_WORDS = {
+    OPEN: "held",
+    SPENT: "captured",
+    CAPTURED: "captured",
+    RELEASED: "released",
+    WRITTEN_OFF: "released",
+}
+OWN_JOB = "job-"
+PRIVATE_REFUSALS = frozenset({401, 403})
+"""Upstream refusing our credential is our failure, never the user's."""
+
+SWEEP_AFTER_S = 300
 RELEASED_GUIDANCE = "Your credit was given back. Vend a new token and try again."
 
 
@@ -56,8 +68,8 @@ class Mirrored:
 def submit(gateway: Gateway, token: VendedToken, url: str, origin: Origin, *, now: int) -> Mirrored:
     """Start the job that `token` paid for.
 
-    Raises `InvalidUrl`, `Unauthorized`, `TokenAlreadyUsed`, `UpstreamFailed` (the credit is given
-    back), `UpstreamTimedOut` (it stays held until the outcome is known), `Busy`.
+    Raises `InvalidUrl`, `Unauthorized`, `TokenAlreadyUsed`, `UpstreamRefused` and `UpstreamFailed`
+    (the credit is given back), `UpstreamTimedOut` (it stays held until the outcome is known), `Busy`.
     """
     post = tiktok.parse(url)
     hold = _claim(gateway, token, post.url, origin, now)
@@ -78,7 +90,8 @@ def submit(gateway: Gateway, token: VendedToken, url: str, origin: Origin, *, no
         public=gateway.public,
     )
     mirrored = Mirrored(answer.status, dump(members))
-    _keep(gateway, hold, job_id, mirrored, now)
+    if not _keep(gateway, hold, job_id, mirrored, now):
+        raise _given_back(gateway, hold, origin, now, "named a job that somebody else has")
     return mirrored
 
 
@@ -88,7 +101,9 @@ def status(gateway: Gateway, user: str, job_id: str, origin: Origin, *, now: int
     Raises `JobNotFound` (also for somebody else's job), `UpstreamFailed`, `UpstreamTimedOut`, `Busy`.
     """
     hold = _hold_of(gateway.ledger, user, job_id)
-    answer = _ask(gateway, job_id)
+    if hold.job_id is None:
+        return _without_job(hold, job_id)
+    answer = _ask(gateway, hold.job_id)
     if answer.status == 404:
         raise JobNotFound(
             "The job is not known any more.", members={"credit": CREDIT_WORDS[hold.state]}
@@ -106,11 +121,31 @@ def status(gateway: Gateway, user: str, job_id: str, origin: Origin, *, now: int
     return Mirrored(200, dump(members))
 
 
+def _without_job(hold: Hold, job_id: str) -> Mirrored:
+    """What is known of a job whose start upstream has not confirmed."""
+    running = hold.state == OPEN
+    members = {
+        "ok": running,
+        "jobId": job_id,
+        "status": "processing" if running else "failed",
+        "progress": 0,
+        "transcript": None,
+        "text": None,
+        "confidence": None,
+        "language": None,
+        "duration": None,
+        "credit": CREDIT_WORDS[hold.state],
+    }
+    return Mirrored(200, dump(members))
+
+
 def _claim(gateway: Gateway, token: VendedToken, url: str, origin: Origin, now: int) -> Hold:
     """The hold of `token`, claimed for `url` by this call or, the same, by an earlier one."""
     claim = digest("transcribe", url)
     try:
-        write = claim_write(token.user, token.jti, claim, origin.request_id, now)
+        write = claim_write(
+            token.user, token.jti, claim, origin.request_id, now, look_at=now + SWEEP_AFTER_S
+        )
         return holds.read(gateway.ledger.table.write(write))
     except ConditionFailed as refused:
         item = refused.item
@@ -124,14 +159,16 @@ def _claim(gateway: Gateway, token: VendedToken, url: str, origin: Origin, now: 
 def _start(gateway: Gateway, hold: Hold, url: str, origin: Origin, now: int) -> UpstreamAnswer:
     try:
         answer = gateway.upstream.transcribe(
-            url, job_request_id(hold), gateway.secret, gateway.timeout_s
+            url, own_job_id(hold), gateway.secret, gateway.timeout_s
         )
     except NotSent:
         upstream_call("transcribe", 0, reason="not_sent")
         raise _given_back(gateway, hold, origin, now, "could not be reached") from None
     except Unknown as unknown:
         upstream_call("transcribe", 0, reason=unknown.kind)
-        raise UpstreamTimedOut() from None
+        if unknown.kind == "timeout":
+            raise UpstreamTimedOut() from None
+        raise _given_back(gateway, hold, origin, now, "gave no usable answer") from None
     upstream_call("transcribe", answer.status)
     return answer
 
@@ -139,15 +176,21 @@ def _start(gateway: Gateway, hold: Hold, url: str, origin: Origin, now: int) -> 
 def _refused(
     gateway: Gateway, hold: Hold, answer: UpstreamAnswer, origin: Origin, now: int
 ) -> UpstreamFailed:
-    return _given_back(gateway, hold, origin, now, f"answered {answer.status}")
+    """Upstream's own 4xx is passed on, but for what concerns only it and us; the rest is our 502."""
+    failed = _given_back(gateway, hold, origin, now, f"answered {answer.status}")
+    if not 400 <= answer.status < 500 or answer.status in PRIVATE_REFUSALS:
+        return failed
+    members = mirror.without_addresses(
+        answer.members, answer.members, gateway.upstream.base, gateway.public
+    )
+    waits = {"Retry-After": answer.retry_after} if answer.retry_after else {}
+    return UpstreamRefused(answer.status, {**members, **failed.members}, waits)
 
 
 def _given_back(gateway: Gateway, hold: Hold, origin: Origin, now: int, why: str) -> UpstreamFailed:
-    """Releases the hold of a job that was never started."""
-    reasoned = Origin(
-        origin.actor, origin.request_id, origin.address, origin.user_agent, f"upstream {why}"
-    )
-    holds.resolve(gateway.ledger, hold, RELEASED, reasoned, now=now)
+    """Releases the hold of a job that was never started, or that nobody can ask for."""
+    reasoned = replace(origin, reason=f"upstream {why}")
+    holds.settle(gateway.ledger, hold, RELEASED, reasoned, now=now)
     error = UpstreamFailed(members={"credit": "released"})
     error.guidance = RELEASED_GUIDANCE
     return error
@@ -155,7 +198,7 @@ def _given_back(gateway: Gateway, hold: Hold, origin: Origin, now: int, why: str
 
 def _still_running(hold: Hold, url: str, public: str) -> Mirrored:
     """The same call while the first is under way: nothing is started twice."""
-    job_id = job_request_id(hold)
+    job_id = own_job_id(hold)
     members = {
         "ok": True,
         "jobId": job_id,
@@ -169,43 +212,52 @@ def _still_running(hold: Hold, url: str, public: str) -> Mirrored:
     return Mirrored(202, dump(members), replayed=True)
 
 
-def _keep(gateway: Gateway, hold: Hold, job_id: str, mirrored: Mirrored, now: int) -> None:
-    """The answer with the hold, and the job under its id, together."""
-    gateway.ledger.table.transact(
-        [
-            Update(
-                account_pk(hold.user),
-                holds.hold_sk(hold.name),
-                "SET answer = :answer, job_id = :job",
-                "jti = :jti AND claimed_by = :by",
-                values={
-                    ":answer": {"status": mirrored.status, "body": mirrored.body},
-                    ":job": job_id,
-                    ":jti": hold.jti,
-                    ":by": hold.claimed_by,
-                },
-            ),
-            Put(
-                {
-                    "pk": f"J#{job_id}",
-                    "sk": "JOB",
-                    "user": hold.user,
-                    "jti": hold.jti,
-                    "created_at": now,
-                    "ttl": now + KEEP_S * 2,
-                },
-                condition="attribute_not_exists(pk)",
-            ),
-        ]
+def _keep(gateway: Gateway, hold: Hold, job_id: str, mirrored: Mirrored, now: int) -> bool:
+    """The answer with the hold, and the job under its id, together; False where the id is taken.
+
+    Raises `Busy` or `OutcomeUnknown`: the same call again is then told that the job is under way, and
+    reads it under our own id.
+    """
+    kept = Update(
+        account_pk(hold.user),
+        holds.hold_sk(hold.name),
+        "SET answer = :answer, job_id = :job",
+        "jti = :jti AND claimed_by = :by",
+        values={
+            ":answer": {"status": mirrored.status, "body": mirrored.body},
+            ":job": job_id,
+            ":jti": hold.jti,
+            ":by": hold.claimed_by,
+        },
     )
+    job = {
+        "pk": f"J#{job_id}",
+        "sk": "JOB",
+        "user": hold.user,
+        "jti": hold.jti,
+        "created_at": now,
+        "ttl": now + KEEP_S * 2,
+    }
+    try:
+        gateway.ledger.transact_patiently([kept, Put(job, condition="attribute_not_exists(pk)")])
+    except Cancelled:
+        found = gateway.ledger.table.get(f"J#{job_id}", "JOB")
+        return found is not None and found["jti"] == hold.jti
+    return True
 
 
-def job_request_id(hold: Hold) -> str:
-    """Our own id of the job that `hold` pays for."""
-    return f"job-{hold.name}"
+def own_job_id(hold: Hold) -> str:
+    """Our own id of the job that `hold` pays for: upstream gets it as `requestId`."""
+    return OWN_JOB + hold.name
 
 
 def _hold_of(ledger: Ledger, user: str, job_id: str) -> Hold:
+    """The hold that pays for `user`'s job, by upstream's id or by ours."""
+    if job_id.startswith(OWN_JOB):
+        item = ledger.table.get(account_pk(user), holds.hold_sk(job_id.removeprefix(OWN_JOB)))
+        if item is None or "claim" not in item:
+            raise JobNotFound()
+        return holds.read(item)
     item = ledger.table.get(f"J#{job_id}", "JOB")
     if item is None or item["user"] != user:
         raise JobNotFound()
@@ -233,8 +285,4 @@ def _settled(
 ) -> Hold:
     """The hold after what upstream says of its job."""
     outcome = {"completed": CAPTURED, "failed": RELEASED}.get(str(members.get("status")))
-    if outcome is None or hold.state == outcome:
-        return hold
-    if hold.state == OPEN or (hold.state == SPENT and outcome == RELEASED):
-        return holds.resolve(ledger, hold, outcome, origin, now=now)
-    return hold
+    return hold if outcome is None else holds.settle(ledger, hold, outcome, origin, now=now)

@@ -3,17 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
-from engine import holds, tokens
-from engine.errors import Unauthorized
+from engine import audit, holds, limits, tokens
+from engine.audit import Record
+from engine.errors import EngineError, RateLimited, Unauthorized
 from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
 from engine.http import legacy
 from engine.ids import iso
 from engine.keyrings import Ring
 from engine.ledger import Ledger
-from engine.ledger_items import account_pk
+from engine.ledger_items import CREDITS, account_pk, account_sk
 from engine.limits import policy_headers
 from engine.origin import Origin
-from engine.table import ConditionFailed, Update
+from engine.table import ConditionFailed, Table, Update
 from engine.tokens import SCOPE_TRANSCRIBE, VENDED_LIFETIME_S, VendedToken
 
 HELD_OPERATION = "vend"
@@ -59,6 +60,38 @@ def vend_spent(ledger: Ledger, ring: Ring, vend: Vend, *, now: int, rate_limit: 
     return Vended(legacy(members, hold.issued_at), headers)
 
 
+def refused(
+    table: Table,
+    user: str,
+    error: EngineError,
+    origin: Origin,
+    *,
+    now: int,
+    rate_limit: int,
+    keep_days: int,
+) -> EngineError:
+    """Count a refused vend against the rate limit and keep it in the audit; the error to answer.
+
+    That is `error`, or `RateLimited` when the window has no room for one more refusal. A call that
+    the limit itself refused is not counted. Raises `OutcomeUnknown`.
+    """
+    if error.status != 429:
+        try:
+            _count_refusal(table, user, rate_limit, now)
+        except RateLimited as limited:
+            error = limited
+    audit.keep(table, Record(user, "vend", False, error.code, origin, now), keep_days)
+    return error
+
+
+def _count_refusal(table: Table, user: str, rate_limit: int, now: int) -> None:
+    """In the account's own window, which vends count in too; without an account, beside it."""
+    try:
+        limits.take_on_item(table, account_pk(user), account_sk(CREDITS), rate_limit, now)
+    except ConditionFailed:
+        limits.take(table, account_pk(user), "vend", rate_limit, now)
+
+
 def vend_request(
     user: str, state: str, ring: Ring, key: str, fingerprint: str, origin: Origin
 ) -> Vend:
@@ -84,7 +117,7 @@ def redeem(ledger: Ledger, hold: Hold, origin: Origin, *, now: int) -> None:
     """
     claim = f"redeem:{origin.request_id}"
     if hold.state == OPEN:
-        found = holds.resolve(ledger, hold, CAPTURED, origin, now=now, claim=claim).claim
+        found = holds.settle(ledger, hold, CAPTURED, origin, now=now, claim=claim).claim
     else:
         found = _claim_spent(ledger, hold, claim, origin, now)
     if found != claim:
@@ -100,22 +133,33 @@ def _claim_spent(ledger: Ledger, hold: Hold, claim: str, origin: Origin, now: in
     return str(item["claim"])
 
 
-def claim_write(user: str, jti: str, claim: str, claimed_by: str, now: int) -> Update:
-    """Marks the hold of `jti` as used by `claim`, where nothing used it before."""
+def claim_write(
+    user: str, jti: str, claim: str, claimed_by: str, now: int, *, look_at: int | None = None
+) -> Update:
+    """Marks the hold of `jti` as used by `claim`, where nothing used it before.
+
+    With `look_at` (epoch seconds) the sweeper asks by then what became of the job.
+    """
+    name = jti[: holds.NAME_LENGTH]
+    change = "SET claim = :claim, claimed_by = :by, claimed_at = :now"
+    values: dict[str, str | int] = {
+        ":claim": claim,
+        ":by": claimed_by,
+        ":now": now,
+        ":jti": jti,
+        ":open": OPEN,
+        ":spent": SPENT,
+    }
+    if look_at is not None:
+        change += ", open_shard = :shard, expires_at = :look_at"
+        values |= {":shard": holds.shard_of(name), ":look_at": look_at}
     return Update(
         account_pk(user),
-        holds.hold_sk(jti[: holds.NAME_LENGTH]),
-        "SET claim = :claim, claimed_by = :by, claimed_at = :now",
+        holds.hold_sk(name),
+        change,
         "jti = :jti AND attribute_not_exists(claim) AND #state IN (:open, :spent)",
         names={"#state": "state"},
-        values={
-            ":claim": claim,
-            ":by": claimed_by,
-            ":now": now,
-            ":jti": jti,
-            ":open": OPEN,
-            ":spent": SPENT,
-        },
+        values=values,
     )
 
 

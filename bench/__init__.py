@@ -1,0 +1,9 @@
+"""Measurements of the gateway: what a request costs, what a start costs, what HTTP sustains."""
+
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# As on Lambda, where the layer puts the package on the path.
+sys.path.insert(0, str(ROOT / "layers" / "engine"))

@@ -1,0 +1,290 @@
+"""What a function's start costs, by the real `awslambdaric`: `python -m bench.cold [function ...]`.
+
+INIT lasts from spawning the process to its first request for an event. The layer is the one that its
+Makefile builds for this machine; the interpreter is the bare one, so that nothing of the developers'
+environment can be imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from py_compile import PycInvalidationMode
+
+from bench import ROOT, engines, runtime_api, world
+from bench.runtime_api import Usage
+from bench.world import Event
+from local.package import build_dependencies, dependencies_folder, layers
+from local.template import load_template, resources_of_type
+
+PYTHON = str(Path(sys.executable).resolve())
+FLAGS = ["-S", "-s"]
+"""No site-packages: whatever the machine's Python has, Lambda's has not."""
+
+RUNTIME_MODULES = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
+ROUNDS = 9
+WARM_CALLS = 200
+WARM_UP_CALLS = 20
+
+BARE = "bare interpreter"
+EMPTY = "empty handler"
+BARE_PROGRAM = "print(open('/proc/self/status').read())"
+EMPTY_HANDLER = "def lambda_handler(event, context):\n    return {}\n"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Medians over `rounds` starts; `above` are over the bare interpreter and the empty handler."""
+
+    wall_ms: float
+    cpu_ms: float
+    peak_mb: float
+    rounds: int
+    cpu_above_bare_ms: float = 0.0
+    cpu_above_empty_ms: float = 0.0
+    wall_above_bare_ms: float = 0.0
+    wall_above_empty_ms: float = 0.0
+
+
+@dataclass(frozen=True)
+class Invocations:
+    """Calls through the Runtime API: the first of a process, and those that follow."""
+
+    first_wall_ms: float
+    first_cpu_ms: float
+    p50_ms: float
+    p99_ms: float
+    cpu_ms: float
+    peak_mb: float
+    calls: int
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Folders laid out as in a Lambda: the function, the layer, the runtime."""
+
+    task: Path
+    opt: Path
+    runtime: Path
+
+    @property
+    def command(self) -> list[str]:
+        return [PYTHON, *FLAGS, "-m", "awslambdaric", "app.lambda_handler"]
+
+    def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """`environ` and what Lambda adds; nothing is compiled on the way, as its disk is read-only."""
+        path = os.pathsep.join(map(str, (self.task, self.opt / "python", self.runtime)))
+        return {
+            "LAMBDA_TASK_ROOT": str(self.task),
+            "LANG": "en_US.UTF-8",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": path,
+            "TZ": ":UTC",
+            "_HANDLER": "app.lambda_handler",
+            "AWS_LAMBDA_FUNCTION_NAME": "bench",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            **environ,
+        }
+
+
+def starts(
+    functions: Sequence[str], environ: Mapping[str, str], rounds: int = ROUNDS
+) -> dict[str, Start]:
+    """How the functions start, from sources and compiled, beside the two bases; by name.
+
+    The variants take turns, so that a slow moment of the machine falls on all of them.
+    """
+    with contextlib.ExitStack() as held:
+        variants = {EMPTY: held.enter_context(empty_function())}
+        for name in functions:
+            variants[f"{name}, sources"] = held.enter_context(packaged(name, compiled=False))
+            variants[f"{name}, compiled"] = held.enter_context(packaged(name, compiled=True))
+        seen: dict[str, list[Usage]] = {BARE: [], **{name: [] for name in variants}}
+        for _ in range(rounds + 1):
+            seen[BARE].append(_bare_interpreter())
+            for name, folders in variants.items():
+                with runtime_api.running(
+                    folders.command, folders.environ(environ), folders.task
+                ) as started:
+                    seen[name].append(started.init)
+    # The first round only fills the page cache.
+    return _compared({name: usages[1:] for name, usages in seen.items()})
+
+
+def invocations(
+    folders: Folders, environ: Mapping[str, str], events: Iterator[Event], calls: int = WARM_CALLS
+) -> Invocations:
+    """Calls one process with `events`. Raises RuntimeError when one is answered with a failure."""
+    with runtime_api.running(folders.command, folders.environ(environ), folders.task) as function:
+        first = _invoke(function, next(events))
+        first_cpu_ms = function.usage().cpu_ms - function.init.cpu_ms
+        for _ in range(WARM_UP_CALLS):
+            _invoke(function, next(events))
+        before = function.usage()
+        walls = sorted(_invoke(function, next(events)) for _ in range(calls))
+        after = function.usage()
+    return Invocations(
+        first_wall_ms=first,
+        first_cpu_ms=first_cpu_ms,
+        p50_ms=statistics.median(walls),
+        p99_ms=walls[int(len(walls) * 0.99)],
+        cpu_ms=(after.cpu_ms - before.cpu_ms) / calls,
+        peak_mb=after.peak_mb,
+        calls=calls,
+    )
+
+
+@contextlib.contextmanager
+def packaged(function: str, *, compiled: bool) -> Iterator[Folders]:
+    """`functions/<function>` and the layer, laid out in a folder of their own, removed on exit."""
+    with _folders() as folders:
+        _copy(ROOT / "functions" / function, folders.task)
+        for layer in layers(load_template(ROOT / "template.yaml"), ROOT):
+            build_dependencies(layer, ROOT / ".cache")
+            _copy(dependencies_folder(layer, ROOT / ".cache"), folders.opt / "python")
+            for package in layer.source.glob("*/__init__.py"):
+                _copy(package.parent, folders.opt / "python" / package.parent.name)
+        if compiled:
+            _compile(folders.task)
+            _compile(folders.opt)
+        yield folders
+
+
+@contextlib.contextmanager
+def empty_function() -> Iterator[Folders]:
+    """A compiled handler that does nothing, without any layer."""
+    with _folders() as folders:
+        folders.task.mkdir()
+        (folders.task / "app.py").write_text(EMPTY_HANDLER)
+        _compile(folders.task)
+        yield folders
+
+
+def _invoke(function: runtime_api.Function, event: Event) -> float:
+    answer = function.invoke(event)
+    if answer.failed or answer.body["statusCode"] != 200:
+        raise RuntimeError(f"the function failed: {answer.body}")
+    return answer.wall_ms
+
+
+@contextlib.contextmanager
+def _folders() -> Iterator[Folders]:
+    """The three folders, the runtime's filled and compiled, as Lambda ships it."""
+    with tempfile.TemporaryDirectory(prefix="pluct-bench-") as root:
+        folders = Folders(Path(root) / "task", Path(root) / "opt", Path(root) / "runtime")
+        folders.runtime.mkdir()
+        for name in RUNTIME_MODULES:
+            spec = importlib.util.find_spec(name)
+            if spec is None or spec.origin is None:
+                raise RuntimeError(f"{name} is not installed")
+            origin = Path(spec.origin)
+            if origin.name == "__init__.py":
+                _copy(origin.parent, folders.runtime / name)
+            else:
+                shutil.copy(origin, folders.runtime)
+        _compile(folders.runtime)
+        yield folders
+
+
+def _copy(source: Path, target: Path) -> None:
+    shutil.copytree(
+        source, target, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True
+    )
+
+
+def _compile(folder: Path) -> None:
+    """Unchecked hashes: a zip archive changes the times that the usual check looks at."""
+    compileall.compile_dir(folder, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+
+
+def _bare_interpreter() -> Usage:
+    """It tells its own memory: what `wait4` says of that includes the parent's before the exec."""
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [PYTHON, *FLAGS, "-c", BARE_PROGRAM],
+        env={},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    with process.stdout as told:
+        status = told.read().decode()
+    _, ended, taken = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(ended)
+    wall_ms = (time.perf_counter() - started) * 1000
+    cpu_ms = (taken.ru_utime + taken.ru_stime) * 1000
+    return Usage(wall_ms, cpu_ms, runtime_api.peak_mb(status))
+
+
+def _compared(seen: Mapping[str, Sequence[Usage]]) -> dict[str, Start]:
+    def median(name: str, member: str) -> float:
+        figures: list[float] = [getattr(usage, member) for usage in seen[name]]
+        return statistics.median(figures)
+
+    return {
+        name: Start(
+            wall_ms=median(name, "wall_ms"),
+            cpu_ms=median(name, "cpu_ms"),
+            peak_mb=median(name, "peak_mb"),
+            rounds=len(usages),
+            cpu_above_bare_ms=median(name, "cpu_ms") - median(BARE, "cpu_ms"),
+            cpu_above_empty_ms=median(name, "cpu_ms") - median(EMPTY, "cpu_ms"),
+            wall_above_bare_ms=median(name, "wall_ms") - median(BARE, "wall_ms"),
+            wall_above_empty_ms=median(name, "wall_ms") - median(EMPTY, "wall_ms"),
+        )
+        for name, usages in seen.items()
+    }
+
+
+def table(found: Mapping[str, Start]) -> str:
+    """The starts as lines for a terminal."""
+    heading = (
+        f"{'INIT, ms (median)':<26}{'wall':>8}{'CPU':>8}"
+        f"{'CPU above bare':>16}{'above empty':>13}{'peak MB':>9}{'n':>4}"
+    )
+    lines = [
+        f"{name:<26}{start.wall_ms:>8.0f}{start.cpu_ms:>8.0f}{start.cpu_above_bare_ms:>16.0f}"
+        f"{start.cpu_above_empty_ms:>13.0f}{start.peak_mb:>9.0f}{start.rounds:>4}"
+        for name, start in found.items()
+    ]
+    return "\n".join([heading, *lines])
+
+
+def main() -> None:
+    functions = sorted(
+        Path(function["Properties"]["CodeUri"]).name
+        for function in resources_of_type(
+            load_template(ROOT / "template.yaml"), "AWS::Serverless::Function"
+        ).values()
+    )
+    parser = argparse.ArgumentParser(prog="python -m bench.cold", description=__doc__)
+    parser.add_argument("functions", nargs="*", metavar="function", help=", ".join(functions))
+    parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    asked = parser.parse_args()
+    if unknown := set(asked.functions) - set(functions):
+        parser.error(f"no such function: {', '.join(sorted(unknown))}")
+    with engines.running() as stores:
+        found = starts(asked.functions or functions, world.build(stores).environ, asked.rounds)
+    if asked.json:
+        print(json.dumps({name: asdict(start) for name, start in found.items()}, indent=2))
+    else:
+        print(table(found))
+
+
+if __name__ == "__main__":
+    main()

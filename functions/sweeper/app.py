@@ -1,0 +1,37 @@
+"""Every five minutes: holds past their time are resolved."""
+
+import time
+from typing import Any
+
+from engine import config, keyrings, sweeping, table
+from engine.keyrings import TTT_SHARED_SECRET, KeyRings
+from engine.ledger import Ledger
+from engine.logs import logger
+from engine.table import Table
+from engine.upstream import Upstream
+
+settings = config.load()
+ledger = Ledger(Table(table.connect(), settings.table_name))
+rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (TTT_SHARED_SECRET,))
+upstream = Upstream(settings.ttt_base)
+clock = time.time
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """A scheduled event, of which nothing is read; the counts of what was done."""
+    swept = sweeping.sweep(
+        ledger,
+        upstream,
+        rings[TTT_SHARED_SECRET].signing,
+        now=int(clock()),
+        request_id=str(getattr(context, "aws_request_id", "sweep")),
+        timeout_s=settings.request_timeout_s,
+    )
+    counts = {
+        "lookedAt": swept.looked_at,
+        "captured": swept.captured,
+        "released": swept.released,
+        "waiting": swept.waiting,
+    }
+    logger.info("sweep", extra=counts)
+    return counts

@@ -1,0 +1,134 @@
+"""The sweeper: holds past their time are resolved, so that no credit stays set aside for ever.
+
+It finds them by the sparse index of open holds, reads each again from the table, and asks upstream
+before it resolves anything that has a job. One hold's trouble does not keep it from the others. Two
+sweeps at once are safe: every step is conditional on what was seen, and the second finds the hold
+resolved.
+
+- never claimed: released; the condition fails if a claim came in between, and the hold is left alone;
+- claimed, no job known (the call's answer was lost): released after `LOST_AFTER_S`;
+- a job: completed captures, failed releases, still running waits, forgotten by upstream for
+  `LOST_AFTER_S` releases, older than `GIVE_UP_AFTER_S` releases;
+- upstream away: it waits, up to `GIVE_UP_AFTER_S`.
+A release that was wrong is put right by `holds.settle` when the true outcome arrives.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from engine import holds
+from engine.errors import Busy
+from engine.holds import CAPTURED, OPEN, RELEASED, SHARDS, SPENT, Hold
+from engine.ledger import Ledger
+from engine.ledger_items import account_pk
+from engine.logs import logger
+from engine.origin import Origin
+from engine.table import ConditionFailed, Update
+from engine.upstream import NotSent, Unknown, Upstream
+
+INDEX = "open-holds"
+BATCH = 100
+LOOK_AGAIN_S = 300
+LOST_AFTER_S = 900
+GIVE_UP_AFTER_S = 6 * 3600
+LET_LIVE = "let live"
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep did, for its log line and metrics."""
+
+    looked_at: int = 0
+    captured: int = 0
+    released: int = 0
+    waiting: int = 0
+
+    def counting(self, verdict: str) -> "Swept":
+        return Swept(
+            self.looked_at + 1,
+            self.captured + (verdict == CAPTURED),
+            self.released + (verdict == RELEASED),
+            self.waiting + (verdict == LET_LIVE),
+        )
+
+
+def sweep(
+    ledger: Ledger, upstream: Upstream, secret: str, *, now: int, request_id: str, timeout_s: float
+) -> Swept:
+    """Resolve what is past its time, at most `BATCH` holds a shard. Raises `Busy`."""
+    swept = Swept()
+    for shard in range(SHARDS):
+        for key in ledger.table.due(INDEX, f"open#{shard}", now, limit=BATCH):
+            item = ledger.table.get(key["pk"], key["sk"])
+            if item is None or item["state"] not in (OPEN, SPENT):
+                continue
+            hold = holds.read(item)
+            verdict, why = _verdict(hold, upstream, secret, now, timeout_s)
+            try:
+                _carry_out(ledger, hold, verdict, why, now, request_id)
+            except Busy:
+                logger.warning("left for the next sweep", extra={"jti": hold.jti})
+                verdict = LET_LIVE
+            swept = swept.counting(verdict)
+    return swept
+
+
+def _verdict(
+    hold: Hold, upstream: Upstream, secret: str, now: int, timeout_s: float
+) -> tuple[str, str]:
+    """`CAPTURED`, `RELEASED` or `LET_LIVE`, and the reason in words."""
+    if hold.claim is None or hold.claimed_at is None:
+        return RELEASED, "the token was not used in time"
+    age_s = now - hold.claimed_at
+    if hold.job_id is None:
+        lost = age_s >= LOST_AFTER_S
+        return (RELEASED, "the call's outcome was never known") if lost else (LET_LIVE, "")
+    verdict, why = _asked(hold.job_id, age_s, upstream, secret, timeout_s)
+    if verdict == LET_LIVE and age_s >= GIVE_UP_AFTER_S:
+        return RELEASED, "the job did not end in six hours"
+    return verdict, why
+
+
+def _asked(
+    job_id: str, age_s: int, upstream: Upstream, secret: str, timeout_s: float
+) -> tuple[str, str]:
+    try:
+        answer = upstream.status(job_id, secret, timeout_s)
+    except (NotSent, Unknown):
+        return LET_LIVE, "upstream did not answer"
+    if answer.status == 404 and age_s >= LOST_AFTER_S:
+        return RELEASED, "upstream has forgotten the job"
+    state: Any = answer.members.get("status") if answer.status == 200 else None
+    if state == "completed":
+        return CAPTURED, "transcription completed"
+    if state == "failed":
+        return RELEASED, "transcription failed"
+    return LET_LIVE, "the job is still running"
+
+
+def _carry_out(
+    ledger: Ledger, hold: Hold, verdict: str, why: str, now: int, request_id: str
+) -> None:
+    if verdict == LET_LIVE:
+        _look_again(ledger, hold, now)
+        return
+    origin = Origin("system:sweeper", request_id, "", "", why)
+    found = holds.settle(ledger, hold, verdict, origin, now=now)
+    logger.info("swept", extra={"user": hold.user, "jti": hold.jti, "state": found.state})
+
+
+def _look_again(ledger: Ledger, hold: Hold, now: int) -> None:
+    """Moves the hold back in the index, if it is still open."""
+    try:
+        ledger.table.write(
+            Update(
+                account_pk(hold.user),
+                holds.hold_sk(hold.name),
+                "SET expires_at = :later",
+                "#state = :seen AND jti = :jti",
+                names={"#state": "state"},
+                values={":later": now + LOOK_AGAIN_S, ":seen": hold.state, ":jti": hold.jti},
+            )
+        )
+    except ConditionFailed:
+        logger.info("resolved meanwhile", extra={"user": hold.user, "jti": hold.jti})

@@ -1,0 +1,91 @@
+"""What `template.yaml` deploys, as tests need it: routes, secrets, and functions with their settings."""
+
+import importlib.util
+import os
+import re
+from collections.abc import Mapping
+from functools import cache
+from itertools import count
+from types import ModuleType
+from typing import Any
+
+from local.settings import ROOT
+from local.template import load_template, resources_of_type
+
+TEMPLATE = ROOT / "template.yaml"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+SETTINGS = {
+    "ENVIRONMENT": "local",
+    "TTT_BASE": "http://127.0.0.1:9",
+    "REQUEST_TIMEOUT": "5",
+    "RATE_LIMIT": "100",
+    "WELCOME_CREDITS": "10",
+    "USER_TOKEN_MAX_AGE": "2592000",
+    "ALLOW_USER_CREATE": "true",
+    "ALLOW_ANONYMOUS_VEND": "true",
+    "ALLOW_ANONYMOUS_HISTORY": "true",
+    "BUILD_REF": "test",
+    "AUDIT_DAYS": "400",
+    "LOW_BALANCE": "3",
+    "DEPLOYED_AT": "2026-01-01T00:00:00Z",
+    "POWERTOOLS_LOG_LEVEL": "INFO",
+    "POWERTOOLS_METRICS_NAMESPACE": "Pluct",
+}
+_numbers = count(1)
+
+
+@cache
+def functions() -> dict[str, dict[str, Any]]:
+    """The properties of every function, by the name of its folder."""
+    found = resources_of_type(load_template(TEMPLATE), "AWS::Serverless::Function").values()
+    return {f["Properties"]["CodeUri"].removeprefix("functions/"): f["Properties"] for f in found}
+
+
+@cache
+def routes() -> list[tuple[str, str, str]]:
+    """Function, method and path of every route but `$default`."""
+    return [
+        (name, event["Properties"]["Method"], event["Properties"]["Path"])
+        for name, properties in functions().items()
+        for event in properties.get("Events", {}).values()
+        if event["Type"] == "HttpApi" and "Path" in event["Properties"]
+    ]
+
+
+def match(rule: str, path: str) -> dict[str, str] | None:
+    """The members of `path` if it follows `rule`, else None."""
+    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(rule))
+    found = re.fullmatch(pattern, path)
+    return found.groupdict() if found else None
+
+
+def secret_names() -> list[str]:
+    """The secrets that the deployment creates."""
+    (custom,) = resources_of_type(load_template(TEMPLATE), "Custom::Secrets").values()
+    return list(custom["Properties"]["Names"])
+
+
+def load(name: str, environment: Mapping[str, str]) -> ModuleType:
+    """The module of function `name`, loaded anew under `environment`."""
+    os.environ.update(CREDENTIALS | SETTINGS | environment)
+    path = ROOT / "functions" / name / "app.py"
+    spec = importlib.util.spec_from_file_location(f"function_{name}_{next(_numbers)}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def client_settings(endpoint: str) -> dict[str, str]:
+    """What a client of the engine at `endpoint` is made with."""
+    return {
+        "endpoint_url": endpoint,
+        "region_name": CREDENTIALS["AWS_REGION"],
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+    }

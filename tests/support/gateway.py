@@ -1,0 +1,181 @@
+"""The gateway in process: every function's real handler, over a real engine's table and parameters."""
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import boto3
+
+from engine import keyrings, rotation, tokens
+from engine.ledger import Ledger
+from engine.ledger_items import Entry
+from engine.table import Table
+from local.engine import create_table
+from tests.support import deployed
+
+PREFIX = "pluct-test"
+_counter = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Reply:
+    status: int
+    headers: dict[str, str]
+    text: str
+
+    @property
+    def json(self) -> dict[str, Any]:
+        return json.loads(self.text)
+
+    @property
+    def code(self) -> str:
+        return str(self.json.get("code"))
+
+
+class Gateway:
+    """Calls handlers with events; `now` moves the clock of every function when it is set."""
+
+    def __init__(self, endpoint: str, **settings: str) -> None:
+        self.table_name = f"pluct-{next(_counter)}-{os.getpid()}"
+        environment = {
+            "AWS_ENDPOINT_URL": endpoint,
+            "TABLE_NAME": self.table_name,
+            "SECRETS_PREFIX": PREFIX,
+            **settings,
+        }
+        self.modules: dict[str, ModuleType] = {}
+        self._routes = deployed.routes()
+        self._environment = environment
+        self.dynamodb = boto3.client("dynamodb", **deployed.client_settings(endpoint))
+        ssm = boto3.client("ssm", **deployed.client_settings(endpoint))
+        create_table(self.dynamodb, self.table_name)
+        names = deployed.secret_names()
+        rotation.create_missing(ssm, f"/{PREFIX}/", names, int(time.time()))
+        self.rings = keyrings.KeyRings(ssm, f"/{PREFIX}/", names)
+        self.ledger = Ledger(Table(self.dynamodb, self.table_name))
+        self.now: float | None = None
+
+    def clock(self) -> float:
+        return self.now if self.now is not None else time.time()
+
+    def function(self, name: str) -> ModuleType:
+        if name not in self.modules:
+            module = deployed.load(name, self._environment)
+            if hasattr(module, "api"):
+                module.api.clock = self.clock
+            self.modules[name] = module
+        return self.modules[name]
+
+    def call(  # noqa: PLR0913 - a request has that many parts
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+        raw: str | None = None,
+        encoded: bool = False,
+        address: str = "203.0.113.7",
+    ) -> Reply:
+        function, members = self._routed(method, path)
+        text = raw if raw is not None else None if body is None else json.dumps(body)
+        event = _event(method, path, text, headers or {}, query or {}, address)
+        event["isBase64Encoded"] = encoded
+        if members:
+            event["pathParameters"] = members
+        answer = self.function(function).lambda_handler(event, None)
+        return Reply(answer["statusCode"], answer["headers"], answer["body"])
+
+    def _routed(self, method: str, path: str) -> tuple[str, dict[str, str]]:
+        for function, route_method, rule in self._routes:
+            members = deployed.match(rule, path)
+            if route_method == method and members is not None:
+                return function, members
+        return "health", {}
+
+    def user(self, balance: int = 0) -> tuple[str, dict[str, str]]:
+        """A new user with `balance` credits: the id and the headers of its token."""
+        made = self.call("POST", "/v1/devices").json
+        user = str(made["userId"])
+        if balance:
+            self.add(user, balance)
+        return user, {"authorization": f"Bearer {made['token']}"}
+
+    def add(self, user: str, amount: int) -> None:
+        reply = self.call(
+            "POST", "/v1/credits/add", {"userId": user, "amount": amount}, headers=self.api_key
+        )
+        assert reply.status == 200, reply.text
+
+    @property
+    def api_key(self) -> dict[str, str]:
+        return {"x-api-key": self.rings["ENGINE_ADMIN_KEY"].signing}
+
+    def user_headers(self, user: str) -> dict[str, str]:
+        ring = self.rings["ENGINE_JWT_SECRET"]
+        token = tokens.issue_user(user, ring, now=int(self.clock()), lifetime_s=3600)
+        return {"authorization": f"Bearer {token}"}
+
+    def vend(self, headers: Mapping[str, str], key: str | None = None) -> Reply:
+        body = {} if key is None else {"clientRequestId": key}
+        return self.call("POST", "/v1/vend-token", body, headers=headers)
+
+    def balance(self, user: str) -> int:
+        return self.ledger.account(user).available
+
+    def entries(self, user: str) -> list[Entry]:
+        """Oldest first; fails where there are more than 1,000."""
+        found = self.ledger.entries(user, limit=1001)
+        assert len(found) <= 1000
+        return found[::-1]
+
+    def assert_explained(self, user: str) -> None:
+        """The entries are contiguous, chained, add up at every step, and end at the account."""
+        account = self.ledger.account(user)
+        available = held = 0
+        previous = "0" * 43
+        entries = self.entries(user)
+        for seq, entry in enumerate(entries, 1):
+            available, held = available + entry.amount, held + entry.held
+            assert entry.seq == seq
+            assert (entry.available_after, entry.held_after) == (available, held)
+            assert entry.prev == previous and entry.hash == entry.expected_hash()
+            assert available >= 0 and held >= 0
+            previous = entry.hash
+        assert (account.available, account.held, account.seq) == (available, held, len(entries))
+        assert account.head == previous
+
+
+def _event(  # noqa: PLR0913, PLR0917 - likewise
+    method: str,
+    path: str,
+    body: str | None,
+    headers: Mapping[str, str],
+    query: Mapping[str, str],
+    address: str,
+) -> dict[str, Any]:
+    event: dict[str, Any] = {
+        "version": "2.0",
+        "routeKey": f"{method} {path}",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": "api.example.test", "user-agent": "pluct-tests/1", **headers},
+        "requestContext": {
+            "domainName": "api.example.test",
+            "http": {"method": method, "path": path, "sourceIp": address},
+            "requestId": f"test-{next(_counter)}-{os.getpid()}",
+            "stage": "$default",
+        },
+        "isBase64Encoded": False,
+    }
+    if body is not None:
+        event["body"] = body
+    if query:
+        event["queryStringParameters"] = dict(query)
+    return event
