@@ -22,11 +22,19 @@ lambda_handler = api
 
 
 @api.route("GET", "/v1/credits/balance")
+def balance(call: Call) -> Answer:
+    return _balance(call, auth.user(call, rings[ENGINE_JWT_SECRET], settings).user)
+
+
 @api.route("POST", "/v1/user/balance")
 @api.route("POST", "/user/balance")
-def balance(call: Call) -> Answer:
+def balance_by_post(call: Call) -> Answer:
     user = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
     call.read(NoForm)
+    return _balance(call, user)
+
+
+def _balance(call: Call, user: str) -> Answer:
     window = limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     members = users.balance_members(ledger.account(user), settings.build)
     return Answer(members, headers=limits.policy_headers(window))

@@ -12,7 +12,7 @@ from typing import Any
 class EngineError(Exception):
     """Base of all. `members` are added to the top of the body, `details` to its `details`."""
 
-    status = 500
+    status: int = 500
     code = "internal_error"
     error = "Internal error"
     message = "Something went wrong on our side."
@@ -236,6 +236,7 @@ class OutcomeUnknown(Busy):
 class UpstreamRefused(UpstreamFailed):
     """The transcription service refused the job in words: its status and members are passed on."""
 
+    status = 400
     code = "upstream_refused"
     error = "upstream_refused"
     message = "The transcription service did not take the job."
@@ -245,7 +246,7 @@ class UpstreamRefused(UpstreamFailed):
         self, status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(members=members, headers=headers)
-        self.status = status
+        self.status: int = status
 
 
 class UpstreamTimedOut(EngineError):

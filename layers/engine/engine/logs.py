@@ -1,6 +1,7 @@
 """Logs and metrics: structured lines with the request id, metrics in EMF; never a body or secret."""
 
 from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 logger = Logger(service="pluct", log_uncaught_exceptions=False)
 metrics = Metrics(service="pluct")
@@ -14,3 +15,21 @@ def vending(user: str, *, ok: bool, **facts: object) -> None:
 def upstream_call(call: str, status: int, **facts: object) -> None:
     """The documented line of a call to the transcription service."""
     logger.info(f"be:ttt call={call} http={status}", extra=facts)
+
+
+def low_balance(user: str, available: int, **facts: object) -> None:
+    """The line and the metric of a balance that fell below the threshold."""
+    logger.info(f"be:low-balance user={user} available={available}", extra=facts)
+    _count("LowBalance")
+
+
+def not_projected(trouble: str) -> None:
+    """The line and the metric of a record or an account that could not be projected."""
+    logger.error("be:not-projected", extra={"trouble": trouble})
+    _count("NotProjected")
+
+
+def _count(name: str) -> None:
+    """One more of a metric, written at once."""
+    metrics.add_metric(name, MetricUnit.Count, 1)
+    metrics.flush_metrics()

@@ -1,0 +1,225 @@
+"""The thin front: puts the deployed API on an ordinary address and supplies what the engine leaves out.
+
+Method, path, query, end-to-end headers and body pass through byte for byte, both ways. What it adds is
+API Gateway's: forwarding headers, limits on size and time, and its own words for answers that the
+function did not give. It stands in every measurement, so it does nothing else for a request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from aiohttp import (
+    ClientError,
+    ClientResponse,
+    ClientSession,
+    ClientTimeout,
+    DummyCookieJar,
+    StreamReader,
+    TCPConnector,
+    web,
+)
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import HttpProcessingError, RawRequestMessage
+from aiohttp.web_protocol import RequestHandler
+from multidict import CIMultiDict
+from yarl import URL
+
+from local.function_entry import ANSWER_MARK
+
+BODY_LIMIT_BYTES = 10 * 1024 * 1024
+UPSTREAM_TIMEOUT_S = 30.0
+CONNECTIONS = 500
+# Shorter than the engine's 75 s, so that a kept connection is never one that the engine is closing.
+_KEEPALIVE_S = 30.0
+# How long a refused upload is still read, and a stopping run waits for answers under way.
+_LAST_WORDS_S = 1.0
+# RFC 9110, section 7.6.1: these belong to one connection. The last three are written anew.
+_NOT_FORWARDED = frozenset(
+    {
+        "connection",
+        "keep-alive",
+        "proxy-authenticate",
+        "proxy-authorization",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "expect",
+        "host",
+        "content-length",
+    }
+)
+_NOT_RETURNED = _NOT_FORWARDED - {"host"} | {"date", "server", ANSWER_MARK}
+_OURS_TO_SAY = frozenset({"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"})
+# Any other Host could name one of the engine's own services, which it looks at before the path.
+_PLAIN_HOST = re.compile(r"(localhost|[0-9.]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGNORECASE)
+
+
+@dataclass
+class Front:
+    """Forwards requests to `target`, an origin and the path before the API's own paths.
+
+    `own_host` ("127.0.0.1:8787") is what functions are told of themselves; `show` gets one line for
+    each request, `show_error` what the engine said where a function failed to answer.
+    """
+
+    target: str
+    own_host: str
+    show: Callable[[str], None]
+    show_error: Callable[[str], None]
+    upstream_timeout_s: float = UPSTREAM_TIMEOUT_S
+    _session: ClientSession = field(init=False)
+
+    async def open(self) -> web.ServerRunner:
+        """The server, set up but without an address; `close` ends what it holds."""
+        self._session = ClientSession(
+            connector=TCPConnector(limit=CONNECTIONS, keepalive_timeout=_KEEPALIVE_S),
+            cookie_jar=DummyCookieJar(),
+            timeout=ClientTimeout(total=self.upstream_timeout_s),
+            auto_decompress=False,
+            skip_auto_headers=("accept", "accept-encoding", "content-type", "user-agent"),
+        )
+        server = web.Server(
+            self.handle,
+            request_factory=_request,
+            auto_decompress=False,
+            access_log=None,
+            lingering_time=_LAST_WORDS_S,
+            logger=_server_log(),
+        )
+        runner = web.ServerRunner(server, shutdown_timeout=_LAST_WORDS_S)
+        await runner.setup()
+        return runner
+
+    async def close(self) -> None:
+        """Closes the connections to the engine."""
+        await self._session.close()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answers one request and says so in one line."""
+        started = time.perf_counter()
+        response = await self._answer(request)
+        took_ms = (time.perf_counter() - started) * 1000
+        self.show(_line(request, response, took_ms))
+        return response
+
+    async def _answer(self, request: web.BaseRequest) -> web.Response:
+        target = request.raw_path
+        if not target.startswith("/") or not target.isascii():
+            return _say(400, "Bad Request")
+        try:
+            body = await _read(request)
+            response = await self._forward(request, target, body)
+        except web.HTTPRequestEntityTooLarge:
+            return _say(413, "Request Too Long")
+        except (web.RequestPayloadError, ConnectionError, UnicodeEncodeError):
+            # A body that is broken or breaks off, or a header that is no text, can not be passed on.
+            return _say(400, "Bad Request")
+        except (TimeoutError, ClientError) as error:
+            self.show_error(f"no answer to {request.method} {target}: {error!r}")
+            return _say(503, "Service Unavailable")
+        return response
+
+    async def _forward(self, request: web.BaseRequest, target: str, body: bytes) -> web.Response:
+        async with self._session.request(
+            request.method,
+            URL(f"{self.target}{target}", encoded=True),
+            data=body or None,
+            headers=self._headers(request),
+            allow_redirects=False,
+        ) as answer:
+            return self._response(answer, await answer.read())
+
+    def _headers(self, request: web.BaseRequest) -> CIMultiDict[str]:
+        headers = _without(request.headers.items(), _NOT_FORWARDED | _OURS_TO_SAY)
+        host = request.headers.get("host", "")
+        headers["host"] = host if _PLAIN_HOST.fullmatch(host) else self.own_host
+        claimed = request.headers.getall("x-forwarded-for", [])
+        headers["x-forwarded-for"] = ", ".join([*claimed, request.remote or "127.0.0.1"])
+        headers["x-forwarded-port"] = self.own_host.rpartition(":")[2]
+        headers["x-forwarded-proto"] = "http"
+        return headers
+
+    def _response(self, answer: ClientResponse, body: bytes) -> web.Response:
+        if ANSWER_MARK not in answer.headers:
+            if answer.status >= 500:
+                self.show_error(body.decode(errors="replace"))
+                return _say(
+                    500, "Internal Server Error", _without(answer.headers.items(), _NOT_RETURNED)
+                )
+            if answer.status == 429:
+                # The engine's word for a function at its reserved concurrency; API Gateway has another.
+                return _say(503, "Service Unavailable")
+        return web.Response(
+            status=answer.status, body=body, headers=_without(answer.headers.items(), _NOT_RETURNED)
+        )
+
+
+def _server_log() -> logging.Logger:
+    """The server's log without requests that are no HTTP: they are answered, and no fault of ours."""
+    log = logging.getLogger("local.front")
+    log.addFilter(_is_ours)
+    return log
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+def _request(
+    message: RawRequestMessage,
+    payload: StreamReader,
+    protocol: RequestHandler,
+    writer: AbstractStreamWriter,
+    task: asyncio.Task[None],
+) -> web.BaseRequest:
+    loop = asyncio.get_running_loop()
+    return web.BaseRequest(
+        message, payload, protocol, writer, task, loop, client_max_size=BODY_LIMIT_BYTES
+    )
+
+
+async def _read(request: web.BaseRequest) -> bytes:
+    """The body. Raises HTTPRequestEntityTooLarge, before anything is read where the length is announced."""
+    if (request.content_length or 0) > BODY_LIMIT_BYTES:
+        raise web.HTTPRequestEntityTooLarge(BODY_LIMIT_BYTES, request.content_length or 0)
+    if request.headers.get("expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    return await request.read()
+
+
+def _without(headers: Iterable[tuple[str, str]], names: frozenset[str]) -> CIMultiDict[str]:
+    return CIMultiDict((name, value) for name, value in headers if name.lower() not in names)
+
+
+def _say(status: int, message: str, headers: CIMultiDict[str] | None = None) -> web.Response:
+    kept = _without((headers or {}).items(), frozenset({"content-type"}))
+    return web.Response(
+        status=status,
+        text=f'{{"message":"{message}"}}',
+        content_type="application/json",
+        headers=kept,
+    )
+
+
+def _line(request: web.BaseRequest, response: web.StreamResponse, took_ms: float) -> str:
+    path = request.raw_path.partition("?")[0].encode("ascii", "backslashreplace").decode()
+    request_id = response.headers.get("x-request-id") or response.headers.get(
+        "apigw-requestid", "-"
+    )
+    clock = time.strftime("%H:%M:%S")
+    return f"{clock} {request.method:<6} {path} {response.status} {took_ms:.0f} ms {request_id}\n"
+
+
+def to_terminal(line: str) -> None:
+    """Writes at once, so that lines of a request and of its function come in order."""
+    sys.stdout.write(line)
+    sys.stdout.flush()

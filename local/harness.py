@@ -1,0 +1,70 @@
+"""The local run for tests: started as a program, driven by its run file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from local.engine import running_engine
+from local.settings import ROOT
+
+READY_TIMEOUT_S = 120.0
+STOP_TIMEOUT_S = 20.0
+
+
+@contextlib.contextmanager
+def local_run(**env: str) -> Iterator[dict[str, str]]:
+    """`python -m local` on a free port with `env` added; yields the members of its run file.
+
+    Raises RuntimeError with all of its output when it does not get ready, or when it does not stop.
+    """
+    with tempfile.TemporaryDirectory(prefix="pluct-run-") as folder:
+        run_file, output = Path(folder) / "run.json", Path(folder) / "output.txt"
+        with open(output, "wb") as written:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "local"],
+                cwd=ROOT,
+                env={**os.environ, "PORT": "0", "RUN_FILE": str(run_file), **env},
+                stdin=subprocess.DEVNULL,
+                stdout=written,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield _wait_ready(process, run_file, output)
+        finally:
+            _stop(process, output)
+
+
+@contextlib.contextmanager
+def engine_only() -> Iterator[str]:
+    """The AWS engine without the stack; yields its endpoint url."""
+    with running_engine() as engine:
+        yield engine.endpoint
+
+
+def _wait_ready(process: subprocess.Popen[bytes], run_file: Path, output: Path) -> dict[str, str]:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while not run_file.exists():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError(f"The local run did not get ready:\n{output.read_text()}")
+        time.sleep(0.05)
+    members: dict[str, str] = json.loads(run_file.read_text())
+    return members
+
+
+def _stop(process: subprocess.Popen[bytes], output: Path) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        raise RuntimeError(f"The local run did not stop:\n{output.read_text()}") from None

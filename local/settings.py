@@ -1,0 +1,58 @@
+"""What the environment says about a local run, read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+DEFAULT_PORT = 8787
+BASE_VARIABLES = ("TTT_BASE", "TIKTOK_BASE", "OPENROUTER_BASE")
+
+
+class SettingsError(ValueError):
+    """An environment variable has a value that the local run can not use; the text says which."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The choices of one local run.
+
+    `port` 0 means any free port; `bases` are origins that replace stand-ins, by the variable that
+    named them; `ttt_secret` is the secret shared with a TTTranscribe that runs elsewhere.
+    """
+
+    root: Path
+    port: int
+    run_file: Path
+    quiet: bool
+    rate_limit: int | None
+    bases: Mapping[str, str]
+    ttt_secret: str | None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], root: Path = ROOT) -> Settings:
+        """Reads the variables that the README names; an empty one counts as absent.
+
+        Raises SettingsError for a number that is none or out of range.
+        """
+        given = {name: value.strip() for name, value in environ.items() if value.strip()}
+        rate_limit = given.get("RATE_LIMIT")
+        return cls(
+            root=root,
+            port=_whole(given.get("PORT", str(DEFAULT_PORT)), "PORT", 0, 65_535),
+            run_file=root / given.get("RUN_FILE", ".local/run.json"),
+            quiet=given.get("QUIET", "0") != "0",
+            rate_limit=_whole(rate_limit, "RATE_LIMIT", 1, 1_000_000) if rate_limit else None,
+            bases={name: given[name].rstrip("/") for name in BASE_VARIABLES if name in given},
+            ttt_secret=given.get("TTT_SHARED_SECRET"),
+        )
+
+
+def _whole(text: str, name: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise SettingsError(
+            f"{name} is {text!r}, but must be a whole number from {least} to {most}."
+        )
+    return int(text)

@@ -1,0 +1,277 @@
+"""Runs everything that a local run consists of, and ends all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import subprocess
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local import services
+from local.deploy import DeployError, Deployment, deploy, put_secret
+from local.engine import Engine, aws_client, start_ready
+from local.front import Front, to_terminal
+from local.function_entry import LOG_PORT_VARIABLE, WARM_UP
+from local.journey import summary
+from local.logs import FunctionLogs, log_socket, printable
+from local.package import function_package, layer_package, layers
+from local.runfile import RunFile, secret_members
+from local.settings import Settings
+from local.template import Template, known_parameters, load_template, resources_of_type
+
+DEMO_USER = "demo-user"
+WELCOME_CREDITS = 10
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_WEBHOOK_ROUTE = "POST /webhooks/tttranscribe"
+
+
+class RunError(RuntimeError):
+    """Something that the run can not do without has ended; the text says what."""
+
+
+async def run(settings: Settings, listener: socket.socket, started: float) -> None:
+    """Serves on `listener` until a signal or the engine's end; leaves no process and no run file.
+
+    `started` is `time.monotonic()` of the start, for the time to readiness that it prints.
+    Raises RunError, DeployError, EngineError or PackageError when it can not go on.
+    """
+    serving = asyncio.create_task(_serve(settings, listener, started))
+    _cancel_on_signals(serving)
+    try:
+        await serving
+    except asyncio.CancelledError:
+        to_terminal("\nStopped.\n")
+
+
+async def _serve(settings: Settings, listener: socket.socket, started: float) -> None:
+    async with AsyncExitStack() as held:
+        ended = await _start(settings, listener, held, started)
+        raise RunError(f"The engine ended by itself: {await ended}")
+
+
+def _cancel_on_signals(serving: asyncio.Task[None]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        # Stopping takes a moment; a second Ctrl-C must not leave half of it undone.
+        for number in _STOP_SIGNALS:
+            loop.add_signal_handler(number, _ignore)
+        serving.cancel()
+
+    for number in _STOP_SIGNALS:
+        loop.add_signal_handler(number, stop)
+
+
+def _ignore() -> None:
+    """Does nothing: the run is ending already."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What is known once the stack is deployed."""
+
+    template: Template
+    base_url: str
+    engine: Engine
+    deployment: Deployment
+    upstreams: tuple[services.Upstream, ...]
+
+
+async def _start(
+    settings: Settings, listener: socket.socket, held: AsyncExitStack, started: float
+) -> asyncio.Future[str]:
+    """Starts all parts in order; returns what is done when the engine ends, with the end of its log."""
+    settings.run_file.unlink(missing_ok=True)
+    template = load_template(settings.root / "template.yaml")
+    log_port = await _show_function_logs(settings, held)
+    engine = await asyncio.to_thread(start_ready, settings.root, {LOG_PORT_VARIABLE: str(log_port)})
+    held.callback(engine.stop)
+    ended = _end_of(engine)
+    upstreams = services.choose(template, settings)
+    deployment = await asyncio.to_thread(_deploy, settings, template, engine, upstreams)
+    parts = _Parts(template, services.origin(listener), engine, deployment, upstreams)
+    standins = await _start_standins(parts, held)
+    await _start_front(parts, settings, listener, held)
+    await asyncio.to_thread(_warm_up, engine.endpoint, deployment.functions)
+    members = _members(parts, await _create_demo_user(parts.base_url))
+    held.callback(RunFile.write(settings.run_file, members).remove)
+    for variable in services.ignored(template, settings):
+        to_terminal(f"{variable} is set, but this template calls no such service.\n")
+    to_terminal(summary(members, standins, deployment.not_shown))
+    to_terminal(f"Ready in {time.monotonic() - started:.1f} s. Ctrl-C stops everything.\n")
+    return ended
+
+
+async def _show_function_logs(settings: Settings, held: AsyncExitStack) -> int:
+    receiver = log_socket()
+    port: int = receiver.getsockname()[1]
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        lambda: FunctionLogs(to_terminal, settings.quiet), sock=receiver
+    )
+    held.callback(transport.close)
+    return port
+
+
+def _end_of(engine: Engine) -> asyncio.Future[str]:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[str] = loop.create_future()
+
+    def tell(text: str) -> None:
+        if not ended.done():
+            ended.set_result(text)
+
+    def watch() -> None:
+        code = engine.wait_end()
+        # The loop is closed when it was the run that ended the engine.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(tell, f"exit code {code}\n{engine.log_tail()}")
+
+    threading.Thread(target=watch, daemon=True).start()
+    return ended
+
+
+def _deploy(
+    settings: Settings, template: Template, engine: Engine, upstreams: tuple[services.Upstream, ...]
+) -> Deployment:
+    if settings.ttt_secret:
+        put_secret(engine.endpoint, "TTT_SHARED_SECRET", settings.ttt_secret)
+    packages = _packages(template, settings.root, engine.workdir)
+    parameters = _parameters(template, settings, upstreams)
+    try:
+        return deploy(engine.endpoint, template, packages, parameters)
+    except (BotoCoreError, ClientError) as error:
+        raise DeployError(
+            f"The engine did not take the stack: {error}\n{engine.log_tail()}"
+        ) from error
+
+
+def _packages(template: Template, root: Path, workdir: Path) -> dict[str, bytes]:
+    functions = resources_of_type(template, "AWS::Serverless::Function")
+    packed = {name: function_package(function, root) for name, function in functions.items()}
+    for layer in layers(template, root):
+        packed[layer.logical_id] = layer_package(layer, root / ".cache", workdir)
+    return packed
+
+
+def _parameters(
+    template: Template, settings: Settings, upstreams: tuple[services.Upstream, ...]
+) -> dict[str, str]:
+    wanted: dict[str, str | None] = {
+        "Environment": "local",
+        "RateLimit": str(settings.rate_limit) if settings.rate_limit else None,
+        "AllowedOrigins": "*",
+        "WelcomeCredits": str(WELCOME_CREDITS),
+        "AllowUserCreate": "true",
+        "AllowAnonymousVend": "true",
+        "AllowAnonymousHistory": "true",
+        "BuildRef": _build_ref(settings.root),
+        "DeployedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        **{upstream.service.parameter: upstream.base for upstream in upstreams},
+    }
+    return known_parameters(template, wanted)
+
+
+def _build_ref(root: Path) -> str | None:
+    """The commit that is checked out; none where there is no git or no commit."""
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(root), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None
+
+
+async def _start_standins(parts: _Parts, held: AsyncExitStack) -> dict[str, str]:
+    """Starts them; returns the address of every service by what to call it."""
+    titles: dict[str, str] = {}
+    for upstream in parts.upstreams:
+        title = upstream.service.title
+        if upstream.listener is None:
+            titles[title] = upstream.base
+            continue
+        settings = _transcriber(parts) if upstream.service.parameter == "TttBase" else {}
+        held.push_async_callback(
+            await services.start(upstream.service, upstream.listener, **settings)
+        )
+        titles[f"{title} stand-in"] = upstream.base
+    return titles
+
+
+def _transcriber(parts: _Parts) -> dict[str, Any]:
+    """What the stand-in for TTTranscribe shares with the gateway."""
+    _, _, path = _WEBHOOK_ROUTE.partition(" ")
+    calls_back = _WEBHOOK_ROUTE in parts.deployment.routes
+    return {
+        "secret": parts.deployment.secrets["TTT_SHARED_SECRET"],
+        "webhook_url": parts.base_url + path if calls_back else None,
+    }
+
+
+async def _start_front(
+    parts: _Parts, settings: Settings, listener: socket.socket, held: AsyncExitStack
+) -> None:
+    front = Front(
+        target=parts.engine.endpoint + parts.deployment.api_path,
+        own_host=parts.base_url.removeprefix("http://"),
+        show=_nothing if settings.quiet else to_terminal,
+        show_error=lambda text: to_terminal(f"  engine | {printable(text)}\n"),
+    )
+    runner = await front.open()
+    held.push_async_callback(front.close)
+    held.push_async_callback(runner.cleanup)
+    await web.SockSite(runner, listener).start()
+
+
+def _nothing(_line: str) -> None:
+    """Shows nothing: a quiet run."""
+
+
+def _warm_up(endpoint: str, functions: tuple[str, ...]) -> None:
+    """Starts a process of each function, so that nobody's first call pays for it."""
+    client = aws_client("lambda", endpoint)
+    payload = json.dumps(WARM_UP).encode()
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        list(pool.map(lambda name: client.invoke(FunctionName=name, Payload=payload), functions))
+
+
+async def _create_demo_user(base_url: str) -> str:
+    """Creates the demo user over HTTP, which proves the way to the table. Raises RunError."""
+    asked = {"userId": DEMO_USER, "initialCredits": WELCOME_CREDITS}
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{base_url}/user/create", json=asked) as answer,
+    ):
+        if answer.status not in {200, 201}:
+            raise RunError(f"The demo user was not created: {answer.status} {await answer.text()}")
+    return DEMO_USER
+
+
+def _members(parts: _Parts, demo_user: str) -> dict[str, str]:
+    """The members of the run file; its readers are programs that know these names."""
+    return {
+        "baseUrl": parts.base_url,
+        "engineUrl": parts.engine.endpoint,
+        "tableName": parts.deployment.table_name,
+        **secret_members(parts.deployment.secrets),
+        "demoUser": demo_user,
+        "upstreamUrl": next(u.base for u in parts.upstreams if u.service.parameter == "TttBase"),
+    }

@@ -1,0 +1,242 @@
+"""Turns the SAM template into one that the local engine deploys whole.
+
+SAM's own translator does the real work. What follows it is the engine's share: it drops the OpenAPI
+body that SAM makes of `HttpApi` events, so routes become resources of their own. Only this copy is
+changed; the template stays the one source.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped]
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+
+from local.engine import REGION
+from local.package import ENTRY_HANDLER
+from local.template import Resources, Template, TemplateError, resources_of_type
+
+API_ID = "pluct-local"
+# A custom resource whose function never answers would otherwise hold the deployment for an hour.
+CUSTOM_RESOURCE_TIMEOUT_S = 30
+_CODE_MEMBERS = {
+    "AWS::Serverless::Function": "CodeUri",
+    "AWS::Serverless::LayerVersion": "ContentUri",
+}
+# What the engine accepts and then does nothing about, by resource type and property.
+_WITHOUT_EFFECT = {
+    ("AWS::ApiGatewayV2::Stage", "AccessLogSettings"): "access logs",
+    ("AWS::ApiGatewayV2::Stage", "DefaultRouteSettings"): "throttling",
+    ("AWS::ApiGatewayV2::Stage", "RouteSettings"): "throttling of routes",
+    ("AWS::ApiGatewayV2::Stage", "StageVariables"): "stage variables",
+    ("AWS::DynamoDB::Table", "PointInTimeRecoverySpecification"): "point-in-time recovery",
+    ("AWS::DynamoDB::Table", "SSESpecification"): "encryption at rest",
+    (
+        "AWS::Lambda::EventSourceMapping",
+        "BisectBatchOnFunctionError",
+    ): "bisecting of failed batches",
+    ("AWS::Lambda::EventSourceMapping", "MaximumRetryAttempts"): "limit on retries",
+    ("AWS::Lambda::Function", "DeadLetterConfig"): "dead-letter queue of the function",
+    ("AWS::Lambda::Function", "KmsKeyArn"): "encryption of the environment",
+    ("AWS::Lambda::Function", "TracingConfig"): "tracing",
+}
+
+
+@dataclass(frozen=True)
+class Translation:
+    """A plain CloudFormation template, the route keys of its APIs, and what the engine will not show."""
+
+    template: Template
+    routes: frozenset[str]
+    not_shown: tuple[str, ...]
+
+
+def translate(source: Template, bucket: str) -> Translation:
+    """Translates `source`; the code of a function or layer lies in `bucket` under its logical id.
+
+    Raises TemplateError, also when SAM itself refuses the template.
+    """
+    prepared = copy.deepcopy(source)
+    for type_name, member in _CODE_MEMBERS.items():
+        for logical_id, resource in resources_of_type(prepared, type_name).items():
+            resource["Properties"][member] = {"Bucket": bucket, "Key": logical_id}
+    translated = _by_sam(prepared)
+    routes = _expand_apis(translated["Resources"])
+    _adapt_functions(translated)
+    _adapt_custom_resources(translated)
+    for resource in translated["Resources"].values():
+        # CodeDeploy's business: locally an alias simply moves.
+        resource.pop("UpdatePolicy", None)
+    return Translation(
+        translated, frozenset(routes), tuple(_without_effect(translated["Resources"]))
+    )
+
+
+def without_types(translation: Translation, refused: set[str]) -> Translation:
+    """The same without these types, whatever refers to them, and their outputs; all are named."""
+    resources: Resources = dict(translation.template["Resources"])
+    gone = {logical_id for logical_id, resource in resources.items() if resource["Type"] in refused}
+    while more := {
+        name
+        for name, resource in resources.items()
+        if name not in gone and _mentions(resource, gone)
+    }:
+        gone |= more
+    notes = [f"{resources[name]['Type']} ({name})" for name in sorted(gone)]
+    kept = {
+        name: _without_dependence(resource, gone)
+        for name, resource in resources.items()
+        if name not in gone
+    }
+    outputs = {
+        name: output
+        for name, output in translation.template.get("Outputs", {}).items()
+        if not _mentions(output, gone)
+    }
+    template = {**translation.template, "Resources": kept, "Outputs": outputs}
+    return Translation(template, translation.routes, (*translation.not_shown, *notes))
+
+
+def _by_sam(template: Template) -> Template:
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
+    try:
+        translated: Template = translator.translate(template, {"AWS::Region": REGION})
+    except InvalidDocumentException as refusal:
+        causes = "; ".join(cause.message for cause in refusal.causes)
+        raise TemplateError(f"SAM refuses the template: {causes}") from refusal
+    return translated
+
+
+def _expand_apis(resources: Resources) -> list[str]:
+    routes: list[str] = []
+    apis = {
+        name: resource
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::ApiGatewayV2::Api"
+    }
+    if len(apis) > 1:
+        raise TemplateError("The local run has one address, but the template has several APIs.")
+    for logical_id, api in apis.items():
+        body = api["Properties"].pop("Body")
+        _refuse_authorizers(body)
+        api["Properties"] |= {
+            "Name": body["info"]["title"],
+            "ProtocolType": "HTTP",
+            "Tags": {"ms-custom-id": API_ID},
+            # The engine keeps this member as it is given and obeys it only in the spelling of OpenAPI.
+            "CorsConfiguration": body.get("x-amazon-apigateway-cors", {}),
+        }
+        added, keys = _route_resources(logical_id, body["paths"])
+        resources |= added
+        routes += keys
+    return routes
+
+
+def _refuse_authorizers(body: dict[str, Any]) -> None:
+    if "securitySchemes" in body.get("components", {}):
+        raise TemplateError("The local deployment does not know authorizers; the template has one.")
+
+
+def _route_resources(api: str, paths: dict[str, Any]) -> tuple[Resources, list[str]]:
+    """An integration for each function and a route for each operation, with the route keys."""
+    added: Resources = {}
+    integrations: dict[str, str] = {}
+    keys: list[str] = []
+    for number, (key, integration) in enumerate(_operations(paths)):
+        identity = json.dumps(integration, sort_keys=True)
+        if identity not in integrations:
+            integrations[identity] = f"{api}Integration{len(integrations)}"
+            added[integrations[identity]] = _integration(api, integration)
+        added[f"{api}Route{number}"] = {
+            "Type": "AWS::ApiGatewayV2::Route",
+            "Properties": {
+                "ApiId": {"Ref": api},
+                "RouteKey": key,
+                "Target": {"Fn::Join": ["/", ["integrations", {"Ref": integrations[identity]}]]},
+            },
+        }
+        keys.append(key)
+    return added, keys
+
+
+def _operations(paths: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, operations in sorted(paths.items()):
+        for method, operation in sorted(operations.items()):
+            verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
+            key = path if path == "$default" else f"{verb} {path}"
+            yield key, operation["x-amazon-apigateway-integration"]
+
+
+def _integration(api: str, integration: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "Type": "AWS::ApiGatewayV2::Integration",
+        "Properties": {
+            "ApiId": {"Ref": api},
+            "IntegrationType": "AWS_PROXY",
+            "IntegrationUri": integration["uri"],
+            "IntegrationMethod": integration["httpMethod"],
+            "PayloadFormatVersion": integration["payloadFormatVersion"],
+        },
+    }
+
+
+def _adapt_functions(template: Template) -> None:
+    for function in resources_of_type(template, "AWS::Lambda::Function").values():
+        properties = function["Properties"]
+        variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
+        # AWS sets this variable; here it tells the local entry which handler is behind it.
+        variables["_HANDLER"] = properties["Handler"]
+        properties["Handler"] = ENTRY_HANDLER
+
+
+def _adapt_custom_resources(template: Template) -> None:
+    for resource in resources_of_type(template, "Custom::").values():
+        resource["Properties"].setdefault("ServiceTimeout", CUSTOM_RESOURCE_TIMEOUT_S)
+
+
+def _without_effect(resources: Resources) -> Iterator[str]:
+    noted: dict[str, list[str]] = {}
+    for logical_id, resource in resources.items():
+        for member in resource.get("Properties", {}):
+            what = _WITHOUT_EFFECT.get((resource["Type"], member))
+            if what:
+                noted.setdefault(what, []).append(logical_id)
+    for what, names in sorted(noted.items()):
+        yield f"{what} ({', '.join(sorted(names))})"
+
+
+def _mentions(value: Any, names: set[str]) -> bool:
+    """Whether a Ref, a GetAtt or a Sub in `value` needs one of the named resources."""
+    if isinstance(value, list):
+        return any(_mentions(item, names) for item in value)
+    if not isinstance(value, dict):
+        return False
+    target = value.get("Ref") or value.get("Fn::GetAtt")
+    if isinstance(target, list):
+        target = target[0]
+    if isinstance(target, str) and target.partition(".")[0] in names:
+        return True
+    return _sub_mentions(value.get("Fn::Sub"), names) or any(
+        _mentions(item, names) for item in value.values()
+    )
+
+
+def _sub_mentions(sub: Any, names: set[str]) -> bool:
+    text = sub[0] if isinstance(sub, list) else sub
+    return isinstance(text, str) and any(name in names for name in re.findall(r"\$\{(\w+)", text))
+
+
+def _without_dependence(resource: dict[str, Any], gone: set[str]) -> dict[str, Any]:
+    depends = resource.get("DependsOn", [])
+    left = [
+        name for name in ([depends] if isinstance(depends, str) else depends) if name not in gone
+    ]
+    rest = {member: value for member, value in resource.items() if member != "DependsOn"}
+    return {**rest, "DependsOn": left} if left else rest
