@@ -31,6 +31,7 @@ format: setup
 	$(BIN)/ruff format .
 
 setup: .venv/.ready .venv-engine/.ready
+	@$(BIN)/python -m local.build
 
 setup-sam: .venv-sam/.ready
 

@@ -67,7 +67,7 @@ class Studio:
     @contextmanager
     def impatient(self) -> Iterator[None]:
         """The gateway waits a fifth of a second for upstream, instead of seconds."""
-        module = self.gateway.function("transcription")
+        module: Any = self.gateway.function("transcription")
         patient = module.settings
         module.settings = dataclasses.replace(patient, request_timeout_s=0.2)
         try:

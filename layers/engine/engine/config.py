@@ -66,7 +66,7 @@ def _origin(url: str, *, local: bool) -> str:
     """`url` as `scheme://host[:port]`: https only, loopback only where the deployment is local."""
     parts = urlsplit(url)
     loopback = parts.hostname in LOOPBACK
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("an upstream address must be an http(s) origin")
     if loopback and not local:
         raise ValueError("an upstream on loopback is for the local run only")

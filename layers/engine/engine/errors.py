@@ -240,13 +240,13 @@ class UpstreamRefused(UpstreamFailed):
     code = "upstream_refused"
     error = "upstream_refused"
     message = "The transcription service did not take the job."
-    guidance = "Your credit was given back. Vend a new token and try again."
+    guidance = "Your credit was given back. Vend anew and try again."
 
     def __init__(
         self, status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None
     ) -> None:
         super().__init__(members=members, headers=headers)
-        self.status: int = status
+        self.status = status
 
 
 class UpstreamTimedOut(EngineError):

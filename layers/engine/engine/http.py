@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from msgspec import structs
 
 from engine.config import Settings
 from engine.errors import EngineError, InvalidRequest, PayloadTooLarge, RouteNotFound
@@ -24,6 +25,7 @@ from engine.origin import Origin
 BODY_LIMIT = 64 * 1024
 DEPTH_LIMIT = 32
 QUERY_LIMIT = 4096
+DIGITS_LIMIT = 15
 
 T = TypeVar("T")
 
@@ -58,11 +60,7 @@ class Call:
 
     @property
     def address(self) -> str:
-        """Where the call came from. Only the local run, whose engine says 127.0.0.1 for everyone,
-        is believed when its front says otherwise.
-        """
-        if self._settings.is_local and "x-forwarded-for" in self.headers:
-            return self.headers["x-forwarded-for"].rpartition(",")[2].strip()
+        """Where the call came from, as API Gateway saw it; no header can change that."""
         return str(self._event["requestContext"]["http"]["sourceIp"])
 
     @property
@@ -109,7 +107,7 @@ class Call:
         """The query as `form`; numbers are written in digits. Raises `InvalidRequest`."""
         if any(len(value) > QUERY_LIMIT for value in self.query.values()):
             raise InvalidRequest("A query member is too long.")
-        return convert(dict(self.query), form, strict=False)
+        return convert({**self.query, **whole_numbers(self.query, form)}, form)
 
     @cached_property
     def request_key(self) -> RequestKey:
@@ -133,6 +131,8 @@ class Api:
         self.routes: list[tuple[str, str]] = []
         self._resolver = APIGatewayHttpResolver()
         self._resolver.not_found(self._not_found)
+        self._resolver.exception_handler(EngineError)(self._refused)
+        self._resolver.exception_handler(Exception)(self._failed)
         self._fallback: Callable[[Call], Answer] = _no_route
 
     def fallback(self, handler: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
@@ -161,14 +161,7 @@ class Api:
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
         call = Call(event, self.settings, int(self.clock()))
         logger.append_keys(request_id=call.request_id)
-        try:
-            answer = self._resolve(event | {"engine.call": call}, context)
-        except EngineError as error:
-            logger.info("refused", extra={"code": error.code, "status": error.status})
-            answer = self._rendered(error, call)
-        except Exception:  # noqa: BLE001 - the boundary: nothing of it may reach a client.
-            logger.exception("unhandled")
-            answer = self._rendered(EngineError(), call)
+        answer = self._resolve(event | {"engine.call": call}, context)
         answer["headers"] = {
             **answer["headers"],
             "x-request-id": call.request_id,
@@ -187,15 +180,16 @@ class Api:
     def _not_found(self, _: Exception) -> Response[Any]:
         return self._response(self._fallback(self._resolver.current_event["engine.call"]))
 
-    def _rendered(self, error: EngineError, call: Call) -> dict[str, Any]:
-        answer = Answer(error_body(error, call, self.settings), error.status, error.headers)
-        return {
-            "statusCode": answer.status,
-            "headers": {name.lower(): value for name, value in answer.headers.items()}
-            | {"content-type": answer.content_type},
-            "body": dump(answer.body),
-            "isBase64Encoded": False,
-        }
+    def _refused(self, error: EngineError) -> Response[Any]:
+        logger.info("refused", extra={"code": error.code, "status": error.status})
+        call: Call = self._resolver.current_event["engine.call"]
+        body = error_body(error, call, self.settings)
+        return self._response(Answer(body, error.status, error.headers))
+
+    def _failed(self, error: Exception) -> Response[Any]:
+        """What nobody foresaw: the log has all of it, the client nothing."""
+        logger.error("unhandled", exc_info=error)
+        return self._refused(EngineError())
 
     def _response(self, answer: Answer) -> Response[Any]:
         body = answer.body if isinstance(answer.body, str | bytes) else dump(answer.body)
@@ -241,17 +235,31 @@ def parse_object(raw: bytes) -> dict[str, Any]:
         raise InvalidRequest("The body is not a JSON object in UTF-8.") from None
     if not isinstance(document, dict):
         raise InvalidRequest("The body is not a JSON object in UTF-8.")
-    if _too_deep(document, DEPTH_LIMIT):
+    if too_deep(document, DEPTH_LIMIT):
         raise InvalidRequest("The body is nested too deep.")
     return document
 
 
-def convert(members: Mapping[str, Any], form: type[T], *, strict: bool = True) -> T:
+def whole_numbers(query: Mapping[str, str], form: type[Any]) -> dict[str, int]:
+    """The members of `query` that `form` takes as numbers, where they are written in digits alone."""
+    numeric = {field.encode_name for field in structs.fields(form) if _takes_numbers(field.type)}
+    return {
+        name: int(value)
+        for name, value in query.items()
+        if name in numeric and value.isascii() and value.isdigit() and len(value) <= DIGITS_LIMIT
+    }
+
+
+def convert(members: Mapping[str, Any], form: type[T]) -> T:
     """`members` as `form`. Raises `InvalidRequest` that names the field, not the library's words."""
     try:
-        return msgspec.convert(members, form, strict=strict)
+        return msgspec.convert(members, form)
     except msgspec.ValidationError as error:
         raise InvalidRequest(details={"field": _field_of(str(error))}) from None
+
+
+def _takes_numbers(kind: Any) -> bool:
+    return kind is int or any(_takes_numbers(inner) for inner in getattr(kind, "__args__", ()))
 
 
 def _no_route(call: Call) -> Answer:
@@ -277,8 +285,8 @@ def _refuse(constant: str) -> Any:
     raise ValueError(constant)
 
 
-def _too_deep(value: Any, left: int) -> bool:
+def too_deep(value: Any, left: int) -> bool:
     if not isinstance(value, dict | list):
         return False
     inner = value.values() if isinstance(value, dict) else value
-    return left == 0 or any(_too_deep(member, left - 1) for member in inner)
+    return left == 0 or any(too_deep(member, left - 1) for member in inner)

@@ -7,6 +7,7 @@ five minutes; when a later read fails, the rings in hand serve on (a rotation wa
 and without any the answer is `Busy`, 503.
 """
 
+import contextlib
 import hmac
 import json
 import time
@@ -120,7 +121,8 @@ class KeyRings:
             self._read_again_at = self._clock() + RETRY_S
             return
         for parameter in answer["Parameters"]:
-            self._rings[self._paths[parameter["Name"]]] = parse(parameter["Value"])
+            with contextlib.suppress(ValueError):  # A spoiled parameter leaves the ring in hand.
+                self._rings[self._paths[parameter["Name"]]] = parse(parameter["Value"])
         self._read_again_at = self._clock() + KEEP_S
 
 
@@ -132,4 +134,10 @@ def key_name(secret: str) -> str:
 def parse(value: str) -> Ring:
     """The ring in a parameter's value. Raises `ValueError` when it is not one."""
     document: Any = json.loads(value)
-    return Ring(tuple(str(key["secret"]) for key in document["keys"]))
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+        raise ValueError("not a key ring")
+    found = [key.get("secret") for key in keys]
+    if not all(isinstance(secret, str) for secret in found):
+        raise ValueError("not a key ring")
+    return Ring(tuple(found))

@@ -25,9 +25,18 @@ class Window:
 
     def counted(self, now: int) -> "Window":
         """The window with one more call at `now`: this one, or a new one when it is over."""
-        if now - self.start >= WINDOW_S or now < self.start:
+        if is_over(self.start, now):
             return Window(now, 1, self.limit)
-        return Window(self.start, self.used + 1, self.limit, self.start + WINDOW_S - now)
+        return Window(self.start, self.used + 1, self.limit, _resets_in_s(self.start, now))
+
+
+def is_over(start: int, now: int) -> bool:
+    """Whether the window that began at `start` is over at `now`.
+
+    A start ahead of us is a clock that differs, and the window stands; one by more than a window is a
+    clock that was wrong.
+    """
+    return abs(now - start) >= WINDOW_S
 
 
 def policy_headers(window: Window) -> dict[str, str]:
@@ -67,7 +76,7 @@ def _counted(
             return _window(table.write(write), limit, now)
         except ConditionFailed as refused:
             seen = refused.item
-        if seen is None or now - seen["rate_from"] >= WINDOW_S:
+        if seen is None or is_over(seen["rate_from"], now):
             write = begin(seen)
             continue
         window = Window(seen["rate_from"], seen["rate_used"], limit).counted(now)
@@ -111,4 +120,8 @@ def _new_window(pk: str, sk: str, seen: Item | None, now: int) -> Update:
 
 def _window(item: Item, limit: int, now: int) -> Window:
     start, used = item["rate_from"], item["rate_used"]
-    return Window(start, used, limit, max(1, start + WINDOW_S - now))
+    return Window(start, used, limit, _resets_in_s(start, now))
+
+
+def _resets_in_s(start: int, now: int) -> int:
+    return min(WINDOW_S, max(1, start + WINDOW_S - now))

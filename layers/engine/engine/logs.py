@@ -4,7 +4,7 @@ from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
 logger = Logger(service="pluct", log_uncaught_exceptions=False)
-metrics = Metrics(service="pluct")
+metrics = Metrics(namespace="Pluct", service="pluct")
 
 
 def vending(user: str, *, ok: bool, **facts: object) -> None:

@@ -63,14 +63,29 @@ def without_addresses(
 
 def _cleaned(value: Any, host: str, public: str) -> Any:
     if isinstance(value, dict):
-        return {name: _cleaned(member, host, public) for name, member in value.items()}
+        return {
+            name: _job_link(member, public) or _cleaned(member, host, public)
+            if name.lower().endswith("url")
+            else _cleaned(member, host, public)
+            for name, member in value.items()
+        }
     if isinstance(value, list):
         return [_cleaned(member, host, public) for member in value]
     if not isinstance(value, str):
         return value
-    if value.startswith(("/", "http")) and (match := JOB_PATH.fullmatch(_path_of(value))):
-        return f"{public}/ttt/status/{match[1]}"
+    if value.startswith("/") or host in value:
+        link = _job_link(value, public)
+        if link is not None:
+            return link
     return re.sub(r"(?:https?://)?" + re.escape(host), public, value)
+
+
+def _job_link(value: Any, public: str) -> str | None:
+    """Our address of the job that a link leads to, whatever name upstream gives itself."""
+    if not isinstance(value, str) or not value.startswith(("/", "http")):
+        return None
+    match = JOB_PATH.fullmatch(_path_of(value))
+    return f"{public}/ttt/status/{match[1]}" if match else None
 
 
 def _path_of(text: str) -> str:

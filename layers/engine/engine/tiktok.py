@@ -25,7 +25,7 @@ SHORT_HOSTS = frozenset({"vm.tiktok.com", "vt.tiktok.com"})
 _FORBIDDEN = re.compile(r"[\x00-\x20\x7f-\U0010ffff\\]")
 _POST = re.compile(
     r"(?:/[a-z]{2}(?:-[A-Za-z]{2,4})?)?"
-    r"/(?:(?:@|%40)(?P<handle>[\w.\-]{0,100})/(?P<kind>video|photo)"
+    r"/(?:(?:@|%40)(?P<handle>[\w.\-]{0,100})/(?:video|photo)"
     r"|share/video|i18n/share/video|video|v|embed(?:/v[23])?|player/v1)"
     r"/(?P<id>\d{8,21})(?:\.html)?/?",
     re.ASCII,
@@ -36,7 +36,10 @@ _SHORT_PATH = re.compile(r"/t/([A-Za-z0-9]{5,21})/?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Post:
-    """A post with a known id; `url` is safe to hand on: it is made of matched parts only."""
+    """A post with a known id; `url` is safe to hand on: it is made of matched parts only.
+
+    A photo post is served under `/video/` too, and that is the form that everybody accepts.
+    """
 
     id: str
     url: str
@@ -59,7 +62,7 @@ def parse(url: str) -> Post | ShortLink:
         return ShortLink(match[1], f"https://{host}/{match[1]}/")
     if host in HOSTS:
         if match := _SHORT_PATH.fullmatch(path):
-            return ShortLink(match[1], f"https://www.tiktok.com/t/{match[1]}/")
+            return ShortLink(match[1], f"https://vm.tiktok.com/{match[1]}/")
         if match := _POST.fullmatch(path):
             return _post(match)
     raise InvalidUrl()
@@ -79,5 +82,6 @@ def _host_and_path(url: str) -> tuple[str, str]:
 
 
 def _post(match: re.Match[str]) -> Post:
-    handle, kind = match["handle"] or "_", match["kind"] or "video"
-    return Post(match["id"], f"https://www.tiktok.com/@{handle}/{kind}/{match['id']}")
+    return Post(
+        match["id"], f"https://www.tiktok.com/@{match['handle'] or '_'}/video/{match['id']}"
+    )

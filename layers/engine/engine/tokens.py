@@ -4,6 +4,7 @@ A kind can not stand in for another: its ring differs, and its claims are checke
 PyJWT checks the form and the signature; times are checked here, against an injected clock.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,8 @@ VENDED_LIFETIME_S = 900
 SKEW_S = 60
 """How far an issuer's clock may run ahead of ours; none is granted to a token that has run out."""
 MAX_LENGTH = 4096
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+"""Three parts in base64url without padding (RFC 7515, section 2)."""
 ALGORITHM = "HS256"
 OPTIONS: Any = {
     "verify_exp": False,
@@ -120,7 +123,7 @@ def is_for_upstream(text: str) -> bool:
 
 def _verified(text: str, ring: Ring, now: int) -> dict[str, Any]:
     """The claims of a token that any key of `ring` signed and whose time has come and not passed."""
-    if len(text) > MAX_LENGTH:
+    if len(text) > MAX_LENGTH or not _COMPACT.fullmatch(text):
         raise Unauthorized("malformed")
     _refuse_foreign_header(text)
     claims = _signed_claims(text, ring)

@@ -42,7 +42,7 @@ PRIVATE_REFUSALS = frozenset({401, 403})
 """Upstream refusing our credential is our failure, never the user's."""
 
 SWEEP_AFTER_S = 300
-RELEASED_GUIDANCE = "Your credit was given back. Vend a new token and try again."
+RELEASED_GUIDANCE = "Your credit was given back. Vend anew and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,8 @@ def submit(gateway: Gateway, token: VendedToken, url: str, origin: Origin, *, no
     hold = _claim(gateway, token, post.url, origin, now)
     if hold.answer is not None:
         return Mirrored(hold.answer["status"], hold.answer["body"], replayed=True)
+    if hold.state == RELEASED:
+        raise _returned()
     if hold.claimed_by != origin.request_id:
         return _still_running(hold, post.url, gateway.public)
     answer = _start(gateway, hold, post.url, origin, now)
@@ -191,6 +193,11 @@ def _given_back(gateway: Gateway, hold: Hold, origin: Origin, now: int, why: str
     """Releases the hold of a job that was never started, or that nobody can ask for."""
     reasoned = replace(origin, reason=f"upstream {why}")
     holds.settle(gateway.ledger, hold, RELEASED, reasoned, now=now)
+    return _returned()
+
+
+def _returned() -> UpstreamFailed:
+    """The outcome of a job whose credit went back."""
     error = UpstreamFailed(members={"credit": "released"})
     error.guidance = RELEASED_GUIDANCE
     return error

@@ -12,10 +12,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
-from urllib3.exceptions import HTTPError
+from urllib3.exceptions import HTTPError, ReadTimeoutError
+
+from engine.http import dump, too_deep
 
 CONNECT_S = 3.0
 SIZE_LIMIT = 2 * 1024 * 1024
+KEPT_LIMIT = 64 * 1024
+"""The answer to a submit is kept in an item of the table, which takes 400 KB in all."""
+
+DEPTH_LIMIT = 64
 CHUNK = 64 * 1024
 AUTH_HEADER = "X-Engine-Auth"
 
@@ -75,12 +81,12 @@ class Upstream:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                raw = _read(response, deadline)
+                raw = _read(response, deadline, KEPT_LIMIT if method == "POST" else SIZE_LIMIT)
         except requests.ConnectTimeout as error:
             raise NotSent() from error
         except requests.ConnectionError as error:
             raise _lost(error) from error
-        except requests.Timeout as error:
+        except (requests.Timeout, ReadTimeoutError) as error:
             raise Unknown("timeout") from error
         except (requests.RequestException, HTTPError, OSError) as error:
             raise Unknown("broken") from error
@@ -91,19 +97,20 @@ def parse(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`. Raises `Unknown`."""
     try:
         document = json.loads(raw, parse_constant=_refuse, parse_float=_finite)
+        dump(document).encode()
     except (ValueError, RecursionError):
         raise Unknown("not_json") from None
-    if not isinstance(document, dict):
+    if not isinstance(document, dict) or too_deep(document, DEPTH_LIMIT):
         raise Unknown("not_json")
     return document
 
 
-def _read(response: requests.Response, deadline: float) -> bytes:
+def _read(response: requests.Response, deadline: float, limit: int) -> bytes:
     """The whole body, within the size and time limits."""
     raw = bytearray()
     while chunk := response.raw.read1(CHUNK, decode_content=True):
         raw += chunk
-        if len(raw) > SIZE_LIMIT:
+        if len(raw) > limit:
             raise Unknown("too_large")
         if time.monotonic() > deadline:
             raise Unknown("timeout")

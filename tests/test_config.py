@@ -1,0 +1,119 @@
+"""Settings: read once, and refused where they would send credits or secrets the wrong way."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from engine.config import load
+from tests.support import deployed
+
+ENVIRON = {**deployed.SETTINGS, "TABLE_NAME": "t", "SECRETS_PREFIX": "/pluct/"}
+PROD = {**ENVIRON, "ENVIRONMENT": "prod", "TTT_BASE": "https://ttt.example.test"}
+
+
+def test_the_settings_are_those_of_the_environment() -> None:
+    settings = load(PROD)
+    assert (settings.environment, settings.is_local, settings.table_name) == ("prod", False, "t")
+    assert (settings.request_timeout_s, settings.rate_limit, settings.welcome_credits) == (
+        5,
+        100,
+        10,
+    )
+    assert settings.user_token_max_age_s == 2_592_000
+    assert settings.ttt_base == "https://ttt.example.test"
+    assert settings.build == {"ref": "test", "deployedAt": "2026-01-01T00:00:00Z"}
+    assert load(ENVIRON).is_local is True
+
+
+def test_settings_can_not_be_changed() -> None:
+    settings: Any = load(PROD)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        settings.rate_limit = 1
+
+
+@pytest.mark.parametrize("prefix", ["pluct", "/pluct", "pluct/", "/pluct/"])
+def test_the_prefix_of_secrets_stands_between_slashes(prefix: str) -> None:
+    assert load({**PROD, "SECRETS_PREFIX": prefix}).secrets_prefix == "/pluct/"
+
+
+@pytest.mark.parametrize(
+    "name", ["ALLOW_USER_CREATE", "ALLOW_ANONYMOUS_VEND", "ALLOW_ANONYMOUS_HISTORY"]
+)
+@pytest.mark.parametrize("value", ["false", "", "1", "yes", "True", "TRUE", " true"])
+def test_a_door_is_open_only_where_it_says_true(name: str, value: str) -> None:
+    assert getattr(load({**PROD, name: "true"}), name.lower()) is True
+    assert getattr(load({**PROD, name: value}), name.lower()) is False
+
+
+@pytest.mark.parametrize(
+    ("base", "origin"),
+    [
+        ("https://ttt.example.test", "https://ttt.example.test"),
+        ("https://ttt.example.test/", "https://ttt.example.test"),
+        ("https://ttt.example.test:8443", "https://ttt.example.test:8443"),
+    ],
+)
+def test_an_upstream_is_an_https_origin(base: str, origin: str) -> None:
+    assert load({**PROD, "TTT_BASE": base}).ttt_base == origin
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "http://ttt.example.test",
+        "HTTP://ttt.example.test",
+        "http://127.0.0.1:9000",
+        "https://127.0.0.1",
+        "https://localhost",
+        "https://LOCALHOST:8443",
+        "https://[::1]:8443",
+        "https://user@ttt.example.test",
+        "https://user:password@ttt.example.test",
+        "https://:password@ttt.example.test",
+        "https://@ttt.example.test",
+        "ftp://ttt.example.test",
+        "file:///etc/passwd",
+        "//ttt.example.test",
+        "ttt.example.test",
+        "https://",
+        "https:ttt.example.test",
+        "https://[",
+        "",
+    ],
+)
+def test_no_other_upstream_is_accepted_in_a_real_deployment(base: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        load({**PROD, "TTT_BASE": base})
+
+
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000"]
+)
+def test_only_the_local_run_takes_an_upstream_on_loopback(base: str) -> None:
+    assert load({**ENVIRON, "TTT_BASE": base}).ttt_base == base
+
+
+@pytest.mark.parametrize(
+    "base", ["http://ttt.example.test", "http://192.0.2.1", "http://0.0.0.0:9000"]
+)
+def test_the_local_run_does_not_talk_plain_http_to_anybody_else(base: str) -> None:
+    with pytest.raises(ValueError, match="https"):
+        load({**ENVIRON, "TTT_BASE": base})
+
+
+@pytest.mark.parametrize(
+    "name", ["REQUEST_TIMEOUT", "RATE_LIMIT", "WELCOME_CREDITS", "USER_TOKEN_MAX_AGE"]
+)
+@pytest.mark.parametrize("value", ["", "x", "1.5", "1e3", "NaN"])
+def test_a_number_that_is_none_is_refused(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        load({**PROD, name: value})
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*PROD} - {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE"})
+)
+def test_a_setting_that_is_missing_stops_the_function_at_its_start(name: str) -> None:
+    with pytest.raises(KeyError, match=name):
+        load({other: value for other, value in PROD.items() if other != name})

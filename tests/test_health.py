@@ -1,0 +1,75 @@
+"""The service card and health: what anybody may know, and nothing more."""
+
+import json
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.session import get_session
+
+from engine import __version__
+from engine.table import CLIENT_CONFIG, Table
+from tests.support import deployed
+from tests.support.gateway import Gateway
+
+
+def test_the_card_says_what_this_is_and_lists_every_route(gateway: Gateway) -> None:
+    card = gateway.call("GET", "/").json
+    assert list(card) == ["service", "status", "version", "environment", "documentation", "routes"]
+    assert (card["status"], card["version"], card["environment"]) == (
+        "running",
+        __version__,
+        "local",
+    )
+    assert sorted(card["routes"]) == sorted(
+        f"{method} {path}" for _, method, path in deployed.routes()
+    )
+
+
+def test_a_browser_gets_a_page_that_loads_nothing_from_elsewhere(gateway: Gateway) -> None:
+    accept = "text/html,application/xhtml+xml,*/*;q=0.8"
+    reply = gateway.call("GET", "/", headers={"accept": accept})
+    assert reply.headers["content-type"].startswith("text/html")
+    assert "default-src 'none'" in reply.headers["content-security-policy"]
+    assert reply.text.lower().startswith("<!doctype html>")
+    assert "<script" not in reply.text and "src=" not in reply.text
+
+
+def test_the_description_is_openapi_and_may_be_kept_for_a_while(gateway: Gateway) -> None:
+    reply = gateway.call("GET", "/openapi.json")
+    assert reply.json["openapi"].startswith("3.")
+    assert "max-age" in reply.headers["cache-control"]
+
+
+def test_health_says_that_all_is_well(gateway: Gateway) -> None:
+    reply = gateway.call("GET", "/health")
+    body = reply.json
+    assert reply.status == 200
+    assert list(body) == [
+        "ok", "status", "uptimeSeconds", "version", "routes", "build", "configuration", "connectivity",
+    ]  # fmt: skip
+    assert (body["ok"], body["status"], body["connectivity"]) == (True, "ok", {"dynamodb": "ok"})
+    assert type(body["uptimeSeconds"]) is int
+    assert body["build"] == {"ref": "test", "deployedAt": "2026-01-01T00:00:00Z"}
+    assert set(body["configuration"].values()) == {True}
+
+
+def test_health_tells_no_value_of_a_setting(gateway: Gateway) -> None:
+    text = gateway.call("GET", "/health").text
+    assert [word for word in (gateway.table_name, "pluct-test", "127.0.0.1") if word in text] == []
+
+
+def test_when_the_table_can_not_be_reached_health_is_503_and_says_when_to_ask_again(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session: Any = get_session()
+    once = CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
+    settings = deployed.client_settings("http://127.0.0.1:9")
+    client = session.create_client("dynamodb", config=once, **settings)
+    monkeypatch.setattr(gateway.function("health"), "store", Table(client, "t"))
+    reply = gateway.call("GET", "/health")
+    client.close()
+    assert (reply.status, reply.headers["retry-after"]) == (503, "5")
+    assert (reply.json["ok"], reply.json["status"]) == (False, "degraded")
+    assert reply.json["connectivity"] == {"dynamodb": "error"}
+    assert "127.0.0.1" not in json.dumps(reply.json)

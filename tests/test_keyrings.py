@@ -1,0 +1,222 @@
+"""Secrets: read in one call, kept for a while, served on when the store is away, never shown."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.session import get_session
+from botocore.stub import Stubber
+
+from engine.errors import Busy
+from engine.keyrings import CLIENT_CONFIG, KEEP_S, RETRY_S, KeyRings, Ring, parse
+from tests.support import deployed
+
+NAMES = ("ONE", "TWO")
+
+
+def ssm_client(endpoint: str, **settings: Any) -> Any:
+    session: Any = get_session()
+    return session.create_client("ssm", **deployed.client_settings(endpoint), **settings)
+
+
+class Store:
+    """A parameter store whose next answers are given beforehand, and a clock that stands still."""
+
+    def __init__(self) -> None:
+        self.client = ssm_client("http://127.0.0.1:9")
+        self.stub = Stubber(self.client)
+        self.now = 1000.0
+        self.rings = KeyRings(self.client, "/p/", NAMES, clock=lambda: self.now)
+
+    def gives(self, **values: str) -> None:
+        parameters = [{"Name": f"/p/{name}", "Value": value} for name, value in values.items()]
+        asked = {"Names": ["/p/ONE", "/p/TWO"], "WithDecryption": True}
+        self.stub.add_response("get_parameters", {"Parameters": parameters}, asked)
+
+    def fails(self, code: str = "InternalServerError", status: int = 500) -> None:
+        self.stub.add_client_error("get_parameters", code, http_status_code=status)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    """Fails where an answer that was given was not asked for, or another one was."""
+    store = Store()
+    with store.stub:
+        yield store
+        store.stub.assert_no_pending_responses()
+    store.client.close()
+
+
+def ring(*secrets: str) -> str:
+    return json.dumps(
+        {"keys": [{"secret": s, "createdAt": "2026-01-01T00:00:00Z"} for s in secrets]}
+    )
+
+
+def test_all_rings_of_a_function_are_read_in_one_call(store: Store) -> None:
+    store.gives(ONE=ring("a"), TWO=ring("b", "c"))
+    assert store.rings["ONE"].secrets == ("a",)
+    assert store.rings["TWO"].secrets == ("b", "c")
+
+
+def test_rings_are_kept_for_five_minutes_and_then_read_again(store: Store) -> None:
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    store.gives(ONE=ring("a", "new"), TWO=ring("b"))
+    assert store.rings["ONE"].signing == "a"
+    store.now += KEEP_S - 1
+    assert store.rings["ONE"].signing == "a"
+    store.now += 1
+    assert store.rings["ONE"].signing == "new"
+    assert store.rings["ONE"].matches("a")
+
+
+def test_when_the_store_is_away_the_rings_in_hand_serve_on(store: Store) -> None:
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    store.fails()
+    store.gives(ONE=ring("new"), TWO=ring("b"))
+    assert store.rings["ONE"].signing == "a"
+    store.now += KEEP_S
+    assert store.rings["ONE"].signing == "a"
+    store.now += RETRY_S - 1
+    assert store.rings["ONE"].signing == "a"
+    store.now += 1
+    assert store.rings["ONE"].signing == "new"
+
+
+@pytest.mark.parametrize(
+    "code", ["ThrottlingException", "AccessDeniedException", "InternalServerError"]
+)
+def test_without_any_ring_the_answer_is_busy(store: Store, code: str) -> None:
+    store.fails(code, 400)
+    with pytest.raises(Busy) as busy:
+        store.rings["ONE"]
+    assert (busy.value.status, busy.value.headers) == (503, {"Retry-After": "1"})
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    assert store.rings["ONE"].signing == "a"
+
+
+def test_a_store_that_can_not_be_reached_is_busy() -> None:
+    client = ssm_client(
+        "http://127.0.0.1:9",
+        config=CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1})),
+    )
+    with pytest.raises(Busy):
+        KeyRings(client, "/p/", NAMES)["ONE"]
+    client.close()
+
+
+def test_a_secret_that_is_not_there_yet_is_busy_and_found_when_it_comes(store: Store) -> None:
+    store.gives(ONE=ring("a"))
+    assert store.rings["ONE"].signing == "a"
+    store.gives(ONE=ring("a"))
+    with pytest.raises(Busy):
+        store.rings["TWO"]
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    assert store.rings["TWO"].signing == "b"
+
+
+MALFORMED = {
+    "nothing": "",
+    "a bare secret": "just-a-secret",
+    "a list": "[]",
+    "a number": "7",
+    "null": "null",
+    "no keys": "{}",
+    "keys that are no list": '{"keys":7}',
+    "no key at all": '{"keys":[]}',
+    "a key that is a string": '{"keys":["abc"]}',
+    "a key without a secret": '{"keys":[{}]}',
+    "an empty secret": '{"keys":[{"secret":""}]}',
+    "one of two is empty": '{"keys":[{"secret":"a"},{"secret":""}]}',
+    "a secret that is null": '{"keys":[{"secret":null}]}',
+    "a secret that is a number": '{"keys":[{"secret":7}]}',
+    "a secret that is a list": '{"keys":[{"secret":["a"]}]}',
+    "a secret that is true": '{"keys":[{"secret":true}]}',
+}
+malformed = pytest.mark.parametrize("value", MALFORMED.values(), ids=MALFORMED.keys())
+
+
+@malformed
+def test_a_parameter_that_is_no_ring_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        parse(value)
+
+
+@malformed
+def test_a_parameter_that_is_no_ring_is_busy_and_nothing_verifies_with_it(
+    store: Store, value: str
+) -> None:
+    store.gives(ONE=value, TWO=ring("b"))
+    with pytest.raises(Busy):
+        store.rings["ONE"]
+
+
+def test_a_parameter_that_was_spoiled_later_leaves_the_rings_in_hand(store: Store) -> None:
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    store.gives(ONE="spoiled", TWO=ring("b"))
+    assert store.rings["ONE"].signing == "a"
+    store.now += KEEP_S
+    assert store.rings["ONE"].signing == "a"
+
+
+def test_what_is_written_by_the_rotation_is_read_here(endpoint: str) -> None:
+    client = ssm_client(endpoint)
+    value = ring("older", "newer")
+    client.put_parameter(Name="/read-here/ONE", Value=value, Type="SecureString")
+    assert KeyRings(client, "/read-here/", ("ONE",))["ONE"].secrets == ("older", "newer")
+    client.close()
+
+
+@pytest.mark.parametrize("presented", ["a-secret", "b-secret", "c-s\u00e9cret"])
+def test_a_secret_of_the_ring_matches(presented: str) -> None:
+    assert Ring(("a-secret", "b-secret", "c-s\u00e9cret")).matches(presented)
+
+
+@pytest.mark.parametrize(
+    "presented",
+    [
+        "",
+        "a",
+        "a-secre",
+        "a-secret ",
+        " a-secret",
+        "A-SECRET",
+        "a-secretb-secret",
+        "\x00",
+    ],
+)
+def test_anything_else_does_not_match(presented: str) -> None:
+    assert Ring(("a-secret", "b-secret")).matches(presented) is False
+
+
+def test_every_secret_is_compared_also_after_one_has_matched(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """How long it takes does not say which one matched."""
+    compared: list[bytes] = []
+
+    def counting(ours: bytes, theirs: bytes) -> bool:
+        compared.append(ours)
+        return ours == theirs
+
+    monkeypatch.setattr("engine.keyrings.hmac.compare_digest", counting)
+    assert Ring(("a", "b", "c")).matches("a")
+    assert compared == [b"a", b"b", b"c"]
+
+
+def test_a_ring_is_never_empty_and_never_shows_its_secrets() -> None:
+    for secrets in ((), ("",), ("a", "")):
+        with pytest.raises(ValueError, match="ring"):
+            Ring(secrets)
+    assert "hidden" not in repr(Ring(("hidden", "hidden-too")))
+
+
+def test_the_newest_signs_and_its_name_does_not_give_it_away() -> None:
+    both = Ring(("older", "newer"))
+    assert both.signing == "newer"
+    assert both.kid == Ring(("newer",)).kid != Ring(("older",)).kid
+    assert "newer" not in both.kid and len(both.kid) == 8
+    assert both.only(Ring(("older",)).kid) == Ring(("older",))
+    assert both.only("rotated-out") == both
