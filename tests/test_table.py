@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from engine.errors import Busy, OutcomeUnknown
 from engine.table import (
     CLIENT_CONFIG,
+    CONFLICT_TRIES,
     Cancelled,
     ConditionFailed,
     Put,
@@ -155,7 +156,7 @@ def stubbed() -> Iterator[Stubbed]:
 
 
 REFUSED = ["ThrottlingException", "ProvisionedThroughputExceededException", "ValidationException",
-           "ResourceNotFoundException", "RequestLimitExceeded", "TransactionConflictException"]  # fmt: skip
+           "ResourceNotFoundException", "RequestLimitExceeded"]  # fmt: skip
 
 
 @pytest.mark.parametrize("code", [*REFUSED, "InternalServerError", "ServiceUnavailable"])
@@ -168,6 +169,28 @@ def test_a_read_that_fails_is_busy(stubbed: Stubbed, code: str, call: str, name:
         getattr(stubbed.table, call)("a", "b", **options)
     assert type(busy.value) is Busy
     assert (busy.value.status, busy.value.headers) == (503, {"Retry-After": "1"})
+
+
+def conflicts(stubbed: Stubbed, times: int) -> None:
+    for _ in range(times):
+        stubbed.stub.add_client_error(
+            "update_item", "TransactionConflictException", http_status_code=400
+        )
+
+
+def test_a_write_that_met_a_transaction_is_done_again(stubbed: Stubbed) -> None:
+    stubbed.table._sleep = lambda _: None
+    conflicts(stubbed, CONFLICT_TRIES - 1)
+    stubbed.stub.add_response("update_item", {"Attributes": {"pk": {"S": "a"}}})
+    assert stubbed.table.write(UPDATE) == {"pk": "a"}
+
+
+def test_a_write_that_meets_transactions_again_and_again_is_busy(stubbed: Stubbed) -> None:
+    stubbed.table._sleep = lambda _: None
+    conflicts(stubbed, CONFLICT_TRIES)
+    with pytest.raises(Busy) as busy:
+        stubbed.table.write(UPDATE)
+    assert type(busy.value) is Busy
 
 
 WRITES: list[tuple[str, Any]] = [

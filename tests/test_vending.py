@@ -19,7 +19,9 @@ def claims(reply: Reply) -> dict[str, object]:
     return jwt.decode(reply.json["token"], options={"verify_signature": False})
 
 
-def test_a_vend_holds_one_credit_and_answers_a_token_for_a_quarter_of_an_hour(gateway: Gateway) -> None:
+def test_a_vend_holds_one_credit_and_answers_a_token_for_a_quarter_of_an_hour(
+    gateway: Gateway,
+) -> None:
     user, headers = gateway.user(balance=2)
     reply = gateway.vend(headers)
     body = reply.json
@@ -108,7 +110,9 @@ def test_a_key_is_the_same_however_it_is_sent(
 ) -> None:
     """`Idempotency-Key` wins over the body, the body over `X-Client-Request-Id`."""
     user, auth = gateway.user(balance=2)
-    bare = gateway.call("POST", "/v1/vend-token", {"x": 1}, headers={**auth, "idempotency-key": "k"})
+    bare = gateway.call(
+        "POST", "/v1/vend-token", {"x": 1}, headers={**auth, "idempotency-key": "k"}
+    )
     again = gateway.call("POST", "/v1/vend-token", body, headers={**auth, **headers})
     assert again.text == bare.text
     assert gateway.balance(user) == 1
@@ -252,7 +256,7 @@ def test_an_account_lowered_from_outside_is_not_driven_below_zero(gateway: Gatew
     )  # fmt: skip
 
     class LoweredAfterReading(Ledger):
-        def account(self, user: str):  # noqa: ANN202
+        def account(self, user: str):
             found = super().account(user)
             if found.available:
                 self.table.write(lowered)
@@ -277,7 +281,9 @@ def test_a_stray_entry_is_never_written_over(gateway: Gateway) -> None:
     assert (reply.status, reply.code) == (503, "busy")
     assert gateway.balance(user) == 1
     kept = gateway.ledger.table.get(f"A#{user}", f"E#credits#{3:012d}")
-    assert json.dumps(kept) == json.dumps({"pk": f"A#{user}", "sk": f"E#credits#{3:012d}", "seq": 3})
+    assert json.dumps(kept) == json.dumps(
+        {"pk": f"A#{user}", "sk": f"E#credits#{3:012d}", "seq": 3}
+    )
 
 
 def test_errors_of_the_ledger_carry_what_clients_need() -> None:

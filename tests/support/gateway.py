@@ -41,6 +41,7 @@ class Gateway:
     """Calls handlers with events; `now` moves the clock of every function when it is set."""
 
     def __init__(self, endpoint: str, **settings: str) -> None:
+        self.endpoint = endpoint
         self.table_name = f"pluct-{next(_counter)}-{os.getpid()}"
         environment = {
             "AWS_ENDPOINT_URL": endpoint,
@@ -71,7 +72,7 @@ class Gateway:
             self.modules[name] = module
         return self.modules[name]
 
-    def call(  # noqa: PLR0913 - a request has that many parts
+    def call(
         self,
         method: str,
         path: str,
@@ -152,7 +153,7 @@ class Gateway:
         assert account.head == previous
 
 
-def _event(  # noqa: PLR0913, PLR0917 - likewise
+def _event(
     method: str,
     path: str,
     body: str | None,

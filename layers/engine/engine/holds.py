@@ -4,6 +4,7 @@ The hold is also the record of the vend's request: its key is made of the user, 
 client's request id, so one item serves both and a vend writes three items (see docs/decisions.md).
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -304,4 +305,4 @@ def hold_sk(name: str) -> str:
 
 def shard_of(name: str) -> str:
     """The partition of the index of open holds that `name` falls into."""
-    return f"open#{int(digest(name).encode().hex(), 16) % SHARDS}"
+    return f"open#{hashlib.sha256(name.encode()).digest()[0] % SHARDS}"

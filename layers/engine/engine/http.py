@@ -7,6 +7,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -119,6 +120,10 @@ class Call:
         return Origin(actor, self.request_id, self.address, agent[:160], reason)
 
 
+_CALL: ContextVar[Call] = ContextVar("call")
+"""The call under way in this thread: Powertools keeps its event on the class, for all threads."""
+
+
 class Api:
     """The routes of one function: give it to Lambda as the handler.
 
@@ -147,7 +152,7 @@ class Api:
 
         def register(handler: Callable[..., Answer]) -> Callable[..., Answer]:
             def call_handler(**members: str) -> Response[Any]:
-                call: Call = self._resolver.current_event["engine.call"]
+                call = _CALL.get()
                 given = call.path_members or members
                 return self._response(handler(call, **{name: given[name] for name in members}))
 
@@ -161,7 +166,8 @@ class Api:
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
         call = Call(event, self.settings, int(self.clock()))
         logger.append_keys(request_id=call.request_id)
-        answer = self._resolve(event | {"engine.call": call}, context)
+        _CALL.set(call)
+        answer = self._resolve(event, context)
         answer["headers"] = {
             **answer["headers"],
             "x-request-id": call.request_id,
@@ -178,11 +184,11 @@ class Api:
         return answer
 
     def _not_found(self, _: Exception) -> Response[Any]:
-        return self._response(self._fallback(self._resolver.current_event["engine.call"]))
+        return self._response(self._fallback(_CALL.get()))
 
     def _refused(self, error: EngineError) -> Response[Any]:
         logger.info("refused", extra={"code": error.code, "status": error.status})
-        call: Call = self._resolver.current_event["engine.call"]
+        call = _CALL.get()
         body = error_body(error, call, self.settings)
         return self._response(Answer(body, error.status, error.headers))
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+JOB_LINKS = frozenset({"statusUrl", "statusPollUrl"})
 JOB_PATH = re.compile(r"/(?:ttt/)?(?:status|poll)/([A-Za-z0-9_-]+)")
 
 
@@ -65,7 +66,7 @@ def _cleaned(value: Any, host: str, public: str) -> Any:
     if isinstance(value, dict):
         return {
             name: _job_link(member, public) or _cleaned(member, host, public)
-            if name.lower().endswith("url")
+            if name in JOB_LINKS
             else _cleaned(member, host, public)
             for name, member in value.items()
         }

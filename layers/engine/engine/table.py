@@ -5,7 +5,9 @@ mode: back-off with jitter). Past that, reads raise `Busy`; writes raise `Outcom
 lost answer does not say whether the write took effect. Both are 503 with `Retry-After`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -33,8 +35,10 @@ CLIENT_CONFIG = Config(
 )
 """`user_agent` and no parameter validation take a third off the CPU of every call (measured)."""
 
-CONFLICT_CODES = frozenset({"TransactionConflict", "TransactionInProgressException"})
-THROTTLE_CODES = frozenset({"ThrottlingError", "ProvisionedThroughputExceeded"})
+CONFLICT = "TransactionConflictException"
+IN_PROGRESS = "TransactionInProgressException"
+CONFLICT_TRIES = 8
+CONFLICT_PAUSE_S = 0.05
 
 
 class ConditionFailed(Exception):
@@ -90,6 +94,10 @@ class Update:
 Write = Put | Update
 
 
+class _MetTransaction(Exception):
+    """A plain write and a transaction of somebody else met on one item; the write did nothing."""
+
+
 def connect() -> "DynamoDBClient":
     """A client with this module's limits; region and endpoint come from the environment."""
     client: DynamoDBClient = session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
@@ -99,8 +107,15 @@ def connect() -> "DynamoDBClient":
 class Table:
     """One table with the keys `pk` and `sk`."""
 
-    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        name: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._client = client
+        self._sleep = sleep
         self.name = name
 
     def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
@@ -210,8 +225,17 @@ class Table:
     def write(self, write: Write) -> Item:
         """Do one write; the item as it is afterwards (of a Put: what was put).
 
-        Raises `ConditionFailed` or `OutcomeUnknown`.
+        A write that met somebody's transaction is done again, a few times, with jitter: botocore
+        leaves that to its callers. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
         """
+        for _ in range(CONFLICT_TRIES):
+            try:
+                return self._write(write)
+            except _MetTransaction:
+                self._sleep(random.uniform(0, CONFLICT_PAUSE_S))
+        raise Busy()
+
+    def _write(self, write: Write) -> Item:
         request = self._expression(write)
         name = "put_item" if isinstance(write, Put) else "update_item"
         if isinstance(write, Update):
@@ -222,6 +246,8 @@ class Table:
             if _code(error) == "ConditionalCheckFailedException":
                 old: Any = error.response.get("Item")
                 raise ConditionFailed(unmarshal(old) if old else None) from None
+            if _code(error) == CONFLICT:
+                raise _MetTransaction() from None
             raise _store_error(error) from error
         except BotoCoreError as error:
             raise OutcomeUnknown() from error
@@ -242,7 +268,7 @@ class Table:
         except ClientError as error:
             if _code(error) == "TransactionCanceledException":
                 raise Cancelled(_refusals(error)) from None
-            if _code(error) in CONFLICT_CODES:
+            if _code(error) == IN_PROGRESS:
                 raise Cancelled([Refusal("TransactionConflict")] * len(writes)) from None
             raise _store_error(error) from error
         except BotoCoreError as error:

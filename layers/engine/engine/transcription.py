@@ -38,8 +38,8 @@ CREDIT_WORDS = {
     WRITTEN_OFF: "released",
 }
 OWN_JOB = "job-"
-PRIVATE_REFUSALS = frozenset({401, 403})
-"""Upstream refusing our credential is our failure, never the user's."""
+PRIVATE_REFUSALS = frozenset({401, 402, 403})
+"""Upstream refusing our credential, or our money, is our failure, never the user's."""
 
 SWEEP_AFTER_S = 300
 RELEASED_GUIDANCE = "Your credit was given back. Vend anew and try again."

@@ -108,13 +108,19 @@ def parse(raw: bytes) -> dict[str, Any]:
 def _read(response: requests.Response, deadline: float, limit: int) -> bytes:
     """The whole body, within the size and time limits."""
     raw = bytearray()
-    while chunk := response.raw.read1(CHUNK, decode_content=True):
+    while True:
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise Unknown("timeout")
+        connection = response.raw.connection
+        if connection is not None and connection.sock is not None:
+            connection.sock.settimeout(left_s)
+        chunk = response.raw.read1(CHUNK, decode_content=True)
+        if not chunk:
+            return bytes(raw)
         raw += chunk
         if len(raw) > limit:
             raise Unknown("too_large")
-        if time.monotonic() > deadline:
-            raise Unknown("timeout")
-    return bytes(raw)
 
 
 def _lost(error: requests.ConnectionError) -> Exception:

@@ -18,7 +18,6 @@ from engine.requests_once import RequestOnce
 from engine.table import Put
 
 USER_TOKEN_LIFETIME_S = 24 * 3600
-HISTORY_LIMIT = 100
 DEVICE_SK = "DEVICE"
 
 

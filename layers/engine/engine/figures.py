@@ -1,0 +1,131 @@
+"""Reads the read models: summaries by prefix and page, days, totals, notices. Nothing scans.
+
+What is read here is behind the ledger by as much as the projector is: mostly well under a second.
+All of it raises `Busy`.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from engine import readmodels
+from engine.readmodels import Counts, Stats, Summary
+from engine.table import Item, Table
+
+CONTROL_PK = "READMODELS"
+GENERATION_SK = "GENERATION"
+FIRST_GENERATION = 1
+LOWEST_ID = "!"
+"""Sorts before every user id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Summaries in the order of their user ids; `cursor` asks for the next page, None at the end."""
+
+    summaries: list[Summary]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """The generation that is read, and the one that a rebuild fills, if one is at work."""
+
+    current: int
+    building: int | None = None
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """The generations that entries are projected into."""
+        return (self.current,) if self.building is None else (self.current, self.building)
+
+
+def generations(table: Table, *, consistent: bool = False) -> Generations:
+    item = table.get(CONTROL_PK, GENERATION_SK, consistent=consistent)
+    if item is None:
+        return Generations(FIRST_GENERATION)
+    return Generations(item["current"], item.get("building"))
+
+
+def get_summary(
+    table: Table, unit: str, user: str, *, generation: int | None = None, consistent: bool = False
+) -> Summary | None:
+    """The account's summary, None where nothing of it was projected yet."""
+    pk = readmodels.summary_pk(unit, _generation(table, generation), user)
+    item = table.get(pk, user, consistent=consistent)
+    return readmodels.read_summary(item) if item is not None else None
+
+
+def list_summaries(
+    table: Table,
+    unit: str,
+    prefix: str,
+    cursor: str | None,
+    limit: int,
+    *,
+    generation: int | None = None,
+) -> Page:
+    """At most `limit` accounts whose user id starts with `prefix`, after the user id `cursor`.
+
+    Costs eight queries of at most `limit` items each, however many users there are.
+    """
+    found = _generation(table, generation)
+    low = max(prefix or LOWEST_ID, cursor or "")
+    shards = [
+        table.ascending(
+            readmodels.users_pk(unit, found, shard), low, prefix + "\uffff", limit=limit + 2
+        )
+        for shard in range(readmodels.USER_SHARDS)
+    ]
+    merged = heapq.merge(*shards, key=_sk)
+    after = (item for item in merged if item["sk"] != cursor)
+    items = list(islice(after, limit + 1))
+    summaries = [readmodels.read_summary(item) for item in items[:limit]]
+    more = len(items) > limit and summaries
+    return Page(summaries, summaries[-1].user if more else None)
+
+
+def days(
+    table: Table, unit: str, first: str, last: str, *, generation: int | None = None
+) -> dict[str, Stats]:
+    """The figures of each UTC day (YYYY-MM-DD) from `first` to `last` in which something happened."""
+    found = _generation(table, generation)
+    sums: dict[str, Counts] = {}
+    for shard in range(readmodels.STATS_SHARDS):
+        pk = readmodels.stats_pk(unit, found, shard)
+        for item in table.ascending(pk, readmodels.day_sk(first), readmodels.day_sk(last)):
+            day = item["sk"].removeprefix(readmodels.DAY_PREFIX)
+            sums.setdefault(day, Counter()).update(readmodels.counts_in(item))
+    return {day: readmodels.stats(sums[day]) for day in sorted(sums)}
+
+
+def totals(table: Table, unit: str, *, generation: int | None = None) -> Stats:
+    """The figures of all accounts since the beginning."""
+    found = _generation(table, generation)
+    items = (
+        table.get(readmodels.stats_pk(unit, found, shard), readmodels.TOTAL_SK, consistent=False)
+        for shard in range(readmodels.STATS_SHARDS)
+    )
+    return readmodels.stats(_sum(item for item in items if item is not None))
+
+
+def notices(table: Table, user: str, *, limit: int) -> list[Item]:
+    """The user's low-balance notices, newest first: `at`, `seq`, `available`, `threshold`."""
+    return table.query(readmodels.notice_pk(user), "0", limit=limit)
+
+
+def _generation(table: Table, given: int | None) -> int:
+    return generations(table).current if given is None else given
+
+
+def _sum(items: Iterable[Item]) -> Counts:
+    sums: Counts = Counter()
+    for item in items:
+        sums.update(readmodels.counts_in(item))
+    return sums
+
+
+def _sk(item: Item) -> str:
+    return str(item["sk"])

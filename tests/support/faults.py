@@ -1,0 +1,53 @@
+"""A DynamoDB client that fails at one call: before it took effect, or after."""
+
+from typing import Any
+
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+CALLS = frozenset(
+    {"get_item", "put_item", "update_item", "query", "transact_write_items", "delete_item"}
+)
+
+
+class Killed(BaseException):
+    """The function's process ended here: nothing of it runs any more, no handler and no `except`."""
+
+
+def failure(how: str) -> BaseException:
+    """What the caller sees: `killed`, `timeout` or `unreachable`."""
+    url = "http://127.0.0.1:1"
+    return {
+        "killed": Killed(),
+        "timeout": ReadTimeoutError(endpoint_url=url),
+        "unreachable": EndpointConnectionError(endpoint_url=url),
+    }[how]
+
+
+class FaultyClient:
+    """Passes calls on to `client`; call number `at` (from 0) fails, `before` or `after` its effect.
+
+    With `at` None nothing fails and `made` counts the calls.
+    """
+
+    def __init__(self, client: Any, at: int | None, when: str, how: str) -> None:
+        self._client = client
+        self._at = at
+        self._when = when
+        self._how = how
+        self.made = 0
+
+    def __getattr__(self, name: str) -> Any:
+        real = getattr(self._client, name)
+        if name not in CALLS:
+            return real
+
+        def call(**request: Any) -> Any:
+            number, self.made = self.made, self.made + 1
+            if number == self._at and self._when == "before":
+                raise failure(self._how)
+            answer = real(**request)
+            if number == self._at and self._when == "after":
+                raise failure(self._how)
+            return answer
+
+        return call

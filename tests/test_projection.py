@@ -1,0 +1,472 @@
+"""The projector: every entry counts once in every read model, whatever the stream does."""
+
+import json
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine import audit, figures, readmodels
+from engine.ledger_items import Entry
+from engine.projection import CHUNK, NEWS_S, Projector, audit_record
+from engine.readmodels import Stats, fold
+from engine.table import Table, marshal
+from tests.support import loglines
+from tests.support.gateway import Gateway
+from tests.support.streams import (
+    AnswersLost,
+    Book,
+    Client,
+    Context,
+    Refusing,
+    SmallPages,
+    Time,
+    event,
+    fresh,
+    record,
+    records,
+    stored_entries,
+)
+
+SAMPLE = Path("events/stream_entries.json")
+Records = list[dict[str, Any]]
+
+
+class Stage:
+    """The projector's function over one table."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        self.table = gateway.ledger.table
+        self.module: Any = gateway.function("projector")
+        self.whole: Projector = self.module.projector
+
+    def deliver(self, batch: Records, context: Context | None = None) -> str | None:
+        """The sequence number that Lambda would go on from."""
+        failures = self.module.lambda_handler(event(batch), context or Context())[
+            "batchItemFailures"
+        ]
+        assert len(failures) <= 1
+        return failures[0]["itemIdentifier"] if failures else None
+
+    def through(self, client: Client, **settings: Any) -> Time:
+        """Put `client` between the projector and the table."""
+        time = Time()
+        self.module.projector = Projector(
+            Table(client, self.table.name),  # type: ignore[arg-type]
+            low_balance=3,
+            audit_days=400,
+            clock=time.clock,
+            sleep=time.sleep,
+            **settings,
+        )
+        return time
+
+    def book(self, unit: str, name: str = "u") -> Book:
+        return Book(fresh(name), unit)
+
+    def kept(self, *books: Book) -> None:
+        for book in books:
+            book.store(self.gateway.dynamodb, self.table.name)
+
+    def assert_projected(self, *books: Book) -> None:
+        """Summaries, days and totals are what all entries of `books`, the unit's only ones, fold to."""
+        unit = books[0].unit
+        for book in books:
+            folded = fold(book.entries)
+            assert folded is not None
+            found = figures.get_summary(self.table, unit, book.user)
+            assert found == readmodels.summary_of(book.user, unit, folded)
+        assert figures.totals(self.table, unit) == _summed([e for b in books for e in b.entries])
+        by_day: dict[str, list[Entry]] = {}
+        for entry in (entry for book in books for entry in book.entries):
+            by_day.setdefault(readmodels.day_of(entry.at), []).append(entry)
+        stored = figures.days(self.table, unit, "2000-01-01", "2999-12-31")
+        assert stored == {day: _summed(entries) for day, entries in sorted(by_day.items())}
+
+
+def _summed(entries: list[Entry]) -> Stats:
+    counts = readmodels.Counts()
+    for entry in entries:
+        counts.update(readmodels.contribution(entry))
+    return readmodels.stats(counts)
+
+
+@pytest.fixture
+def stage(gateway: Gateway) -> Iterator[Stage]:
+    stage = Stage(gateway)
+    yield stage
+    stage.module.projector = stage.whole
+
+
+def grown(book: Book, count: int) -> Book:
+    book.random_moves(count, count)
+    return book
+
+
+def sequence_number(record: dict[str, Any]) -> str:
+    return str(record["dynamodb"]["SequenceNumber"])
+
+
+def test_the_sample_event_is_projected(stage: Stage) -> None:
+    batch = json.loads(SAMPLE.read_text())["Records"]
+    assert stage.deliver(batch) is None
+    found = figures.get_summary(stage.table, "credits", "user_sample")
+    assert found is not None
+    assert (found.seq, found.stats.available, found.stats.held) == (2, 4, 1)
+
+
+def test_what_the_gateway_did_is_in_the_read_models(endpoint: str) -> None:
+    gateway = Gateway(endpoint)
+    stage = Stage(gateway)
+    user, headers = gateway.user(balance=4)
+    token = gateway.vend(headers).json["token"]
+    gateway.call("POST", "/validate-token", {"token": token, "consume": True})
+    gateway.vend(headers)
+    entries = stored_entries(stage.table, user)
+    assert stage.deliver(records(entries)) is None
+    totals = figures.totals(stage.table, "credits")
+    assert (totals.users, totals.available, totals.held) == (1, 2, 1)
+    assert (totals.issued, totals.spent, totals.holds_captured) == (4, 1, 1)
+    vends = [entry for entry in entries if entry.type == "spend"]
+    kept = audit.of_user(stage.table, user, limit=10)
+    assert sorted(kept, key=lambda item: item["seq"]) == [audit_record(e, 400) for e in vends]
+    (notice,) = figures.notices(stage.table, user, limit=10)
+    assert (notice["available"], notice["threshold"], notice["seq"]) == (2, 3, vends[-1].seq)
+
+
+def test_an_audit_record_names_who_did_it_and_passes_after_its_days() -> None:
+    book = Book("ann", at=1_800_014_400)
+    entry = book.post("admin_add", 5)
+    assert audit_record(entry, 400) == {
+        "pk": "AUDIT#ann",
+        "sk": f"2027-01-15T12:00:00.000Z#{entry.hash[:22]}",
+        "audit_day": "2027-01-15",
+        "action": "admin_add",
+        "ok": True,
+        "code": "",
+        "user": "ann",
+        "actor": "user:tester",
+        "reason": "because",
+        "request_id": "r-1",
+        "address": "203.0.113.7",
+        "user_agent": "pluct-tests/1",
+        "at": 1_800_014_400,
+        "ttl": 1_800_014_400 + 400 * 86_400,
+        "unit": "credits",
+        "seq": 1,
+    }
+
+
+def test_only_vends_and_admin_acts_are_audited(stage: Stage) -> None:
+    book = stage.book("audited")
+    book.grant(9)
+    vended, given_back = book.vend(), book.vend()
+    book.end(vended, "capture")
+    refund = book.end(given_back, "refund")
+    book.post("spend", -1, subject=given_back.subject, reverses=refund.seq)
+    book.post("admin_deduct", -1)
+    stage.deliver(records(book.entries))
+    kept = audit.of_user(stage.table, book.user, limit=10)
+    assert sorted((item["seq"], item["action"]) for item in kept) == [
+        (2, "vend"),
+        (3, "vend"),
+        (7, "admin_deduct"),
+    ]
+
+
+def test_records_delivered_again_do_nothing(stage: Stage) -> None:
+    book = grown(stage.book("again"), 12)
+    batch = records(book.entries)
+    for again in (batch, batch, batch[:5], batch[4:9], [*batch, *batch], batch[::-1]):
+        assert stage.deliver(again) is None
+        stage.assert_projected(book)
+
+
+def test_an_account_that_begins_in_the_middle_of_a_batch_keeps_its_order(stage: Stage) -> None:
+    books = [grown(stage.book("mixed"), count) for count in (9, 1, 14)]
+    batches = [records(book.entries) for book in books]
+    mixed: Records = []
+    dice = random.Random(7)
+    while any(batches):
+        mixed.append(dice.choice([batch for batch in batches if batch]).pop(0))
+    stage.deliver(mixed[:11])
+    stage.deliver(mixed[11:])
+    stage.assert_projected(*books)
+
+
+@pytest.mark.parametrize("delivered", [slice(0, 5), slice(7, 8), slice(69, 70), slice(30, 40)])
+def test_records_that_were_lost_are_healed_from_the_ledger(stage: Stage, delivered: slice) -> None:
+    book = grown(stage.book("healed"), 70)
+    stage.kept(book)
+    batch = records(book.entries)
+    assert stage.deliver(batch[delivered]) is None
+    found = figures.get_summary(stage.table, "healed", book.user)
+    assert found is not None and found.seq == book.entries[delivered][-1].seq
+    stage.through(SmallPages(stage.gateway.dynamodb))
+    assert stage.deliver(batch[-1:]) is None
+    mine = fold(book.entries)
+    assert mine is not None
+    assert figures.get_summary(stage.table, "healed", book.user) == readmodels.summary_of(
+        book.user, "healed", mine
+    )
+
+
+def test_a_transaction_stays_far_below_its_limit_of_writes(stage: Stage) -> None:
+    """`CHUNK` entries of as many days, each audited and each a notice's crossing or back."""
+    sizes: list[int] = []
+
+    class Counting(Client):
+        def transact_write_items(self, **request: Any) -> Any:
+            sizes.append(len(request["TransactItems"]))
+            return self._inner.transact_write_items(**request)
+
+    book = stage.book("credits")
+    book.at -= 86_400 * 100
+    for _ in range(CHUNK * 2):
+        book.at += 86_400
+        book.post("admin_add", 3)
+        book.at += 86_400
+        book.post("admin_deduct", -1)
+        book.post("admin_deduct", -2)
+    stage.through(Counting(stage.gateway.dynamodb), now=lambda: 0.0)
+    stage.deliver(records(book.entries))
+    assert len(sizes) == 6
+    assert max(sizes) <= 2 + 3 * CHUNK < 100
+
+
+def test_projectors_at_once_on_one_account_do_the_work_of_one(stage: Stage) -> None:
+    books = [grown(stage.book("crowded"), 30) for _ in range(2)]
+    stage.kept(*books)
+    batches = [records(book.entries)[n : n + 10] for book in books for n in range(0, 30, 5)] * 3
+    random.Random(3).shuffle(batches)
+    with ThreadPoolExecutor(8) as pool:
+        failed = list(pool.map(stage.deliver, batches))
+    assert set(failed) == {None}
+    stage.assert_projected(*books)
+
+
+def test_one_accounts_failure_does_not_stop_the_others(stage: Stage) -> None:
+    before, failing, after = (grown(stage.book("failing", name), 4) for name in ("a", "x", "b"))
+    a, x, b = (records(book.entries) for book in (before, failing, after))
+    batch = [*a[:2], *x[:1], *b, *x[1:], *a[2:]]
+    poison = record({"pk": "A#y", "sk": "E#failing#seven"})
+    time = stage.through(Refusing(stage.gateway.dynamodb, "ThrottlingException", failing.user))
+    assert stage.deliver([*batch, poison]) == sequence_number(x[0]), "the first of what failed"
+    assert 2 <= time.now < 3, "bounded"
+    stage.assert_projected(before, after)
+    stage.module.projector = stage.whole
+    assert stage.deliver(batch[2:]) is None
+    stage.assert_projected(before, failing, after)
+
+
+@pytest.mark.parametrize(
+    "code", ["TransactionConflict", "ThrottlingException", "InternalServerError"]
+)
+def test_conflicts_and_throttling_pass(stage: Stage, code: str) -> None:
+    book = grown(stage.book("bumpy"), 40)
+    stage.through(Refusing(stage.gateway.dynamodb, code, count=6))
+    assert stage.deliver(records(book.entries)) is None
+    found = figures.get_summary(stage.table, "bumpy", book.user)
+    assert found is not None and found.seq == 40
+
+
+def test_a_transaction_whose_answer_was_lost_counts_once(stage: Stage) -> None:
+    book = grown(stage.book("lost-answers"), 60)
+    stage.through(AnswersLost(stage.gateway.dynamodb, 3))
+    assert stage.deliver(records(book.entries)) is None
+    stage.assert_projected(book)
+
+
+def test_a_record_that_nobody_can_read_is_reported_and_stops_nothing(stage: Stage) -> None:
+    book = grown(stage.book("poisoned"), 6)
+    batch = records(book.entries)
+    for poison in (
+        {"pk": "A#x", "sk": "E#poisoned#seven"},
+        {"pk": "no account", "sk": f"E#poisoned#{1:012d}"},
+        {"pk": "A#x", "sk": "E#poisoned#1"},
+    ):
+        bad = record(poison)
+        assert stage.deliver([*batch[:3], bad, *batch[3:]]) == sequence_number(bad)
+        stage.assert_projected(book)
+    broken = record(book.entries[0].item())
+    broken["dynamodb"] = {"SequenceNumber": "77"}
+    assert stage.deliver([broken]) == "77"
+
+
+@pytest.mark.parametrize("broken", [None, {"N": "x"}, {"extra": {"S": "of a later version"}}, {}])
+def test_an_image_that_is_not_an_entry_is_replaced_by_the_ledgers(
+    stage: Stage, broken: Any
+) -> None:
+    book = grown(stage.book("images"), 6)
+    stage.kept(book)
+    batch = records(book.entries)
+    image = batch[3]["dynamodb"]["NewImage"]
+    batch[3]["dynamodb"]["NewImage"] = (
+        None if broken is None else {**image, **broken} if broken else {}
+    )
+    assert stage.deliver(batch) is None
+    found = figures.get_summary(stage.table, "images", book.user)
+    assert found is not None and found.seq == 6
+
+
+def test_an_image_of_another_entry_is_not_taken_for_it(stage: Stage) -> None:
+    book = grown(stage.book("swapped"), 3)
+    stage.kept(book)
+    batch = records(book.entries)
+    batch[1]["dynamodb"]["NewImage"] = batch[2]["dynamodb"]["NewImage"]
+    assert stage.deliver(batch) is None
+    stage.assert_projected(book)
+
+
+def test_an_account_stands_still_at_an_entry_of_another_version(stage: Stage) -> None:
+    """Nothing of what follows is projected before a code that reads it is there."""
+    book, other = grown(stage.book("versions"), 6), grown(stage.book("versions"), 2)
+    stage.kept(book)
+    foreign = book.entries[3].item() | {"channel": "of a later version"}
+    stage.gateway.dynamodb.put_item(TableName=stage.table.name, Item=marshal(foreign))
+    batch = [*records(book.entries[:3]), record(foreign), *records(book.entries[4:])]
+    assert stage.deliver([*batch, *records(other.entries)]) == sequence_number(batch[3])
+    found = figures.get_summary(stage.table, "versions", book.user)
+    assert found is not None and found.seq == 3
+    assert figures.get_summary(stage.table, "versions", other.user) is not None
+    stage.kept(book)
+    assert stage.deliver(batch[5:]) is None
+    stage.assert_projected(book, other)
+
+
+def test_an_entry_that_is_told_of_but_not_there_is_reported(stage: Stage) -> None:
+    book = grown(stage.book("missing"), 4)
+    batch = records(book.entries)
+    assert stage.deliver(batch[2:]) == sequence_number(batch[2])
+    assert figures.get_summary(stage.table, "missing", book.user) is None
+
+
+def test_what_is_not_a_new_entry_is_passed_over(stage: Stage) -> None:
+    book = grown(stage.book("others"), 2)
+    hold = record({"pk": "A#x", "sk": "H#x", "state": "open"})
+    edited = record(book.entries[0].item(), name="MODIFY")
+    assert stage.deliver([hold, edited, *records(book.entries)]) is None
+    stage.assert_projected(book)
+    assert stage.deliver([]) is None
+
+
+def test_with_too_little_time_left_nothing_is_begun(stage: Stage) -> None:
+    book = grown(stage.book("late"), 2)
+    batch = records(book.entries)
+    assert stage.deliver(batch, Context(left_ms=3_000)) == sequence_number(batch[0])
+    assert figures.get_summary(stage.table, "late", book.user) is None
+
+
+def test_a_low_balance_is_noticed_once_for_every_crossing(
+    stage: Stage, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = stage.book("credits")
+    book.grant(4)
+    for amount in (-1, -1, -1, 5, -2, -2):
+        book.post("admin_add" if amount > 0 else "admin_deduct", amount)
+    batch = records(book.entries)
+    with loglines.caught() as lines:
+        for again in (batch[:4], batch[2:], batch):
+            assert stage.deliver(again) is None
+    found = figures.notices(stage.table, book.user, limit=10)
+    assert [(item["seq"], item["available"]) for item in found] == [(7, 2), (3, 2)]
+    assert lines.messages == [f"be:low-balance user={book.user} available=2"] * 2
+    assert [line["seq"] for line in lines.json] == [3, 7]
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [metric["LowBalance"] for metric in metrics] == [[1.0], [1.0]]
+
+
+def test_a_notice_that_was_written_on_keeps_that(stage: Stage) -> None:
+    book = stage.book("credits")
+    book.grant(3)
+    book.post("admin_deduct", -1)
+    mark = {"pk": readmodels.notice_pk(book.user), "sk": readmodels.notice_sk(2), "seen_by": "ops"}
+    stage.gateway.dynamodb.put_item(TableName=stage.table.name, Item=marshal(mark))
+    stage.deliver(records(book.entries))
+    (found,) = figures.notices(stage.table, book.user, limit=2)
+    assert (found["seen_by"], found["available"]) == ("ops", 2)
+
+
+def test_an_old_crossing_is_no_news(stage: Stage) -> None:
+    book = stage.book("credits")
+    book.at -= NEWS_S + 5
+    book.grant(3)
+    book.post("admin_deduct", -1)
+    stage.deliver(records(book.entries))
+    assert figures.notices(stage.table, book.user, limit=2) == []
+
+
+def test_users_are_listed_by_prefix_page_by_page(stage: Stage) -> None:
+    unit = fresh("listed")
+    users = sorted([f"u_{n:03d}" for n in range(24)] + ["v_1", "Upper", "0"])
+    for user in users:
+        book = Book(user, unit)
+        book.grant(1)
+        assert stage.deliver(records(book.entries)) is None
+    for prefix in ("", "u_", "u_01", "v", "nobody"):
+        wanted = [user for user in users if user.startswith(prefix)]
+        for size in (1, 7, 27, 200):
+            assert _paged(stage.table, unit, prefix, size) == wanted
+
+
+def _paged(table: Table, unit: str, prefix: str, size: int) -> list[str]:
+    found: list[str] = []
+    cursor: str | None = None
+    while True:
+        page = figures.list_summaries(table, unit, prefix, cursor, size)
+        assert len(page.summaries) <= size
+        found += [summary.user for summary in page.summaries]
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+def test_days_are_read_from_the_first_to_the_last(stage: Stage) -> None:
+    book = Book(fresh("u"), fresh("days"), at=1_800_014_400)
+    for _ in range(4):
+        book.grant(2)
+        book.at += 86_400
+    stage.deliver(records(book.entries))
+    found = figures.days(stage.table, book.unit, "2027-01-16", "2027-01-17")
+    assert list(found) == ["2027-01-16", "2027-01-17"]
+    assert {day.granted for day in found.values()} == {2}
+    assert figures.totals(stage.table, fresh("empty")) == Stats()
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    seeds=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 16)), min_size=1, max_size=3),
+    data=st.data(),
+)
+def test_any_histories_however_delivered_end_in_what_their_entries_fold_to(
+    stage: Stage, seeds: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """Batches split anywhere, delivered twice, in other orders, some never; then each account's last."""
+    unit = fresh("any")
+    books = [Book(fresh("u"), unit) for _ in seeds]
+    for book, (seed, count) in zip(books, seeds, strict=True):
+        book.random_moves(seed, count)
+    stage.kept(*books)
+    stream = [r for book in books for r in records(book.entries)]
+    cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(stream) - 1)), max_size=5)))
+    batches = [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
+    deliveries = data.draw(st.lists(st.sampled_from(batches), max_size=8))
+    stage.through(AnswersLost(stage.gateway.dynamodb, data.draw(st.integers(0, 2))))
+    for batch in deliveries:
+        assert stage.deliver(batch) is None
+        total = figures.totals(stage.table, unit)
+        summaries = figures.list_summaries(stage.table, unit, "", None, 10).summaries
+        assert total.available == sum(summary.stats.available for summary in summaries)
+        assert total.issued == total.spent + total.available + total.held
+    assert stage.deliver([record(book.entries[-1].item()) for book in books]) is None
+    stage.assert_projected(*books)

@@ -1,0 +1,312 @@
+"""Rebuilding: every read model comes anew from the ledger, while readers and projectors go on."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from engine import audit, figures, readmodels, rebuild
+from engine.figures import Generations
+from engine.ledger_items import account_pk, entry_sk
+from engine.projection import Projector, Stalled
+from engine.rebuild import Comparison, Overtaken
+from engine.table import Table, Update, marshal
+from tests.support.gateway import Gateway
+from tests.support.streams import Book, Client, Refusing, SmallPages, Time, fresh, records
+
+NOW = 1_800_100_000
+
+
+class Office:
+    """A table of its own with a few accounts, all of them projected."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.gateway = Gateway(endpoint)
+        self.table = self.gateway.ledger.table
+        self.projector = self.through(self.table)
+        self.books = [
+            Book(fresh("u"), unit, at=NOW - 90_000) for unit in ("credits",) * 3 + ("usd_micros",)
+        ]
+        for number, book in enumerate(self.books):
+            book.grant(5)
+            book.random_moves(number, 9)
+            self.keep(book)
+            self.deliver(book)
+
+    def through(self, table: Table) -> Projector:
+        time = Time()
+        return Projector(
+            table,
+            low_balance=3,
+            audit_days=400,
+            now=lambda: NOW,
+            clock=time.clock,
+            sleep=time.sleep,
+        )
+
+    def keep(self, book: Book) -> None:
+        book.store(self.gateway.dynamodb, self.table.name)
+
+    def deliver(self, book: Book) -> str | None:
+        return self.projector.batch(records(book.entries), lambda: 60.0).failed_from
+
+    def set(self, pk: str, sk: str, name: str, value: Any) -> None:
+        change = "SET #name = :value"
+        self.table.write(Update(pk, sk, change, "", {"#name": name}, {":value": value}))
+
+    def delete(self, pk: str, sk: str) -> None:
+        self.gateway.dynamodb.delete_item(
+            TableName=self.table.name, Key=marshal({"pk": pk, "sk": sk})
+        )
+
+    def compare(self, table: Table | None = None) -> Comparison:
+        return rebuild.compare(table or self.table, audit_days=400, now=NOW, sleep=lambda _: None)
+
+    def generation(self) -> int:
+        return figures.generations(self.table).current
+
+    def summary_key(self, book: Book) -> tuple[str, str]:
+        return readmodels.summary_pk(book.unit, self.generation(), book.user), book.user
+
+    def stats_key(self, book: Book, sk: str) -> tuple[str, str]:
+        shard = readmodels.stats_shard(book.user)
+        return readmodels.stats_pk(book.unit, self.generation(), shard), sk
+
+
+@pytest.fixture
+def office(endpoint: str) -> Office:
+    return Office(endpoint)
+
+
+def assert_clean(found: Comparison) -> None:
+    assert (found.differences, found.unsettled) == ([], [])
+
+
+def test_what_was_projected_is_what_the_ledger_says(office: Office) -> None:
+    found = office.compare()
+    assert_clean(found)
+    assert (found.accounts, found.entries) == (4, sum(len(book.entries) for book in office.books))
+    assert_clean(office.compare(Table(SmallPages(office.gateway.dynamodb), office.table.name)))  # type: ignore[arg-type]
+
+
+def test_a_changed_figure_is_shown_with_both_values(office: Office) -> None:
+    book = office.books[0]
+    day = readmodels.day_sk(readmodels.day_of(book.entries[0].at))
+    before = {}
+    for pk, sk in (office.stats_key(book, "TOTAL"), office.stats_key(book, day)):
+        item = office.table.get(pk, sk)
+        assert item is not None
+        before[f"{pk} {sk}"] = item["granted"]
+        office.set(pk, sk, "granted", item["granted"] + 7)
+    assert {one.key: (one.stored, one.expected) for one in office.compare().differences} == {
+        key: ({"granted": value + 7}, {"granted": value}) for key, value in before.items()
+    }
+
+
+def tamper_summary(office: Office, book: Book) -> None:
+    office.set(*office.summary_key(book), "spent", 99)
+
+
+def tamper_seq(office: Office, book: Book) -> None:
+    office.set(*office.summary_key(book), "projected_seq", 3)
+
+
+def tamper_high_seq(office: Office, book: Book) -> None:
+    office.set(*office.summary_key(book), "projected_seq", 300)
+
+
+def lose_summary(office: Office, book: Book) -> None:
+    office.delete(*office.summary_key(book))
+
+
+def lose_total(office: Office, book: Book) -> None:
+    office.delete(*office.stats_key(book, "TOTAL"))
+
+
+def stray_summary(office: Office, book: Book) -> None:
+    pk = readmodels.users_pk("credits", office.generation(), 0)
+    office.set(pk, "nobody", "available", 5)
+
+
+def stray_day(office: Office, book: Book) -> None:
+    office.set(*office.stats_key(book, "DAY#2020-01-01"), "spent", 5)
+
+
+def behind(office: Office, book: Book) -> None:
+    book.grant(5)
+    office.keep(book)
+
+
+def lose_audit(office: Office, book: Book) -> None:
+    record = audit.of_user(office.table, book.user, limit=1)[0]
+    office.delete(record["pk"], record["sk"])
+
+
+def tamper_audit(office: Office, book: Book) -> None:
+    record = audit.of_user(office.table, book.user, limit=1)[0]
+    office.set(record["pk"], record["sk"], "actor", "somebody else")
+
+
+REPAIRED = [
+    tamper_summary, tamper_seq, tamper_high_seq, lose_summary, lose_total, stray_summary, stray_day, behind,
+    lose_audit, tamper_audit,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", REPAIRED, ids=lambda damage: damage.__name__)
+def test_damage_is_found_and_a_rebuild_repairs_it(
+    office: Office, damage: Callable[[Office, Book], None]
+) -> None:
+    damage(office, office.books[1])
+    found = office.compare()
+    assert found.differences
+    done = rebuild.write(office.projector, now=NOW)
+    assert (done.generation, done.accounts, done.standing) == (2, 4, [])
+    assert_clean(office.compare())
+    for book in office.books:
+        assert office.deliver(book) is None
+    assert_clean(office.compare())
+
+
+def test_an_audit_record_that_nobody_wrote_is_found_and_stays(office: Office) -> None:
+    """A rebuild deletes nothing; the comparison goes on to name it."""
+    book = office.books[0]
+    real = audit.of_user(office.table, book.user, limit=1)[0]
+    forged = real | {"sk": "2027-01-01T00:00:00.000Z#forged"}
+    office.gateway.dynamodb.put_item(TableName=office.table.name, Item=marshal(forged))
+    (found,) = office.compare().differences
+    assert (found.key, found.expected) == (f"AUDIT#{book.user} {forged['sk']}", None)
+
+
+def test_what_the_old_generation_leaves_passes_after_a_day(office: Office) -> None:
+    book = office.books[0]
+    old = [office.summary_key(book), office.stats_key(book, "TOTAL")]
+    rebuild.write(office.projector, now=NOW)
+    for pk, sk in old:
+        item = office.table.get(pk, sk)
+        assert item is not None and item["ttl"] == NOW + 86_400
+    for pk, sk in (office.summary_key(book), office.stats_key(book, "TOTAL")):
+        item = office.table.get(pk, sk)
+        assert item is not None and "ttl" not in item
+
+
+def test_entries_that_come_while_it_is_at_work_count_once(office: Office) -> None:
+    """In an account that it has passed, in one that it has not, and in one that it does not know."""
+    new = Book(fresh("u"), "credits", at=NOW)
+    new.grant(3)
+
+    class Meanwhile(Projector):
+        def project(self, user: str, unit: str, generation: int, **options: Any) -> Any:
+            made = super().project(user, unit, generation, **options)
+            for book in (*office.books[:3], new):
+                book.vend() if book.account.available else book.grant(1)
+                office.keep(book)
+                assert office.deliver(book) is None
+            return made
+
+    late = Meanwhile(office.table, low_balance=3, audit_days=400, now=lambda: NOW)
+    rebuild.write(late, now=NOW)
+    assert_clean(office.compare())
+    assert figures.totals(office.table, "credits").users == 4
+
+
+def test_readers_see_the_old_one_until_the_new_one_is_whole(office: Office) -> None:
+    expected = figures.totals(office.table, "credits")
+
+    class Looking(Client):
+        def transact_write_items(self, **request: Any) -> Any:
+            answer = self._inner.transact_write_items(**request)
+            assert figures.totals(office.table, "credits") == expected
+            assert len(figures.list_summaries(office.table, "credits", "", None, 9).summaries) == 3
+            return answer
+
+    looking = Table(Looking(office.gateway.dynamodb), office.table.name)  # type: ignore[arg-type]
+    rebuild.write(office.through(looking), now=NOW)
+    assert figures.totals(office.table, "credits") == expected
+
+
+def test_a_rebuild_that_was_cut_short_changes_nothing_and_the_next_one_goes_through(
+    office: Office,
+) -> None:
+    refusing = Table(
+        Refusing(office.gateway.dynamodb, "ThrottlingException", office.books[2].user),  # type: ignore[arg-type]
+        office.table.name,
+    )
+    with pytest.raises(Stalled):
+        rebuild.write(office.through(refusing), now=NOW)
+    assert figures.generations(office.table) == Generations(1, 2)
+    for book in office.books:
+        book.grant(2)
+        office.keep(book)
+        assert office.deliver(book) is None
+    assert_clean(office.compare())
+    assert rebuild.write(office.projector, now=NOW).generation == 3
+    assert figures.generations(office.table) == Generations(3)
+    assert_clean(office.compare())
+
+
+def test_of_two_rebuilds_the_later_one_wins(office: Office) -> None:
+    class Overtaking(Projector):
+        begun = False
+
+        def project(self, user: str, unit: str, generation: int, **options: Any) -> Any:
+            if not self.begun:
+                self.begun = True
+                rebuild.write(office.projector, now=NOW)
+            return super().project(user, unit, generation, **options)
+
+    with pytest.raises(Overtaken):
+        rebuild.write(Overtaking(office.table, low_balance=3, audit_days=400), now=NOW)
+    assert figures.generations(office.table) == Generations(3)
+    assert_clean(office.compare())
+
+
+def test_an_account_with_an_edited_entry_stands_still_and_is_named(office: Office) -> None:
+    book = office.books[0]
+    office.set(account_pk(book.user), entry_sk("credits", 5), "amount", 70)
+    done = rebuild.write(office.projector, now=NOW)
+    assert [reason.partition(":")[0] for reason in done.standing] == [f"{book.user} from 5 on"]
+    found = figures.get_summary(office.table, "credits", book.user)
+    assert found is not None and found.seq == 4
+    (difference,) = office.compare().differences
+    assert difference.key.endswith("projected_seq")
+    assert (difference.stored, difference.expected) == (4, len(book.entries))
+
+
+def test_notices_of_the_last_day_are_made_again_and_older_ones_not(office: Office) -> None:
+    book = Book(fresh("u"), "credits", at=NOW - 100_000)
+    book.grant(4)
+    book.post("admin_deduct", -2)
+    book.at = NOW - 50
+    book.post("admin_add", 2)
+    book.post("admin_deduct", -3)
+    office.keep(book)
+    rebuild.write(office.projector, now=NOW)
+    assert [item["seq"] for item in figures.notices(office.table, book.user, limit=9)] == [4]
+
+
+def test_comparing_while_the_projector_is_at_work_raises_no_false_alarm(office: Office) -> None:
+    stop = threading.Event()
+    moving = Book(fresh("u"), "credits", at=NOW)
+
+    def move() -> None:
+        while not stop.wait(0.01):
+            moving.grant(1)
+            office.keep(moving)
+            office.deliver(moving)
+
+    thread = threading.Thread(target=move)
+    thread.start()
+    try:
+        found = office.compare()
+    finally:
+        stop.set()
+        thread.join()
+    assert found.differences == []
+    today = readmodels.day_sk(readmodels.day_of(NOW))
+    assert found.unsettled == sorted(
+        f"{readmodels.stats_pk('credits', 1, readmodels.stats_shard(moving.user))} {sk}"
+        for sk in (today, "TOTAL")
+    )
+    assert_clean(office.compare())
