@@ -118,6 +118,10 @@ class Gateway:
     def api_key(self) -> dict[str, str]:
         return {"x-api-key": self.rings["ENGINE_ADMIN_KEY"].signing}
 
+    @property
+    def admin(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.rings['ADMIN_SECRET'].signing}"}
+
     def user_headers(self, user: str) -> dict[str, str]:
         ring = self.rings["ENGINE_JWT_SECRET"]
         token = tokens.issue_user(user, ring, now=int(self.clock()), lifetime_s=3600)

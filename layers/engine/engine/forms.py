@@ -70,3 +70,12 @@ class PageQuery(Struct):
 
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     cursor: Annotated[int, Meta(ge=1, le=10**12)] | None = None
+
+
+class AuditQuery(Struct):
+    """The records of a user or of a UTC day, newest first."""
+
+    user: UserId | None = None
+    day: Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")] | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[str, Meta(max_length=100)] | None = None

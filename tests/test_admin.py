@@ -1,0 +1,92 @@
+"""What operators ask: a user's whole story with its check, and the audit."""
+
+import pytest
+
+from tests.support.gateway import Gateway
+
+DAY = "2027-01-15"
+NOON = 1_800_014_400
+
+
+def test_a_users_story_has_the_balance_the_open_holds_and_a_clean_check(gateway: Gateway) -> None:
+    user, headers = gateway.user(balance=3)
+    token = gateway.vend(headers).json["token"]
+    gateway.vend(headers)
+    gateway.call("POST", "/validate-token", {"token": token, "consume": True})
+    story = gateway.call("GET", f"/admin/users/{user}", headers=gateway.admin).json
+    assert (story["balance"], story["heldCredits"]) == (1, 1)
+    assert [hold["used"] for hold in story["openHolds"]] == [False]
+    assert [entry["type"] for entry in story["transactions"]] == [
+        "capture", "spend", "spend", "api_add", "user_creation",
+    ]  # fmt: skip
+    assert story["verification"] == {"ok": True, "entries": 5, "findings": []}
+
+
+def test_an_entry_edited_from_outside_is_named(gateway: Gateway) -> None:
+    user, _ = gateway.user(balance=3)
+    gateway.dynamodb.update_item(
+        TableName=gateway.table_name,
+        Key={"pk": {"S": f"A#{user}"}, "sk": {"S": f"E#credits#{2:012d}"}},
+        UpdateExpression="SET amount = :more",
+        ExpressionAttributeValues={":more": {"N": "300"}},
+    )
+    found = gateway.call("GET", f"/admin/users/{user}", headers=gateway.admin).json["verification"]
+    assert found["ok"] is False
+    assert 2 in {finding["seq"] for finding in found["findings"]}
+
+
+@pytest.mark.parametrize("path", ["/admin/users/anybody", "/admin/audit"])
+def test_only_the_admin_may_ask(gateway: Gateway, path: str) -> None:
+    _, headers = gateway.user()
+    for credential in ({}, headers, gateway.api_key, {"authorization": "Bearer x"}):
+        assert gateway.call("GET", path, headers=credential).status == 401
+
+
+@pytest.mark.parametrize("user", ["nobody-here", "a%23b", "x" * 200])
+def test_a_missing_user_and_an_impossible_one_answer_alike(gateway: Gateway, user: str) -> None:
+    reply = gateway.call("GET", f"/admin/users/{user}", headers=gateway.admin)
+    assert (reply.status, reply.code) == (404, "not_found")
+
+
+def test_refusals_are_read_by_user_and_by_day_in_pages(endpoint: str) -> None:
+    gateway = Gateway(endpoint)
+    user, _ = gateway.user()
+    for minute in range(3):
+        gateway.now = NOON + 60 * minute
+        refused = gateway.vend({**gateway.user_headers(user), "user-agent": "Phone/1"})
+        assert refused.status == 402
+    by_day = {"day": DAY, "limit": "2"}
+    first = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=by_day).json
+    rest = gateway.call(
+        "GET",
+        "/admin/audit",
+        headers=gateway.admin,
+        query={**by_day, "cursor": first["nextCursor"]},
+    ).json
+    records = first["records"] + rest["records"]
+    assert [record["timestamp"] for record in records] == [
+        f"{DAY}T12:0{minute}:00.000Z" for minute in (2, 1, 0)
+    ]
+    assert rest["nextCursor"] is None
+    by_user = gateway.call("GET", "/admin/audit", headers=gateway.admin, query={"user": user}).json
+    assert by_user["records"] == records
+    record = records[0]
+    assert record["key"].startswith(f"audit:{user}:{DAY}T12:02:00.000Z:")
+    assert {name: record[name] for name in ("action", "ok", "code", "actor")} == {
+        "action": "vend",
+        "ok": False,
+        "code": "insufficient_credits",
+        "actor": f"user:{user}",
+    }
+    assert (record["address"], record["userAgent"]) == ("203.0.113.7", "Phone/1")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [{}, {"user": "u1", "day": DAY}, {"day": "today"}, {"user": "#"}, {"day": DAY, "limit": "0"}],
+)
+def test_the_audit_is_asked_for_a_user_or_for_a_day(
+    gateway: Gateway, query: dict[str, str]
+) -> None:
+    reply = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=query)
+    assert (reply.status, reply.code) == (400, "invalid_request")
