@@ -15,6 +15,9 @@ from engine.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.ledger import Ledger
 from engine.table import Table
 
+VENDING = frozenset({tokens.SCOPE_TRANSCRIBE})
+"""What the older route allows everybody who may call it."""
+
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ENGINE_JWT_SECRET, VEND_JWT_SECRET))
@@ -24,8 +27,8 @@ lambda_handler = api
 
 @api.route("POST", "/v1/vend-token")
 def vend(call: Call) -> Answer:
-    user = auth.user(call, rings[ENGINE_JWT_SECRET], settings, scope=tokens.SCOPE_TRANSCRIBE).user
-    vended = _vend(call, user, OPEN, f"user:{user}")
+    token = auth.user(call, rings[ENGINE_JWT_SECRET], settings)
+    vended = _vend(call, token.user, OPEN, f"user:{token.user}", token.scopes)
     return Answer(vended.members, headers=vended.headers)
 
 
@@ -35,7 +38,7 @@ def vend_legacy(call: Call) -> Answer:
         raise Forbidden("This route is switched off here.")
     user = call.read(UserForm).user_id
     try:
-        vended = _vend(call, user, SPENT, f"anonymous:{user}")
+        vended = _vend(call, user, SPENT, f"anonymous:{user}", VENDING)
     except InsufficientCredits as short:
         raise LegacyInsufficientCredits(details=short.details) from None
     return Answer(vended.members, headers=vended.headers)
@@ -56,7 +59,7 @@ def validate(call: Call) -> Answer:
     return Answer({"ok": True, "valid": True, "used": used, "payload": token.claims()})
 
 
-def _vend(call: Call, user: str, state: str, actor: str) -> vending.Vended:
+def _vend(call: Call, user: str, state: str, actor: str, scopes: frozenset[str]) -> vending.Vended:
     """The vend that the call asks for, with its documented log line either way."""
     asked, origin, ring = call.request_key, call.origin(actor), rings[VEND_JWT_SECRET]
     vend = vending.vend_request(
@@ -64,6 +67,7 @@ def _vend(call: Call, user: str, state: str, actor: str) -> vending.Vended:
     )
     sell = vending.vend_held if state == OPEN else vending.vend_spent
     try:
+        auth.require_scope(scopes, tokens.SCOPE_TRANSCRIBE)
         vended = sell(ledger, ring, vend, now=call.now, rate_limit=settings.rate_limit)
     except EngineError as error:
         logs.vending(user, ok=False, code=error.code)

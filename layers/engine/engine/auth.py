@@ -11,14 +11,17 @@ from engine.keyrings import Ring
 from engine.tokens import UserToken, VendedToken
 
 
-def user(call: Call, ring: Ring, settings: Settings, *, scope: str | None = None) -> UserToken:
-    """The user of the bearer token. Raises `Unauthorized`, or `Forbidden` without `scope`."""
-    token = tokens.verify_user(
+def user(call: Call, ring: Ring, settings: Settings) -> UserToken:
+    """The user of the bearer token. Raises `Unauthorized`."""
+    return tokens.verify_user(
         _bearer(call), ring, now=call.now, max_age_s=settings.user_token_max_age_s
     )
-    if scope is not None and scope not in token.scopes:
+
+
+def require_scope(scopes: frozenset[str], scope: str) -> None:
+    """Raises `Forbidden` where `scopes` lack `scope`."""
+    if scope not in scopes:
         raise Forbidden(details={"scope": scope})
-    return token
 
 
 def vended(call: Call, ring: Ring) -> VendedToken:
