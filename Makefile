@@ -4,13 +4,19 @@ PIP_FLAGS = -qq --disable-pip-version-check
 BIN = .venv/bin
 LAYER = layers/engine
 
-.PHONY: run test check setup setup-sam format build bench clean lock
+.PHONY: run test prove check setup setup-sam format build bench clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
 
 test: setup
 	$(BIN)/python -m pytest
+
+# The long forms of the proofs about money; `make test` runs the short ones.
+prove: setup
+	$(BIN)/python -m tests.model --deep
+	PROVE=1 $(BIN)/python -m pytest -s tests/test_histories.py tests/test_races.py
+	$(BIN)/python -m tests.mutation
 
 check: setup setup-sam
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}\Z"
-JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}\Z"
+JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
 PAYMENT_ID = r"^[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,254}\Z"
 
 _USER_ID = re.compile(USER_ID)
@@ -22,7 +22,7 @@ def is_user_id(value: Any) -> bool:
 
 
 def is_job_id(value: Any) -> bool:
-    """1 to 128 of `A-Z a-z 0-9 _ -`, the first a letter or digit."""
+    """1 to 128 of `A-Z a-z 0-9 . _ -`, the first a letter or digit."""
     return isinstance(value, str) and _JOB_ID.match(value) is not None
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 JOB_LINKS = frozenset({"statusUrl", "statusPollUrl"})
-JOB_PATH = re.compile(r"/(?:ttt/)?(?:status|poll)/([A-Za-z0-9_-]+)")
+JOB_PATH = re.compile(r"/(?:ttt/)?(?:status|poll)/([A-Za-z0-9._-]+)")
 
 
 def submitted(

@@ -1,0 +1,259 @@
+"""What TikTok's JSON says about one post, read without trusting any member of it.
+
+Sources of the formats: TikTok's oEmbed documentation, and saved pages of every generation since 2020.
+Nothing here raises on whatever JSON it is given.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+TEXT_LIMIT = 10_000
+"""Longer than any caption; the record of a post must fit an item of the table."""
+
+ADDRESS_LIMIT = 2048
+NUMBER_LIMIT = 10**15
+_HANDLE = re.compile(r"[\w.\-]{1,100}", re.ASCII)
+_PROFILE = re.compile(r"https://www\.tiktok\.com/@([\w.\-]{1,100})/?(?:\?.*)?", re.ASCII)
+_EMBEDDED_ID = re.compile(r'data-video-id="(\d{8,21})"')
+_CITED = re.compile(r'cite="https://www\.tiktok\.com/@[^/"]{0,100}/(video|photo)/(\d{8,21})"')
+_ADDRESS = re.compile(r"https://[!-~]+")
+_COUNTS = {
+    "likes": "diggCount",
+    "shares": "shareCount",
+    "comments": "commentCount",
+    "plays": "playCount",
+    "saves": "collectCount",
+}
+
+
+class Trouble(StrEnum):
+    """Why a source does not tell about a post; the values are shown as `<source>_<value>`."""
+
+    REFUSED = "refused"
+    """oEmbed's one answer for deleted, private, geo-blocked, age-gated and never made."""
+    HIDDEN = "hidden"
+    """The post exists no more, not here, or not for everybody: TikTok does not say which."""
+    PRIVATE = "private"
+    REMOVED = "removed"
+    NO_POST = "no_post"
+    """An answer in good order with no such post in it."""
+    NOT_A_POST = "not_a_post"
+    """TikTok calls the id invalid."""
+    BLOCKED = "blocked"
+    """A challenge, a captcha or a login page in place of the answer."""
+    FAILED = "failed"
+    SLOW = "slow"
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one source says about a post; None is what it does not say. An empty caption is one."""
+
+    id: str
+    caption: str | None = None
+    author: str | None = None
+    handle: str | None = None
+    thumbnail: str | None = None
+    is_photo: bool = False
+    duration_s: int | None = None
+    created_at: int | None = None
+    stats: Mapping[str, int | None] | None = None
+    is_age_gated: bool = False
+
+
+def from_oembed(document: Any, post_id: str) -> Facts | Trouble:
+    """An oEmbed answer of any age: `REFUSED` without a post in it or with another one.
+
+    The answers of 2020 have neither `author_unique_id` nor `embed_product_id`.
+    """
+    author = _text(_at(document, "author_name"))
+    caption = _text(_at(document, "title"))
+    html = _text(_at(document, "html")) or ""
+    if caption is None or author is None or _oembed_id(document, html) != post_id:
+        return Trouble.REFUSED
+    cited = _CITED.search(html)
+    return Facts(
+        post_id,
+        caption,
+        author,
+        _handle(_at(document, "author_unique_id")) or _profile_handle(document),
+        _address(_at(document, "thumbnail_url")),
+        is_photo=_at(document, "embed_type") == "photo" or bool(cited and cited[1] == "photo"),
+    )
+
+
+def _oembed_id(document: Any, html: str) -> str | None:
+    given = _text(_at(document, "embed_product_id"))
+    if given is not None:
+        return given
+    found = _EMBEDDED_ID.search(html)
+    if found:
+        return found[1]
+    cited = _CITED.search(html)
+    return cited[2] if cited else None
+
+
+def _profile_handle(document: Any) -> str | None:
+    found = _PROFILE.fullmatch(_text(_at(document, "author_url")) or "")
+    return found[1] if found else None
+
+
+def from_universal(document: Any, post_id: str) -> Facts | Trouble:
+    """`__UNIVERSAL_DATA_FOR_REHYDRATION__`: today's pages, for desktops and (reflow) for phones."""
+    scope = _at(document, "__DEFAULT_SCOPE__")
+    found: Facts | Trouble = Trouble.NO_POST
+    for name in ("webapp.video-detail", "webapp.reflow.video.detail"):
+        detail = _at(scope, name)
+        if isinstance(detail, dict):
+            found = _from_detail(detail, post_id)
+        if isinstance(found, Facts):
+            break
+    return found
+
+
+def from_sigi(document: Any, post_id: str) -> Facts | Trouble:
+    """`SIGI_STATE`, 2021 to 2023: an item's author is a handle, the nickname stands beside it."""
+    trouble = _trouble_of(_at(document, "VideoPage", "statusCode"))
+    if trouble is not None:
+        return trouble
+    item = _at(document, "ItemModule", post_id)
+    handle = _text(_at(item, "author"))
+    nickname = _at(item, "nickname")
+    if _text(nickname) is None and handle is not None:
+        nickname = _at(document, "UserModule", "users", handle, "nickname")
+    return _from_item(item, post_id, handle, nickname)
+
+
+def from_next(document: Any, post_id: str) -> Facts | Trouble:
+    """`__NEXT_DATA__`: `itemInfo` from 2020-10 to 2021, `videoData` before."""
+    props = _at(document, "props", "pageProps")
+    videos = _at(props, "videoData")
+    if not isinstance(videos, dict):
+        return _from_detail(props, post_id)
+    trouble = _trouble_of(_at(props, "statusCode"))
+    return _from_video_data(videos, post_id) if trouble is None else trouble
+
+
+def _from_detail(detail: Any, post_id: str) -> Facts | Trouble:
+    # The message is "ok", "" or missing on success: only the number counts.
+    trouble = _trouble_of(_at(detail, "statusCode"))
+    if trouble is not None:
+        return trouble
+    item = _at(detail, "itemInfo", "itemStruct")
+    author = _at(item, "author")
+    return _from_item(item, post_id, _at(author, "uniqueId"), _at(author, "nickname"))
+
+
+def _from_item(item: Any, post_id: str, handle: Any, nickname: Any) -> Facts | Trouble:
+    """An item of any page but the oldest. `video.id` is empty on some: the item's own id counts."""
+    is_photo = isinstance(_at(item, "imagePost"), dict)
+    video = _at(item, "video")
+    facts = Facts(
+        _text(_at(item, "id")) or "",
+        _text(_at(item, "desc")),
+        _text(nickname),
+        _handle(handle),
+        _address(_at(video, "cover")) or _address(_at(video, "originCover")) or _first_image(item),
+        is_photo,
+        None if is_photo else _duration(_at(video, "duration")),
+        _whole(_at(item, "createTime")) or None,
+        _stats(_at(item, "stats"), _at(item, "statsV2")),
+        _at(item, "isContentClassified") is True,
+    )
+    return _checked(facts, post_id)
+
+
+def _from_video_data(data: Any, post_id: str) -> Facts | Trouble:
+    infos, author = _at(data, "itemInfos"), _at(data, "authorInfos")
+    facts = Facts(
+        _text(_at(infos, "id")) or "",
+        _text(_at(infos, "text")),
+        _text(_at(author, "nickName")),
+        _handle(_at(author, "uniqueId")),
+        _address(_at(infos, "covers", 0)),
+        duration_s=_duration(_at(infos, "video", "videoMeta", "duration")),
+        created_at=_whole(_at(infos, "createTime")) or None,
+        stats=_stats(infos, None),
+    )
+    return _checked(facts, post_id)
+
+
+def _checked(facts: Facts, post_id: str) -> Facts | Trouble:
+    """No post without its own id, nor one of which nothing is known but that."""
+    known = facts.caption is not None or facts.handle is not None
+    return facts if facts.id == post_id and known else Trouble.NO_POST
+
+
+def _trouble_of(status: Any) -> Trouble | None:
+    """TikTok's status codes: one covers many reasons, so an unknown one says only `HIDDEN`."""
+    match _whole(status):
+        case None | 0:
+            return None
+        case 10216 | 10222:
+            return Trouble.PRIVATE
+        case 10217 | 10221:
+            return Trouble.REMOVED
+        case 10101 | 100004:
+            return Trouble.FAILED
+        case 100002:
+            return Trouble.NOT_A_POST
+    return Trouble.HIDDEN
+
+
+def _stats(numbers: Any, texts: Any) -> dict[str, int | None] | None:
+    counted = {
+        name: found if (found := _whole(_at(numbers, key))) is not None else _whole(_at(texts, key))
+        for name, key in _COUNTS.items()
+    }
+    return counted if any(count is not None for count in counted.values()) else None
+
+
+def _first_image(item: Any) -> str | None:
+    return _address(_at(item, "imagePost", "images", 0, "imageURL", "urlList", 0))
+
+
+def _at(value: Any, *path: str | int) -> Any:
+    """What lies under `path`, None where there is no such place."""
+    for step in path:
+        if isinstance(step, str) and isinstance(value, dict):
+            value = value.get(step)
+        elif isinstance(step, int) and isinstance(value, list) and len(value) > step:
+            value = value[step]
+        else:
+            return None
+    return value
+
+
+def _text(value: Any) -> str | None:
+    """A text that can be written as UTF-8: half of a surrogate pair is U+FFFD, as browsers show it."""
+    if not isinstance(value, str) or len(value) > TEXT_LIMIT:
+        return None
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _handle(value: Any) -> str | None:
+    return value if isinstance(value, str) and _HANDLE.fullmatch(value) else None
+
+
+def _address(value: Any) -> str | None:
+    """An https address; it is handed on and never called."""
+    fits = isinstance(value, str) and len(value) <= ADDRESS_LIMIT and _ADDRESS.fullmatch(value)
+    return str(value) if fits else None
+
+
+def _whole(value: Any) -> int | None:
+    """A whole number from 0 up, which TikTok writes as a number or as a text of digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 15:
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return value if is_number and 0 <= value <= NUMBER_LIMIT else None
+
+
+def _duration(value: Any) -> int | None:
+    """Whole seconds; 0 is what photos and broken answers have."""
+    return _whole(value) or None
