@@ -330,3 +330,22 @@ def test_the_limit_for_reading_leaves_the_one_for_vending_alone(endpoint: str) -
     for status in (200, 429):
         assert gateway.call("GET", "/v1/credits/balance", headers=headers).status == status
     assert gateway.vend(headers).status == 200
+
+
+def test_one_request_id_does_not_stand_for_two_payments(gateway: Gateway) -> None:
+    user, _ = gateway.user()
+    body = {"userId": user, "amount": 1, "clientRequestId": "one"}
+    headers = gateway.api_key
+    first = gateway.call(
+        "POST", "/v1/credits/add", {**body, "transactionId": f"a-{user}"}, headers=headers
+    )
+    again = gateway.call(
+        "POST", "/v1/credits/add", {**body, "transactionId": f"a-{user}"}, headers=headers
+    )
+    other = gateway.call(
+        "POST", "/v1/credits/add", {**body, "transactionId": f"b-{user}"}, headers=headers
+    )
+    assert again.text == first.text
+    assert (other.status, other.code) == (422, "idempotency_key_reused")
+    assert gateway.balance(user) == 1
+    gateway.assert_explained(user)

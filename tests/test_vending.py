@@ -12,6 +12,7 @@ from engine.holds import CAPTURED, OPEN, SPENT, find
 from engine.ledger import Ledger
 from engine.ledger_items import account_pk, account_sk
 from engine.table import Update
+from engine.vending import claim_write
 from tests.support.gateway import Gateway, Reply
 
 
@@ -227,6 +228,29 @@ def test_an_outside_backend_redeems_a_token_once(gateway: Gateway) -> None:
     assert (account.available, account.held) == (0, 0)
     assert [entry.type for entry in gateway.entries(user)].count("capture") == 1
     gateway.assert_explained(user)
+
+
+def test_a_backend_whose_answer_was_lost_redeems_again_with_the_same_key(gateway: Gateway) -> None:
+    _, headers = gateway.user(balance=1)
+    redeem = {"token": gateway.vend(headers).json["token"], "consume": True}
+    mine = {**redeem, "clientRequestId": "mine"}
+    assert gateway.call("POST", "/validate-token", mine).json["valid"] is True
+    assert gateway.call("POST", "/validate-token", mine).json["valid"] is True
+    other = {**redeem, "clientRequestId": "other"}
+    assert gateway.call("POST", "/validate-token", other).json["reason"] == "already used"
+
+
+def test_a_token_that_started_a_job_is_not_redeemed(gateway: Gateway) -> None:
+    """The claim of a job and that of an outside backend shut each other out."""
+    user, headers = gateway.user(balance=1)
+    token = gateway.vend(headers).json["token"]
+    jti = str(jwt.decode(token, options={"verify_signature": False})["jti"])
+    gateway.ledger.table.write(claim_write(user, jti, "a-job", "somebody", 1_800_000_000))
+    reply = gateway.call("POST", "/validate-token", {"token": token, "consume": True})
+    assert reply.json["reason"] == "already used"
+    hold = find(gateway.ledger.table, user, jti)
+    assert hold is not None
+    assert (hold.state, hold.claim) == (OPEN, "a-job")
 
 
 def test_a_redeemed_hold_is_captured(gateway: Gateway) -> None:

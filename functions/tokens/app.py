@@ -52,7 +52,8 @@ def validate(call: Call) -> Answer:
         token = tokens.verify_vended(form.token, rings[VEND_JWT_SECRET], now=call.now)
         hold = vending.validate(ledger, token)
         if form.consume:
-            vending.redeem(ledger, hold, call.origin("backend", "redeemed"), now=call.now)
+            key = call.request_key.key or call.request_id
+            vending.redeem(ledger, hold, key, call.origin("backend", "redeemed"), now=call.now)
     except Unauthorized as refused:
         return Answer({"ok": False, "valid": False, "reason": refused.details["reason"]})
     used = form.consume or hold.claim is not None

@@ -121,7 +121,7 @@ class ResolveOnce:
     """Lets a hold go one step once, from just what was seen of it.
 
     An unclaimed hold must still be unclaimed: else a job would be started on a credit that is given
-    back in the same moment.
+    back in the same moment. And whoever claims it must be the first to.
     """
 
     def __init__(
@@ -169,7 +169,7 @@ class ResolveOnce:
         if self._claim is not None:
             change += ", claim = :claim, claimed_at = :now"
             values[":claim"] = self._claim
-        if self._hold.claim is None:
+        if self._hold.claim is None or self._claim is not None:
             condition += " AND attribute_not_exists(claim)"
         return Update(
             account_pk(self._hold.user),

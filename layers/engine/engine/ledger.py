@@ -61,6 +61,10 @@ class AlreadyDone(Exception):
         self.item = item
 
 
+class BesideRefused(Exception):
+    """A condition of a write that goes beside the move refused it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Posted:
     """A move that took place: its entry, and the account's rate window after it."""
@@ -116,8 +120,8 @@ class Ledger:
         `rate_limit` counts it in the account's window; `new_account` is raised where the account
         exists; `also` gives further writes of the same transaction.
 
-        Raises `AlreadyDone`, `InsufficientCredits`, `RateLimited`, `Busy` (nothing was changed) or
-        `OutcomeUnknown` (repeat it with the same once-item).
+        Raises `AlreadyDone`, `BesideRefused`, `InsufficientCredits`, `RateLimited`, `Busy` (nothing
+        was changed) or `OutcomeUnknown` (repeat it with the same once-item).
         """
         give_up_at = self._clock() + PATIENCE_S
         account = self.account(move.user)
@@ -187,6 +191,8 @@ class Ledger:
             item = refusal.item or once.earlier()
             if item is not None:
                 raise AlreadyDone(item)
+        if any(beside and beside.is_condition for beside in cancelled.refusals[ONCE + 1 :]):
+            raise BesideRefused()
 
     def _seen_anew(self, cancelled: Cancelled, user: str, tries: int) -> Account:
         """The account to try again from.

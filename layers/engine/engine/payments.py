@@ -4,24 +4,28 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine import requests_once
+from engine.errors import KeyReused
 from engine.idempotency import fingerprint
-from engine.ledger import AlreadyDone, Ledger
-from engine.ledger_items import Move
+from engine.ledger import AlreadyDone, BesideRefused, Ledger
+from engine.ledger_items import Entry, Move
 from engine.origin import Origin
 from engine.requests_once import PaymentOnce, RequestOnce
+from engine.table import Write
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Credits for `user`; `payment_id` is the provider's id of the payment, if it sent one."""
+    """Credits for `user`; `payment_id` is the provider's id of the payment, if it sent one, and
+    `key` the client's id of the request, if it sent one.
+    """
 
     user: str
     amount: int
     type: str
     provider: str
     payment_id: str | None
-    key: str
-    key_fingerprint: str
+    key: str | None
+    fingerprint: str
     origin: Origin
 
 
@@ -43,37 +47,44 @@ def grant(ledger: Ledger, asked: Grant, *, now: int) -> Granted:
     """
     origin = asked.origin
     facts = {"request_id": origin.request_id, "at": now, "reason": origin.reason}
-    once, print_ = _once(ledger, asked, facts, now)
+    request = _request_once(ledger, asked, facts, now)
     move = Move(asked.user, asked.type, asked.amount, 0, origin, subject=asked.payment_id or "")
-    try:
-        posted = ledger.post(move, once, now=now)
-    except AlreadyDone as done:
-        return _granted(requests_once.replayed(done.item, print_), origin.request_id)
-    return _granted({"balance_after": posted.entry.available_after, "facts": facts}, "")
-
-
-def _once(
-    ledger: Ledger, asked: Grant, facts: dict[str, Any], now: int
-) -> tuple[PaymentOnce | RequestOnce, str]:
-    """The once-item and the fingerprint that a repeat must have."""
+    once: PaymentOnce | RequestOnce = request
+    fingerprint_, also = asked.fingerprint, _nothing
     if asked.payment_id is not None:
-        print_ = fingerprint({"user": asked.user, "amount": asked.amount})
-        return PaymentOnce(
+        fingerprint_ = fingerprint({"user": asked.user, "amount": asked.amount})
+        once = PaymentOnce(
             ledger.table,
             provider=asked.provider,
             payment_id=asked.payment_id,
-            fingerprint=print_,
+            fingerprint=fingerprint_,
             facts=facts,
-        ), print_
+        )
+        if asked.key is not None:
+            also = requests_once.beside_payment(request)
+    try:
+        posted = ledger.post(move, once, now=now, also=also)
+    except AlreadyDone as done:
+        return _granted(requests_once.replayed(done.item, fingerprint_), origin.request_id)
+    except BesideRefused:
+        raise KeyReused() from None
+    return _granted({"balance_after": posted.entry.available_after, "facts": facts}, "")
+
+
+def _request_once(ledger: Ledger, asked: Grant, facts: dict[str, Any], now: int) -> RequestOnce:
     return RequestOnce(
         ledger.table,
         user=asked.user,
         operation=asked.type,
-        key=asked.key,
-        fingerprint=asked.key_fingerprint,
+        key=asked.key or asked.origin.request_id,
+        fingerprint=asked.fingerprint,
         now=now,
         facts=facts,
-    ), asked.key_fingerprint
+    )
+
+
+def _nothing(entry: Entry) -> list[Write]:
+    return []
 
 
 def _granted(item: dict[str, Any], own_request_id: str) -> Granted:

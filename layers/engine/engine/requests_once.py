@@ -1,13 +1,14 @@
 """Records that let a request or a payment happen once, and keep its answer's facts."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from engine import idempotency
 from engine.errors import KeyReused
 from engine.ids import digest
 from engine.ledger_items import Entry, account_pk
-from engine.table import Item, Put, Table
+from engine.table import Item, Put, Table, Write
 
 
 class RequestOnce:
@@ -49,6 +50,22 @@ class RequestOnce:
             names={"#ttl": "ttl"},
             values={":now": self._now},
         )
+
+
+def beside_payment(once: RequestOnce) -> Callable[[Entry], list[Write]]:
+    """The record of a request id that came with a payment's id: refused for another payload."""
+
+    def write(entry: Entry) -> list[Write]:
+        put = once.write(entry)
+        return [
+            replace(
+                put,
+                condition="attribute_not_exists(pk) OR #ttl < :now OR fingerprint = :same",
+                values={**put.values, ":same": put.item["fingerprint"]},
+            )
+        ]
+
+    return write
 
 
 class PaymentOnce:

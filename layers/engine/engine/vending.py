@@ -8,7 +8,7 @@ from engine.audit import Record
 from engine.errors import EngineError, RateLimited, Unauthorized
 from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
 from engine.http import legacy
-from engine.ids import iso
+from engine.ids import digest, iso
 from engine.keyrings import Ring
 from engine.ledger import Ledger
 from engine.ledger_items import CREDITS, account_pk, account_sk
@@ -110,12 +110,14 @@ def validate(ledger: Ledger, token: VendedToken) -> Hold:
     return hold
 
 
-def redeem(ledger: Ledger, hold: Hold, origin: Origin, *, now: int) -> None:
+def redeem(ledger: Ledger, hold: Hold, key: str, origin: Origin, *, now: int) -> None:
     """Let an outside backend honour the token once: claimed and, if it was held, captured with it.
 
-    Raises `Unauthorized` when it was used before.
+    The same `key` again is the same redemption. Raises `Unauthorized` when it was used before.
     """
-    claim = f"redeem:{origin.request_id}"
+    claim = f"redeem:{digest(key)}"
+    if hold.claim == claim:
+        return
     if hold.state == OPEN:
         found = holds.settle(ledger, hold, CAPTURED, origin, now=now, claim=claim).claim
     else:

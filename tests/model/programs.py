@@ -1,0 +1,191 @@
+"""The engine's money moves as programs, each with the answer's facts that the rules compare."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine import holds, limits, payments, sweeping, transcription, users, vending
+from engine.holds import OPEN, Hold
+from engine.ids import base36, digest
+from engine.keyrings import Ring
+from engine.ledger_items import CREDITS, account_pk, account_sk
+from engine.origin import Origin
+from engine.payments import Grant
+from engine.tokens import VENDED_LIFETIME_S, VendedToken
+from engine.transcription import Gateway
+from engine.users import NewUserRequest
+from tests.model.replay import SECRET, Desk
+from tests.model.scenario import Program
+
+NOW = 1_700_000_000
+USER = "u"
+RING = Ring(("model-signing-secret-of-32-bytes-or-more",))
+URL = "https://www.tiktok.com/@a/video/7000000000000000001"
+GENEROUS = 100
+HELD, LEGACY = vending.HELD_OPERATION, vending.SPENT_OPERATION
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Whose attempt it is and when it comes; attempts are a second apart."""
+
+    request: str
+    attempt: int = 1
+    user: str = USER
+    at: int = NOW
+    follows: int | None = None
+    waits: bool = False
+
+    @property
+    def now(self) -> int:
+        return self.at + self.attempt
+
+    def origin(self, actor: str, reason: str = "") -> Origin:
+        return Origin(actor, f"{self.request}.{self.attempt}", "192.0.2.1", "app", reason)
+
+    def does(self, run: Callable[[Desk], Any]) -> Program:
+        return Program(self.request, self.attempt, run, self.follows, self.waits)
+
+
+def vend(
+    asked: Asked, *, key: str | None = None, state: str = OPEN, rate_limit: int = GENEROUS,
+    payload: str = "{}",
+) -> Program:  # fmt: skip
+    """A vend as `/v1/vend-token` does it, or `/vend-token` where `state` is `SPENT`."""
+    sell = vending.vend_held if state == OPEN else vending.vend_spent
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        request = vending.vend_request(
+            asked.user, state, RING, key or asked.request, payload, asked.origin("user")
+        )
+        sold = sell(desk.ledger, RING, request, now=asked.now, rate_limit=rate_limit).members
+        return {"requestId": sold["requestId"], "balance": sold["balanceAfter"], "body": sold}
+
+    return asked.does(run)
+
+
+def refusal_counted(asked: Asked, *, rate_limit: int = GENEROUS) -> Program:
+    """What a refused vend does to the account's rate window."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        pk, sk = account_pk(asked.user), account_sk(CREDITS)
+        limits.take_on_item(desk.table, pk, sk, rate_limit, asked.now)
+        return {"counted_at": asked.now}
+
+    return asked.does(run)
+
+
+def granted(asked: Asked, amount: int = 1, *, payment: str | None = None) -> Program:
+    """Credits coming in, under the request's id or as a payment."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        grant = Grant(
+            asked.user, amount, "add_webhook", "webhook", payment,
+            None if payment else asked.request, str(amount), asked.origin("webhook", "add_webhook"),
+        )  # fmt: skip
+        made = payments.grant(desk.ledger, grant, now=asked.now)
+        return {"requestId": made.request_id, "balance": made.new_balance, "at": made.at}
+
+    return asked.does(run)
+
+
+def created(asked: Asked, credits: int = 1) -> Program:
+    """The user created with `credits`."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        request = NewUserRequest(
+            asked.user, credits, asked.request, str(credits), asked.origin("user")
+        )
+        made = users.create(desk.ledger, RING, request, now=asked.now)
+        return {"requestId": made.request_id, "balance": made.balance, "token": made.token}
+
+    return asked.does(run)
+
+
+def vended_token(key: str, *, operation: str = HELD, issued_at: int = NOW + 1) -> VendedToken:
+    """The token of the first attempt of the vend with `key`."""
+    jti = digest(USER, operation, key) + base36(issued_at)
+    return VendedToken(USER, jti, issued_at, issued_at + VENDED_LIFETIME_S)
+
+
+def submitted(asked: Asked, token: VendedToken, url: str = URL) -> Program:
+    """A transcription started with `token`."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        origin = asked.origin("user")
+        mirrored = transcription.submit(_gateway(desk), token, url, origin, now=asked.now)
+        return {"status": mirrored.status}
+
+    return asked.does(run)
+
+
+def looked_at(asked: Asked, job_id: str) -> Program:
+    """`GET /ttt/status/{id}`: an end that upstream tells settles the hold."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        origin = asked.origin("system:status")
+        transcription.status(_gateway(desk), asked.user, job_id, origin, now=asked.now)
+        return {}
+
+    return asked.does(run)
+
+
+def settled(asked: Asked, token: VendedToken, outcome: str) -> Program:
+    """An outcome as upstream's webhook brings it."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        hold = holds.find(desk.table, token.user, token.jti)
+        if hold is None:
+            return {}
+        after = holds.settle(
+            desk.ledger, hold, outcome, asked.origin("system:webhook"), now=asked.now
+        )
+        return {"settled": after.state}
+
+    return asked.does(run)
+
+
+def redeemed(asked: Asked, token: VendedToken) -> Program:
+    """The token honoured by an outside backend."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        hold: Hold = vending.validate(desk.ledger, token)
+        origin = asked.origin("backend")
+        vending.redeem(desk.ledger, hold, asked.request, origin, now=asked.now)
+        return {"redeemed": token.jti, "claim": f"redeem:{digest(asked.request)}"}
+
+    return asked.does(run)
+
+
+def swept(asked: Asked) -> Program:
+    """One run of the sweeper."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        sweeping.sweep(
+            desk.ledger, desk.upstream, SECRET, now=asked.now,
+            request_id=f"{asked.request}.{asked.attempt}", timeout_s=1,
+        )  # fmt: skip
+        return {}
+
+    return asked.does(run)
+
+
+def attempts(
+    make: Callable[[Asked], Program], asked: Asked, number: int, *, first: int, waits: bool = False
+) -> list[Program]:
+    """`number` attempts of one request, from place `first` on: duplicates, or retries where `waits`."""
+    return [
+        make(
+            replace(
+                asked,
+                attempt=attempt,
+                follows=first + attempt - 2 if attempt > 1 else None,
+                waits=waits and attempt > 1,
+            )
+        )
+        for attempt in range(1, number + 1)
+    ]
+
+
+def _gateway(desk: Desk) -> Gateway:
+    return Gateway(desk.ledger, desk.upstream, SECRET, 1, "https://gateway.test")

@@ -1,0 +1,178 @@
+"""The engine's own code as a program of single calls.
+
+A handler is run from its beginning with the answers that its earlier calls got; at the first call
+without an answer it stops, and that call is its next step. The code is deterministic given answers,
+clock and ids, so nothing of it is copied here and the model can not drift from it.
+"""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from botocore.exceptions import ClientError, ReadTimeoutError
+
+from engine import holds, sweeping
+from engine.errors import EngineError
+from engine.ledger import PATIENCE_S, Ledger
+from engine.table import Table
+from engine.upstream import NotSent, Unknown, UpstreamAnswer
+from tests.model.store import Answer, Call
+
+TABLE = "model"
+SECRET = "upstream-secret"
+
+
+class Reached(BaseException):
+    """A call that has no answer yet. Not an `Exception`, so that no handler catches it."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(call.kind)
+        self.call = call
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a handler ended: `kind` is `ok`, an error's code, or `crash`; `facts` is its answer."""
+
+    kind: str
+    facts: Any = None
+
+
+class Tape:
+    """The answers that a handler gets, in order."""
+
+    def __init__(self, answers: Sequence[Answer]) -> None:
+        self._answers = answers
+        self._at = 0
+
+    def ask(self, kind: str, request: Mapping[str, Any]) -> Answer:
+        if self._at == len(self._answers):
+            raise Reached(Call(kind, request))
+        self._at += 1
+        return self._answers[self._at - 1]
+
+
+class Client:
+    """Stands where botocore's client of DynamoDB stands."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def get_item(self, **request: Any) -> Any:
+        return self._call("get_item", request)
+
+    def query(self, **request: Any) -> Any:
+        return self._call("query", request)
+
+    def put_item(self, **request: Any) -> Any:
+        return self._call("put_item", request)
+
+    def update_item(self, **request: Any) -> Any:
+        return self._call("update_item", request)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        return self._call("transact_write_items", request)
+
+    def _call(self, kind: str, request: Mapping[str, Any]) -> Any:
+        answer = self._tape.ask(kind, request)
+        return answer["ok"] if "ok" in answer else _raise(kind, answer)
+
+
+class ModelUpstream:
+    """Stands where `engine.upstream.Upstream` stands."""
+
+    base = "https://upstream.test"
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def transcribe(
+        self, url: str, request_id: str, secret: str, timeout_s: float
+    ) -> UpstreamAnswer:
+        return self._call("upstream_transcribe", {"request_id": request_id})
+
+    def status(self, job_id: str, secret: str, timeout_s: float) -> UpstreamAnswer:
+        return self._call("upstream_status", {"job_id": job_id})
+
+    def _call(self, kind: str, request: Mapping[str, Any]) -> UpstreamAnswer:
+        answer = self._tape.ask(kind, request)
+        if "not_sent" in answer:
+            raise NotSent()
+        if "timeout" in answer:
+            raise Unknown("timeout")
+        return UpstreamAnswer(answer["status"], dict(answer["members"]))
+
+
+class Desk:
+    """What a program works with."""
+
+    def __init__(self, answers: Sequence[Answer], tries: int) -> None:
+        tape = Tape(answers)
+        self.table = Table(Client(tape), TABLE)  # type: ignore[arg-type]
+        self.ledger = Ledger(self.table, clock=_clock(tries), sleep=lambda _: None)
+        self.upstream: Any = ModelUpstream(tape)
+
+
+Run = Callable[[Desk], Any]
+
+
+def advanced(run: Run, answers: Sequence[Answer], tries: int) -> Call | Outcome:
+    """The next call of `run` after `answers`, or how it ended.
+
+    `tries` is how often a money move is tried before it is given up.
+    """
+    try:
+        with _stage():
+            return Outcome("ok", run(Desk(answers, tries)))
+    except Reached as reached:
+        return reached.call
+    except EngineError as error:
+        return Outcome(error.code, {"status": error.status})
+    except Exception as error:  # noqa: BLE001  A handler that would answer 500.
+        return Outcome("crash", repr(error))
+
+
+@contextmanager
+def _stage() -> Iterator[None]:
+    """No logs, and an index of one shard: a sweep of empty ones would be steps that change nothing."""
+    shards, disabled = holds.SHARDS, logging.root.manager.disable
+    _set_shards(1)
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        _set_shards(shards)
+        logging.disable(disabled)
+
+
+def _set_shards(number: int) -> None:
+    for module in (holds, sweeping):
+        vars(module)["SHARDS"] = number
+
+
+def _clock(tries: int) -> Callable[[], float]:
+    """A clock that lets `PATIENCE_S` pass in `tries` looks at it."""
+    looks = -1
+
+    def clock() -> float:
+        nonlocal looks
+        looks += 1
+        return looks * PATIENCE_S / tries
+
+    return clock
+
+
+def _raise(kind: str, answer: Answer) -> NoReturn:
+    if "timeout" in answer:
+        raise ReadTimeoutError(endpoint_url="https://dynamodb.test")
+    response: Any = {
+        "Error": {"Code": answer.get("error", "TransactionCanceledException"), "Message": ""},
+        "ResponseMetadata": {"HTTPStatusCode": 500 if answer.get("server") else 400},
+    }
+    if "reasons" in answer:
+        response["CancellationReasons"] = answer["reasons"]
+    if answer.get("item") is not None:
+        response["Item"] = answer["item"]
+    raise ClientError(response, kind)

@@ -1,0 +1,69 @@
+"""The model check within a quick bound; `python -m tests.model --deep` explores further."""
+
+import pytest
+
+from tests.model.broken import broken_designs
+from tests.model.checker import searched
+from tests.model.expressions import Context, ExpressionError, changed, condition
+from tests.model.mutants import ENTRY_IS_NEW, SEQ_IS_SEEN, Clause, without
+from tests.model.scenario import Scenario
+from tests.model.scenarios import scenarios
+
+
+@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)
+def test_no_interleaving_breaks_a_rule_of_the_money_moves(scenario: Scenario) -> None:
+    result = searched(scenario)
+    assert result.violation is None, f"\n{result.violation}"
+    assert result.complete
+
+
+@pytest.mark.parametrize("design", broken_designs(), ids=lambda design: design.name)
+def test_the_same_checker_finds_how_a_broken_design_breaks(design: Scenario) -> None:
+    result = searched(design)
+    assert result.violation is not None
+    assert result.violation.trace
+
+
+@pytest.mark.parametrize(
+    ("clauses", "scenario"),
+    [
+        ([Clause("put P#", "attribute_not_exists(pk)")], "the same payment again"),
+        ([SEQ_IS_SEEN, ENTRY_IS_NEW], "vend and grant"),
+        ([Clause("update H#", "attribute_not_exists(claim)")], "sweeper or claim"),
+    ],
+)
+def test_a_conditionwithout_its_clause_is_noticed(clauses: list[Clause], scenario: str) -> None:
+    (explored,) = (one for one in scenarios() if one.name == scenario)
+    assert searched(explored, without(*clauses)).violation is not None
+
+
+@pytest.mark.parametrize(
+    ("text", "item", "holds"),
+    [
+        ("attribute_not_exists(pk) OR #n < :two", None, True),
+        ("attribute_not_exists(pk) OR #n < :two", {"pk": "a", "n": 2}, False),
+        ("n = :two AND (n < :two OR n >= :two)", {"n": 2}, True),
+        ("n IN (:two, :word)", {"n": "word"}, True),
+        ("n <> :two", {}, True),
+        ("n < :two", {}, False),
+        ("n = :two", {"n": "2"}, False),
+        ("n < :two", {"n": "1"}, False),
+        ("n BETWEEN :two AND :two", {"n": 2}, True),
+    ],
+)
+def test_conditions_mean_what_dynamodb_says(
+    text: str, item: dict[str, object] | None, holds: bool
+) -> None:
+    context = Context(item, {"#n": "n"}, {":two": 2, ":word": "word"})
+    assert condition(text)(context) is holds
+
+
+def test_an_update_reads_every_value_before_it_sets_any() -> None:
+    context = Context({"a": 1, "b": 2, "c": 3}, {"#a": "a"}, {":one": 1})
+    assert changed("SET #a = b + :one, b = #a - :one REMOVE c", context) == {"a": 3, "b": 0}
+
+
+@pytest.mark.parametrize("text", ["size(a) > :one", "a = :one AND", "NOT a = :one", "(a = :one"])
+def test_an_expression_outside_the_grammar_is_refused_and_not_passed_over(text: str) -> None:
+    with pytest.raises((ExpressionError, KeyError)):
+        condition(text)(Context({"a": 1}, {}, {":one": 1}))
