@@ -94,7 +94,7 @@ def token(**claims: Any) -> str:
         "iss": "pluct-business-engine",
         "aud": "tttranscribe",
         "sub": "req-1",
-        "exp": time.time() + 60,
+        "exp": time.time() + 3600,
         **claims,
     }
     return jwt.encode({k: v for k, v in payload.items() if v}, SECRET, algorithm="HS256")

@@ -150,13 +150,16 @@ def _check_hold(kept: Books, hold: Hold) -> None:
 
 
 def _check_index(kept: Books, hold: Hold) -> None:
-    """An open hold is in the sweeper's index and stays; a resolved one is not, and passes."""
+    """A hold is in the sweeper's index and stays, or it is not and passes: an open one stays, a resolved
+    one passes, and one that was paid at once stays while it has a job.
+    """
     item = kept.items[f"A#{hold.user}", f"H#{hold.name}"]
     is_open = hold.state == OPEN
     _require(not is_open or {"open_shard", "expires_at"} <= set(item), f"hold {hold.jti}: lost")
     resolved = hold.state in {CAPTURED, RELEASED, WRITTEN_OFF}
     _require(not resolved or "open_shard" not in item, f"hold {hold.jti}: still in the index")
-    _require(is_open != ("ttl" in item), f"hold {hold.jti}: ttl of a hold that is {hold.state}")
+    kept_on = "open_shard" in item
+    _require(kept_on != ("ttl" in item), f"hold {hold.jti}: ttl of a hold that is {hold.state}")
 
 
 def _check_onces(kept: Books) -> None:

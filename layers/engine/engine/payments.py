@@ -1,5 +1,6 @@
 """Credits coming in: from an API key's holder and from payment providers, each payment once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +51,8 @@ def grant(ledger: Ledger, asked: Grant, *, now: int) -> Granted:
     request = _request_once(ledger, asked, facts, now)
     move = Move(asked.user, asked.type, asked.amount, 0, origin, subject=asked.payment_id or "")
     once: PaymentOnce | RequestOnce = request
-    fingerprint_, also = asked.fingerprint, _nothing
+    fingerprint_ = asked.fingerprint
+    also: Callable[[Entry], list[Write]] = _nothing
     if asked.payment_id is not None:
         fingerprint_ = fingerprint({"user": asked.user, "amount": asked.amount})
         once = PaymentOnce(

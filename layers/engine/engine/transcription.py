@@ -125,7 +125,7 @@ def status(gateway: Gateway, user: str, job_id: str, origin: Origin, *, now: int
 
 def _without_job(hold: Hold, job_id: str) -> Mirrored:
     """What is known of a job whose start upstream has not confirmed."""
-    running = hold.state == OPEN
+    running = hold.state in (OPEN, SPENT)
     members = {
         "ok": running,
         "jobId": job_id,

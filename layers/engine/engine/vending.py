@@ -140,10 +140,12 @@ def claim_write(
 ) -> Update:
     """Marks the hold of `jti` as used by `claim`, where nothing used it before.
 
-    With `look_at` (epoch seconds) the sweeper asks by then what became of the job.
+    With `look_at` (epoch seconds) the sweeper asks by then what became of the job, and the record does
+    not pass before it has.
     """
     name = jti[: holds.NAME_LENGTH]
     change = "SET claim = :claim, claimed_by = :by, claimed_at = :now"
+    names = {"#state": "state"}
     values: dict[str, str | int] = {
         ":claim": claim,
         ":by": claimed_by,
@@ -153,14 +155,15 @@ def claim_write(
         ":spent": SPENT,
     }
     if look_at is not None:
-        change += ", open_shard = :shard, expires_at = :look_at"
+        change += ", open_shard = :shard, expires_at = :look_at REMOVE #ttl"
+        names["#ttl"] = "ttl"
         values |= {":shard": holds.shard_of(name), ":look_at": look_at}
     return Update(
         account_pk(user),
         holds.hold_sk(name),
         change,
         "jti = :jti AND attribute_not_exists(claim) AND #state IN (:open, :spent)",
-        names={"#state": "state"},
+        names=names,
         values=values,
     )
 

@@ -1,0 +1,189 @@
+"""The mutants of the layer: those of every condition, found in the source, and the recorded ones."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.settings import ROOT
+from tests.mutation.decisions import DECISIONS
+from tests.mutation.expressions import changes
+
+LAYER = ROOT / "layers" / "engine" / "engine"
+NAME = "condition"
+"""What arguments and variables that hold a condition are called."""
+
+MONEY, JOBS = "test_conditions", "mutation/test_jobs"
+MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
+TESTS: Mapping[str, tuple[str, ...]] = {
+    "audit": (MONEY, "test_vending", "test_admin"),
+    "holds": (MONEY, JOBS, "test_vending", "test_transcription_status", "test_crash_points"),
+    "ledger": (MONEY, JOBS, "test_vending", "test_credits", "test_users", "test_crash_points"),
+    "ledger_items": (MONEY, "test_ledger_items", "test_vending"),
+    "limits": (MONEY, "test_limits", "test_vending"),
+    "payments": (MONEY, "test_credits", "test_crash_points"),
+    "projection": (MODELS, "test_projection"),
+    "rebuild": (MODELS, "test_rebuild"),
+    "requests_once": (MONEY, "test_credits", "test_users", "test_crash_points"),
+    "sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
+    "transcription": (JOBS, "test_transcription", "test_transcription_status"),
+    "users": (MONEY, "test_users", "test_crash_points"),
+    "vending": (JOBS, "test_vending", "test_transcription"),
+}
+"""The tests that should kill a module's mutants, the likeliest first."""
+
+NO_MONEY = frozenset({"metadata_cache"})
+"""Modules whose conditions guard no credit and are left out."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`before`, at the byte `start` of the module's source, becomes `after`; `what` says so in short."""
+
+    id: str
+    module: str
+    what: str
+    start: int
+    before: str
+    after: str
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        return TESTS[self.module]
+
+    def source(self) -> bytes:
+        """The module's source with the mutant in it."""
+        source = path_of(self.module).read_bytes()
+        end = self.start + len(self.before.encode())
+        return source[: self.start] + self.after.encode() + source[end:]
+
+
+def all_mutants() -> list[Mutant]:
+    """Every mutant, by module. Raises `ValueError` where the source does not fit the list any more."""
+    parameters = _parameters()
+    found = [
+        mutant
+        for path in sorted(LAYER.glob("*.py"))
+        if path.stem not in NO_MONEY
+        for mutant in _of_conditions(path.stem, parameters)
+    ]
+    found += [_recorded(*decision) for decision in DECISIONS]
+    twice = [name for name, count in Counter(mutant.id for mutant in found).items() if count > 1]
+    unknown = {mutant.module for mutant in found} - TESTS.keys()
+    if twice or unknown:
+        raise ValueError(f"ids used twice: {twice}; modules without tests: {unknown}")
+    return found
+
+
+def path_of(module: str) -> Path:
+    return LAYER / f"{module}.py"
+
+
+def _recorded(name: str, before: str, after: str) -> Mutant:
+    module = name.partition(".")[0]
+    source = path_of(module).read_text()
+    if source.count(before) != 1:
+        raise ValueError(f"{name}: found {source.count(before)} times: {before!r}")
+    start = len(source[: source.index(before)].encode())
+    what = f"{_line(before)}  ->  {_line(after)}"
+    return Mutant(name, module, what, start, before, after)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _of_conditions(module: str, parameters: Mapping[str, int]) -> Iterator[Mutant]:
+    source = path_of(module).read_bytes()
+    numbers = Counter[str]()
+    for function, literal in _literals(ast.parse(source), parameters):
+        start, end = _span(source, literal)
+        for change in changes(literal.value):
+            text = literal.value
+            changed = (
+                text[: change.start] + change.after + text[change.start + len(change.before) :]
+            )
+            numbers[function] += 1
+            yield Mutant(
+                f"{module}.{function}.{numbers[function]}",
+                module,
+                f"{change.kind} {change.before}",
+                start,
+                source[start:end].decode(),
+                repr(changed),
+            )
+
+
+def _parameters() -> dict[str, int]:
+    """The functions and classes of the layer that take a condition, with its position."""
+    found: dict[str, int] = {}
+    for path in LAYER.glob("*.py"):
+        for node in ast.parse(path.read_bytes()).body:
+            names: list[str] = []
+            if isinstance(node, ast.FunctionDef):
+                names = [argument.arg for argument in node.args.args]
+            elif isinstance(node, ast.ClassDef):
+                fields = (field for field in node.body if isinstance(field, ast.AnnAssign))
+                names = [field.target.id for field in fields if isinstance(field.target, ast.Name)]
+            if NAME in names:
+                found[node.name] = names.index(NAME)  # type: ignore[attr-defined]
+    return found
+
+
+def _literals(
+    tree: ast.Module, parameters: Mapping[str, int]
+) -> Iterator[tuple[str, ast.Constant]]:
+    """The conditions written out in each function, with its name; the empty one is none.
+
+    Conditions of reads (`KeyConditionExpression`) let nothing happen twice and are left out.
+    """
+    for name, function in _functions(tree.body):
+        nodes = list(ast.walk(function))
+        if any(isinstance(n, ast.keyword) and n.arg == "KeyConditionExpression" for n in nodes):
+            continue
+        for node in nodes:
+            value = _condition_in(node, parameters)
+            if isinstance(value, ast.Constant) and isinstance(value.value, str):
+                if value.value:
+                    yield name, value
+            elif value is not None and not (isinstance(value, ast.Name) and value.id == NAME):
+                raise ValueError(f"{name}: a condition that is not written out")
+
+
+def _functions(body: list[ast.stmt], within: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    """The functions and methods in `body`, with their qualified names."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef):
+            yield within + node.name, node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node.body, f"{within}{node.name}.")
+
+
+def _condition_in(node: ast.AST, parameters: Mapping[str, int]) -> ast.expr | None:
+    """The value that `node` uses as a condition, if it does."""
+    if isinstance(node, ast.Assign | ast.AugAssign | ast.AnnAssign):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        named = any(isinstance(n, ast.Name) and n.id == NAME for t in targets for n in ast.walk(t))
+        return node.value if named else None
+    if not isinstance(node, ast.Call):
+        return None
+    for keyword in node.keywords:
+        if keyword.arg == NAME:
+            return keyword.value
+    if isinstance(node.func, ast.Name) and node.func.id in parameters:
+        return node.args[parameters[node.func.id]]
+    return None
+
+
+def _span(source: bytes, node: ast.Constant) -> tuple[int, int]:
+    """The bytes of `node`'s literal."""
+    lines = source.splitlines(keepends=True)
+    begins = [0]
+    for line in lines:
+        begins.append(begins[-1] + len(line))
+    assert node.end_lineno is not None and node.end_col_offset is not None
+    return (
+        begins[node.lineno - 1] + node.col_offset,
+        begins[node.end_lineno - 1] + node.end_col_offset,
+    )

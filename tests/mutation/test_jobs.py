@@ -1,0 +1,307 @@
+"""A token is used once, by one job or one redemption: each condition, with somebody who comes in between.
+
+What `tests/test_conditions.py` shows of credits and holds, this shows of what is built on them.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from engine import holds, limits, transcription, vending
+from engine.errors import (
+    EngineError,
+    InsufficientCredits,
+    JobNotFound,
+    RateLimited,
+    TokenAlreadyUsed,
+    Unauthorized,
+    UpstreamFailed,
+    UpstreamTimedOut,
+)
+from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.idempotency import KEEP_S
+from engine.ledger_items import account_pk
+from engine.table import Put, Table
+from engine.transcription import SWEEP_AFTER_S, Mirrored
+from tests.mutation.desk import (
+    NOW,
+    OTHER_VIDEO,
+    Desk,
+    Interrupted,
+    Service,
+    brisk,
+    fresh,
+    nothing,
+    origin,
+    proxy,
+    submit,
+)
+from tests.support.gateway import Gateway
+
+
+def redeem(desk: Desk, hold: Hold, key: str = "", *, table: Table | None = None) -> None:
+    vending.redeem(brisk(table or desk.table), hold, key or fresh("key"), origin(), now=NOW)
+
+
+@contextmanager
+def unauthorized(reason: str) -> Iterator[None]:
+    """What is done in it is refused, for `reason`."""
+    with pytest.raises(Unauthorized) as refused:
+        yield
+    assert refused.value.details == {"reason": reason}
+
+
+def replaced(desk: Desk, *, now: int = NOW + KEEP_S + 1) -> tuple[Hold, Hold]:
+    """A hold, and the one that a vend of the same key put into its place."""
+    return desk.hold("key", state=SPENT), desk.hold("key", state=SPENT, now=now)
+
+
+# Redeeming
+
+
+@pytest.mark.parametrize("state", [OPEN, SPENT])
+def test_a_token_that_is_redeemed_meanwhile_is_not_redeemed_twice(
+    gateway: Gateway, state: str
+) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.hold(state=state)
+    with unauthorized("already used"):
+        redeem(desk, hold, table=desk.interrupted(lambda: redeem(desk, hold)))
+    item = desk.stored(hold)
+    assert (item["state"], item["claim"][:7]) == (CAPTURED if state == OPEN else SPENT, "redeem:")
+    assert desk.explained() == (0, 0)
+
+
+@pytest.mark.parametrize("state", [OPEN, SPENT])
+def test_the_same_redemption_again_is_the_first_one(gateway: Gateway, state: str) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.hold("key", state=state)
+    redeem(desk, hold, "mine", table=desk.interrupted(lambda: redeem(desk, hold, "mine")))
+    found, _ = desk.vend("key", state=state)
+    item = desk.stored(found)
+    table = desk.interrupted(nothing)
+    redeem(desk, found, "mine", table=table)
+    assert table.made == 0
+    with unauthorized("already used"):
+        redeem(desk, found, "another")
+    assert desk.stored(found) == item
+    assert desk.explained() == (0, 0)
+
+
+@pytest.mark.parametrize("state", [OPEN, SPENT])
+def test_a_token_whose_job_is_begun_meanwhile_is_not_redeemed(gateway: Gateway, state: str) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.hold(state=state)
+    service = Service()
+    with unauthorized("already used"):
+        redeem(desk, hold, table=desk.interrupted(lambda: submit(desk, hold, service)))
+    item = desk.stored(hold)
+    assert (item["state"], item["job_id"]) == (state, service.job_id)
+    assert not item["claim"].startswith("redeem:")
+
+
+@pytest.mark.parametrize("state", [OPEN, SPENT])
+def test_a_token_whose_job_was_begun_before_is_not_redeemed(gateway: Gateway, state: str) -> None:
+    desk = Desk(gateway, balance=1)
+    submit(desk, desk.hold("key", state=state), Service())
+    hold, _ = desk.vend("key", state=state)
+    with unauthorized("already used"):
+        redeem(desk, hold)
+    item = desk.stored(hold)
+    assert item["state"] == state
+    assert not item["claim"].startswith("redeem:")
+
+
+def test_a_token_whose_credit_went_back_meanwhile_is_not_redeemed(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.hold(state=SPENT)
+    table = desk.interrupted(lambda: desk.settle(hold, RELEASED))
+    with unauthorized("already used"):
+        redeem(desk, hold, table=table)
+    assert "claim" not in desk.stored(hold)
+    assert desk.explained() == (1, 0)
+    with unauthorized("released"):
+        vending.validate(desk.ledger, hold.token)
+
+
+def test_a_token_whose_place_another_took_is_good_for_nothing(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=2)
+    old, new = replaced(desk)
+    service = Service()
+    with unauthorized("already used"):
+        redeem(desk, old)
+    with unauthorized("unknown"):
+        submit(desk, old, service)
+    assert "claim" not in desk.stored(new)
+    submit(desk, new, service)
+    with unauthorized("unknown"):
+        submit(desk, old, service)
+    assert service.started == 1
+
+
+# Starting a job
+
+
+@pytest.mark.parametrize("state", [OPEN, SPENT])
+def test_a_token_starts_one_job_whose_answer_is_kept_with_it(gateway: Gateway, state: str) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(state=state), Service()
+    first = submit(desk, hold, service)
+    item = desk.stored(hold)
+    assert (item["job_id"], item["answer"]["body"]) == (service.job_id, first.body)
+    assert (item["open_shard"], item["expires_at"]) == (
+        holds.shard_of(hold.name), NOW + SWEEP_AFTER_S,
+    )  # fmt: skip
+    assert submit(desk, hold, service) == Mirrored(first.status, first.body, replayed=True)
+    with pytest.raises(TokenAlreadyUsed):
+        submit(desk, hold, service, url=OTHER_VIDEO)
+    assert service.started == 1
+
+
+def test_a_call_that_comes_while_upstream_is_asked_starts_nothing(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, second = desk.hold(), Service()
+    submit(desk, hold, Service(meanwhile=lambda: submit(desk, hold, second)))
+    assert second.started == 0
+
+
+def test_a_token_that_is_claimed_meanwhile_starts_no_other_job(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+    table = desk.interrupted(lambda: submit(desk, hold, service))
+    with pytest.raises(TokenAlreadyUsed):
+        submit(desk, hold, service, url=OTHER_VIDEO, table=table)
+    assert service.started == 1
+
+
+@pytest.mark.parametrize("changed", [{"jti": "another"}, {"claimed_by": "another"}])
+def test_an_answer_is_kept_only_with_the_hold_that_its_call_claimed(
+    gateway: Gateway, changed: dict[str, str]
+) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.hold()
+    service = Service(meanwhile=lambda: desk.edit(holds.hold_sk(hold.name), **changed))
+    with pytest.raises(UpstreamFailed):
+        submit(desk, hold, service)
+    item = desk.stored(hold)
+    assert "answer" not in item and "job_id" not in item
+    assert desk.table.get(f"J#{service.job_id}", "JOB") is None
+
+
+def test_a_job_id_that_somebody_else_has_is_not_taken_over(gateway: Gateway) -> None:
+    theirs, ours = Desk(gateway, balance=1), Desk(gateway, balance=1)
+    service = Service()
+    submit(theirs, theirs.hold(), service)
+    before = theirs.table.get(f"J#{service.job_id}", "JOB")
+    hold = ours.hold()
+    with pytest.raises(UpstreamFailed):
+        submit(ours, hold, service)
+    assert theirs.table.get(f"J#{service.job_id}", "JOB") == before
+    assert ours.stored(hold)["state"] == RELEASED
+    assert ours.explained() == (1, 0)
+    assert theirs.explained() == (0, 1)
+
+
+def test_an_answer_that_was_kept_already_is_known_again(gateway: Gateway) -> None:
+    """Two deliveries of one write, the first one's answer lost."""
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+
+    class Twice(Interrupted):
+        def transact(self, writes: Any) -> None:
+            super().transact(writes)
+            super().transact(writes)
+
+    assert submit(desk, hold, service, table=Twice(desk.table, nothing)).status == 202
+    assert desk.stored(hold)["state"] == OPEN
+    assert desk.explained() == (0, 1)
+
+
+# How a job goes
+
+
+def read(desk: Desk, job_id: str, service: Service) -> Mirrored:
+    return transcription.status(proxy(service, desk.table), desk.user, job_id, origin(), now=NOW)
+
+
+@pytest.mark.parametrize(
+    ("says", "ends", "figures"),
+    [
+        ("completed", CAPTURED, (0, 0)),
+        ("failed", RELEASED, (1, 0)),
+        ("processing", OPEN, (0, 1)),
+    ],
+)
+def test_the_end_of_a_job_settles_its_hold(
+    gateway: Gateway, says: str, ends: str, figures: tuple[int, int]
+) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service(says=(200, {"status": says}))
+    submit(desk, hold, service)
+    read(desk, service.job_id, service)
+    assert desk.stored(hold)["state"] == ends
+    assert desk.explained() == figures
+
+
+def test_a_job_of_which_nobody_heard_stays_held_and_is_not_started_again(
+    gateway: Gateway,
+) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service(slow=True)
+    with pytest.raises(UpstreamTimedOut):
+        submit(desk, hold, service)
+    assert desk.explained() == (0, 1)
+    assert submit(desk, hold, service).replayed
+    desk.settle(holds.read(desk.stored(hold)), RELEASED)
+    with pytest.raises(UpstreamFailed):
+        submit(desk, hold, service)
+    assert service.started == 1
+
+
+def test_a_job_is_read_by_its_user_alone(gateway: Gateway) -> None:
+    """By its id, also where its record names another user, and by ours once the token was used."""
+    desk, service = Desk(gateway, balance=2), Service()
+    unused = desk.hold()
+    submit(desk, desk.hold(), service)
+    job = {"pk": f"J#{service.job_id}", "sk": "JOB"}
+    found = desk.table.get(**job)
+    assert found is not None
+    with pytest.raises(JobNotFound):
+        read(Desk(gateway), service.job_id, service)
+    with pytest.raises(JobNotFound):
+        read(desk, f"job-{unused.name}", service)
+    desk.table.write(Put(found | {"user": "another"}, ""))
+    with pytest.raises(JobNotFound):
+        read(desk, service.job_id, service)
+
+
+# Refusals
+
+
+def told(desk: Desk, error: EngineError, table: Table, limit: int = 2) -> EngineError:
+    return vending.refused(
+        table, desk.user, error, origin(), now=NOW, rate_limit=limit, keep_days=400
+    )
+
+
+def test_a_refused_vend_is_counted_and_one_that_the_limit_refused_is_not(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    short = InsufficientCredits(0, 1)
+    assert [told(desk, short, desk.table) for _ in range(2)] == [short, short]
+    assert desk.item("ACCOUNT#credits")["rate_used"] == 2
+    limited = told(desk, short, desk.table)
+    assert isinstance(limited, RateLimited)
+    table = desk.interrupted(nothing)
+    assert told(desk, limited, table) is limited
+    assert table.made == 1, "the audit alone"
+
+
+def test_a_refused_vend_of_nobodys_is_counted_beside(gateway: Gateway) -> None:
+    desk, short = Desk(gateway), InsufficientCredits(0, 1)
+    assert told(desk, short, desk.interrupted(nothing), limit=1) is short
+    assert isinstance(told(desk, short, desk.interrupted(nothing), limit=1), RateLimited)
+    with pytest.raises(RateLimited):
+        limits.take(desk.table, account_pk(desk.user), "vend", 1, NOW)
+    assert desk.table.get(account_pk(desk.user), "ACCOUNT#credits") is None

@@ -1,0 +1,121 @@
+"""Entries are projected once, rebuilds follow one another: with somebody who comes in between."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from engine import figures, readmodels, rebuild
+from engine.figures import CONTROL_PK, GENERATION_SK, Generations
+from engine.projection import Projector
+from engine.readmodels import fold
+from engine.rebuild import Overtaken
+from engine.table import Put, Table
+from tests.mutation.desk import NOW, Interrupted, fresh, nothing
+from tests.support.gateway import Gateway
+from tests.support.streams import Book, records
+
+
+def projector(table: Table) -> Projector:
+    return Projector(
+        table,
+        low_balance=3,
+        audit_days=400,
+        clock=itertools.count().__next__,
+        sleep=lambda _: None,
+    )
+
+
+def deliver(table: Table, book: Book) -> str | None:
+    """What failed, if anything; never a call without end."""
+    counted = table if isinstance(table, Interrupted) else Interrupted(table, nothing)
+    return projector(counted).batch(records(book.entries), lambda: 60.0).failed_from
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_entries_that_are_projected_meanwhile_are_not_projected_twice(
+    gateway: Gateway, before: int
+) -> None:
+    """The first entries of an account, and later ones."""
+    table = gateway.ledger.table
+    book = Book(fresh("u"), fresh("unit"))
+    if before:
+        book.random_moves(before, before)
+        assert deliver(table, book) is None
+    book.random_moves(7, 4)
+    assert deliver(Interrupted(table, lambda: deliver(table, book)), book) is None
+    folded = fold(book.entries)
+    assert folded is not None
+    expected = readmodels.summary_of(book.user, book.unit, folded)
+    assert figures.get_summary(table, book.unit, book.user) == expected
+    assert figures.totals(table, book.unit) == readmodels.stats(folded.counts)
+
+
+def generations_in(table: Table) -> Generations:
+    return figures.generations(table, consistent=True)
+
+
+def control(table: Table, current: int, building: int | None) -> Callable[[], object]:
+    """Sets the generations, as other rebuilds might have."""
+    item = {"pk": CONTROL_PK, "sk": GENERATION_SK, "current": current}
+    item |= {} if building is None else {"building": building}
+    return lambda: table.write(Put(item, ""))
+
+
+def test_a_rebuild_reads_the_next_generation_when_it_is_through(endpoint: str) -> None:
+    table = Gateway(endpoint).ledger.table
+    assert rebuild.write(projector(table), now=NOW).generation == 2
+    assert generations_in(table) == Generations(2)
+    assert rebuild.write(projector(table), now=NOW).generation == 3
+    control(table, 3, 4)()
+    assert rebuild.write(projector(table), now=NOW).generation == 5
+    assert generations_in(table) == Generations(5)
+
+
+@pytest.mark.parametrize(
+    ("before", "meanwhile", "at"),
+    [
+        (None, (2, None), 1),
+        (None, (1, 2), 1),
+        ((3, None), (4, None), 1),
+        ((3, None), (3, 4), 1),
+        ((3, 4), (5, 4), 1),
+        ((3, 4), (3, 5), 1),
+        ((3, None), (3, 9), 2),
+        ((3, 4), (5, None), 2),
+    ],
+)
+def test_a_rebuild_that_another_one_overtakes_changes_nothing_and_says_so(
+    endpoint: str,
+    before: tuple[int, int | None] | None,
+    meanwhile: tuple[int, int | None],
+    at: int,
+) -> None:
+    """Before it announced its generation (1), and before that is read (2)."""
+    table = Gateway(endpoint).ledger.table
+    if before is not None:
+        control(table, *before)()
+    with pytest.raises(Overtaken):
+        rebuild.write(projector(Interrupted(table, control(table, *meanwhile), at=at)), now=NOW)
+    assert generations_in(table) == Generations(*meanwhile)
+
+
+def test_an_item_that_passes_while_its_generation_is_retired_does_not_come_back(
+    endpoint: str,
+) -> None:
+    gateway = Gateway(endpoint)
+    table = gateway.ledger.table
+    book = Book(fresh("u"), at=NOW - 5)
+    book.grant(5)
+    book.store(gateway.dynamodb, table.name)
+    assert deliver(table, book) is None
+    pk = readmodels.summary_pk(book.unit, 1, book.user)
+
+    def pass_away() -> None:
+        key = {"pk": {"S": pk}, "sk": {"S": book.user}}
+        gateway.dynamodb.delete_item(TableName=table.name, Key=key)
+
+    rebuild.write(projector(Interrupted(table, pass_away, at=4)), now=NOW)
+    assert table.get(pk, book.user) is None
+    kept = table.get(readmodels.stats_pk(book.unit, 1, readmodels.stats_shard(book.user)), "TOTAL")
+    assert kept is not None and kept["ttl"] == NOW + rebuild.KEEP_OLD_S

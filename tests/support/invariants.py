@@ -1,0 +1,134 @@
+"""The whole table at one moment, and what must be true of it at every moment."""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
+
+from engine import readmodels, verify
+from engine.figures import days, get_summary, notices, totals
+from engine.ledger_items import CREDITS, START, Entry, read_account, read_entry
+from engine.projection import RECORD_ID_LENGTH, is_audited
+from engine.table import Item, Table
+
+NAME_LENGTH = 22
+
+
+class Snapshot:
+    """Everything that is stored, by what it is; for small tables, read in one consistent scan."""
+
+    def __init__(self, table: Table) -> None:
+        self.items = sorted(table.scan("pk <> :none", {":none": "none"}), key=_key)
+        self.accounts = {i["user"]: i for i in self.items if i["sk"] == f"ACCOUNT#{CREDITS}"}
+        self.entries: dict[str, list[Entry]] = {user: [] for user in self.accounts}
+        self.holds: dict[str, list[Item]] = {user: [] for user in self.accounts}
+        for item in self.items:
+            user = item["pk"].removeprefix("A#")
+            if item["sk"].startswith(f"E#{CREDITS}#"):
+                self.entries.setdefault(user, []).append(read_entry(item))
+            elif item["sk"].startswith("H#"):
+                self.holds.setdefault(user, []).append(item)
+
+    def assert_sound(self) -> None:
+        """The invariants of the ledger, for every user and for all of them together."""
+        assert self.accounts.keys() == self.entries.keys() == self.holds.keys()
+        for user in self.accounts:
+            self._assert_explained(user)
+            self._assert_verified(user)
+            assert_each_hold_ends_once(self.entries[user])
+        self._assert_payments_granted_once()
+
+    def _assert_explained(self, user: str) -> None:
+        """Contiguous, chained, never negative, and adding up to the balance at every prefix."""
+        available = held = 0
+        previous = START
+        for seq, entry in enumerate(self.entries[user], 1):
+            available, held = available + entry.amount, held + entry.held
+            assert (entry.user, entry.seq, entry.prev) == (user, seq, previous)
+            assert (entry.available_after, entry.held_after) == (available, held)
+            assert available >= 0 and held >= 0
+            assert entry.hash == entry.expected_hash()
+            previous = entry.hash
+        account = self.accounts[user]
+        assert (account["available"], account["held"]) == (available, held)
+        assert (account["seq"], account["head"]) == (len(self.entries[user]), previous)
+
+    def _assert_verified(self, user: str) -> None:
+        account = read_account(user, CREDITS, self.accounts[user])
+        entries = (entry.item() for entry in self.entries[user])
+        assert verify.account_findings(account, entries, self.holds[user]) == []
+
+    def _assert_payments_granted_once(self) -> None:
+        paid = Counter(
+            entry.subject
+            for entries in self.entries.values()
+            for entry in entries
+            if entry.type == "add_webhook" and entry.subject
+        )
+        kept = {item["sk"] for item in self.items if item["pk"] == "P#webhook"}
+        assert set(paid.values()) <= {1}
+        assert kept == paid.keys()
+
+    def outstanding(self) -> int:
+        return sum(item["available"] + item["held"] for item in self.accounts.values())
+
+
+def assert_each_hold_ends_once(entries: Iterable[Entry]) -> None:
+    """Each token is debited once, resolved at most once and reconciled at most once."""
+    ends: Counter[str] = Counter()
+    debits: Counter[str] = Counter()
+    reversed_: Counter[int] = Counter()
+    for entry in entries:
+        if entry.reverses is not None:
+            ends[entry.subject] += 1
+            reversed_[entry.reverses] += 1
+        elif entry.type == "spend":
+            debits[entry.subject] += 1
+    assert set(debits.values()) <= {1}
+    assert set(reversed_.values()) <= {1}
+    assert all(count <= 2 for count in ends.values())
+    assert ends.keys() <= debits.keys()
+
+
+def assert_read_models(table: Table, low_balance: int) -> None:
+    """Summaries, days, totals, audit and notices say exactly what the entries say."""
+    snapshot = Snapshot(table)
+    everything = readmodels.Counts()
+    by_day: dict[str, readmodels.Counts] = {}
+    for user, entries in snapshot.entries.items():
+        folded = readmodels.fold(entries)
+        assert folded is not None
+        assert get_summary(table, CREDITS, user) == readmodels.summary_of(user, CREDITS, folded)
+        everything.update(folded.counts)
+        for day, counts in folded.days.items():
+            by_day.setdefault(day, readmodels.Counts()).update(counts)
+        _assert_noticed(table, user, entries, low_balance)
+    assert totals(table, CREDITS) == _stats(everything)
+    shown = days(table, CREDITS, "2000-01-01", "2999-12-31")
+    assert shown == {day: _stats(by_day[day]) for day in sorted(by_day)}
+    _assert_audited(snapshot)
+
+
+def _assert_noticed(table: Table, user: str, entries: list[Entry], low_balance: int) -> None:
+    expected = [entry.seq for entry in entries if readmodels.falls_low(entry, low_balance)]
+    assert [n["seq"] for n in notices(table, user, limit=1000)] == expected[::-1]
+
+
+def _assert_audited(snapshot: Snapshot) -> None:
+    """Every vend is in the audit once, under the key that its entry gives."""
+    vends = {
+        (entry.user, entry.hash[:RECORD_ID_LENGTH])
+        for entries in snapshot.entries.values()
+        for entry in entries
+        if is_audited(entry)
+    }
+    kept = [i for i in snapshot.items if i["pk"].startswith("AUDIT#") and i["ok"]]
+    assert {(i["user"], i["sk"].partition("#")[2]) for i in kept} == vends
+    assert len(kept) == len(vends)
+
+
+def _stats(counts: readmodels.Counts) -> readmodels.Stats:
+    return readmodels.stats({name: value for name, value in counts.items() if value})
+
+
+def _key(item: Item) -> tuple[Any, Any]:
+    return item["pk"], item["sk"]

@@ -1,0 +1,253 @@
+"""What the gateway should do with money, in plain dictionaries: statuses, balances, entries, holds.
+
+It knows nothing of DynamoDB: each method is one call of a client or one event, happens at once, and
+answers what the caller must see.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+
+DAY_S = 86_400
+REPLAY_S = 2 * DAY_S
+JOB_S = 4 * DAY_S
+TOKEN_S = 900
+UNUSED_S = 960
+LOOK_S = 300
+LOST_S = 900
+GIVE_UP_S = 6 * 3600
+REDEEMED = "redeemed by "
+
+
+@dataclass(frozen=True)
+class Booking:
+    """An entry that must be there: what it moves, what it is about, and what it resolves."""
+
+    type: str
+    amount: int
+    held: int
+    subject: str = ""
+    reverses: int | None = None
+
+
+@dataclass
+class Book:
+    available: int = 0
+    held: int = 0
+    bookings: list[Booking] = field(default_factory=list)
+
+
+@dataclass
+class Answered:
+    """What was answered to a request id, for how long, and to which payload."""
+
+    payload: Any
+    text: str
+    until: int
+
+
+@dataclass(eq=False)
+class Sold:
+    """One vended token and what became of its credit. Times in epoch seconds."""
+
+    user: str
+    place: tuple[str, str, str]
+    """User, operation and key: where its record lies."""
+    jti: str
+    token: str
+    state: str
+    issued_at: int
+    until: int | None
+    """When its record passes; None while the hold can still be resolved."""
+    due: int | None
+    """When the sweeper looks at it, None if never."""
+    last: int
+    """The seq of the entry that the next step reverses."""
+    reconciled: bool = False
+    claim: str | None = None
+    claimed_at: int = 0
+    job: str | None = None
+    answer: tuple[int, str] | None = None
+    gone: bool = False
+    """Its record was replaced by a newer one, or deleted when its time had passed."""
+
+    @property
+    def transcribing(self) -> bool:
+        return self.claim is not None and not self.claim.startswith(REDEEMED)
+
+
+@dataclass
+class Job:
+    sold: Sold
+    until: int
+
+
+class Money:
+    """Everything that anybody is owed at `now`."""
+
+    def __init__(self, now: int) -> None:
+        self.now = now
+        self.books: dict[str, Book] = {}
+        self.payments: dict[str, Answered] = {}
+        self.requests: dict[tuple[str, str, str], Answered] = {}
+        self.sales: dict[tuple[str, str, str], Sold] = {}
+        self.sold: list[Sold] = []
+        self.jobs: dict[str, Job] = {}
+        self.issued = 0
+
+    def book(self, user: str) -> Book:
+        return self.books.get(user, Book())
+
+    def post(self, user: str, booking: Booking) -> int:
+        """The seq of the new entry."""
+        book = self.books.setdefault(user, Book())
+        book.available += booking.amount
+        book.held += booking.held
+        book.bookings.append(booking)
+        return len(book.bookings)
+
+    def earlier(self, place: tuple[str, str, str]) -> Answered | None:
+        """What was answered to a grant's request id, while that is remembered."""
+        found = self.requests.get(place)
+        return found if found is not None and found.until >= self.now else None
+
+    def remember(self, place: tuple[str, str, str], payload: Any, text: str) -> None:
+        self.requests[place] = Answered(payload, text, self.now + REPLAY_S)
+
+    def grant(self, user: str, amount: int, type_: str, payment: str = "") -> None:
+        self.issued += amount
+        self.post(user, Booking(type_, amount, 0, payment))
+
+    def sale(self, place: tuple[str, str, str]) -> Sold | None:
+        """The sale that a vend under the same request id repeats."""
+        found = self.sales.get(place)
+        if found is None or found.gone or (found.until is not None and found.until < self.now):
+            return None
+        return found
+
+    def sell(self, place: tuple[str, str, str], state: str, jti: str, token: str) -> Sold:
+        """A new sale; one whose time had passed is replaced."""
+        user = place[0]
+        if place in self.sales:
+            self.sales[place].gone = True
+        booking = Booking("spend", -1, 1 if state == OPEN else 0, jti)
+        seq = self.post(user, booking)
+        held = state == OPEN
+        sold = Sold(
+            user, place, jti, token, state, self.now,
+            until=None if held else self.now + REPLAY_S,
+            due=self.now + UNUSED_S if held else None,
+            last=seq,
+        )  # fmt: skip
+        self.sales[place] = sold
+        self.sold.append(sold)
+        return sold
+
+    def refusal_of(self, sold: Sold) -> str | None:
+        """Why its token is not good, None if it is."""
+        if self.now >= sold.issued_at + TOKEN_S:
+            return "expired"
+        if sold.gone:
+            return "unknown"
+        return "released" if sold.state == RELEASED else None
+
+    def redeem(self, sold: Sold, key: str) -> str | None:
+        """Why the token can not be redeemed; None where it was, or had been under the same key."""
+        refusal, claim = self.refusal_of(sold), REDEEMED + key
+        if refusal is not None or sold.claim == claim:
+            return refusal
+        if sold.claim is not None or sold.state not in (OPEN, SPENT):
+            return "already used"
+        if sold.state == OPEN:
+            self.settle(sold, CAPTURED)
+        sold.claim = claim
+        return None
+
+    def claim(self, sold: Sold, url: str) -> None:
+        """A transcription of `url` is about to be submitted: from now on its end is looked after."""
+        sold.claim, sold.claimed_at = url, self.now
+        sold.due, sold.until = self.now + LOOK_S, None
+
+    def accept(self, sold: Sold, job_id: str, answer: tuple[int, str]) -> None:
+        sold.job, sold.answer = job_id, answer
+        self.jobs[job_id] = Job(sold, self.now + JOB_S)
+
+    def settle(self, sold: Sold, outcome: str) -> None:
+        """The first outcome resolves a sale, one contradiction is met by a compensating entry."""
+        move = self._move(sold, outcome)
+        if move is None:
+            return
+        state, booking = move
+        sold.reconciled |= sold.state in (CAPTURED, RELEASED)
+        sold.state, sold.last = state, self.post(sold.user, booking)
+        sold.until, sold.due = self.now + REPLAY_S, None
+
+    def _move(self, sold: Sold, outcome: str) -> tuple[str, Booking] | None:
+        open_ = -1 if sold.state == OPEN else 0
+        contradicts = sold.state in (CAPTURED, RELEASED) and not sold.reconciled
+        match sold.state, outcome:
+            case (("open" | "spent"), "captured"):
+                return CAPTURED, Booking("capture", 0, open_, sold.jti, sold.last)
+            case (("open" | "spent"), "released"):
+                return RELEASED, Booking("refund", 1, open_, sold.jti, sold.last)
+            case "captured", "released" if contradicts:
+                return RELEASED, Booking("refund", 1, 0, sold.jti, sold.last)
+            case "released", "captured" if contradicts and self.book(sold.user).available:
+                return CAPTURED, Booking("spend", -1, 0, sold.jti, sold.last)
+            case "released", "captured" if contradicts:
+                return WRITTEN_OFF, Booking("write_off", 0, 0, sold.jti, sold.last)
+        return None
+
+    def settle_as_seen(self, sold: Sold, seen: Hold, outcome: str) -> None:
+        """As `settle`, by somebody who saw the hold as `seen`: what moved meanwhile stays."""
+        if seen.state == sold.state and (seen.claim is None) == (sold.claim is None):
+            self.settle(sold, outcome)
+
+    def sweep(self, states: dict[str, str], *, reachable: bool) -> dict[str, int]:
+        """What one sweep counts; `states` is what upstream says of its jobs."""
+        counts = {"lookedAt": 0, "captured": 0, "released": 0, "waiting": 0}
+        for sold in self.sold:
+            due = sold.due is not None and sold.due < self.now and not sold.gone
+            if not due or sold.state not in (OPEN, SPENT):
+                continue
+            verdict = self._verdict(sold, states, reachable)
+            counts["lookedAt"] += 1
+            counts[verdict] += 1
+            if verdict == "waiting":
+                sold.due = self.now + LOOK_S
+            else:
+                self.settle(sold, verdict)
+        return counts
+
+    def reorder(self, user: str, first: int, stored: list[Booking]) -> None:
+        """A sweep takes what is due in any order: from `first` on, the order is that of the store."""
+        book = self.books[user]
+        assert Counter(book.bookings[first:]) == Counter(stored[first:])
+        book.bookings[first:] = stored[first:]
+        seqs = {b.subject: seq for seq, b in enumerate(stored, 1) if seq > first}
+        for sold in self.sold:
+            sold.last = seqs.get(sold.jti, sold.last)
+
+    def _verdict(self, sold: Sold, states: dict[str, str], reachable: bool) -> str:
+        if sold.claim is None:
+            return RELEASED
+        age_s = self.now - sold.claimed_at
+        state = states.get(sold.job) if sold.job is not None and reachable else None
+        if state in ("completed", "failed"):
+            return CAPTURED if state == "completed" else RELEASED
+        lost = sold.job is None or (reachable and state is None)
+        return RELEASED if age_s >= (LOST_S if lost else GIVE_UP_S) else "waiting"
+
+    def expire(self) -> None:
+        """The store deletes what has passed its time."""
+        for sold in self.sold:
+            sold.gone |= sold.until is not None and sold.until < self.now
+        passed = [job_id for job_id, job in self.jobs.items() if job.until < self.now]
+        for job_id in passed:
+            del self.jobs[job_id]
+
+    def spent(self) -> int:
+        """The credits that were taken for good."""
+        return sum(sold.state in (CAPTURED, SPENT) for sold in self.sold)
