@@ -274,4 +274,5 @@ def _members(parts: _Parts, demo_user: str) -> dict[str, str]:
         **secret_members(parts.deployment.secrets),
         "demoUser": demo_user,
         "upstreamUrl": next(u.base for u in parts.upstreams if u.service.parameter == "TttBase"),
+        "tiktokUrl": next(u.base for u in parts.upstreams if u.service.parameter == "TiktokBase"),
     }

@@ -22,6 +22,7 @@ CREDENTIALS = {
 SETTINGS = {
     "ENVIRONMENT": "local",
     "TTT_BASE": "http://127.0.0.1:9",
+    "TIKTOK_BASE": "https://www.tiktok.com",
     "REQUEST_TIMEOUT": "5",
     "RATE_LIMIT": "100",
     "WELCOME_CREDITS": "10",

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+TIKTOK = "https://www.tiktok.com"
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class Settings:
     table_name: str
     secrets_prefix: str
     ttt_base: str
+    tiktok_base: str
+    """The real TikTok, or in the local run one origin that stands for all its hosts."""
     request_timeout_s: int
     rate_limit: int
     """Requests a minute and user, for each class of routes."""
@@ -48,6 +51,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         table_name=environ["TABLE_NAME"],
         secrets_prefix="/" + environ["SECRETS_PREFIX"].strip("/") + "/",
         ttt_base=_origin(environ["TTT_BASE"], local=environment == "local"),
+        tiktok_base=_tiktok(environ["TIKTOK_BASE"], local=environment == "local"),
         request_timeout_s=int(environ["REQUEST_TIMEOUT"]),
         rate_limit=int(environ["RATE_LIMIT"]),
         welcome_credits=int(environ["WELCOME_CREDITS"]),
@@ -60,6 +64,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         audit_days=int(environ["AUDIT_DAYS"]),
         low_balance=int(environ["LOW_BALANCE"]),
     )
+
+
+def _tiktok(url: str, *, local: bool) -> str:
+    """`url` where the deployment is local; elsewhere nothing but the real TikTok is ever asked."""
+    if not local and url != TIKTOK:
+        raise ValueError("another TikTok is for the local run only")
+    return _origin(url, local=local)
 
 
 def _origin(url: str, *, local: bool) -> str:

@@ -54,6 +54,15 @@ class InvalidUrl(InvalidRequest):
     guidance = "Send the address of one TikTok video, as the share button gives it."
 
 
+class NotAVideo(InvalidRequest):
+    """A short link leads to something else of TikTok's, or TikTok knows no such id."""
+
+    code = "not_a_video"
+    error = "not_a_video"
+    message = "This address does not lead to a TikTok video."
+    guidance = "Send the address of one TikTok video, as the share button gives it."
+
+
 class Unauthorized(EngineError):
     """No credential, or one that does not verify."""
 
@@ -257,3 +266,74 @@ class UpstreamTimedOut(EngineError):
     error = "upstream_timed_out"
     message = "The transcription service did not answer in time."
     guidance = "Send the same request again with the same token: you are not charged twice."
+
+
+class PostPrivate(EngineError):
+    """TikTok shows the post, or all posts of this person, to some people only."""
+
+    status = 403
+    code = "post_private"
+    error = "post_private"
+    message = "This video is private."
+    guidance = "Ask the person who posted it to make it public."
+
+
+class PostNotFound(NotFound):
+    """TikTok shows no such post; it does not say whether there ever was one."""
+
+    code = "post_not_found"
+    error = "post_not_found"
+    message = "TikTok shows no such video: it is removed, private or restricted, or never was."
+    guidance = "Open the address on TikTok to see whether it still works."
+
+
+class PostRemoved(PostNotFound):
+    """TikTok says that the post, or the person, is gone."""
+
+    code = "post_removed"
+    error = "post_removed"
+    message = "This video was removed from TikTok."
+    guidance = "Choose another video."
+
+
+class TiktokFailed(EngineError):
+    """TikTok gave no answer that can be read."""
+
+    status = 502
+    code = "tiktok_failed"
+    error = "tiktok_failed"
+    message = "TikTok did not give a usable answer."
+    guidance = "Try again after the seconds that Retry-After gives."
+
+    def __init__(self, *, retry_after_s: int = 60) -> None:
+        super().__init__(
+            members={"retryAfterSeconds": retry_after_s},
+            headers={"Retry-After": str(retry_after_s)},
+        )
+
+
+class LinkUnresolved(TiktokFailed):
+    """A short link leads nowhere that is followed, or through too many links."""
+
+    code = "link_unresolved"
+    error = "link_unresolved"
+    message = "TikTok does not say which video this short link stands for."
+    guidance = "Open the link, then send the address that the browser shows."
+
+
+class TiktokBlocked(TiktokFailed):
+    """TikTok showed a challenge or a login in place of an answer."""
+
+    status = 503
+    code = "tiktok_blocked"
+    error = "tiktok_blocked"
+    message = "TikTok does not answer us at this moment."
+
+
+class TiktokSlow(TiktokFailed):
+    """TikTok did not answer in time."""
+
+    status = 504
+    code = "tiktok_slow"
+    error = "tiktok_slow"
+    message = "TikTok did not answer in time."

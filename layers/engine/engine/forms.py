@@ -65,6 +65,12 @@ class UrlQuery(Struct):
     url: Url
 
 
+class ResolveForm(Struct):
+    """The video to look up."""
+
+    url: Url
+
+
 class PageQuery(Struct):
     """A page of a history, newest first; `cursor` is the last page's `nextCursor`."""
 

@@ -152,7 +152,7 @@ def _from_item(item: Any, post_id: str, handle: Any, nickname: Any) -> Facts | T
     is_photo = isinstance(_at(item, "imagePost"), dict)
     video = _at(item, "video")
     facts = Facts(
-        _text(_at(item, "id")) or "",
+        _id(_at(item, "id")),
         _text(_at(item, "desc")),
         _text(nickname),
         _handle(handle),
@@ -169,7 +169,7 @@ def _from_item(item: Any, post_id: str, handle: Any, nickname: Any) -> Facts | T
 def _from_video_data(data: Any, post_id: str) -> Facts | Trouble:
     infos, author = _at(data, "itemInfos"), _at(data, "authorInfos")
     facts = Facts(
-        _text(_at(infos, "id")) or "",
+        _id(_at(infos, "id")),
         _text(_at(infos, "text")),
         _text(_at(author, "nickName")),
         _handle(_at(author, "uniqueId")),
@@ -232,6 +232,12 @@ def _text(value: Any) -> str | None:
     if not isinstance(value, str) or len(value) > TEXT_LIMIT:
         return None
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _id(value: Any) -> str:
+    """Ids are texts of digits, as they pass 2^53; a number is taken too."""
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**21
+    return str(value) if is_number else _text(value) or ""
 
 
 def _handle(value: Any) -> str | None:

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from bs4 import BeautifulSoup, SoupStrainer
+from bs4 import BeautifulSoup
+from bs4.filter import SoupStrainer
 
 from engine.metadata_facts import Facts, Trouble, from_next, from_sigi, from_universal
 
@@ -27,30 +28,29 @@ _OPENING = re.compile(r"<[sS][cC][rR][iI][pP][tT](?=[\s>/])")
 _CLOSING = re.compile(r"</[sS][cC][rR][iI][pP][tT](?=[\s>/])")
 _NAMES_DATA = re.compile("|".join(map(re.escape, _READERS)))
 _ASSIGNED = re.compile(r"window\[['\"]SIGI_STATE['\"]\]\s{0,9}=\s{0,9}")
-_CHALLENGES = ("SlardarWAF", 'id="wci"', "captcha-config", "<title>Security Check")
-_CHALLENGE_LIMIT = 64 * 1024
+_CHALLENGES = ("SlardarWAF", 'id="wci"', "captcha-config", ">Security Check<")
 _TAG_LIMIT = 2048
 
 
 def read_page(body: bytes, post_id: str) -> Facts | Trouble:
     """What a page says about the post. Raises nothing, whatever the bytes."""
     text = body.decode("utf-8", "replace")
-    found: Facts | Trouble | None = None
+    troubles: list[Trouble] = []
     for script_id, source in _data_scripts(text):
         found = _read_script(script_id, source, post_id)
         if isinstance(found, Facts):
             return found
-    if found is not None:
-        return found
-    return _without_data(text)
+        troubles.append(found)
+    # Pages of the years between carry two generations of data; the one that says why tells more.
+    telling = [trouble for trouble in troubles if trouble is not Trouble.NO_POST]
+    return (telling or troubles or [_without_data(text)])[0]
 
 
 def _without_data(text: str) -> Trouble:
-    if len(text) <= _CHALLENGE_LIMIT and any(mark in text for mark in _CHALLENGES):
+    if any(mark in text for mark in _CHALLENGES):
         return Trouble.BLOCKED
-    # What ends in the middle of a script was cut off on its way.
-    cut_off = not re.search(r"</html\s*>\s*\Z", text[-200:], re.IGNORECASE)
-    return Trouble.FAILED if cut_off else Trouble.NO_POST
+    # What does not end as a page was cut off on its way.
+    return Trouble.NO_POST if "</html" in text[-_TAG_LIMIT:].lower() else Trouble.FAILED
 
 
 def _data_scripts(text: str) -> Iterator[tuple[str, str]]:

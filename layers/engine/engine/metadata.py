@@ -1,0 +1,110 @@
+"""What a TikTok address shows: kept answers first, TikTok asked once for all who ask together.
+
+What a kept answer does not need (requests, BeautifulSoup) is loaded only when TikTok is asked.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from engine import tiktok
+from engine.errors import (
+    EngineError,
+    LinkUnresolved,
+    NotAVideo,
+    PostNotFound,
+    PostPrivate,
+    PostRemoved,
+    TiktokBlocked,
+    TiktokFailed,
+    TiktokSlow,
+)
+from engine.metadata_cache import Cache, Kept, Watch
+from engine.table import Table
+from engine.tiktok import ShortLink
+
+if TYPE_CHECKING:
+    from engine.metadata_client import Tiktok
+
+REQUEST_S = 24.0
+POST_S = 11.0
+LINK_S = 4.0
+"""Waiting for somebody else's look-up of both and then doing one's own stays below the 24."""
+
+_SAYS_NOTHING: tuple[type[TiktokFailed], ...] = (
+    TiktokFailed,
+    LinkUnresolved,
+    TiktokBlocked,
+    TiktokSlow,
+)
+_FINAL: tuple[type[EngineError], ...] = (NotAVideo, PostNotFound, PostPrivate, PostRemoved)
+_OUTAGES = {error.code: error for error in _SAYS_NOTHING}
+_REFUSALS = {error.code: error for error in _FINAL}
+
+
+class Metadata:
+    """Posts of TikTok at `base`, kept in `table`."""
+
+    def __init__(self, table: Table, base: str) -> None:
+        self._cache = Cache(table, frozenset(_OUTAGES))
+        self._base = base
+
+    def of(self, url: str, now: int) -> dict[str, Any]:
+        """The members of an answer about the post that `url` addresses.
+
+        Raises `InvalidUrl` before anything is asked; `NotAVideo`, `PostNotFound`, `PostPrivate`,
+        `PostRemoved`, `TiktokFailed` and its kinds; `Busy`.
+        """
+        target = tiktok.parse(url)
+        watch = Watch(now, REQUEST_S)
+        post_id = self._resolved(target, watch) if isinstance(target, ShortLink) else target.id
+        return _answer(self._fetch(f"TIKTOK#{post_id}", self._look_up(post_id), watch, POST_S))
+
+    def _resolved(self, link: ShortLink, watch: Watch) -> str:
+        def ask(left_s: Callable[[], float]) -> dict[str, Any]:
+            from engine import metadata_lookup
+
+            return {"id": metadata_lookup.resolve(_client(self._base), link, left_s)}
+
+        key = "TIKTOK#" + link.url.removeprefix("https://").rstrip("/")
+        return str(self._fetch(key, ask, watch, LINK_S).members["id"])
+
+    def _look_up(self, post_id: str) -> Callable[[Callable[[], float]], dict[str, Any]]:
+        def ask(left_s: Callable[[], float]) -> dict[str, Any]:
+            from engine import metadata_lookup
+
+            return metadata_lookup.look_up(_client(self._base), post_id, left_s)
+
+        return ask
+
+    def _fetch(
+        self,
+        key: str,
+        ask: Callable[[Callable[[], float]], dict[str, Any]],
+        watch: Watch,
+        limit_s: float,
+    ) -> Kept:
+        kept = self._cache.fetch(key, ask, watch, limit_s)
+        if kept.refusal in _OUTAGES:
+            raise _OUTAGES[kept.refusal](retry_after_s=kept.fresh_s)
+        if kept.refusal:
+            raise _REFUSALS[kept.refusal]()
+        return kept
+
+
+@cache
+def _client(base: str) -> "Tiktok":
+    """One for all calls of this process, so that connections are used again."""
+    from engine.metadata_client import Tiktok
+
+    return Tiktok(base)
+
+
+def _answer(kept: Kept) -> dict[str, Any]:
+    return {
+        "ok": True,
+        **kept.members,
+        "cached": kept.cached,
+        "age": kept.age_s,
+        "stale": kept.stale,
+    }

@@ -1,0 +1,70 @@
+"""The stand-in for TikTok, served from a thread of its own, and gateways that call it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from local.settings import ROOT
+from local.standins import tiktok
+from local.standins.tiktok_posts import POSTS, Post
+from tests.support.gateway import Gateway
+from tests.support.upstream import Standin, served
+
+SAVED = ROOT.parent / "shared" / "tiktok"
+VISIBLE = [post for post in POSTS if not post.status_code]
+HIDDEN = [post for post in POSTS if post.status_code]
+
+
+class TiktokStandin(Standin):
+    """A running stand-in, as tests of the metadata order it about."""
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Requests by route, without those that never came."""
+        found: dict[str, int] = self.order("calls", method="GET")["counts"]
+        return {route: count for route, count in found.items() if count}
+
+    def page_is(self, kind: str, **options: Any) -> None:
+        """What every page is from now on, until `reset`."""
+        self.faults(("page", {"kind": "page", "as": kind, **options}))
+
+    def faults(self, *rules: tuple[str, dict[str, Any]]) -> None:
+        """Let every request to a route meet a fault, until `reset`."""
+        self.order("faults", [{"route": r, "action": a, "times": None} for r, a in rules])
+
+    def down(self) -> None:
+        """Every request meets an error of TikTok's servers."""
+        self.faults(("*", {"kind": "status", "status": 503, "body": {}}))
+
+    def reset(self) -> None:
+        self.order("faults", method="DELETE")
+        self.order("calls", method="DELETE")
+
+
+@contextmanager
+def serving(fixtures: Path | None = None, **settings: Any) -> Iterator[TiktokStandin]:
+    """A stand-in that answers on loopback while it lasts."""
+    with served(tiktok.create_app(fixtures, **settings)) as base:
+        standin = TiktokStandin(base)
+        try:
+            yield standin
+        finally:
+            standin.close()
+
+
+def forget(gateway: Gateway) -> None:
+    """Removes all kept answers, as if nobody had asked."""
+    kept = gateway.ledger.table.scan("begins_with(pk, :kept)", {":kept": "TIKTOK#"})
+    for item in kept:
+        key = {"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}
+        gateway.dynamodb.delete_item(TableName=gateway.table_name, Key=key)
+
+
+def address(post: Post) -> str:
+    return f"https://www.tiktok.com/@someone/video/{post.id}"
+
+
+def post_with(**members: Any) -> Post:
+    """The first visible post that has `members`."""
+    return next(p for p in VISIBLE if all(getattr(p, k) == v for k, v in members.items()))

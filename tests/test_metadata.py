@@ -1,0 +1,369 @@
+"""`GET /meta` and `POST /meta/resolve`: one truth from two sources, said in full or said to be partial."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from engine import config, metadata, metadata_lookup
+from engine.metadata_client import Lost, Tiktok
+from engine.tiktok import ShortLink
+from local.settings import ROOT
+from local.standins.tiktok_links import links
+from tests.support import deployed
+from tests.support.gateway import Gateway, Reply
+from tests.support.schema import check_answer
+from tests.support.tiktok import (
+    HIDDEN,
+    SAVED,
+    VISIBLE,
+    TiktokStandin,
+    address,
+    forget,
+    post_with,
+    serving,
+)
+from tests.test_tiktok import HOSTILE, LINKS_BY_PATH, OTHER_THINGS, POSTS, SHORT
+
+SAID_BY_PAGE = {"source": "page+oembed", "partial": False, "warnings": []}
+VIDEO = VISIBLE[0]
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[TiktokStandin]:
+    with serving(filler_kb=20) as standin:
+        yield standin
+
+
+@pytest.fixture
+def tiktok(running: TiktokStandin) -> TiktokStandin:
+    running.reset()
+    return running
+
+
+@pytest.fixture(scope="module")
+def shared(endpoint: str, running: TiktokStandin) -> Gateway:
+    return Gateway(endpoint, TIKTOK_BASE=running.base, RATE_LIMIT="100000")
+
+
+@pytest.fixture
+def meta(shared: Gateway, tiktok: TiktokStandin) -> Gateway:
+    """A gateway that has kept nothing yet."""
+    forget(shared)
+    return shared
+
+
+def ask(gateway: Gateway, url: str) -> Reply:
+    reply = gateway.call("GET", "/meta", query={"url": url})
+    check_answer("GET", "/meta", reply.status, reply.headers, reply.text)
+    return reply
+
+
+@pytest.mark.parametrize("post", VISIBLE, ids=lambda post: post.handle)
+def test_every_post_is_answered_as_it_is(meta: Gateway, post: Any) -> None:
+    answer = ask(meta, address(post)).json
+    expected = post.expected()
+    for name in ("id", "title", "description", "url", "duration"):
+        assert answer[name] == expected[name], name
+    assert (answer["author"], answer["handle"]) == (post.nickname, post.handle)
+    assert answer["mediaType"] == post.media_type
+    assert answer["thumbnail"].startswith(post.thumbnail)
+    assert answer["stats"]["plays"] == post.stats[3]
+    assert (answer["cached"], answer["stale"], answer["age"]) == (False, False, 0)
+    assert answer["partial"] == post.age_gated
+    assert answer["source"] == ("page+oembed" if post.oembed else "page")
+
+
+@pytest.mark.skipif(not SAVED.is_dir(), reason="the saved pages are not there")
+def test_the_saved_page_and_oembed_of_one_day_make_one_answer(endpoint: str) -> None:
+    expected = json.loads((SAVED / "manifest.json").read_text())[0]["expected"]
+    with serving(SAVED) as standin:
+        gateway = Gateway(endpoint, TIKTOK_BASE=standin.base, RATE_LIMIT="100000")
+        answer = ask(gateway, f"https://www.tiktok.com/@x/video/{expected['id']}").json
+    assert answer["title"] == answer["description"] == expected["description"]
+    assert (answer["author"], answer["handle"]) == (expected["author"], expected["handle"])
+    assert (answer["duration"], answer["url"]) == (29, expected["url"])
+    assert (answer["thumbnail"], answer["stats"]) == (expected["thumbnail"], expected["stats"])
+    assert answer["createdAt"] == "2020-03-19T21:12:41.000Z"
+    assert {name: answer[name] for name in SAID_BY_PAGE} == SAID_BY_PAGE
+
+
+def test_resolve_answers_the_same_members_and_once_more_under_meta(meta: Gateway) -> None:
+    shown = ask(meta, address(VIDEO)).json
+    reply = meta.call("POST", "/meta/resolve", {"url": address(VIDEO)})
+    check_answer("POST", "/meta/resolve", reply.status, reply.headers, reply.text)
+    inner = reply.json["meta"]
+    assert {k: v for k, v in reply.json.items() if k != "meta"} == inner
+    assert {**inner, "cached": False, "age": 0} == {**shown, "age": 0}
+
+
+def test_the_handle_of_the_address_is_not_believed(meta: Gateway) -> None:
+    answer = ask(meta, f"https://www.tiktok.com/@stale.name/photo/{VIDEO.id}").json
+    assert (answer["handle"], answer["url"]) == (VIDEO.handle, VIDEO.url)
+
+
+@pytest.mark.parametrize("url", [*POSTS, *SHORT, *LINKS_BY_PATH])
+def test_every_form_of_address_reaches_tiktok(
+    meta: Gateway, tiktok: TiktokStandin, url: str
+) -> None:
+    reply = ask(meta, url)
+    assert reply.code == "post_not_found"
+    assert tiktok.count()
+
+
+def test_hostile_and_other_addresses_cause_no_request(meta: Gateway, tiktok: TiktokStandin) -> None:
+    for url in [*HOSTILE, *OTHER_THINGS]:
+        for reply in (ask(meta, url), meta.call("POST", "/meta/resolve", {"url": url})):
+            assert (reply.status, reply.code) == (400, "invalid_url"), url
+    assert tiktok.counts == {}
+    assert len(HOSTILE) >= 60
+
+
+@pytest.mark.parametrize("body", [{}, {"url": 5}, {"url": None}, {"url": ["https://x"]}, []])
+def test_a_body_without_an_address_is_refused(meta: Gateway, body: Any) -> None:
+    assert meta.call("POST", "/meta/resolve", body).code == "invalid_request"
+    assert meta.call("GET", "/meta").code == "invalid_request"
+
+
+TARGETS = {
+    "ZTmdot001": (200, None), "ZTshare01": (200, None), "ZTnohand1": (200, None), "ZThttp001": (200, None),
+    "ZTtwohops": (200, None), "ZTthreehops": (200, None), "ZTfourhops": (502, "link_unresolved"),
+    "ZTloop000": (502, "link_unresolved"), "ZTself001": (502, "link_unresolved"),
+    "ZTlogin01": (502, "link_unresolved"), "ZTlinkv21": (502, "link_unresolved"),
+    "ZTnowhere": (502, "link_unresolved"), "ZThome001": (404, "post_not_found"),
+    "ZTnosuch01": (404, "post_not_found"), "ZT404page": (404, "post_not_found"),
+    "ZTregion1": (404, "post_not_found"), "ZTshop001": (400, "not_a_video"),
+    "ZTinvite1": (400, "not_a_video"),
+    "ZTprofile": (400, "not_a_video"), "ZTlive001": (400, "not_a_video"), "ZTmusic01": (400, "not_a_video"),
+    "ZTevil001": (502, "link_unresolved"), "ZTevil002": (502, "link_unresolved"),
+    "ZTevil003": (502, "link_unresolved"), "ZTevil004": (502, "link_unresolved"),
+    "ZTevil005": (502, "link_unresolved"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "code", [c for c in links(VISIBLE) if not c.startswith("ZTloop")] + list(TARGETS)
+)
+def test_a_short_link_is_followed_to_a_post_and_nowhere_else(
+    meta: Gateway, tiktok: TiktokStandin, code: str
+) -> None:
+    status, refusal = TARGETS.get(code, (200, None))
+    reply = ask(meta, f"https://vm.tiktok.com/{code}/?_t=1")
+    assert (reply.status, reply.json.get("code")) == (status, refusal)
+    assert tiktok.counts.get("short", 0) <= 3
+    assert "elsewhere" not in tiktok.counts
+    assert ("page" in tiktok.counts) == (status == 200)
+
+
+def test_a_resolved_code_is_kept(meta: Gateway, tiktok: TiktokStandin) -> None:
+    for url in (f"https://vm.tiktok.com/{VIDEO.code}", f"https://www.tiktok.com/t/{VIDEO.code}/"):
+        assert ask(meta, url).json["id"] == VIDEO.id
+    assert ask(meta, address(VIDEO)).json["cached"] is True
+    assert tiktok.counts == {"short": 1, "oembed": 1, "page": 1}
+
+
+STATUSES = {
+    10216: (403, "post_private"), 10222: (403, "post_private"), 10217: (404, "post_removed"),
+    10221: (404, "post_removed"), 10101: (502, "tiktok_failed"), 100004: (502, "tiktok_failed"),
+    100002: (400, "not_a_video"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("post", HIDDEN, ids=lambda post: str(post.status_code))
+def test_a_hidden_post_is_refused_by_its_status(meta: Gateway, post: Any) -> None:
+    reply = ask(meta, address(post))
+    assert (reply.status, reply.code) == STATUSES.get(post.status_code, (404, "post_not_found"))
+
+
+PAGE_TROUBLES = {
+    "waf": "page_blocked", "captcha": "page_blocked", "login": "page_blocked", "region": "page_blocked",
+    "shell": "page_no_post", "decoy": "page_no_post", "no_detail": "page_no_post", "status": "page_hidden",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", PAGE_TROUBLES)
+def test_without_a_page_oembed_answers_and_says_what_is_missing(
+    meta: Gateway, tiktok: TiktokStandin, kind: str
+) -> None:
+    tiktok.page_is(kind)
+    answer = ask(meta, address(VIDEO)).json
+    assert (answer["title"], answer["author"]) == (VIDEO.caption, VIDEO.nickname)
+    assert (answer["duration"], answer["stats"], answer["source"]) == (None, None, "oembed")
+    assert (answer["partial"], answer["warnings"]) == (True, [PAGE_TROUBLES[kind]])
+    assert answer["createdAt"] is not None
+    # A challenge is not asked for again; what may pass is, once.
+    assert tiktok.counts["page"] == (2 if PAGE_TROUBLES[kind] == "page_no_post" else 1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [("waf", "tiktok_blocked"), ("login", "tiktok_blocked"), ("no_detail", "post_not_found"),
+     ("shell", "post_not_found"), ("status", "post_not_found")],
+)  # fmt: skip
+def test_without_either_the_refusal_says_what_is_known(
+    meta: Gateway, tiktok: TiktokStandin, kind: str, code: str
+) -> None:
+    tiktok.faults(
+        ("page", {"kind": "page", "as": kind}), ("oembed", {"kind": "oembed", "as": "error"})
+    )
+    assert ask(meta, address(VIDEO)).code == code
+
+
+@pytest.mark.parametrize("kind", ["error", "status_msg", "status_code", "profile"])
+def test_without_oembed_the_page_answers(meta: Gateway, tiktok: TiktokStandin, kind: str) -> None:
+    tiktok.faults(("oembed", {"kind": "oembed", "as": kind}))
+    answer = ask(meta, address(VIDEO)).json
+    assert (answer["source"], answer["partial"]) == ("page", False)
+    assert (answer["duration"], answer["warnings"]) == (VIDEO.duration_s, ["oembed_refused"])
+
+
+def test_an_oembed_answer_of_2020_is_enough(meta: Gateway, tiktok: TiktokStandin) -> None:
+    tiktok.faults(
+        ("oembed", {"kind": "oembed", "as": "shape_2020"}), ("page", {"kind": "page", "as": "waf"})
+    )
+    answer = ask(meta, address(VIDEO)).json
+    assert (answer["handle"], answer["source"]) == (VIDEO.handle, "oembed")
+
+
+def test_an_age_gated_post_without_oembed_is_partial_and_nothing_is_made_up(
+    meta: Gateway, tiktok: TiktokStandin
+) -> None:
+    tiktok.faults(("oembed", {"kind": "oembed", "as": "error"}))
+    post = post_with(age_gated=True)
+    answer = ask(meta, address(post)).json
+    assert (answer["title"], answer["author"], answer["handle"]) == (post.caption, None, None)
+    assert answer["url"] == f"https://www.tiktok.com/@_/video/{post.id}"
+    assert answer["partial"] is True
+    assert answer["warnings"] == ["oembed_refused", "age_restricted"]
+
+
+SPOILED = [
+    {"kind": "drop"}, {"kind": "garbage"}, {"kind": "empty"}, {"kind": "not_object"}, {"kind": "truncated"},
+    {"kind": "oversized", "megabytes": 4}, {"kind": "oversized", "megabytes": 60, "encoding": "gzip"},
+    {"kind": "oversized", "megabytes": 20, "encoding": "br"}, {"kind": "status", "status": 500, "body": {}},
+    {"kind": "redirect", "location": "http://169.254.169.254/"},
+    {"kind": "content_type", "value": "video/mp4"}, {"kind": "html"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("action", SPOILED, ids=lambda action: "-".join(map(str, action.values())))
+def test_a_spoiled_answer_is_a_typed_error_and_hurts_nobody(
+    meta: Gateway, tiktok: TiktokStandin, action: dict[str, Any]
+) -> None:
+    tiktok.faults(("page", action))
+    answer = ask(meta, address(VIDEO)).json
+    assert (answer["source"], answer["partial"]) == ("oembed", True)
+    tiktok.faults(("oembed", action), ("page", action))
+    reply = ask(meta, address(VISIBLE[1]))
+    assert reply.status in (502, 503)
+    assert 1 <= int(reply.headers["retry-after"]) <= 300
+
+
+def test_a_short_link_behind_an_outage_is_an_outage(meta: Gateway, tiktok: TiktokStandin) -> None:
+    tiktok.down()
+    assert ask(meta, "https://vm.tiktok.com/ZTbread01/").code == "tiktok_failed"
+
+
+SLOW = [{"kind": "delay", "seconds": 3}, {"kind": "drip", "chunk_bytes": 1, "chunk_seconds": 0.02}]
+
+
+@pytest.mark.parametrize("action", SLOW, ids=lambda action: action["kind"])
+def test_a_slow_tiktok_takes_no_more_than_its_time(
+    meta: Gateway, tiktok: TiktokStandin, monkeypatch: pytest.MonkeyPatch, action: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(metadata, "POST_S", 1.0)
+    tiktok.faults(("*", action))
+    started = time.monotonic()
+    reply = ask(meta, address(VIDEO))
+    assert (reply.status, reply.code) == (504, "tiktok_slow")
+    assert time.monotonic() - started < 2.5
+
+
+def test_a_slow_page_is_not_waited_for_when_oembed_has_answered(
+    meta: Gateway, tiktok: TiktokStandin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metadata_lookup, "PAGE_S", 0.5)
+    tiktok.faults(("page", {"kind": "delay", "seconds": 3}))
+    answer = ask(meta, address(VIDEO)).json
+    assert (answer["source"], answer["warnings"]) == ("oembed", ["page_slow"])
+
+
+def test_all_waiting_ends_before_the_gateway_gives_up() -> None:
+    assert metadata.POST_S + metadata.LINK_S < metadata.REQUEST_S <= 25
+
+
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:9", "https://evil.example", "https://tiktok.com"]
+)
+def test_only_a_local_run_may_ask_another_tiktok(base: str) -> None:
+    environment = {
+        **deployed.SETTINGS, "ENVIRONMENT": "prod", "TABLE_NAME": "t", "SECRETS_PREFIX": "p",
+        "TTT_BASE": "https://ttt.example.test",
+    }  # fmt: skip
+    assert config.load(environment).tiktok_base == "https://www.tiktok.com"
+    with pytest.raises(ValueError, match="TikTok"):
+        config.load({**environment, "TIKTOK_BASE": base})
+
+
+def test_the_real_tiktok_is_asked_at_its_own_hosts() -> None:
+    """Nothing of what was sent is in an address but digits and the letters of a code."""
+    asked: list[str] = []
+
+    class Recorder(requests.Session):
+        def get(self, url: Any, **options: Any) -> Any:
+            asked.append(str(url))
+            assert options["allow_redirects"] is False
+            raise requests.ConnectionError
+
+    client = Tiktok("https://www.tiktok.com")
+    assert client._session.trust_env is False
+    client._session = Recorder()
+    for call in (
+        lambda: client.oembed(VIDEO.id, 1),
+        lambda: client.page(VIDEO.id, 1),
+        lambda: client.short_link(ShortLink("ZTx", "https://vt.tiktok.com/ZTx/"), 1),
+    ):
+        with pytest.raises(Lost):
+            call()
+    encoded = f"https%3A%2F%2Fwww.tiktok.com%2F%40_%2Fvideo%2F{VIDEO.id}"
+    assert asked == [
+        f"https://www.tiktok.com/oembed?url={encoded}",
+        f"https://www.tiktok.com/@_/video/{VIDEO.id}",
+        "https://vt.tiktok.com/ZTx/",
+    ]
+
+
+def test_tiktok_sees_a_browser_and_no_cookie(meta: Gateway, tiktok: TiktokStandin) -> None:
+    ask(meta, address(VIDEO))
+    for call in [*tiktok.calls("oembed"), *tiktok.calls("page")]:
+        headers = {name.lower(): value for name, value in call["headers"].items()}
+        assert "Chrome" in headers["user-agent"] and "Mozilla" in headers["user-agent"]
+        assert headers["accept-language"] == "en-US,en;q=0.9"
+        assert "cookie" not in headers
+
+
+def test_calls_are_limited_by_address(endpoint: str, tiktok: TiktokStandin) -> None:
+    gateway = Gateway(endpoint, TIKTOK_BASE=tiktok.base, RATE_LIMIT="1")
+    replies = [
+        gateway.call("GET", "/meta", query={"url": "x"}, address="198.51.100.1") for _ in range(11)
+    ]
+    assert [reply.status for reply in replies] == [400] * 10 + [429]
+    assert gateway.call("GET", "/meta", query={"url": "x"}, address="198.51.100.2").status == 400
+
+
+def test_nothing_is_loaded_at_the_start_that_a_kept_answer_does_not_need(endpoint: str) -> None:
+    program = (
+        "import sys; from tests.support import deployed; "
+        "deployed.load('metadata', {'TABLE_NAME': 't', 'SECRETS_PREFIX': 'p'}); "
+        "print([m for m in ('bs4', 'requests', 'soupsieve') if m in sys.modules])"
+    )
+    environment = {"PYTHONPATH": f"{ROOT / 'layers' / 'engine'}:{ROOT}", **deployed.CREDENTIALS}
+    loaded = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )  # fmt: skip
+    assert loaded.stdout.strip() == "[]"

@@ -1,0 +1,304 @@
+"""Pages and oEmbed answers of every generation give their facts, and no damage to them raises."""
+
+import json
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.metadata_facts import Facts, Trouble, from_next, from_oembed, from_sigi, from_universal
+from engine.metadata_pages import read_page
+from local.standins import tiktok_pages
+from local.standins.tiktok import oembed_json
+from local.standins.tiktok_posts import GENERATIONS, Post
+from tests.support.properties import PROPERTY
+from tests.support.tiktok import SAVED, VISIBLE, post_with
+
+needs_saved = pytest.mark.skipif(
+    not SAVED.is_dir(), reason="the saved pages lie beside the checkout, and are not there"
+)
+MANIFEST: list[dict[str, Any]] = (
+    json.loads((SAVED / "manifest.json").read_text()) if SAVED.is_dir() else []
+)
+RESULTS = {"unavailable": Trouble.HIDDEN, "challenge": Trouble.BLOCKED, "no_item": Trouble.NO_POST}
+MISSING_ID = "7660566211100511519"
+
+
+def page_of(post: Post, generation: str | None = None, filler_kb: int = 0) -> bytes:
+    return tiktok_pages.page(post, generation or post.generation, "i", filler_kb).encode()
+
+
+def facts_of(body: bytes, post_id: str) -> Facts:
+    found = read_page(body, post_id)
+    assert isinstance(found, Facts), found
+    return found
+
+
+@needs_saved
+@pytest.mark.parametrize("saved", MANIFEST, ids=lambda saved: saved["file"])
+def test_the_saved_answers_give_their_expected_values(saved: dict[str, Any]) -> None:
+    expected, body = saved["expected"], (SAVED / saved["file"]).read_bytes()
+    if "result" in expected:
+        assert read_page(body, MISSING_ID) is RESULTS[expected["result"]]
+        return
+    is_page = saved["file"].endswith(".html")
+    found = (
+        facts_of(body, expected["id"]) if is_page else from_oembed(json.loads(body), expected["id"])
+    )
+    assert isinstance(found, Facts)
+    assert found.caption == expected.get("description", expected.get("title"))
+    assert (found.author, found.handle) == (expected["author"], expected["handle"])
+    assert found.duration_s == expected["duration_seconds"]
+    assert found.thumbnail == expected["thumbnail"]
+    assert ("photo" if found.is_photo else "video") == expected["media_type"]
+    assert found.created_at == expected.get("create_time_unix")
+    assert found.stats == expected.get("stats")
+
+
+def test_all_eleven_saved_answers_are_there_where_the_folder_is() -> None:
+    assert len(MANIFEST) in (0, 11)
+
+
+POSTS_OF_GENERATIONS = [
+    (post, generation)
+    for post in VISIBLE
+    for generation in GENERATIONS
+    # Older pages had neither photos nor age gates.
+    if generation in ("universal", "reflow") or not (post.image_count or post.age_gated)
+]
+
+
+@pytest.mark.parametrize(("post", "generation"), POSTS_OF_GENERATIONS)
+def test_every_generation_of_page_gives_the_same_facts(post: Post, generation: str) -> None:
+    found = facts_of(page_of(post, generation), post.id)
+    assert found.caption == post.caption
+    assert found.is_photo == bool(post.image_count)
+    assert found.created_at == post.created_at
+    if not post.age_gated:
+        assert (found.author, found.handle) == (post.nickname, post.handle)
+        assert found.duration_s == (None if post.image_count else post.duration_s)
+        assert (found.thumbnail or "").startswith(post.thumbnail)
+    assert found.stats is not None
+    assert found.stats["likes"] == post.stats[0]
+
+
+def test_a_page_with_another_post_is_one_without_ours() -> None:
+    for post in VISIBLE:
+        assert read_page(page_of(post), MISSING_ID) is Trouble.NO_POST
+
+
+def test_an_oembed_answer_about_another_post_is_refused() -> None:
+    post = VISIBLE[0]
+    assert isinstance(from_oembed(oembed_json(post), post.id), Facts)
+    assert from_oembed(oembed_json(post), MISSING_ID) is Trouble.REFUSED
+
+
+def test_a_script_inside_a_script_is_not_looked_at() -> None:
+    """A caption may hold markup; whoever wrote it does not get to say what the page says."""
+    post, fake = VISIBLE[0], VISIBLE[2]
+    inner = f'<script id="SIGI_STATE">{page_of(fake, "sigi").decode()}'.replace("</script>", "")
+    page = f'<html><script id="x">var a = {json.dumps(inner)}</script>{page_of(post).decode()}'
+    assert read_page(page.encode(), fake.id) is Trouble.NO_POST
+    assert facts_of(page.encode(), post.id).caption == post.caption
+
+
+@pytest.mark.parametrize(
+    "opening",
+    [
+        '<script id="SIGI_STATE" type="application/json">',
+        "<script type='application/json' nonce=abc id='SIGI_STATE' crossorigin>",
+        "<SCRIPT\n id=SIGI_STATE\n>",
+        '<script data-x="1" id = "SIGI_STATE"\ttype="application/json" >',
+    ],
+)
+def test_the_script_is_found_however_its_tag_is_written(opening: str) -> None:
+    post = post_with(generation="sigi")
+    page = (
+        page_of(post).decode().replace('<script id="SIGI_STATE" type="application/json">', opening)
+    )
+    assert opening in page
+    assert facts_of(page.encode(), post.id).duration_s == post.duration_s
+
+
+def test_of_two_generations_on_one_page_the_one_with_the_post_counts() -> None:
+    post = post_with(generation="sigi")
+    both = tiktok_pages.page_without_detail(0) + page_of(post).decode()
+    assert facts_of(both.encode(), post.id).caption == post.caption
+
+
+@pytest.mark.parametrize(
+    ("body", "trouble"),
+    [
+        (tiktok_pages.WAF, Trouble.BLOCKED),
+        (tiktok_pages.CAPTCHA, Trouble.BLOCKED),
+        (tiktok_pages.downgraded_shell(), Trouble.NO_POST),
+        (tiktok_pages.decoy(VISIBLE[0]), Trouble.NO_POST),
+        (tiktok_pages.page_without_detail(10), Trouble.NO_POST),
+        ("", Trouble.FAILED),
+        ("\x00\xff not a page", Trouble.FAILED),
+    ],
+)
+def test_a_page_without_data_says_why(body: str, trouble: Trouble) -> None:
+    assert read_page(body.encode(), MISSING_ID) is trouble
+
+
+@pytest.mark.parametrize("mobile", [False, True])
+@pytest.mark.parametrize(
+    ("code", "trouble"),
+    [(10204, Trouble.HIDDEN), (10231, Trouble.HIDDEN), (10235, Trouble.HIDDEN), (4242, Trouble.HIDDEN),
+     (10216, Trouble.PRIVATE), (10222, Trouble.PRIVATE), (10217, Trouble.REMOVED), (10221, Trouble.REMOVED),
+     (10101, Trouble.FAILED), (100004, Trouble.FAILED), (100002, Trouble.NOT_A_POST)],
+)  # fmt: skip
+def test_a_status_code_is_told_by_its_number(code: int, trouble: Trouble, mobile: bool) -> None:
+    page = tiktok_pages.status_page(code, "ok", mobile=mobile, filler_kb=0)
+    assert read_page(page.encode(), MISSING_ID) is trouble
+
+
+def test_half_a_surrogate_pair_is_replaced_and_a_whole_one_kept() -> None:
+    post = VISIBLE[0]
+    answer = oembed_json(post) | {"title": "cut \ud83c off", "author_name": "\ud83c\udf5e"}
+    found = from_oembed(answer, post.id)
+    assert isinstance(found, Facts)
+    assert (found.caption, found.author) == ("cut \ufffd off", "\U0001f35e")
+
+
+@pytest.mark.parametrize(
+    "address", ["http://p16.example/a.jpeg", "javascript:alert(1)", "https://a b", "", None, 7]
+)
+def test_a_thumbnail_is_an_https_address_or_none(address: object) -> None:
+    post = VISIBLE[0]
+    found = from_oembed(oembed_json(post) | {"thumbnail_url": address}, post.id)
+    assert isinstance(found, Facts)
+    assert found.thumbnail is None
+
+
+def pages() -> Iterator[tuple[str, str, bytes]]:
+    """Name, id and bytes of every page there is to damage."""
+    for post in VISIBLE:
+        yield post.handle, post.id, page_of(post, filler_kb=8)
+    for saved in MANIFEST:
+        if saved["file"].endswith(".html"):
+            post_id = saved["expected"].get("id", MISSING_ID)
+            yield saved["file"], post_id, (SAVED / saved["file"]).read_bytes()
+
+
+PAGES = list(pages())
+
+
+@pytest.mark.parametrize(("name", "post_id", "body"), PAGES, ids=[name for name, _, _ in PAGES])
+def test_a_page_cut_off_at_any_kilobyte_raises_nothing_and_makes_up_nothing(
+    name: str, post_id: str, body: bytes
+) -> None:
+    whole = read_page(body, post_id)
+    for length in range(0, len(body), 1024):
+        found = read_page(body[:length], post_id)
+        assert found == whole or isinstance(found, Trouble), length
+
+
+def test_a_page_cut_off_failed_on_its_way_and_is_no_missing_post() -> None:
+    post = VISIBLE[0]
+    body = page_of(post, filler_kb=8)
+    for length in range(0, len(body) - 200, 97):
+        assert read_page(body[:length], post.id) is Trouble.FAILED
+
+
+ODD: list[Any] = [
+    None, True, 0, -1, 1.5, 1e400, 10**30, "", "x", "9" * 30, "\ud800", [], [None], {}, {"": None}, [[[]]],
+    {"uniqueId": 5}, "a" * 100_000,
+]  # fmt: skip
+READERS = {
+    "universal": ("__UNIVERSAL_DATA_FOR_REHYDRATION__", from_universal),
+    "reflow": ("__UNIVERSAL_DATA_FOR_REHYDRATION__", from_universal),
+    "sigi": ("SIGI_STATE", from_sigi),
+    "next_item": ("__NEXT_DATA__", from_next),
+    "next_video": ("__NEXT_DATA__", from_next),
+}
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every container of a document with every key or index in it."""
+    for key in list(value.keys() if isinstance(value, dict) else range(len(value))):
+        yield value, key
+        if isinstance(value[key], dict | list):
+            yield from places(value[key])
+
+
+def document_of(generation: str, post: Post) -> Any:
+    script_id, _ = READERS[generation]
+    text = page_of(post, generation).decode()
+    return json.loads(
+        text.split(f'<script id="{script_id}" type="application/json">')[1].split("</")[0]
+    )
+
+
+@pytest.mark.parametrize("post", [VISIBLE[0], post_with(image_count=5)], ids=["video", "photo"])
+@pytest.mark.parametrize("generation", READERS)
+def test_every_member_removed_or_of_another_type_raises_nothing(
+    generation: str, post: Post
+) -> None:
+    read = READERS[generation][1]
+    original = document_of(generation, post)
+    text = json.dumps(original)
+    for place in range(sum(1 for _ in places(original))):
+        for odd in [*ODD, ...]:
+            document = json.loads(text)
+            container, key = list(places(document))[place]
+            if odd is ...:
+                del container[key]
+            else:
+                container[key] = odd
+            assert_plain(read(document, post.id), post)
+
+
+def test_every_member_of_an_oembed_answer_removed_or_of_another_type_raises_nothing() -> None:
+    post = VISIBLE[0]
+    for name in oembed_json(post):
+        for odd in ODD:
+            assert_plain(from_oembed(oembed_json(post) | {name: odd}, post.id), post)
+        rest = {key: value for key, value in oembed_json(post).items() if key != name}
+        assert_plain(from_oembed(rest, post.id), post)
+
+
+def assert_plain(found: Facts | Trouble, post: Post) -> None:
+    """Facts that can be stored and written as JSON, of the post that was asked for."""
+    if isinstance(found, Trouble):
+        return
+    assert found.id == post.id
+    for text in (found.caption, found.author, found.handle, found.thumbnail):
+        assert text is None or (isinstance(text, str) and len(text.encode()) < 100_000)
+    numbers = [found.duration_s, found.created_at, *(found.stats or {}).values()]
+    assert all(n is None or (type(n) is int and 0 <= n <= 10**15) for n in numbers)
+    assert found.duration_s in (None, post.duration_s) or not post.image_count
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=20,
+)
+
+
+@PROPERTY
+@given(JSON)
+def test_whatever_the_json_it_raises_nothing(document: Any) -> None:
+    for read in (from_oembed, from_universal, from_sigi, from_next):
+        assert isinstance(read(document, MISSING_ID), Trouble)
+
+
+@PROPERTY
+@given(st.binary(max_size=200), st.integers(0, 10**6))
+def test_bytes_put_into_a_page_raise_nothing(odd: bytes, place: int) -> None:
+    post = VISIBLE[place % len(VISIBLE)]
+    body = page_of(post)
+    at = random.Random(place).randrange(len(body))
+    read_page(body[:at] + odd + body[at:], post.id)
+
+
+def test_json_nested_too_deep_is_a_failure() -> None:
+    page = f'<html><script id="SIGI_STATE">{"[" * 200_000}</script></html>'
+    assert read_page(page.encode(), MISSING_ID) is Trouble.FAILED
