@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local.engine import running_engine
-from local.settings import ROOT
+from local.settings import BASE_VARIABLES, ROOT
 
 READY_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
@@ -24,15 +24,18 @@ STOP_TIMEOUT_S = 20.0
 def local_run(**env: str) -> Iterator[dict[str, str]]:
     """`python -m local` on a free port with `env` added; yields the members of its run file.
 
+    What the caller's own environment says about services and limits does not reach it.
     Raises RuntimeError with all of its output when it does not get ready, or when it does not stop.
     """
+    unwanted = {*BASE_VARIABLES, "RATE_LIMIT", "TTT_SHARED_SECRET"}
+    inherited = {name: value for name, value in os.environ.items() if name not in unwanted}
     with tempfile.TemporaryDirectory(prefix="pluct-run-") as folder:
         run_file, output = Path(folder) / "run.json", Path(folder) / "output.txt"
         with open(output, "wb") as written:
             process = subprocess.Popen(
                 [sys.executable, "-m", "local"],
                 cwd=ROOT,
-                env={**os.environ, "PORT": "0", "RUN_FILE": str(run_file), **env},
+                env={**inherited, "PORT": "0", "RUN_FILE": str(run_file), **env},
                 stdin=subprocess.DEVNULL,
                 stdout=written,
                 stderr=subprocess.STDOUT,
