@@ -28,6 +28,7 @@ class Settings:
     run_file: Path
     quiet: bool
     rate_limit: int | None
+    request_timeout: int | None
     bases: Mapping[str, str]
     ttt_secret: str | None
 
@@ -38,13 +39,14 @@ class Settings:
         Raises SettingsError for a number that is none or out of range.
         """
         given = {name: value.strip() for name, value in environ.items() if value.strip()}
-        rate_limit = given.get("RATE_LIMIT")
+        rate_limit, timeout = given.get("RATE_LIMIT"), given.get("REQUEST_TIMEOUT")
         return cls(
             root=root,
             port=_whole(given.get("PORT", str(DEFAULT_PORT)), "PORT", 0, 65_535),
             run_file=root / given.get("RUN_FILE", ".local/run.json"),
             quiet=given.get("QUIET", "0") != "0",
             rate_limit=_whole(rate_limit, "RATE_LIMIT", 1, 1_000_000) if rate_limit else None,
+            request_timeout=_whole(timeout, "REQUEST_TIMEOUT", 1, 28) if timeout else None,
             bases={name: given[name].rstrip("/") for name in BASE_VARIABLES if name in given},
             ttt_secret=given.get("TTT_SHARED_SECRET"),
         )

@@ -173,6 +173,7 @@ def _parameters(
     wanted: dict[str, str | None] = {
         "Environment": "local",
         "RateLimit": str(settings.rate_limit) if settings.rate_limit else None,
+        "RequestTimeout": str(settings.request_timeout) if settings.request_timeout else None,
         "AllowedOrigins": "*",
         "WelcomeCredits": str(WELCOME_CREDITS),
         "AllowUserCreate": "true",

@@ -11,6 +11,7 @@ from engine import __version__
 from engine.table import CLIENT_CONFIG, Table
 from tests.support import deployed
 from tests.support.gateway import Gateway
+from tests.support.studio import opened
 
 
 def test_the_card_says_what_this_is_and_lists_every_route(gateway: Gateway) -> None:
@@ -73,3 +74,31 @@ def test_when_the_table_can_not_be_reached_health_is_503_and_says_when_to_ask_ag
     assert (reply.json["ok"], reply.json["status"]) == (False, "degraded")
     assert reply.json["connectivity"] == {"dynamodb": "error"}
     assert "127.0.0.1" not in json.dumps(reply.json)
+
+
+def test_the_services_are_told_apart_and_asked_at_most_every_five_seconds(endpoint: str) -> None:
+    with opened(endpoint) as studio:
+        gateway = studio.gateway
+        gateway.now = 1_900_000_000
+        found = gateway.call("GET", "/health/services")
+        assert found.status == 200
+        assert {name: service.get("status") for name, service in found.json["services"].items()} == {
+            "ttt": "ok", "dynamodb": "ok", "ssm": "ok", "circuitBreaker": None,
+        }  # fmt: skip
+        assert (found.json["ok"], found.json["status"]) == (True, "ok")
+        assert found.json["connectivity"] == {"ttt": "ok"}
+        studio.upstream.fault("health", "drop", times=None)
+        assert gateway.call("GET", "/health/services").text == found.text
+        gateway.now += 5
+        broken = gateway.call("GET", "/health/services").json
+        assert (broken["ok"], broken["status"], broken["ttt"]["status"]) == (
+            False,
+            "error",
+            "error",
+        )
+        assert broken["ttt"]["consecutiveFailures"] == 1
+        studio.upstream.answer("health", {"readiness": {"ok": False}}, 200)
+        gateway.now += 5
+        unready = gateway.call("GET", "/health/services").json
+        assert (unready["status"], unready["ttt"]["consecutiveFailures"]) == ("degraded", 0)
+        assert len(studio.upstream.calls("health")) == 3

@@ -24,9 +24,10 @@ from hypothesis.stateful import (
 
 from engine import holds
 from engine.holds import CAPTURED, OPEN, RELEASED, SPENT
+from engine.jobs import OWN_JOB
 from engine.ledger_items import Entry
 from engine.origin import Origin
-from engine.transcription import CREDIT_WORDS, OWN_JOB
+from engine.transcription import CREDIT_WORDS
 from engine.upstream import NotSent, Unknown
 from engine.verify import verify_all
 from tests.support.gateway import Gateway, Reply
@@ -253,8 +254,8 @@ class Histories(RuleBasedStateMachine):
         if sold.answer is not None:
             assert (reply.status, reply.text) == sold.answer
             assert reply.headers["idempotency-replayed"] == "true"
-        elif sold.state == RELEASED:
-            assert (reply.status, reply.json["credit"]) == (502, "released")
+        elif sold.refused is not None or sold.state == RELEASED:
+            assert (reply.status, reply.json["credit"]) == (sold.refused or 502, "released")
         else:
             assert (reply.status, reply.json["jobId"]) == (202, own_job(sold))
 
@@ -264,9 +265,10 @@ class Histories(RuleBasedStateMachine):
             assert (reply.status, reply.json["jobId"]) == (202, job_id)
             self.money.accept(sold, job_id, (reply.status, reply.text))
         elif plan == LOSE:
-            assert (reply.status, reply.code) == (504, "upstream_timed_out")
+            assert (reply.status, reply.json["jobId"]) == (202, own_job(sold))
         else:
-            assert (reply.status, reply.json["credit"]) == (REFUSED[plan], "released")
+            sold.refused = REFUSED[plan]
+            assert (reply.status, reply.json["credit"]) == (sold.refused, "released")
             self.money.settle(sold, RELEASED)
 
     @precondition(lambda self: self.world.upstream.jobs)
@@ -292,11 +294,8 @@ class Histories(RuleBasedStateMachine):
         reader = reader or sold.user
         job_id = own_job(sold) if own or sold.job is None else sold.job
         reply = self.world.status(reader, job_id)
-        if own or sold.job is None:
-            sold = self.money.sales[sold.place]
-            readable = sold.claim is not None
-        else:
-            readable = job_id in self.money.jobs
+        own = own or sold.job is None
+        readable = sold.own_known if own else job_id in self.money.jobs
         if sold.gone or reader != sold.user or not readable:
             assert (reply.status, reply.code) == (404, "job_not_found")
         else:
@@ -304,17 +303,18 @@ class Histories(RuleBasedStateMachine):
 
     def _assert_status(self, reply: Reply, sold: Sold) -> None:
         upstream = self.world.upstream
-        if sold.job is None:
+        if sold.job is None or sold.job not in self.money.jobs:
             running = sold.state in (OPEN, SPENT)
             assert reply.json["status"] == ("processing" if running else "failed")
-        elif upstream.trouble is not None:
-            assert reply.status == (502 if upstream.trouble is NotSent else 504)
-            return
         else:
-            state = upstream.jobs.get(sold.job)
-            assert reply.status == (404 if state is None else 200)
-            if state in (COMPLETED, FAILED):
-                self.money.settle(sold, CAPTURED if state == COMPLETED else RELEASED)
+            job, reachable = self.money.jobs[sold.job], upstream.trouble is None
+            if not self.money.hear(job, sold.job, upstream.jobs, reachable=reachable):
+                assert reply.status == (502 if upstream.trouble is NotSent else 504)
+                return
+            outcome = self.money.outcome(job)
+            if outcome is not None:
+                self.money.settle(sold, outcome)
+            assert reply.status == (200 if job.missing_since is None else 404)
         assert reply.json["credit"] == CREDIT_WORDS[sold.state]
 
     @rule(times=st.sampled_from((1, 1, 2)))
@@ -402,7 +402,7 @@ class Histories(RuleBasedStateMachine):
 
 
 def own_job(sold: Sold) -> str:
-    return OWN_JOB + sold.jti[: holds.NAME_LENGTH]
+    return OWN_JOB + sold.jti
 
 
 def booking(entry: Entry) -> Booking:

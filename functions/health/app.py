@@ -7,9 +7,13 @@ import time
 from pathlib import Path
 
 import engine
-from engine import config, health, routes, table
+from engine import config, health, keyrings, limits, routes, table
+from engine.circuit import Circuit
+from engine.health import Services
 from engine.http import Answer, Api, Call
+from engine.keyrings import KeyRings
 from engine.table import Table
+from engine.upstream import Upstream
 
 STARTED_AT = time.time()
 HERE = Path(__file__).parent
@@ -25,6 +29,9 @@ ROUTES = routes.listed(json.loads(DESCRIPTION))
 
 settings = config.load()
 store = Table(table.connect(), settings.table_name)
+parameters = KeyRings(keyrings.connect(), settings.secrets_prefix, (health.PROBE_PARAMETER,))
+circuit = Circuit(store, "ttt")
+services = Services(store, parameters, Upstream(settings.ttt_base), circuit)
 api = Api(settings)
 lambda_handler = api
 
@@ -67,6 +74,13 @@ def report(call: Call) -> Answer:
         status=200 if reachable else 503,
         headers={} if reachable else {"Retry-After": "5"},
     )
+
+
+@api.route("GET", "/health/services")
+def report_services(call: Call) -> Answer:
+    limit = settings.rate_limit * limits.ADDRESS_FACTOR
+    limits.take(store, f"IP#{call.address}", "health", limit, call.now)
+    return Answer(services.report(call.now))
 
 
 @api.fallback

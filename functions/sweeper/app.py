@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from engine import config, keyrings, sweeping, table
+from engine.circuit import Circuit
 from engine.keyrings import TTT_SHARED_SECRET, KeyRings
 from engine.ledger import Ledger
 from engine.logs import logger
@@ -13,7 +14,8 @@ from engine.upstream import Upstream
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (TTT_SHARED_SECRET,))
-upstream = Upstream(settings.ttt_base)
+upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+circuit = Circuit(ledger.table, "ttt")
 clock = time.time
 
 
@@ -26,6 +28,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
         now=int(clock()),
         request_id=str(getattr(context, "aws_request_id", "sweep")),
         timeout_s=settings.request_timeout_s,
+        breaker=circuit,
     )
     counts = {
         "lookedAt": swept.looked_at,

@@ -1,15 +1,28 @@
 """Passes a paid transcription on to TTTranscribe and answers how it goes."""
 
-from engine import auth, config, keyrings, limits, table, tiktok, transcription
+from engine import (
+    auth,
+    config,
+    handover,
+    job_webhook,
+    keyrings,
+    limits,
+    table,
+    tiktok,
+    transcription,
+)
+from engine.circuit import Circuit
 from engine.errors import JobNotFound
 from engine.forms import SubmitForm, UrlQuery
+from engine.handover import QueueHandover
 from engine.http import Answer, Api, Call
 from engine.ids import is_job_id
+from engine.jobs import Gateway
 from engine.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.ledger import Ledger
 from engine.ledger_items import account_pk
+from engine.starting import Mirrored
 from engine.table import Table
-from engine.transcription import Gateway, Mirrored
 from engine.upstream import Upstream
 
 ESTIMATED_DURATION_S = 45
@@ -22,7 +35,9 @@ rings = KeyRings(
     settings.secrets_prefix,
     (ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
 )
-upstream = Upstream(settings.ttt_base)
+upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+circuit = Circuit(ledger.table, "ttt")
+calls = QueueHandover(settings.calls_queue, handover.connect)
 api = Api(settings)
 lambda_handler = api
 
@@ -33,7 +48,10 @@ def submit(call: Call) -> Answer:
     limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
     form = call.read(SubmitForm)
     origin = call.origin(f"user:{token.user}")
-    return _answer(transcription.submit(_gateway(call), token, form.url, origin, now=call.now))
+    key = call.request_key.key
+    return _answer(
+        transcription.submit(_gateway(call), token, form.url, origin, now=call.now, key=key)
+    )
 
 
 @api.route("GET", "/ttt/status/{id}")
@@ -47,6 +65,13 @@ def status(call: Call, id: str) -> Answer:
     limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
     origin = call.origin("system:status", "transcription ended")
     return _answer(transcription.status(_gateway(call), user, id, origin, now=call.now))
+
+
+@api.route("POST", "/webhooks/tttranscribe")
+def webhook(call: Call) -> Answer:
+    notice = job_webhook.verify(call.raw_body, rings[TTT_SHARED_SECRET], now=call.now)
+    origin = call.origin("system:webhook", "transcription ended")
+    return Answer(job_webhook.receive(_gateway(call), notice, origin, now=call.now))
 
 
 @api.route("GET", "/estimate")
@@ -71,6 +96,8 @@ def _gateway(call: Call) -> Gateway:
         rings[TTT_SHARED_SECRET].signing,
         settings.request_timeout_s,
         call.public_origin,
+        circuit,
+        calls,
     )
 
 

@@ -25,7 +25,7 @@ MODES = frozenset({"twice", "late", "forged", "never", "contradictory", "stale"}
 ROUTE = "webhook"
 KINDS = {"webhook": Kind({"mode": MODES, "age_seconds": None}, frozenset({ROUTE}))}
 
-_SIGNED = ("jobId", "requestId", "status", "usage", "timestamp", "idempotencyKey")
+SIGNED_MEMBERS = ("jobId", "requestId", "status", "usage", "timestamp", "idempotencyKey")
 _TIMEOUT_SECONDS = 10
 _KEPT_DELIVERIES = 1_000
 _OPPOSITE = {"completed": "failed", "failed": "completed"}
@@ -33,7 +33,7 @@ _OPPOSITE = {"completed": "failed", "failed": "completed"}
 
 def signature_of(body: Mapping[str, Any], secret: str) -> str:
     """Hex HMAC-SHA256 over the compact JSON of the six signed members."""
-    text = _compact({name: body[name] for name in _SIGNED})
+    text = _compact({name: body[name] for name in SIGNED_MEMBERS})
     return hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
 
 

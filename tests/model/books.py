@@ -186,7 +186,7 @@ def _check_window(taken: dict[object, Entry], entry: Entry, name: tuple[str, str
 
 def _check_jobs(kept: Books) -> None:
     """One job for one hold at most, and none for a hold that nothing claimed."""
-    claimed = {f"upjob-{hold.name}" for hold in kept.holds if hold.claim is not None}
+    claimed = {f"upjob-{hold.jti}" for hold in kept.holds if hold.claim is not None}
     for (pk, sk), item in kept.items.items():
         if pk == UPSTREAM:
             _require(item["starts"] == 1, f"job {sk}: started {item['starts']} times")

@@ -7,12 +7,12 @@ from typing import Any
 from engine import holds, limits, payments, sweeping, transcription, users, vending
 from engine.holds import OPEN, Hold
 from engine.ids import base36, digest
+from engine.jobs import Gateway
 from engine.keyrings import Ring
 from engine.ledger_items import CREDITS, account_pk, account_sk
 from engine.origin import Origin
 from engine.payments import Grant
 from engine.tokens import VENDED_LIFETIME_S, VendedToken
-from engine.transcription import Gateway
 from engine.users import NewUserRequest
 from tests.model.replay import SECRET, Desk
 from tests.model.scenario import Program

@@ -119,7 +119,7 @@ def swept_clean(program: Program, outcome: Outcome, before: Content, after: Cont
     for hold in books(after).holds:
         if hold.state == "open":
             return f"hold {hold.jti} is open after the last sweep"
-        job = after.get((UPSTREAM, job_of(f"job-{hold.name}")), {"state": "none"})
+        job = after.get((UPSTREAM, job_of(f"job-{hold.jti}")), {"state": "none"})
         honoured = job["state"] == "completed" or str(hold.claim).startswith("redeem:")
         if hold.state == "captured" and not honoured:
             return f"hold {hold.jti} was captured for a job that is {job['state']}"

@@ -21,7 +21,7 @@ from tests.model.store import UPSTREAM, Content, job_of
 
 KEY = "first"
 TOKEN = do.vended_token(KEY)
-JOB_REQUEST = f"job-{TOKEN.jti[:22]}"
+JOB_REQUEST = f"job-{TOKEN.jti}"
 JOB = job_of(JOB_REQUEST)
 LATE = NOW + 1_000
 """Past the time of a token that was vended at `NOW`, so that the sweeper finds its hold."""

@@ -188,4 +188,5 @@ def _looked_up(content: Content, job_id: str) -> Answer:
     job = content.get((UPSTREAM, job_id))
     if job is None:
         return {"status": 404, "members": {}}
-    return {"status": 200, "members": {"id": job_id, "status": job["state"]}}
+    text = {"result": {"transcription": "text"}} if job["state"] == "completed" else {}
+    return {"status": 200, "members": {"id": job_id, "status": job["state"], **text}}

@@ -8,12 +8,13 @@ from typing import Any
 from engine import holds, payments, transcription
 from engine.errors import Busy
 from engine.holds import OPEN, Hold, Vend
+from engine.jobs import Gateway as Proxy
 from engine.ledger import Ledger, Posted
 from engine.ledger_items import account_pk
 from engine.origin import Origin
 from engine.payments import Grant, Granted
+from engine.starting import Mirrored
 from engine.table import Item, Table, Update, Write
-from engine.transcription import Mirrored
 from engine.upstream import NotSent, Unknown, UpstreamAnswer
 from tests.support.gateway import Gateway
 
@@ -191,5 +192,5 @@ def submit(
     return transcription.submit(gateway, hold.token, url, origin(), now=now)
 
 
-def proxy(service: Service, table: Table) -> transcription.Gateway:
-    return transcription.Gateway(brisk(table), service, "secret", 1.0, "http://public.test")  # type: ignore[arg-type]
+def proxy(service: Service, table: Table) -> Proxy:
+    return Proxy(brisk(table), service, "secret", 1.0, "http://public.test")  # type: ignore[arg-type]

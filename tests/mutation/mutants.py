@@ -19,6 +19,13 @@ MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
 TESTS: Mapping[str, tuple[str, ...]] = {
     "audit": (MONEY, "test_vending", "test_admin"),
     "holds": (MONEY, JOBS, "test_vending", "test_transcription_status", "test_crash_points"),
+    "job_webhook": ("test_job_webhook",),
+    "jobs": (
+        "mutation/test_jobs",
+        "test_job_answers",
+        "test_transcription_status",
+        "test_sweeping",
+    ),
     "ledger": (MONEY, JOBS, "test_vending", "test_credits", "test_users", "test_crash_points"),
     "ledger_items": (MONEY, "test_ledger_items", "test_vending"),
     "limits": (MONEY, "test_limits", "test_vending"),
@@ -26,14 +33,15 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "projection": (MODELS, "test_projection"),
     "rebuild": (MODELS, "test_rebuild"),
     "requests_once": (MONEY, "test_credits", "test_users", "test_crash_points"),
+    "starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
     "sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
-    "transcription": (JOBS, "test_transcription", "test_transcription_status"),
+    "transcription": (JOBS, "test_transcription", "test_job_answers"),
     "users": (MONEY, "test_users", "test_crash_points"),
     "vending": (JOBS, "test_vending", "test_transcription"),
 }
 """The tests that should kill a module's mutants, the likeliest first."""
 
-NO_MONEY = frozenset({"metadata_cache"})
+NO_MONEY = frozenset({"metadata_cache", "circuit"})
 """Modules whose conditions guard no credit and are left out."""
 
 

@@ -5,11 +5,12 @@ What `tests/test_conditions.py` shows of credits and holds, this shows of what i
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from engine import holds, limits, transcription, vending
+from engine import holds, limits, starting, transcription, vending
 from engine.errors import (
     EngineError,
     InsufficientCredits,
@@ -18,16 +19,19 @@ from engine.errors import (
     TokenAlreadyUsed,
     Unauthorized,
     UpstreamFailed,
-    UpstreamTimedOut,
 )
+from engine.handover import NoHandover
 from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
 from engine.idempotency import KEEP_S
 from engine.ledger_items import account_pk
+from engine.starting import Mirrored
 from engine.table import Put, Table
-from engine.transcription import SWEEP_AFTER_S, Mirrored
+from engine.transcription import SWEEP_AFTER_S
+from engine.upstream import NotSent, UpstreamAnswer
 from tests.mutation.desk import (
     NOW,
     OTHER_VIDEO,
+    VIDEO,
     Desk,
     Interrupted,
     Service,
@@ -186,7 +190,7 @@ def test_an_answer_is_kept_only_with_the_hold_that_its_call_claimed(
     with pytest.raises(UpstreamFailed):
         submit(desk, hold, service)
     item = desk.stored(hold)
-    assert "answer" not in item and "job_id" not in item
+    assert "body" not in item.get("answer", {}) and "job_id" not in item
     assert desk.table.get(f"J#{service.job_id}", "JOB") is None
 
 
@@ -219,6 +223,69 @@ def test_an_answer_that_was_kept_already_is_known_again(gateway: Gateway) -> Non
     assert desk.explained() == (0, 1)
 
 
+def test_a_token_whose_credit_went_back_starts_nothing(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+    desk.settle(hold, RELEASED)
+    with unauthorized("released"):
+        submit(desk, hold, service)
+    assert service.started == 0
+    assert desk.explained() == (1, 0)
+
+
+# By the worker, and by the webhook
+
+
+def handed_over(desk: Desk, state: str = OPEN) -> Hold:
+    """A hold whose call nobody has made yet."""
+    hold = desk.hold(state=state)
+
+    class Away(Service):
+        def transcribe(self, *_: object) -> UpstreamAnswer:
+            raise NotSent()
+
+    class Kept(NoHandover):
+        def send(self, user: str, jti: str) -> None:
+            return None
+
+    gateway = replace(proxy(Away(), desk.table), timeout_s=0, handover=Kept())
+    transcription.submit(gateway, hold.token, VIDEO, origin(), now=NOW)
+    return holds.read(desk.stored(hold))
+
+
+@pytest.mark.parametrize("state", [OPEN, SPENT])
+def test_the_worker_makes_the_call_that_any_token_paid_for(gateway: Gateway, state: str) -> None:
+    desk, service = Desk(gateway, balance=1), Service()
+    hold = handed_over(desk, state)
+    assert starting.perform(proxy(service, desk.table), desk.user, hold.jti, NOW) == "started"
+    assert (desk.stored(hold)["job_id"], service.started) == (service.job_id, 1)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"jti": "another"}, {"state": RELEASED}, {"performed_at": NOW}]
+)
+def test_the_worker_makes_no_call_where_the_hold_is_another_meanwhile(
+    gateway: Gateway, changed: dict[str, Any]
+) -> None:
+    desk, service = Desk(gateway, balance=1), Service()
+    hold = handed_over(desk)
+    table = desk.interrupted(lambda: desk.edit(holds.hold_sk(hold.name), **changed))
+    starting.perform(proxy(service, table), desk.user, hold.jti, NOW)
+    assert service.started == 0
+
+
+@pytest.mark.parametrize("changed", [{"jti": "another"}, {"job_id": "another"}])
+def test_a_job_is_named_only_to_the_hold_that_lacks_it(
+    gateway: Gateway, changed: dict[str, Any]
+) -> None:
+    desk, job_id = Desk(gateway, balance=1), fresh("job")
+    hold = handed_over(desk)
+    table = desk.interrupted(lambda: desk.edit(holds.hold_sk(hold.name), **changed))
+    starting.adopt(proxy(Service(), table), hold, job_id, NOW)
+    assert desk.stored(hold).get("job_id") == changed.get("job_id")
+    assert desk.table.get(f"J#{job_id}", "JOB") is None
+
+
 # How a job goes
 
 
@@ -238,7 +305,8 @@ def test_the_end_of_a_job_settles_its_hold(
     gateway: Gateway, says: str, ends: str, figures: tuple[int, int]
 ) -> None:
     desk = Desk(gateway, balance=1)
-    hold, service = desk.hold(), Service(says=(200, {"status": says}))
+    members = {"status": says, "result": {"transcription": "text"}}
+    hold, service = desk.hold(), Service(says=(200, members))
     submit(desk, hold, service)
     read(desk, service.job_id, service)
     assert desk.stored(hold)["state"] == ends
@@ -250,8 +318,7 @@ def test_a_job_of_which_nobody_heard_stays_held_and_is_not_started_again(
 ) -> None:
     desk = Desk(gateway, balance=1)
     hold, service = desk.hold(), Service(slow=True)
-    with pytest.raises(UpstreamTimedOut):
-        submit(desk, hold, service)
+    assert submit(desk, hold, service).status == 202
     assert desk.explained() == (0, 1)
     assert submit(desk, hold, service).replayed
     desk.settle(holds.read(desk.stored(hold)), RELEASED)

@@ -7,10 +7,13 @@ import pytest
 
 from engine import holds, sweeping, vending
 from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.jobs import FORGOTTEN_AFTER_S
 from engine.sweeping import GIVE_UP_AFTER_S, LOOK_AGAIN_S, LOST_AFTER_S
 from engine.transcription import SWEEP_AFTER_S
 from tests.mutation.desk import NOW, Desk, Service, fresh, submit
 from tests.support.gateway import Gateway
+
+COMPLETED = {"status": "completed", "result": {"transcription": ""}}
 
 
 @dataclass
@@ -81,10 +84,10 @@ def test_an_unused_token_gives_its_credit_back_and_one_that_is_used_meanwhile_do
 @pytest.mark.parametrize(
     ("says", "age_s", "ends"),
     [
-        ((200, {"status": "completed"}), SWEEP_AFTER_S + 1, CAPTURED),
+        ((200, COMPLETED), SWEEP_AFTER_S + 1, CAPTURED),
+        ((200, {"status": "completed"}), SWEEP_AFTER_S + 1, OPEN),
         ((200, {"status": "failed"}), SWEEP_AFTER_S + 1, RELEASED),
-        ((404, {}), LOST_AFTER_S - 1, OPEN),
-        ((404, {}), LOST_AFTER_S, RELEASED),
+        ((404, {}), LOST_AFTER_S, OPEN),
         (None, LOST_AFTER_S, OPEN),
         (None, GIVE_UP_AFTER_S, RELEASED),
         ((200, {"status": "processing"}), GIVE_UP_AFTER_S - 1, OPEN),
@@ -100,6 +103,20 @@ def test_a_sweep_settles_a_job_by_what_upstream_says_of_it(
     assert sweep.item["state"] == ends
     assert ("open_shard" in sweep.item) == (ends == OPEN)
     sweep.desk.explained()
+
+
+@pytest.mark.parametrize(
+    ("later_s", "ends"), [(FORGOTTEN_AFTER_S - 1, OPEN), (FORGOTTEN_AFTER_S, RELEASED)]
+)
+def test_a_job_that_upstream_does_not_know_has_its_time(
+    endpoint: str, later_s: int, ends: str
+) -> None:
+    sweep = begun(endpoint)
+    sweep.service.says = (404, {})
+    sweep.at(SWEEP_AFTER_S + 1)
+    sweep.desk.edit(holds.hold_sk(sweep.hold.name), expires_at=NOW)
+    sweep.at(SWEEP_AFTER_S + 1 + later_s)
+    assert sweep.item["state"] == ends
 
 
 @pytest.mark.parametrize(("age_s", "ends"), [(LOST_AFTER_S - 1, OPEN), (LOST_AFTER_S, RELEASED)])

@@ -69,6 +69,8 @@ class Gateway:
             module = deployed.load(name, self._environment)
             if hasattr(module, "api"):
                 module.api.clock = self.clock
+            if hasattr(module, "circuit"):
+                module.circuit.clock = self.clock
             self.modules[name] = module
         return self.modules[name]
 

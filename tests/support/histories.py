@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engine import holds
+from engine.circuit import AlwaysClosed
+from engine.handover import NoHandover
 from engine.ledger_items import Entry
 from engine.table import Item
 from local.engine import create_table
@@ -36,7 +38,10 @@ class World:
             table.name = name
         self.table = gateway.ledger.table
         for function in ("transcription", "sweeper"):
-            gateway.function(function).upstream = self.upstream  # type: ignore[attr-defined]
+            module: Any = gateway.function(function)
+            module.upstream, module.circuit = self.upstream, AlwaysClosed()
+        transcription: Any = gateway.function("transcription")
+        transcription.calls = NoHandover()
         gateway.function("sweeper").clock = lambda: self.now  # type: ignore[attr-defined]
 
     def close(self) -> None:

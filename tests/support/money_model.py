@@ -18,6 +18,7 @@ UNUSED_S = 960
 LOOK_S = 300
 LOST_S = 900
 GIVE_UP_S = 6 * 3600
+FORGOTTEN_S = 120
 REDEEMED = "redeemed by "
 
 
@@ -70,6 +71,10 @@ class Sold:
     claimed_at: int = 0
     job: str | None = None
     answer: tuple[int, str] | None = None
+    refused: int | None = None
+    """What the call that started no job was answered."""
+    own_known: bool = False
+    """Whether the job is known by our own id."""
     gone: bool = False
     """Its record was replaced by a newer one, or deleted when its time had passed."""
 
@@ -80,8 +85,17 @@ class Sold:
 
 @dataclass
 class Job:
+    """What was heard of a job: its state, and since when upstream does not know it."""
+
     sold: Sold
     until: int
+    asked_at: int = 0
+    heard: str | None = None
+    missing_since: int | None = None
+
+    @property
+    def has_ended(self) -> bool:
+        return self.heard in ("completed", "failed")
 
 
 class Money:
@@ -169,10 +183,32 @@ class Money:
         """A transcription of `url` is about to be submitted: from now on its end is looked after."""
         sold.claim, sold.claimed_at = url, self.now
         sold.due, sold.until = self.now + LOOK_S, None
+        sold.own_known = True
 
     def accept(self, sold: Sold, job_id: str, answer: tuple[int, str]) -> None:
         sold.job, sold.answer = job_id, answer
         self.jobs[job_id] = Job(sold, self.now + JOB_S)
+
+    def hear(self, job: Job, job_id: str, states: dict[str, str], *, reachable: bool) -> bool:
+        """What upstream says of the job, asked at most once a second and not after its end; False where
+        it did not answer.
+        """
+        if job.has_ended or job.asked_at >= self.now:
+            return True
+        job.asked_at = self.now
+        if not reachable:
+            return False
+        if job_id in states:
+            job.heard, job.missing_since = states[job_id], None
+        elif job.missing_since is None:
+            job.missing_since = self.now
+        return True
+
+    def outcome(self, job: Job) -> str | None:
+        """The end that a job has come to, as far as was heard."""
+        if job.missing_since is not None and self.now - job.missing_since >= FORGOTTEN_S:
+            return RELEASED
+        return {"completed": CAPTURED, "failed": RELEASED}.get(str(job.heard))
 
     def settle(self, sold: Sold, outcome: str) -> None:
         """The first outcome resolves a sale, one contradiction is met by a compensating entry."""
@@ -234,16 +270,19 @@ class Money:
         if sold.claim is None:
             return RELEASED
         age_s = self.now - sold.claimed_at
-        state = states.get(sold.job) if sold.job is not None and reachable else None
-        if state in ("completed", "failed"):
-            return CAPTURED if state == "completed" else RELEASED
-        lost = sold.job is None or (reachable and state is None)
-        return RELEASED if age_s >= (LOST_S if lost else GIVE_UP_S) else "waiting"
+        if sold.job is None:
+            return RELEASED if age_s >= LOST_S else "waiting"
+        job = self.jobs.get(sold.job)
+        outcome = None
+        if job is not None and self.hear(job, sold.job, states, reachable=reachable):
+            outcome = self.outcome(job)
+        return outcome or (RELEASED if age_s >= GIVE_UP_S else "waiting")
 
     def expire(self) -> None:
         """The store deletes what has passed its time."""
         for sold in self.sold:
             sold.gone |= sold.until is not None and sold.until < self.now
+            sold.own_known &= sold.claimed_at + JOB_S >= self.now
         passed = [job_id for job_id, job in self.jobs.items() if job.until < self.now]
         for job_id in passed:
             del self.jobs[job_id]

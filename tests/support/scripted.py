@@ -54,7 +54,10 @@ class ScriptedUpstream:
             raise self.trouble()
         if job_id not in self.jobs:
             return UpstreamAnswer(404, {"error": "job_not_found"})
-        return UpstreamAnswer(200, {"id": job_id, "status": self.jobs[job_id]})
+        members: dict[str, Any] = {"id": job_id, "status": self.jobs[job_id]}
+        if self.jobs[job_id] == COMPLETED:
+            members["result"] = {"transcription": "words"}
+        return UpstreamAnswer(200, members)
 
     def _accepted(self, job_id: str, url: str) -> UpstreamAnswer:
         members: dict[str, Any] = {"id": job_id, "status": "queued", "url": url}

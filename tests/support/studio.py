@@ -1,10 +1,12 @@
 """A gateway whose transcription service is the stand-in, and the steps of a transcription."""
 
 import dataclasses
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from engine.circuit import Circuit
 from engine.holds import Hold, find
 from tests.support.direct import assert_error_body
 from tests.support.gateway import Gateway, Reply
@@ -48,7 +50,27 @@ class Studio:
         body = {"url": url, **members}
         return self.gateway.call("POST", "/ttt/transcribe", body, headers=vended)
 
+    def reset(self) -> None:
+        """An upstream without jobs and faults, a breaker that never opened, and the real time."""
+        self.upstream.reset()
+        self.gateway.now = None
+        for name in ("transcription", "transcription_worker"):
+            module: Any = self.gateway.function(name)
+            module.circuit = Circuit(self.gateway.ledger.table, "ttt", self.gateway.clock)
+        self.gateway.dynamodb.delete_item(
+            TableName=self.gateway.table_name, Key={"pk": {"S": "CIRCUIT"}, "sk": {"S": "ttt"}}
+        )
+
+    def pass_(self, seconds: float) -> None:
+        """Let the gateway's time go on."""
+        self.gateway.now = self.gateway.clock() + seconds
+
     def status(self, headers: dict[str, str], job_id: str) -> Reply:
+        """A second after the call before, as what was heard is told for a second."""
+        self.pass_(1)
+        return self.told(headers, job_id)
+
+    def told(self, headers: dict[str, str], job_id: str) -> Reply:
         return self.gateway.call("GET", f"/ttt/status/{job_id}", headers=headers)
 
     def hold(self, user: str) -> Hold:
@@ -64,6 +86,26 @@ class Studio:
         account = self.gateway.ledger.account(user)
         return account.available, account.held
 
+    def sweep(self) -> dict[str, int]:
+        module: Any = self.gateway.function("sweeper")
+        module.clock = self.gateway.clock
+        return module.lambda_handler({}, None)
+
+    def notify(self, body: Mapping[str, Any]) -> Reply:
+        """Upstream's webhook, as it was signed."""
+        return self.gateway.call("POST", "/webhooks/tttranscribe", raw=json.dumps(body))
+
+    @contextmanager
+    def handing_over(self) -> Iterator["Worker"]:
+        """The gateway has a worker while this lasts."""
+        module: Any = self.gateway.function("transcription")
+        without = module.calls
+        module.calls = worker = Worker(self.gateway)
+        try:
+            yield worker
+        finally:
+            module.calls = without
+
     @contextmanager
     def impatient(self) -> Iterator[None]:
         """The gateway waits a fifth of a second for upstream, instead of seconds."""
@@ -74,6 +116,29 @@ class Studio:
             yield
         finally:
             module.settings = patient
+
+
+class Worker:
+    """Keeps the messages that the front sends, and hands them to the worker's real handler."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.module: Any = gateway.function("transcription_worker")
+        self.messages: list[str] = []
+        self.naps: list[float] = []
+        self.module.clock, self.module.pause = gateway.clock, self.naps.append
+        self.at_once = True
+        """Whether a message is handled before the front goes on."""
+
+    def send(self, user: str, jti: str) -> None:
+        self.messages.append(json.dumps({"user": user, "jti": jti}))
+        if self.at_once:
+            assert self.work(self.messages[-1]) == []
+
+    def work(self, body: str) -> list[str]:
+        """The ids of the messages that must come again."""
+        event = {"Records": [{"messageId": "1", "body": body}]}
+        answer = self.module.lambda_handler(event, None)
+        return [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
 
 
 @contextmanager

@@ -19,7 +19,14 @@ class Settings:
     ttt_base: str
     tiktok_base: str
     """The real TikTok, or in the local run one origin that stands for all its hosts."""
+    ttt_signs: bool
+    """Whether the transcription service is also shown a short token, beside the shared secret."""
     request_timeout_s: int
+    """How long an app is kept waiting for the transcription service."""
+    transcription_timeout_s: int
+    """How long the worker waits for it."""
+    calls_queue: str
+    """The address of the queue of calls for the worker; empty where there is none."""
     rate_limit: int
     """Requests a minute and user, for each class of routes."""
     welcome_credits: int
@@ -52,7 +59,10 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         secrets_prefix="/" + environ["SECRETS_PREFIX"].strip("/") + "/",
         ttt_base=_origin(environ["TTT_BASE"], local=environment == "local"),
         tiktok_base=_tiktok(environ["TIKTOK_BASE"], local=environment == "local"),
+        ttt_signs=environ["TTT_TOKEN"] == "true",
         request_timeout_s=int(environ["REQUEST_TIMEOUT"]),
+        transcription_timeout_s=int(environ["TRANSCRIPTION_TIMEOUT"]),
+        calls_queue=environ.get("CALLS_QUEUE", ""),
         rate_limit=int(environ["RATE_LIMIT"]),
         welcome_credits=int(environ["WELCOME_CREDITS"]),
         user_token_max_age_s=int(environ["USER_TOKEN_MAX_AGE"]),

@@ -235,6 +235,18 @@ class Busy(EngineError):
         )
 
 
+class CircuitOpen(Busy):
+    """The transcription service failed again and again and is left alone for a while."""
+
+    code = "circuit_open"
+    error = "circuit_open"
+    message = "The transcription service is paused after repeated failures."
+    guidance = "Wait for the seconds that Retry-After gives, then try again."
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s=max(1, retry_after_s))
+
+
 class OutcomeUnknown(Busy):
     """A write was sent and its answer lost: the retry with the same request id settles it."""
 
@@ -259,13 +271,13 @@ class UpstreamRefused(UpstreamFailed):
 
 
 class UpstreamTimedOut(EngineError):
-    """The transcription service did not answer in time; whether it has the job is not known."""
+    """The transcription service did not answer a question about a job in time."""
 
     status = 504
     code = "upstream_timed_out"
     error = "upstream_timed_out"
     message = "The transcription service did not answer in time."
-    guidance = "Send the same request again with the same token: you are not charged twice."
+    guidance = "Ask again in a while; nothing was changed."
 
 
 class PostPrivate(EngineError):

@@ -112,6 +112,14 @@ class KeyRings:
         except KeyError:
             raise Busy("The service is being set up.") from None
 
+    def answers(self) -> bool:
+        """Whether the parameter store answers; what the parameters hold is not looked at."""
+        try:
+            self._client.get_parameters(Names=list(self._paths))
+        except (ClientError, BotoCoreError):
+            return False
+        return True
+
     def _refresh(self) -> None:
         try:
             answer = self._client.get_parameters(Names=list(self._paths), WithDecryption=True)

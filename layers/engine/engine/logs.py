@@ -17,6 +17,17 @@ def upstream_call(call: str, status: int, **facts: object) -> None:
     logger.info(f"be:ttt call={call} http={status}", extra=facts)
 
 
+def job_webhook(job: str, outcome: str) -> None:
+    """The line of a webhook of the transcription service: our id of the job and what came of it."""
+    logger.info(f"be:ttt webhook job={job} outcome={outcome}")
+
+
+def circuit_changed(service: str, state: str) -> None:
+    """The line and the metric of a circuit breaker that opened or closed."""
+    logger.warning(f"be:circuit service={service} state={state}")
+    _count("CircuitOpened" if state == "open" else "CircuitChanged")
+
+
 def low_balance(user: str, available: int, **facts: object) -> None:
     """The line and the metric of a balance that fell below the threshold."""
     logger.info(f"be:low-balance user={user} available={available}", extra=facts)

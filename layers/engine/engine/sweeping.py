@@ -7,24 +7,25 @@ resolved.
 
 - never claimed: released; the condition fails if a claim came in between, and the hold is left alone;
 - claimed, no job known (the call's answer was lost): released after `LOST_AFTER_S`;
-- a job: completed captures, failed releases, still running waits, forgotten by upstream for
-  `LOST_AFTER_S` releases, older than `GIVE_UP_AFTER_S` releases;
+- a job: completed captures, failed releases, still running waits, forgotten by upstream for longer than
+  `jobs.FORGOTTEN_AFTER_S` releases, older than `GIVE_UP_AFTER_S` releases;
 - upstream away: it waits, up to `GIVE_UP_AFTER_S`.
 A release that was wrong is put right by `holds.settle` when the true outcome arrives.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from engine import holds
-from engine.errors import Busy
+from engine import holds, jobs
+from engine.circuit import AlwaysClosed, Breaker
+from engine.errors import Busy, CircuitOpen, UpstreamFailed, UpstreamTimedOut
 from engine.holds import CAPTURED, OPEN, RELEASED, SHARDS, SPENT, Hold
+from engine.jobs import Gateway
 from engine.ledger import Ledger
 from engine.ledger_items import account_pk
 from engine.logs import logger
 from engine.origin import Origin
 from engine.table import ConditionFailed, Update
-from engine.upstream import NotSent, Unknown, Upstream
+from engine.upstream import Upstream
 
 INDEX = "open-holds"
 BATCH = 100
@@ -53,29 +54,39 @@ class Swept:
 
 
 def sweep(
-    ledger: Ledger, upstream: Upstream, secret: str, *, now: int, request_id: str, timeout_s: float
+    ledger: Ledger,
+    upstream: Upstream,
+    secret: str,
+    *,
+    now: int,
+    request_id: str,
+    timeout_s: float,
+    breaker: Breaker | None = None,
 ) -> Swept:
     """Resolve what is past its time, at most `BATCH` holds a shard. Raises `Busy`."""
+    gateway = Gateway(ledger, upstream, secret, timeout_s, "", breaker or AlwaysClosed())
     swept = Swept()
     for shard in range(SHARDS):
         for key in ledger.table.due(INDEX, f"open#{shard}", now, limit=BATCH):
             item = ledger.table.get(key["pk"], key["sk"])
             if item is None or item["state"] not in (OPEN, SPENT):
                 continue
-            hold = holds.read(item)
-            verdict, why = _verdict(hold, upstream, secret, now, timeout_s)
-            try:
-                _carry_out(ledger, hold, verdict, why, now, request_id)
-            except Busy:
-                logger.warning("left for the next sweep", extra={"jti": hold.jti})
-                verdict = LET_LIVE
-            swept = swept.counting(verdict)
+            swept = swept.counting(_swept(gateway, holds.read(item), now, request_id))
     return swept
 
 
-def _verdict(
-    hold: Hold, upstream: Upstream, secret: str, now: int, timeout_s: float
-) -> tuple[str, str]:
+def _swept(gateway: Gateway, hold: Hold, now: int, request_id: str) -> str:
+    """What was done with one hold: `CAPTURED`, `RELEASED` or `LET_LIVE`."""
+    try:
+        verdict, why = _verdict(gateway, hold, now)
+        _carry_out(gateway.ledger, hold, verdict, why, now, request_id)
+    except Busy:
+        logger.warning("left for the next sweep", extra={"jti": hold.jti})
+        return LET_LIVE
+    return verdict
+
+
+def _verdict(gateway: Gateway, hold: Hold, now: int) -> tuple[str, str]:
     """`CAPTURED`, `RELEASED` or `LET_LIVE`, and the reason in words."""
     if hold.claim is None or hold.claimed_at is None:
         return RELEASED, "the token was not used in time"
@@ -83,27 +94,21 @@ def _verdict(
     if hold.job_id is None:
         lost = age_s >= LOST_AFTER_S
         return (RELEASED, "the call's outcome was never known") if lost else (LET_LIVE, "")
-    verdict, why = _asked(hold.job_id, age_s, upstream, secret, timeout_s)
+    verdict, why = _asked(gateway, hold, now)
     if verdict == LET_LIVE and age_s >= GIVE_UP_AFTER_S:
         return RELEASED, "the job did not end in six hours"
     return verdict, why
 
 
-def _asked(
-    job_id: str, age_s: int, upstream: Upstream, secret: str, timeout_s: float
-) -> tuple[str, str]:
+def _asked(gateway: Gateway, hold: Hold, now: int) -> tuple[str, str]:
+    item = jobs.read(gateway.ledger, str(hold.job_id))
+    if item is None:
+        return LET_LIVE, "the job has passed"
     try:
-        answer = upstream.status(job_id, secret, timeout_s)
-    except (NotSent, Unknown):
+        heard = jobs.hear(gateway, item, now)
+    except (CircuitOpen, UpstreamFailed, UpstreamTimedOut):
         return LET_LIVE, "upstream did not answer"
-    if answer.status == 404 and age_s >= LOST_AFTER_S:
-        return RELEASED, "upstream has forgotten the job"
-    state: Any = answer.members.get("status") if answer.status == 200 else None
-    if state == "completed":
-        return CAPTURED, "transcription completed"
-    if state == "failed":
-        return RELEASED, "transcription failed"
-    return LET_LIVE, "the job is still running"
+    return heard.outcome(now) or (LET_LIVE, "the job is still running")
 
 
 def _carry_out(

@@ -19,6 +19,7 @@ ISSUER = "pluct-business-engine"
 UPSTREAM_AUDIENCE = "tttranscribe"
 SCOPE_TRANSCRIBE = "ttt:transcribe"
 VENDED_LIFETIME_S = 900
+UPSTREAM_LIFETIME_S = 60
 SKEW_S = 60
 """How far an issuer's clock may run ahead of ours; none is granted to a token that has run out."""
 MAX_LENGTH = 4096
@@ -82,6 +83,18 @@ def issue_user(user: str, ring: Ring, *, now: int, lifetime_s: int) -> str:
         "exp": now + lifetime_s,
     }
     return jwt.encode(claims, ring.signing, algorithm=ALGORITHM)
+
+
+def issue_for_upstream(subject: str, secret: str, *, now: int) -> str:
+    """A token of a minute for the transcription service, in the form that it verifies."""
+    claims = {
+        "iss": ISSUER,
+        "aud": UPSTREAM_AUDIENCE,
+        "sub": subject,
+        "iat": now,
+        "exp": now + UPSTREAM_LIFETIME_S,
+    }
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
 
 
 def verify_user(text: str, ring: Ring, *, now: int, max_age_s: int) -> UserToken:

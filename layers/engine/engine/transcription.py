@@ -1,33 +1,38 @@
 """The transcription proxy: a vended token starts one job, its owner reads how it goes.
 
-The token's hold is claimed by a conditional update before upstream is called, and upstream's answer is
-kept with it: the same call again gets the first answer, another call is refused.
+The token's hold is claimed by a transaction before upstream is called: the same call again gets the
+first answer, another call is refused. This function calls upstream itself and waits for as long as the
+app can. What it could not send, and everything while upstream is known to be slow, is handed to the
+worker, which waits for ten minutes; a call that was sent is never sent again, as upstream would start a
+second job.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from engine import holds, mirror, tiktok
+from engine import holds, jobs, mirror, starting, tiktok
 from engine.errors import (
+    Busy,
+    CircuitOpen,
+    EngineError,
     JobNotFound,
+    KeyReused,
+    OutcomeUnknown,
     TokenAlreadyUsed,
     Unauthorized,
-    UpstreamFailed,
-    UpstreamRefused,
-    UpstreamTimedOut,
 )
+from engine.handover import NotHandedOver
 from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.http import dump
 from engine.idempotency import KEEP_S
-from engine.ids import digest, is_job_id, iso
-from engine.ledger import Ledger
+from engine.ids import digest, iso
+from engine.jobs import Gateway
 from engine.ledger_items import account_pk
-from engine.logs import upstream_call
 from engine.origin import Origin
-from engine.table import Cancelled, ConditionFailed, Put, Update
+from engine.starting import Mirrored, Unanswered
+from engine.table import Cancelled, Put, Write
 from engine.tokens import VendedToken
-from engine.upstream import NotSent, Unknown, Upstream, UpstreamAnswer
+from engine.upstream import NotSent
 from engine.vending import claim_write
 
 CREDIT_WORDS = {
@@ -37,84 +42,54 @@ CREDIT_WORDS = {
     RELEASED: "released",
     WRITTEN_OFF: "released",
 }
-OWN_JOB = "job-"
-PRIVATE_REFUSALS = frozenset({401, 402, 403})
-"""Upstream refusing our credential, or our money, is our failure, never the user's."""
-
 SWEEP_AFTER_S = 300
-RELEASED_GUIDANCE = "Your credit was given back. Vend anew and try again."
+LOOK_EVERY_S = (0.05, 0.1, 0.2)
+"""Between looks at what the worker has done; the last one is kept on with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """What a call to upstream needs; `public` is the origin that the app called."""
+def submit(
+    gateway: Gateway,
+    token: VendedToken,
+    url: str,
+    origin: Origin,
+    *,
+    now: int,
+    key: str | None = None,
+) -> Mirrored:
+    """Start the job that `token` paid for, once for the token, and once for the request id `key`.
 
-    ledger: Ledger
-    upstream: Upstream
-    secret: str
-    timeout_s: float
-    public: str
-
-
-@dataclass(frozen=True, slots=True)
-class Mirrored:
-    """An answer for the app: upstream's status and members, plus ours."""
-
-    status: int
-    body: str
-    replayed: bool = False
-
-
-def submit(gateway: Gateway, token: VendedToken, url: str, origin: Origin, *, now: int) -> Mirrored:
-    """Start the job that `token` paid for.
-
-    Raises `InvalidUrl`, `Unauthorized`, `TokenAlreadyUsed`, `UpstreamRefused` and `UpstreamFailed`
-    (the credit is given back), `UpstreamTimedOut` (it stays held until the outcome is known), `Busy`.
+    Raises `InvalidUrl`, `Unauthorized`, `TokenAlreadyUsed`, `KeyReused`; `CircuitOpen`,
+    `UpstreamRefused` and `UpstreamFailed` (the credit was given back); `Busy`, `OutcomeUnknown`.
     """
     post = tiktok.parse(url)
-    hold = _claim(gateway, token, post.url, origin, now)
-    if hold.answer is not None:
-        return Mirrored(hold.answer["status"], hold.answer["body"], replayed=True)
-    if hold.state == RELEASED:
-        raise _returned()
+    hold = _claim(gateway, token, post.url, key, origin, now)
+    known = starting.first_answer(hold)
+    if known is not None:
+        return known
     if hold.claimed_by != origin.request_id:
-        return _still_running(hold, post.url, gateway.public)
-    answer = _start(gateway, hold, post.url, origin, now)
-    job_id = str(answer.members.get("id") or answer.members.get("request_id") or "")
-    if not 200 <= answer.status < 300 or not is_job_id(job_id):
-        raise _refused(gateway, hold, answer, origin, now)
-    members = mirror.submitted(
-        answer.members,
-        job_id=job_id,
-        url=post.url,
-        now_iso=iso(now),
-        upstream=gateway.upstream.base,
-        public=gateway.public,
-    )
-    mirrored = Mirrored(answer.status, dump(members))
-    if not _keep(gateway, hold, job_id, mirrored, now):
-        raise _given_back(gateway, hold, origin, now, "named a job that somebody else has")
-    return mirrored
+        return _still_running(hold, post.url, gateway.public, replayed=True)
+    return _begin(gateway, hold, post.url, origin, now)
 
 
 def status(gateway: Gateway, user: str, job_id: str, origin: Origin, *, now: int) -> Mirrored:
     """How `user`'s job goes; an end settles its hold.
 
-    Raises `JobNotFound` (also for somebody else's job), `UpstreamFailed`, `UpstreamTimedOut`, `Busy`.
+    Raises `JobNotFound` (also for somebody else's job, and for one that upstream does not know any
+    more), `CircuitOpen`, `UpstreamFailed`, `UpstreamTimedOut`, `Busy`.
     """
-    hold = _hold_of(gateway.ledger, user, job_id)
-    if hold.job_id is None:
-        return _without_job(hold, job_id)
-    answer = _ask(gateway, hold.job_id)
-    if answer.status == 404:
-        raise JobNotFound(
-            "The job is not known any more.", members={"credit": CREDIT_WORDS[hold.state]}
-        )
-    if answer.status != 200:
-        raise UpstreamFailed()
-    hold = _settled(gateway.ledger, hold, answer.members, origin, now)
+    hold, item = jobs.known(gateway.ledger, user, job_id)
+    if hold.job_id is not None and hold.job_id != job_id:
+        item = jobs.read(gateway.ledger, hold.job_id) or {}
+    if not item or hold.job_id is None:
+        return Mirrored(200, dump(_not_heard_of(hold, job_id)))
+    heard = jobs.hear(gateway, item, now)
+    hold = jobs.settled(gateway.ledger, hold, heard, origin, now)
+    if heard.missing_since is not None:
+        raise _forgotten(hold)
+    if heard.members is None:
+        return Mirrored(200, dump(_not_heard_of(hold, job_id)))
     members = mirror.status(
-        answer.members,
+        heard.members,
         job_id=job_id,
         credit=CREDIT_WORDS[hold.state],
         upstream=gateway.upstream.base,
@@ -123,89 +98,126 @@ def status(gateway: Gateway, user: str, job_id: str, origin: Origin, *, now: int
     return Mirrored(200, dump(members))
 
 
-def _without_job(hold: Hold, job_id: str) -> Mirrored:
-    """What is known of a job whose start upstream has not confirmed."""
-    running = hold.state in (OPEN, SPENT)
-    members = {
-        "ok": running,
-        "jobId": job_id,
-        "status": "processing" if running else "failed",
-        "progress": 0,
-        "transcript": None,
-        "text": None,
-        "confidence": None,
-        "language": None,
-        "duration": None,
-        "credit": CREDIT_WORDS[hold.state],
-    }
-    return Mirrored(200, dump(members))
-
-
-def _claim(gateway: Gateway, token: VendedToken, url: str, origin: Origin, now: int) -> Hold:
-    """The hold of `token`, claimed for `url` by this call or, the same, by an earlier one."""
-    claim = digest("transcribe", url)
+def _begin(gateway: Gateway, hold: Hold, url: str, origin: Origin, now: int) -> Mirrored:
+    """Call upstream, here or by the worker."""
+    give_up_at = gateway.monotonic() + gateway.timeout_s
     try:
-        write = claim_write(
-            token.user, token.jti, claim, origin.request_id, now, look_at=now + SWEEP_AFTER_S
-        )
-        return holds.read(gateway.ledger.table.write(write))
-    except ConditionFailed as refused:
-        item = refused.item
+        gateway.breaker.admit()
+    except CircuitOpen as paused:
+        raise starting.give_back(gateway, hold, origin, now, paused) from None
+    if gateway.breaker.is_slow() and _handed_over(gateway, hold):
+        return _awaited(gateway, hold, url, give_up_at)
+    try:
+        return starting.start(gateway, hold, url, origin, now)
+    except NotSent:
+        if _handed_over(gateway, hold):
+            return _awaited(gateway, hold, url, give_up_at)
+        error = starting.failed("unreachable")
+        raise starting.give_back(gateway, hold, origin, now, error) from None
+    except Unanswered:
+        return _still_running(hold, url, gateway.public)
+
+
+def _handed_over(gateway: Gateway, hold: Hold) -> bool:
+    try:
+        gateway.handover.send(hold.user, hold.jti)
+    except NotHandedOver:
+        return False
+    return True
+
+
+def _awaited(gateway: Gateway, hold: Hold, url: str, give_up_at: float) -> Mirrored:
+    """What the worker has been answered, or that it is still at it."""
+    looks = iter(LOOK_EVERY_S)
+    pause_s = next(looks)
+    while gateway.monotonic() + pause_s < give_up_at:
+        gateway.sleep(pause_s)
+        pause_s = next(looks, pause_s)
+        found = holds.find(gateway.ledger.table, hold.user, hold.jti)
+        known = starting.first_answer(found) if found is not None else None
+        if known is not None:
+            return replace(known, replayed=False)
+    return _still_running(hold, url, gateway.public)
+
+
+def _claim(
+    gateway: Gateway, token: VendedToken, url: str, key: str | None, origin: Origin, now: int
+) -> Hold:
+    """The hold of `token`, claimed for `url` by this call or, the same, by an earlier one; or the hold
+    that an earlier call with the same request id claimed for it.
+    """
+    claim = digest("transcribe", url)
+    by = origin.request_id
+    writes: list[Write] = [
+        claim_write(token.user, token.jti, claim, by, now, look_at=now + SWEEP_AFTER_S),
+        jobs.begun(token.user, token.jti, url, gateway.public, now),
+    ]
+    if key is not None:
+        writes.append(_request(token, key, claim, now))
+    try:
+        gateway.ledger.transact_patiently(writes)
+    except Cancelled:
+        return _earlier(gateway, token, claim, key)
+    except OutcomeUnknown:
+        found = holds.find(gateway.ledger.table, token.user, token.jti)
+        if found is None or (found.claim, found.claimed_by) != (claim, by):
+            raise
+    return _found(gateway, token)
+
+
+def _earlier(gateway: Gateway, token: VendedToken, claim: str, key: str | None) -> Hold:
+    """The hold that an earlier call claimed. The store may tell one of several refusals alone, so it is
+    read what stands there; the token's own goes first.
+    """
+    table = gateway.ledger.table
+    item = table.get(account_pk(token.user), holds.hold_sk(token.jti[: holds.NAME_LENGTH]))
     if item is None or item["jti"] != token.jti:
         raise Unauthorized("unknown")
-    if item.get("claim") != claim:
-        raise TokenAlreadyUsed() if "claim" in item else Unauthorized("released")
-    return holds.read(item)
+    if item.get("claim") == claim:
+        return holds.read(item)
+    if "claim" in item:
+        raise TokenAlreadyUsed()
+    if item["state"] not in (OPEN, SPENT):
+        raise Unauthorized("released")
+    record = table.get(account_pk(token.user), _request_sk(key)) if key is not None else None
+    if record is None:
+        raise Busy()
+    if record["fingerprint"] != claim:
+        raise KeyReused()
+    return _found(gateway, replace(token, jti=record["jti"]))
 
 
-def _start(gateway: Gateway, hold: Hold, url: str, origin: Origin, now: int) -> UpstreamAnswer:
-    try:
-        answer = gateway.upstream.transcribe(
-            url, own_job_id(hold), gateway.secret, gateway.timeout_s
-        )
-    except NotSent:
-        upstream_call("transcribe", 0, reason="not_sent")
-        raise _given_back(gateway, hold, origin, now, "could not be reached") from None
-    except Unknown as unknown:
-        upstream_call("transcribe", 0, reason=unknown.kind)
-        if unknown.kind == "timeout":
-            raise UpstreamTimedOut() from None
-        raise _given_back(gateway, hold, origin, now, "gave no usable answer") from None
-    upstream_call("transcribe", answer.status)
-    return answer
-
-
-def _refused(
-    gateway: Gateway, hold: Hold, answer: UpstreamAnswer, origin: Origin, now: int
-) -> UpstreamFailed:
-    """Upstream's own 4xx is passed on, but for what concerns only it and us; the rest is our 502."""
-    failed = _given_back(gateway, hold, origin, now, f"answered {answer.status}")
-    if not 400 <= answer.status < 500 or answer.status in PRIVATE_REFUSALS:
-        return failed
-    members = mirror.without_addresses(
-        answer.members, answer.members, gateway.upstream.base, gateway.public
+def _request(token: VendedToken, key: str, claim: str, now: int) -> Put:
+    """The record of the client's request id, which names the hold that pays for it."""
+    item = {
+        "pk": account_pk(token.user),
+        "sk": _request_sk(key),
+        "jti": token.jti,
+        "fingerprint": claim,
+        "ttl": now + KEEP_S,
+    }
+    return Put(
+        item,
+        condition="attribute_not_exists(pk) OR #ttl < :now",
+        names={"#ttl": "ttl"},
+        values={":now": now},
     )
-    waits = {"Retry-After": answer.retry_after} if answer.retry_after else {}
-    return UpstreamRefused(answer.status, {**members, **failed.members}, waits)
 
 
-def _given_back(gateway: Gateway, hold: Hold, origin: Origin, now: int, why: str) -> UpstreamFailed:
-    """Releases the hold of a job that was never started, or that nobody can ask for."""
-    reasoned = replace(origin, reason=f"upstream {why}")
-    holds.settle(gateway.ledger, hold, RELEASED, reasoned, now=now)
-    return _returned()
+def _request_sk(key: str) -> str:
+    return f"R#transcribe#{digest(key)}"
 
 
-def _returned() -> UpstreamFailed:
-    """The outcome of a job whose credit went back."""
-    error = UpstreamFailed(members={"credit": "released"})
-    error.guidance = RELEASED_GUIDANCE
-    return error
+def _found(gateway: Gateway, token: VendedToken) -> Hold:
+    hold = holds.find(gateway.ledger.table, token.user, token.jti)
+    if hold is None:
+        raise Unauthorized("unknown")
+    return hold
 
 
-def _still_running(hold: Hold, url: str, public: str) -> Mirrored:
-    """The same call while the first is under way: nothing is started twice."""
-    job_id = own_job_id(hold)
+def _still_running(hold: Hold, url: str, public: str, *, replayed: bool = False) -> Mirrored:
+    """The call is under way, and the job answers under our own id."""
+    job_id = jobs.own_id(hold.jti)
     members = {
         "ok": True,
         "jobId": job_id,
@@ -216,80 +228,33 @@ def _still_running(hold: Hold, url: str, public: str) -> Mirrored:
         "estimatedTime": None,
         "statusUrl": f"{public}/ttt/status/{job_id}",
     }
-    return Mirrored(202, dump(members), replayed=True)
+    return Mirrored(202, dump(members), replayed=replayed)
 
 
-def _keep(gateway: Gateway, hold: Hold, job_id: str, mirrored: Mirrored, now: int) -> bool:
-    """The answer with the hold, and the job under its id, together; False where the id is taken.
-
-    Raises `Busy` or `OutcomeUnknown`: the same call again is then told that the job is under way, and
-    reads it under our own id.
-    """
-    kept = Update(
-        account_pk(hold.user),
-        holds.hold_sk(hold.name),
-        "SET answer = :answer, job_id = :job",
-        "jti = :jti AND claimed_by = :by",
-        values={
-            ":answer": {"status": mirrored.status, "body": mirrored.body},
-            ":job": job_id,
-            ":jti": hold.jti,
-            ":by": hold.claimed_by,
-        },
-    )
-    job = {
-        "pk": f"J#{job_id}",
-        "sk": "JOB",
-        "user": hold.user,
-        "jti": hold.jti,
-        "created_at": now,
-        "ttl": now + KEEP_S * 2,
+def _not_heard_of(hold: Hold, job_id: str) -> dict[str, Any]:
+    """What is known of a job of which upstream has said nothing yet."""
+    running = hold.state in (OPEN, SPENT)
+    return {
+        "ok": running,
+        "jobId": job_id,
+        "status": "processing" if running else "failed",
+        "progress": 0,
+        "transcript": None,
+        "text": None,
+        "confidence": None,
+        "language": None,
+        "duration": None,
+        "credit": CREDIT_WORDS[hold.state],
+        "guidance": None if running else starting.RELEASED_GUIDANCE,
     }
-    try:
-        gateway.ledger.transact_patiently([kept, Put(job, condition="attribute_not_exists(pk)")])
-    except Cancelled:
-        found = gateway.ledger.table.get(f"J#{job_id}", "JOB")
-        return found is not None and found["jti"] == hold.jti
-    return True
 
 
-def own_job_id(hold: Hold) -> str:
-    """Our own id of the job that `hold` pays for: upstream gets it as `requestId`."""
-    return OWN_JOB + hold.name
-
-
-def _hold_of(ledger: Ledger, user: str, job_id: str) -> Hold:
-    """The hold that pays for `user`'s job, by upstream's id or by ours."""
-    if job_id.startswith(OWN_JOB):
-        item = ledger.table.get(account_pk(user), holds.hold_sk(job_id.removeprefix(OWN_JOB)))
-        if item is None or "claim" not in item:
-            raise JobNotFound()
-        return holds.read(item)
-    item = ledger.table.get(f"J#{job_id}", "JOB")
-    if item is None or item["user"] != user:
-        raise JobNotFound()
-    hold = holds.find(ledger.table, user, item["jti"])
-    if hold is None:
-        raise JobNotFound()
-    return hold
-
-
-def _ask(gateway: Gateway, job_id: str) -> UpstreamAnswer:
-    try:
-        answer = gateway.upstream.status(job_id, gateway.secret, gateway.timeout_s)
-    except NotSent:
-        upstream_call("status", 0, reason="not_sent")
-        raise UpstreamFailed() from None
-    except Unknown as unknown:
-        upstream_call("status", 0, reason=unknown.kind)
-        raise (UpstreamTimedOut() if unknown.kind == "timeout" else UpstreamFailed()) from None
-    upstream_call("status", answer.status)
-    return answer
-
-
-def _settled(
-    ledger: Ledger, hold: Hold, members: Mapping[str, Any], origin: Origin, now: int
-) -> Hold:
-    """The hold after what upstream says of its job."""
-    outcome = {"completed": CAPTURED, "failed": RELEASED}.get(str(members.get("status")))
-    return hold if outcome is None else holds.settle(ledger, hold, outcome, origin, now=now)
+def _forgotten(hold: Hold) -> EngineError:
+    """Upstream does not know the job: it was restarted, and may or may not come back to it."""
+    error = JobNotFound("The job is not known any more.")
+    error.members["credit"] = CREDIT_WORDS[hold.state]
+    if hold.state == RELEASED:
+        error.guidance = starting.RELEASED_GUIDANCE
+    else:
+        error.guidance = "Ask again in two minutes: your credit comes back if the job does not."
+    return error

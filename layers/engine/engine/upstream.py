@@ -1,6 +1,6 @@
 """Calls to TTTranscribe: limits on every one, and answers that are believed only as far as they parse.
 
-Limits: 3 s to connect, the given seconds in all, 2 MB, no redirect, no proxy of the environment, one
+Limits: 3 s to connect, the given seconds in all, 256 KB, no redirect, no proxy of the environment, one
 attempt. What happened is told apart by what it means for the caller's money: `NotSent` (upstream can
 not have the request), `Unknown` (it may have it), or an answer.
 """
@@ -8,18 +8,22 @@ not have the request), `Unknown` (it may have it), or an answer.
 import json
 import math
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from engine import tokens
 from engine.http import dump, too_deep
 
 CONNECT_S = 3.0
-SIZE_LIMIT = 2 * 1024 * 1024
-KEPT_LIMIT = 64 * 1024
-"""The answer to a submit is kept in an item of the table, which takes 400 KB in all."""
+SIZE_LIMIT = 256 * 1024
+SUBMIT_LIMIT = 64 * 1024
+"""Answers are kept in items of the table, which take 400 KB; a transcript has at most 10,000 characters."""
+
+HEALTH_S = 5.0
 
 DEPTH_LIMIT = 64
 CHUNK = 64 * 1024
@@ -49,10 +53,16 @@ class UpstreamAnswer:
 
 
 class Upstream:
-    """TTTranscribe at `base`, an origin that the deployment names."""
+    """TTTranscribe at `base`, an origin that the deployment names; with `signs` it is also shown a short
+    token beside the shared secret (it looks at the token alone where both are sent).
+    """
 
-    def __init__(self, base: str) -> None:
+    def __init__(
+        self, base: str, *, signs: bool = False, clock: Callable[[], float] = time.time
+    ) -> None:
         self.base = base
+        self._signs = signs
+        self._clock = clock
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -61,14 +71,32 @@ class Upstream:
     ) -> UpstreamAnswer:
         """Start a job. It is not idempotent upstream. Raises `NotSent`, `Unknown`."""
         body = {"url": url, "requestId": request_id}
-        return self._call("POST", "/transcribe", secret, timeout_s, body)
+        headers = self._credentials(secret, request_id)
+        return self._call("POST", "/transcribe", headers, timeout_s, body)
 
     def status(self, job_id: str, secret: str, timeout_s: float) -> UpstreamAnswer:
         """How the job goes; `job_id` must have been checked. Raises `NotSent`, `Unknown`."""
-        return self._call("GET", f"/status/{job_id}", secret, timeout_s, None)
+        headers = self._credentials(secret, job_id)
+        return self._call("GET", f"/status/{job_id}", headers, timeout_s, None)
+
+    def health(self) -> UpstreamAnswer:
+        """What it says of itself, to anybody. Raises `NotSent`, `Unknown`."""
+        return self._call("GET", "/health", {}, HEALTH_S, None)
+
+    def _credentials(self, secret: str, subject: str) -> dict[str, str]:
+        shown = {AUTH_HEADER: secret}
+        if self._signs:
+            token = tokens.issue_for_upstream(subject, secret, now=int(self._clock()))
+            shown["Authorization"] = f"Bearer {token}"
+        return shown
 
     def _call(
-        self, method: str, path: str, secret: str, timeout_s: float, body: dict[str, Any] | None
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        timeout_s: float,
+        body: dict[str, Any] | None,
     ) -> UpstreamAnswer:
         deadline = time.monotonic() + timeout_s
         try:
@@ -76,12 +104,12 @@ class Upstream:
                 method,
                 self.base + path,
                 json=body,
-                headers={AUTH_HEADER: secret, "Accept": "application/json"},
+                headers={**headers, "Accept": "application/json"},
                 timeout=(min(CONNECT_S, timeout_s), timeout_s),
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                raw = _read(response, deadline, KEPT_LIMIT if method == "POST" else SIZE_LIMIT)
+                raw = _read(response, deadline, SUBMIT_LIMIT if method == "POST" else SIZE_LIMIT)
         except requests.ConnectTimeout as error:
             raise NotSent() from error
         except requests.ConnectionError as error:

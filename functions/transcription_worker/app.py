@@ -1,0 +1,55 @@
+"""Makes the calls to TTTranscribe that an app can not wait for; each message is one call."""
+
+import time
+from typing import Any
+
+from engine import config, handover, keyrings, starting, table
+from engine.circuit import Circuit
+from engine.errors import Busy
+from engine.jobs import Gateway
+from engine.keyrings import TTT_SHARED_SECRET, KeyRings
+from engine.ledger import Ledger
+from engine.logs import logger
+from engine.table import Table
+from engine.upstream import Upstream
+
+settings = config.load()
+ledger = Ledger(Table(table.connect(), settings.table_name))
+rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (TTT_SHARED_SECRET,))
+upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+circuit = Circuit(ledger.table, "ttt")
+clock = time.time
+pause = time.sleep
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """A batch of messages; those named in the answer come again."""
+    failed = [record["messageId"] for record in event["Records"] if not _done(record)]
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
+
+
+def _done(record: dict[str, Any]) -> bool:
+    """Whether the message need not come again."""
+    try:
+        user, jti = handover.read_message(record["body"])
+        outcome = starting.perform(_gateway(), user, jti, int(clock()))
+    except ValueError:
+        logger.error("be:call not a call", extra={"message_id": record["messageId"]})
+        return False
+    except Busy as busy:
+        logger.warning("be:call comes again", extra={"code": busy.code})
+        return False
+    logger.info(f"be:call outcome={outcome.replace(' ', '-')}", extra={"user": user, "jti": jti})
+    return True
+
+
+def _gateway() -> Gateway:
+    return Gateway(
+        ledger,
+        upstream,
+        rings[TTT_SHARED_SECRET].signing,
+        settings.transcription_timeout_s,
+        public="",
+        breaker=circuit,
+        sleep=pause,
+    )
