@@ -76,8 +76,8 @@ class Meter:
             answer["statusCode"],
             dict(self._calls),
             sequential(self._trips),
-            self._units,
-            self._unreported,
+            list(self._units),
+            list(self._unreported),
         )
 
     def _ask_for_units(self, params: dict[str, Any], **_: Any) -> None:
