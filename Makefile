@@ -1,5 +1,6 @@
 # `make run` and `make test` work on a fresh machine with Python 3.11 or newer; the rest is for developers.
 PYTHON ?= python3
+PROCESSES ?= 2
 PIP_FLAGS = -qq --disable-pip-version-check
 BIN = .venv/bin
 LAYER = layers/engine
@@ -10,7 +11,7 @@ run: setup
 	@exec $(BIN)/python -m local
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
 # The long forms of the proofs about money; `make test` runs the short ones.
 prove: setup
