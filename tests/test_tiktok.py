@@ -52,18 +52,29 @@ POSTS = {
     f"https://www.tiktok.com/embed/v2/{ID}": "@_",
     f"https://www.tiktok.com/embed/v3/{ID}": "@_",
     f"https://www.tiktok.com/player/v1/{ID}": "@_",
+    f"https://pro.tiktok.com/@someone/video/{ID}": "@someone",
+    f"https://www.tiktok.com/@someone/video/{ID}?q=caf\u00e9\u2028&lang=\u65e5\u672c": "@someone",
+    f"https://www.tiktok.com/foryou?lang=en&item_id={ID}#x": "@_",
+    f"https://m.tiktok.com/foryou/?item_id={ID}": "@_",
+    f"https://www.tiktok.com/en/trending?shareId={ID}": "@_",
+    f"https://www.tiktok.com/?_r=1&item_id={ID}": "@_",
+    f"https://www.tiktok.com?item_id={ID}&shareId={ID}": "@_",
+    f"https://www.tiktok.com/en/?item_id={ID}": "@_",
 }
 SHORT = {
     "https://vm.tiktok.com/ZMFHvt5aj/": "https://vm.tiktok.com/ZMFHvt5aj/",
     "https://vm.tiktok.com/ZMFHvt5aj": "https://vm.tiktok.com/ZMFHvt5aj/",
     "http://vt.tiktok.com/ZSVu2Cmd9/?_t=1": "https://vt.tiktok.com/ZSVu2Cmd9/",
     "https://VM.TikTok.com/ZMFHvt5aj": "https://vm.tiktok.com/ZMFHvt5aj/",
+    "https://t.tiktok.com/ZMFHvt5aj/": "https://vm.tiktok.com/ZMFHvt5aj/",
+    "https://pro.tiktok.com/ZMFHvt5aj": "https://vm.tiktok.com/ZMFHvt5aj/",
 }
 LINKS_BY_PATH = [
     "https://www.tiktok.com/t/ZTSw2mYwR",
     "https://www.tiktok.com/t/ZTSw2mYwR/",
     "https://tiktok.com/t/ZTSw2mYwR",
     "https://lite.tiktok.com/t/ZTSw2mYwR/?x=1",
+    "https://pro.tiktok.com/t/ZTSw2mYwR/",
 ]
 OTHER_THINGS = [
     "https://www.tiktok.com/", "https://www.tiktok.com", "https://www.tiktok.com/@someone",
@@ -80,6 +91,13 @@ OTHER_THINGS = [
     f"https://www.tiktok.com/login?redirect_url=https://www.tiktok.com/@a/video/{ID}",
     f"https://www.tiktok.com/link/v2?target=https://www.tiktok.com/@a/video/{ID}",
     "https://www.tiktok.com/oembed?url=x", "https://vm.tiktok.com/", "https://vm.tiktok.com/t/ZTSw2mYwR",
+    "https://www.tiktok.com/?_r=1", "https://www.tiktok.com/foryou?item_id=", "https://www.tiktok.com/foryou?item_id=x",
+    f"https://www.tiktok.com/foryou?item_id={ID}&shareId=7300000000000000002",
+    f"https://www.tiktok.com/foryou?item_id={ID}&item_id=7300000000000000002",
+    f"https://www.tiktok.com/foryou?redirect={ID}", f"https://www.tiktok.com/@someone?item_id={ID}",
+    f"https://www.tiktok.com/login?item_id={ID}", f"https://www.tiktok.com/link/v2?item_id={ID}",
+    f"https://vm.tiktok.com/?item_id={ID}", "https://vm.tiktok.com/login", "https://pro.tiktok.com/login/?redirect_url=x",
+    "https://vt.tiktok.com/foryou", "https://pro.tiktok.com/trending", "https://vm.tiktok.com/link/v2?target=x",
 ]  # fmt: skip
 HOSTILE = [
     "", " ", "x", "tiktok", f"www.tiktok.com/@a/video/{ID}", f"//www.tiktok.com/@a/video/{ID}",
@@ -104,6 +122,10 @@ HOSTILE = [
     f"https://[www.tiktok.com]/@a/video/{ID}", f"https://[/@a/video/{ID}", f"https://169.254.169.254/@a/video/{ID}",
     f"https://www.t\u0456ktok.com/@a/video/{ID}", f"https://www.tiktok\u3002com/@a/video/{ID}",
     f"https://www.\uff54iktok.com/@a/video/{ID}", f"https://www.tiktok.com\u2044@a/video/{ID}",
+    f"https://www.ti\u212atok.com/@a/video/{ID}", f"https://www.tikto\u212a.com/@a/video/{ID}",
+    f"https://www.tiktok.com:\uff14\uff14\uff13/@a/video/{ID}", f"https://www.tiktok.com/foryou?item_id={ID}\\@evil.example",
+    f"https://www.tiktok.com/foryou?item_id=%00{ID}", f"https://www.tiktok.com/foryou?item_id={ID}%26x",
+    f"https://www.tiktok.com//foryou?item_id={ID}", f"https://evil.example/foryou?item_id={ID}",
     f"https://xn--tktok-q4a.com/@a/video/{ID}", f"https://www.tiktok.com/@\u00e9/video/{ID}",
     f"https://www.tiktok.com/@a/video/{ID}\u202e", "https://www.tiktok.com/@a/video/\u0667" + "\u0663" * 18,
     f"https://www.tiktok.com/@a/video%2f{ID}", f"https://www.tiktok.com/@a%2fvideo/{ID}",
