@@ -2,7 +2,9 @@
 
 import json
 import random
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,7 +17,7 @@ from local.standins import tiktok_pages
 from local.standins.tiktok import oembed_json
 from local.standins.tiktok_posts import GENERATIONS, Post
 from tests.support.properties import PROPERTY
-from tests.support.tiktok import SAVED, VISIBLE, post_with
+from tests.support.tiktok import MISSING_ID, SAVED, VISIBLE, document_of, page_of, post_with
 
 needs_saved = pytest.mark.skipif(
     not SAVED.is_dir(), reason="the saved pages lie beside the checkout, and are not there"
@@ -24,11 +26,6 @@ MANIFEST: list[dict[str, Any]] = (
     json.loads((SAVED / "manifest.json").read_text()) if SAVED.is_dir() else []
 )
 RESULTS = {"unavailable": Trouble.HIDDEN, "challenge": Trouble.BLOCKED, "no_item": Trouble.NO_POST}
-MISSING_ID = "7660566211100511519"
-
-
-def page_of(post: Post, generation: str | None = None, filler_kb: int = 0) -> bytes:
-    return tiktok_pages.page(post, generation or post.generation, "i", filler_kb).encode()
 
 
 def facts_of(body: bytes, post_id: str) -> Facts:
@@ -90,12 +87,6 @@ def test_a_page_with_another_post_is_one_without_ours() -> None:
         assert read_page(page_of(post), MISSING_ID) is Trouble.NO_POST
 
 
-def test_an_oembed_answer_about_another_post_is_refused() -> None:
-    post = VISIBLE[0]
-    assert isinstance(from_oembed(oembed_json(post), post.id), Facts)
-    assert from_oembed(oembed_json(post), MISSING_ID) is Trouble.REFUSED
-
-
 def test_a_script_inside_a_script_is_not_looked_at() -> None:
     """A caption may hold markup; whoever wrote it does not get to say what the page says."""
     post, fake = VISIBLE[0], VISIBLE[2]
@@ -123,10 +114,99 @@ def test_the_script_is_found_however_its_tag_is_written(opening: str) -> None:
     assert facts_of(page.encode(), post.id).duration_s == post.duration_s
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'nonce="a>b" id="{id}" type="application/json"',
+        "type='application/json' crossorigin data-note='a \"> b' id='{id}'",
+        'data-pretty\n   type="application/json"\n   id="{id}"\n  ',
+    ],
+)
+def test_the_data_of_every_generation_is_found_in_a_page_that_was_written_anew(
+    generation: str, attributes: str
+) -> None:
+    """Browsers' dumps and formatters change the tags and the space about the data."""
+    post = post_with(generation=generation)
+    opening = re.compile(
+        r'<script id="(__UNI\w+|SIGI_STATE|sigi-persisted-data|__NEXT_DATA__)"[^>]*>'
+    )
+    text = page_of(post, generation).decode()
+    found = opening.search(text)
+    assert found
+    tag = f"<script {attributes.format(id=found[1])}>\n      "
+    body = text[: found.start()] + tag + text[found.end() :].replace("</script>", "\n  </script>")
+    assert facts_of(body.encode(), post.id).duration_s == post.duration_s
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "window['SIGI_STATE']={json};window['SIGI_RETRY']={{}};",
+        'window["SIGI_STATE"] = {json};',
+        "\n window.SIGI_STATE={json}",
+        "  {json}  ",
+    ],
+)
+@pytest.mark.parametrize("script_id", ["sigi-persisted-data", "SIGI_STATE"])
+def test_the_state_of_2021_is_read_assigned_or_plain(wrapped: str, script_id: str) -> None:
+    post = post_with(generation="sigi")
+    state = json.dumps(document_of("sigi", post))
+    page = f'<html><script id="{script_id}">{wrapped.format(json=state)}</script></html>'
+    assert facts_of(page.encode(), post.id).caption == post.caption
+
+
+def test_a_comment_does_not_hide_the_data_behind_it() -> None:
+    post, fake = VISIBLE[0], post_with(generation="sigi")
+    commented = f"<!-- <script> {page_of(fake).decode()} -->"
+    page = f"<html>{commented}<!-- never closed {page_of(post).decode()}"
+    assert facts_of(page.encode(), post.id).caption == post.caption
+    assert read_page(page.encode(), fake.id) is Trouble.NO_POST
+
+
+def test_a_tag_that_the_parser_rejects_is_passed_over() -> None:
+    body = "<script '__NEXT_DATA__'[/><![?>>?>?>--><![CDATA[>/"
+    assert read_page(body.encode(), MISSING_ID) is Trouble.FAILED
+    assert read_page(f"{body}</html>".encode(), MISSING_ID) is Trouble.NO_POST
+
+
 def test_of_two_generations_on_one_page_the_one_with_the_post_counts() -> None:
     post = post_with(generation="sigi")
     both = tiktok_pages.page_without_detail(0) + page_of(post).decode()
     assert facts_of(both.encode(), post.id).caption == post.caption
+
+
+def test_of_two_data_without_the_post_the_one_that_says_why_counts() -> None:
+    for first, second in (("status", "none"), ("none", "status")):
+        parts = {
+            "status": tiktok_pages.status_page(10216, "", mobile=False, filler_kb=0),
+            "none": tiktok_pages.page_without_detail(0),
+        }
+        body = (parts[first] + parts[second]).encode()
+        assert read_page(body, MISSING_ID) is Trouble.PRIVATE
+
+
+def test_a_challenge_that_carries_data_without_the_post_is_one_all_the_same() -> None:
+    page = tiktok_pages.page_without_detail(0) + tiktok_pages.CAPTCHA
+    assert read_page(page.encode(), MISSING_ID) is Trouble.BLOCKED
+    post = VISIBLE[0]
+    assert facts_of(tiktok_pages.CAPTCHA.encode() + page_of(post), post.id).handle == post.handle
+
+
+CAPTIONS = [
+    "", " trailing  ", "one\u2028two\u2029three\nfour",
+    "\u202eRTL \u0623\u0648\u0644 \u0644\u064a\u0644\u0629\u200f",
+    'quotes " \\ \' &amp; &lt;b&gt;', "</script><script id=SIGI_STATE>{}",
+    "e\u0301 \U0001f469\u200d\U0001f373 \x00 \x7f",
+    "\U0001f41f" * 4000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("caption", CAPTIONS, ids=lambda caption: ascii(caption)[:20])
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_a_caption_comes_out_as_it_went_in(generation: str, caption: str) -> None:
+    post = replace(post_with(generation=generation), caption=caption)
+    assert facts_of(page_of(post), post.id).caption == caption
 
 
 @pytest.mark.parametrize(
@@ -155,24 +235,6 @@ def test_a_page_without_data_says_why(body: str, trouble: Trouble) -> None:
 def test_a_status_code_is_told_by_its_number(code: int, trouble: Trouble, mobile: bool) -> None:
     page = tiktok_pages.status_page(code, "ok", mobile=mobile, filler_kb=0)
     assert read_page(page.encode(), MISSING_ID) is trouble
-
-
-def test_half_a_surrogate_pair_is_replaced_and_a_whole_one_kept() -> None:
-    post = VISIBLE[0]
-    answer = oembed_json(post) | {"title": "cut \ud83c off", "author_name": "\ud83c\udf5e"}
-    found = from_oembed(answer, post.id)
-    assert isinstance(found, Facts)
-    assert (found.caption, found.author) == ("cut \ufffd off", "\U0001f35e")
-
-
-@pytest.mark.parametrize(
-    "address", ["http://p16.example/a.jpeg", "javascript:alert(1)", "https://a b", "", None, 7]
-)
-def test_a_thumbnail_is_an_https_address_or_none(address: object) -> None:
-    post = VISIBLE[0]
-    found = from_oembed(oembed_json(post) | {"thumbnail_url": address}, post.id)
-    assert isinstance(found, Facts)
-    assert found.thumbnail is None
 
 
 def pages() -> Iterator[tuple[str, str, bytes]]:
@@ -210,12 +272,9 @@ ODD: list[Any] = [
     {"uniqueId": 5}, "a" * 100_000,
 ]  # fmt: skip
 READERS = {
-    "universal": ("__UNIVERSAL_DATA_FOR_REHYDRATION__", from_universal),
-    "reflow": ("__UNIVERSAL_DATA_FOR_REHYDRATION__", from_universal),
-    "sigi": ("SIGI_STATE", from_sigi),
-    "next_item": ("__NEXT_DATA__", from_next),
-    "next_video": ("__NEXT_DATA__", from_next),
-}
+    "universal": from_universal, "reflow": from_universal, "sigi": from_sigi, "next_item": from_next,
+    "next_video": from_next,
+}  # fmt: skip
 
 
 def places(value: Any) -> Iterator[tuple[Any, Any]]:
@@ -226,20 +285,12 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
             yield from places(value[key])
 
 
-def document_of(generation: str, post: Post) -> Any:
-    script_id, _ = READERS[generation]
-    text = page_of(post, generation).decode()
-    return json.loads(
-        text.split(f'<script id="{script_id}" type="application/json">')[1].split("</")[0]
-    )
-
-
 @pytest.mark.parametrize("post", [VISIBLE[0], post_with(image_count=5)], ids=["video", "photo"])
 @pytest.mark.parametrize("generation", READERS)
 def test_every_member_removed_or_of_another_type_raises_nothing(
     generation: str, post: Post
 ) -> None:
-    read = READERS[generation][1]
+    read = READERS[generation]
     original = document_of(generation, post)
     text = json.dumps(original)
     for place in range(sum(1 for _ in places(original))):
@@ -297,6 +348,19 @@ def test_bytes_put_into_a_page_raise_nothing(odd: bytes, place: int) -> None:
     body = page_of(post)
     at = random.Random(place).randrange(len(body))
     read_page(body[:at] + odd + body[at:], post.id)
+
+
+PIECES = [
+    "<script ", "<SCRIPT", "id=", '"SIGI_STATE"', "'__NEXT_DATA__'", "sigi-persisted-data", "<!--", "-->",
+    "</script>", "</script", "<![CDATA[", "]]>", "<!", "<?", "?>", "&#x110000;", "<", ">", '"', "'", "=", " ",
+    "/", "</", "{}",
+]  # fmt: skip
+
+
+@PROPERTY
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+def test_whatever_the_markup_it_raises_nothing(markup: str) -> None:
+    assert isinstance(read_page(markup.encode(), MISSING_ID), Trouble)
 
 
 def test_json_nested_too_deep_is_a_failure() -> None:

@@ -1,12 +1,13 @@
 """The stand-in for TikTok, served from a thread of its own, and gateways that call it."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from local.settings import ROOT
-from local.standins import tiktok
+from local.standins import tiktok, tiktok_pages
 from local.standins.tiktok_posts import POSTS, Post
 from tests.support.gateway import Gateway
 from tests.support.upstream import Standin, served
@@ -14,6 +15,8 @@ from tests.support.upstream import Standin, served
 SAVED = ROOT.parent / "shared" / "tiktok"
 VISIBLE = [post for post in POSTS if not post.status_code]
 HIDDEN = [post for post in POSTS if post.status_code]
+MISSING_ID = "7660566211100511519"
+"""No post of the stand-in, nor of the saved answers."""
 
 
 class TiktokStandin(Standin):
@@ -68,3 +71,14 @@ def address(post: Post) -> str:
 def post_with(**members: Any) -> Post:
     """The first visible post that has `members`."""
     return next(p for p in VISIBLE if all(getattr(p, k) == v for k, v in members.items()))
+
+
+def page_of(post: Post, generation: str | None = None, filler_kb: int = 0) -> bytes:
+    """The page of a post, of its own generation or of another."""
+    return tiktok_pages.page(post, generation or post.generation, "i", filler_kb).encode()
+
+
+def document_of(generation: str, post: Post) -> Any:
+    """The JSON in a post's page of a generation that has nothing but JSON in its script."""
+    opened = page_of(post, generation).decode().partition(' type="application/json">')[2]
+    return json.loads(opened.partition("</script>")[0])

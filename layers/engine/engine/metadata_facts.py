@@ -5,7 +5,7 @@ Nothing here raises on whatever JSON it is given.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -86,8 +86,8 @@ def from_oembed(document: Any, post_id: str) -> Facts | Trouble:
 
 
 def _oembed_id(document: Any, html: str) -> str | None:
-    given = _text(_at(document, "embed_product_id"))
-    if given is not None:
+    given = _id(_at(document, "embed_product_id"))
+    if given:
         return given
     found = _EMBEDDED_ID.search(html)
     if found:
@@ -104,14 +104,10 @@ def _profile_handle(document: Any) -> str | None:
 def from_universal(document: Any, post_id: str) -> Facts | Trouble:
     """`__UNIVERSAL_DATA_FOR_REHYDRATION__`: today's pages, for desktops and (reflow) for phones."""
     scope = _at(document, "__DEFAULT_SCOPE__")
-    found: Facts | Trouble = Trouble.NO_POST
-    for name in ("webapp.video-detail", "webapp.reflow.video.detail"):
-        detail = _at(scope, name)
-        if isinstance(detail, dict):
-            found = _from_detail(detail, post_id)
-        if isinstance(found, Facts):
-            break
-    return found
+    return most_telling(
+        _from_detail(_at(scope, name), post_id)
+        for name in ("webapp.video-detail", "webapp.reflow.video.detail")
+    )
 
 
 def from_sigi(document: Any, post_id: str) -> Facts | Trouble:
@@ -119,22 +115,30 @@ def from_sigi(document: Any, post_id: str) -> Facts | Trouble:
     trouble = _trouble_of(_at(document, "VideoPage", "statusCode"))
     if trouble is not None:
         return trouble
-    item = _at(document, "ItemModule", post_id)
-    handle = _text(_at(item, "author"))
-    nickname = _at(item, "nickname")
-    if _text(nickname) is None and handle is not None:
-        nickname = _at(document, "UserModule", "users", handle, "nickname")
-    return _from_item(item, post_id, handle, nickname)
+    return _from_item(
+        _at(document, "ItemModule", post_id), post_id, _at(document, "UserModule", "users")
+    )
 
 
 def from_next(document: Any, post_id: str) -> Facts | Trouble:
     """`__NEXT_DATA__`: `itemInfo` from 2020-10 to 2021, `videoData` before."""
     props = _at(document, "props", "pageProps")
-    videos = _at(props, "videoData")
-    if not isinstance(videos, dict):
-        return _from_detail(props, post_id)
     trouble = _trouble_of(_at(props, "statusCode"))
-    return _from_video_data(videos, post_id) if trouble is None else trouble
+    if trouble is not None:
+        return trouble
+    older = _from_video_data(_at(props, "videoData"), post_id)
+    return most_telling([_from_detail(props, post_id), older])
+
+
+def most_telling(found: Iterable[Facts | Trouble]) -> Facts | Trouble:
+    """The first facts, else the first trouble that says why there are none."""
+    troubles: list[Trouble] = []
+    for one in found:
+        if isinstance(one, Facts):
+            return one
+        troubles.append(one)
+    telling = [trouble for trouble in troubles if trouble is not Trouble.NO_POST]
+    return telling[0] if telling else Trouble.NO_POST
 
 
 def _from_detail(detail: Any, post_id: str) -> Facts | Trouble:
@@ -142,28 +146,45 @@ def _from_detail(detail: Any, post_id: str) -> Facts | Trouble:
     trouble = _trouble_of(_at(detail, "statusCode"))
     if trouble is not None:
         return trouble
-    item = _at(detail, "itemInfo", "itemStruct")
-    author = _at(item, "author")
-    return _from_item(item, post_id, _at(author, "uniqueId"), _at(author, "nickname"))
+    return _from_item(_at(detail, "itemInfo", "itemStruct"), post_id)
 
 
-def _from_item(item: Any, post_id: str, handle: Any, nickname: Any) -> Facts | Trouble:
+def _from_item(item: Any, post_id: str, users: Any = None) -> Facts | Trouble:
     """An item of any page but the oldest. `video.id` is empty on some: the item's own id counts."""
-    is_photo = isinstance(_at(item, "imagePost"), dict)
     video = _at(item, "video")
+    duration_s = _duration(_at(video, "duration"))
+    is_photo = _shows_photos(_at(item, "imagePost"), duration_s)
+    handle, author = _author_of(item, users)
     facts = Facts(
         _id(_at(item, "id")),
         _text(_at(item, "desc")),
-        _text(nickname),
-        _handle(handle),
+        author,
+        handle,
         _address(_at(video, "cover")) or _address(_at(video, "originCover")) or _first_image(item),
         is_photo,
-        None if is_photo else _duration(_at(video, "duration")),
+        None if is_photo else duration_s,
         _whole(_at(item, "createTime")) or None,
         _stats(_at(item, "stats"), _at(item, "statsV2")),
         _at(item, "isContentClassified") is True,
     )
     return _checked(facts, post_id)
+
+
+def _shows_photos(image_post: Any, duration_s: int | None) -> bool:
+    """A photo post has its images in `imagePost`; a video with an empty one is still a video."""
+    return isinstance(image_post, dict) and (
+        bool(_at(image_post, "images", 0)) or duration_s is None
+    )
+
+
+def _author_of(item: Any, users: Any) -> tuple[str | None, str | None]:
+    """Handle and nickname: members of `author`, or a handle with the nickname beside or in `users`."""
+    author = _at(item, "author")
+    handle = author if isinstance(author, str) else _at(author, "uniqueId")
+    user = _at(users, handle) if isinstance(handle, str) else None
+    nicknames = (_at(author, "nickname"), _at(item, "nickname"), _at(user, "nickname"))
+    known = [text for text in map(_text, nicknames) if text is not None]
+    return _handle(handle), known[0] if known else None
 
 
 def _from_video_data(data: Any, post_id: str) -> Facts | Trouble:

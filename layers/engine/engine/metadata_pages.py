@@ -11,9 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from bs4 import BeautifulSoup
+from bs4.exceptions import ParserRejectedMarkup
 from bs4.filter import SoupStrainer
 
-from engine.metadata_facts import Facts, Trouble, from_next, from_sigi, from_universal
+from engine.metadata_facts import (
+    Facts,
+    Trouble,
+    from_next,
+    from_sigi,
+    from_universal,
+    most_telling,
+)
 
 UNIVERSAL, SIGI, NEXT = "__UNIVERSAL_DATA_FOR_REHYDRATION__", "SIGI_STATE", "__NEXT_DATA__"
 PERSISTED = "sigi-persisted-data"
@@ -24,52 +32,76 @@ _READERS = {
     NEXT: from_next,
 }
 _SCRIPTS = SoupStrainer("script", id=list(_READERS))
-_OPENING = re.compile(r"<[sS][cC][rR][iI][pP][tT](?=[\s>/])")
+_OPENING = re.compile(r"<!--|<[sS][cC][rR][iI][pP][tT](?=[\s>/])")
 _CLOSING = re.compile(r"</[sS][cC][rR][iI][pP][tT](?=[\s>/])")
+_ATTRIBUTES = re.compile(r"""(?:[^"'>]|"[^"]*"|'[^']*')*>""")
 _NAMES_DATA = re.compile("|".join(map(re.escape, _READERS)))
-_ASSIGNED = re.compile(r"window\[['\"]SIGI_STATE['\"]\]\s{0,9}=\s{0,9}")
-_CHALLENGES = ("SlardarWAF", 'id="wci"', "captcha-config", ">Security Check<")
+_ASSIGNED = re.compile(r"window(?:\[['\"]SIGI_STATE['\"]\]|\.SIGI_STATE)\s{0,9}=\s{0,9}")
+_CHALLENGES = (
+    "SlardarWAF",
+    "_wafchallengeid",
+    'id="wci"',
+    "id='wci'",
+    "captcha-config",
+    "Security Check<",
+)
 _TAG_LIMIT = 2048
 
 
 def read_page(body: bytes, post_id: str) -> Facts | Trouble:
     """What a page says about the post. Raises nothing, whatever the bytes."""
     text = body.decode("utf-8", "replace")
-    troubles: list[Trouble] = []
-    for script_id, source in _data_scripts(text):
-        found = _read_script(script_id, source, post_id)
-        if isinstance(found, Facts):
-            return found
-        troubles.append(found)
-    # Pages of the years between carry two generations of data; the one that says why tells more.
-    telling = [trouble for trouble in troubles if trouble is not Trouble.NO_POST]
-    return (telling or troubles or [_without_data(text)])[0]
+    scripts = 0
+
+    def each() -> Iterator[Facts | Trouble]:
+        nonlocal scripts
+        for script_id, source in _data_scripts(text):
+            scripts += 1
+            yield _read_script(script_id, source, post_id)
+
+    # Pages of the years between carry two generations of data.
+    found = most_telling(each())
+    return _without_post(text, scripts) if found is Trouble.NO_POST else found
 
 
-def _without_data(text: str) -> Trouble:
+def _without_post(text: str, scripts: int) -> Trouble:
     if any(mark in text for mark in _CHALLENGES):
         return Trouble.BLOCKED
-    # What does not end as a page was cut off on its way.
-    return Trouble.NO_POST if "</html" in text[-_TAG_LIMIT:].lower() else Trouble.FAILED
+    # What has no data and does not end as a page was cut off on its way.
+    is_whole = scripts or "</html" in text[-_TAG_LIMIT:].lower()
+    return Trouble.NO_POST if is_whole else Trouble.FAILED
 
 
 def _data_scripts(text: str) -> Iterator[tuple[str, str]]:
     """Id and content of the script elements that hold data."""
     for element in _elements(text):
-        for tag in BeautifulSoup(element, "html.parser", parse_only=_SCRIPTS).find_all("script"):
+        try:
+            tags = BeautifulSoup(element, "html.parser", parse_only=_SCRIPTS).find_all("script")
+        except ParserRejectedMarkup:
+            continue
+        for tag in tags:
             yield str(tag["id"]), tag.string or ""
 
 
 def _elements(text: str) -> Iterator[str]:
-    """Whole script elements whose start tag names the data, one after the other."""
+    """Whole script elements whose start tag names the data, one after the other; none in comments."""
     position = 0
     while opening := _OPENING.search(text, position):
+        if opening[0] == "<!--":
+            end = text.find("-->", opening.end())
+            position = opening.end() if end == -1 else end
+            continue
         closing = _CLOSING.search(text, opening.end())
-        end = closing.start() if closing else len(text)
-        tag_end = text.find(">", opening.end(), opening.end() + _TAG_LIMIT)
-        if tag_end != -1 and _NAMES_DATA.search(text, opening.end(), tag_end):
-            yield text[opening.start() : end] + "</script>"
-        position = end
+        position = closing.start() if closing else len(text)
+        if _NAMES_DATA.search(_start_tag(text, opening.end())):
+            yield text[opening.start() : position] + "</script>"
+
+
+def _start_tag(text: str, start: int) -> str:
+    """The attributes of the tag that begins before `start`; a `>` in quotes does not end it."""
+    near = text[start : start + _TAG_LIMIT]
+    attributes = _ATTRIBUTES.match(near)
+    return attributes[0] if attributes else near.partition(">")[0]
 
 
 def _read_script(script_id: str, source: str, post_id: str) -> Facts | Trouble:
@@ -81,7 +113,7 @@ def _read_script(script_id: str, source: str, post_id: str) -> Facts | Trouble:
 
 def _document(script_id: str, source: str) -> Any:
     """The JSON in a script. Raises `ValueError`, `RecursionError`."""
-    if script_id != PERSISTED:
+    if script_id not in (SIGI, PERSISTED) or source.lstrip().startswith("{"):
         return json.loads(source)
     # For a time the state was assigned in code: what follows the value is more code.
     assigned = _ASSIGNED.search(source)
