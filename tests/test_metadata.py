@@ -8,11 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import requests
 
 from engine import config, metadata, metadata_lookup
-from engine.metadata_client import Lost, Tiktok
-from engine.tiktok import ShortLink
 from local.settings import ROOT
 from local.standins.tiktok_links import links
 from tests.support import deployed
@@ -308,34 +305,6 @@ def test_only_a_local_run_may_ask_another_tiktok(base: str) -> None:
     assert config.load(environment).tiktok_base == "https://www.tiktok.com"
     with pytest.raises(ValueError, match="TikTok"):
         config.load({**environment, "TIKTOK_BASE": base})
-
-
-def test_the_real_tiktok_is_asked_at_its_own_hosts() -> None:
-    """Nothing of what was sent is in an address but digits and the letters of a code."""
-    asked: list[str] = []
-
-    class Recorder(requests.Session):
-        def get(self, url: Any, **options: Any) -> Any:
-            asked.append(str(url))
-            assert options["allow_redirects"] is False
-            raise requests.ConnectionError
-
-    client = Tiktok("https://www.tiktok.com")
-    assert client._session.trust_env is False
-    client._session = Recorder()
-    for call in (
-        lambda: client.oembed(VIDEO.id, 1),
-        lambda: client.page(VIDEO.id, 1),
-        lambda: client.short_link(ShortLink("ZTx", "https://vt.tiktok.com/ZTx/"), 1),
-    ):
-        with pytest.raises(Lost):
-            call()
-    encoded = f"https%3A%2F%2Fwww.tiktok.com%2F%40_%2Fvideo%2F{VIDEO.id}"
-    assert asked == [
-        f"https://www.tiktok.com/oembed?url={encoded}",
-        f"https://www.tiktok.com/@_/video/{VIDEO.id}",
-        "https://vt.tiktok.com/ZTx/",
-    ]
 
 
 def test_tiktok_sees_a_browser_and_no_cookie(meta: Gateway, tiktok: TiktokStandin) -> None:

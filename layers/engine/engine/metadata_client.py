@@ -1,18 +1,25 @@
 """Calls to TikTok, to addresses that are made here: from an id of digits, or a code of a short link.
 
 Limits: 3 s to connect, the given seconds in all, one attempt a call, no redirect followed, no proxy of the
-environment, no cookie kept. Bodies are counted after they are decompressed, while they come in: 3 MB for a
-page, 64 KB for oEmbed. Only gzip and deflate are taken; certificates are checked, so that no name that
-resolves to somewhere else is talked to.
+environment, no cookie kept, no scheme but that of the base. Bodies are counted after they are decompressed,
+while they come in: 3 MB for a page, 64 KB for oEmbed. Only gzip and deflate are taken. A name that resolves
+to an address of a private, local or reserved network is hung up on before anything is sent, and
+certificates are checked.
 """
 
+import socket
 import time
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from urllib.parse import quote
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+from urllib.parse import quote, urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPSConnection
+from urllib3.connectionpool import HTTPSConnectionPool
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from engine.metadata_facts import Trouble
 from engine.tiktok import ShortLink
@@ -43,11 +50,41 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer of TikTok; `location` where it redirects to, None where it does not."""
+    """An answer of TikTok: a body where the status is 200, a `location` where it redirects."""
 
     status: int
     body: bytes
     location: str | None
+
+
+class _PublicConnection(HTTPSConnection):
+    """A connection that is looked at once it stands, so that no second look-up can mislead it."""
+
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        if not is_public(connected.getpeername()[0]):
+            connected.close()
+            raise NewConnectionError(self, "the name leads into a network of its own")
+        return connected
+
+
+class _PublicPool(HTTPSConnectionPool):
+    ConnectionCls = _PublicConnection
+
+
+class _Public(HTTPAdapter):
+    """https to addresses of the public Internet, and nothing else."""
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        super().init_poolmanager(*args, **options)
+        self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public Internet, also where it is written as IPv6."""
+    found = ip_address(address.partition("%")[0])
+    inner = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+    return (inner or found).is_global
 
 
 class Tiktok:
@@ -59,6 +96,9 @@ class Tiktok:
         self._session.trust_env = False
         self._session.headers.update(HEADERS)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.adapters.clear()
+        adapter = _Public() if base == REAL else HTTPAdapter()
+        self._session.mount(urlsplit(base).scheme + "://", adapter)
 
     def oembed(self, post_id: str, timeout_s: float) -> Reply:
         """The documented answer about a post. Raises `Lost`."""
@@ -83,7 +123,8 @@ class Tiktok:
                 allow_redirects=False,
                 stream=True,
             ) as response:
-                body = _read(response, deadline, limit) if limit else b""
+                is_read = response.status_code == 200 and limit > 0
+                body = _read(response, deadline, limit) if is_read else b""
         except (requests.Timeout, ReadTimeoutError, TimeoutError) as error:
             raise Lost(Trouble.SLOW) from error
         except (requests.RequestException, HTTPError, OSError, ValueError) as error:

@@ -1,0 +1,256 @@
+"""Calls to TikTok: to public addresses alone, straight, bounded, and never somewhere else."""
+
+import gzip
+import socket
+import threading
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import requests
+
+from engine.metadata_client import OEMBED_LIMIT, PAGE_LIMIT, REAL, Lost, Reply, Tiktok, is_public
+from engine.metadata_facts import Trouble
+from engine.tiktok import ShortLink
+from tests.support.tiktok import VISIBLE
+
+POST_ID = VISIBLE[0].id
+LINK = ShortLink("ZTx", "https://vt.tiktok.com/ZTx/")
+OK = "HTTP/1.1 200 OK"
+HTML = "Content-Type: text/html"
+
+
+class Server:
+    """Answers every request on loopback with the same bytes; `requests` is what came in."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.requests: list[bytes] = []
+        self._answer = answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.base = f"http://127.0.0.1:{self.port}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(5)
+                self.requests.append(connection.recv(65536))
+                if self.requests[-1]:
+                    self._send(connection)
+
+    def _send(self, connection: socket.socket) -> None:
+        try:
+            connection.sendall(self._answer)
+        except OSError:
+            # The client has hung up, as it should on what is too large.
+            return
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+@contextmanager
+def serving(*head: str, body: bytes = b"") -> Iterator[Server]:
+    lines = [*head, "Connection: close", "", ""]
+    server = Server("\r\n".join(lines).encode() + body)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def page(*head: str, body: bytes = b"") -> Reply:
+    with serving(*head, body=body) as server:
+        return Tiktok(server.base).page(POST_ID, 5)
+
+
+def trouble(call: Callable[[], object]) -> Trouble:
+    with pytest.raises(Lost) as lost:
+        call()
+    return lost.value.trouble
+
+
+def leading_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on every name resolves to loopback, as a rebound one does."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def test_a_name_that_leads_into_a_private_network_is_hung_up_on_before_a_byte_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving(OK, HTML) as server:
+        leading_to(server.port, monkeypatch)
+        client = Tiktok(REAL)
+        for call in (
+            lambda: client.oembed(POST_ID, 2),
+            lambda: client.page(POST_ID, 2),
+            lambda: client.short_link(LINK, 2),
+        ):
+            assert trouble(call) is Trouble.FAILED
+        wait_for(lambda: len(server.requests) == 3)
+    assert server.requests == [b""] * 3
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    done = threading.Event()
+    for _ in range(200):
+        if condition():
+            return
+        done.wait(0.02)
+    raise AssertionError("it did not come about")
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "23.32.5.9"])
+def test_addresses_of_the_public_internet_are_talked_to(address: str) -> None:
+    assert is_public(address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
+     "0.0.0.0", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254",
+     "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2001:db8::1"],
+)  # fmt: skip
+def test_addresses_of_other_networks_are_not(address: str) -> None:
+    assert not is_public(address)
+
+
+def test_the_real_tiktok_is_asked_at_its_own_hosts() -> None:
+    """Nothing of what was sent is in an address but digits and the letters of a code."""
+    asked: list[str] = []
+
+    class Recorder(requests.Session):
+        def get(self, url: Any, **options: Any) -> Any:
+            asked.append(str(url))
+            assert options["allow_redirects"] is False
+            raise requests.ConnectionError
+
+    client = Tiktok(REAL)
+    client._session = Recorder()
+    for call in (
+        lambda: client.oembed(POST_ID, 1),
+        lambda: client.page(POST_ID, 1),
+        lambda: client.short_link(LINK, 1),
+    ):
+        assert trouble(call) is Trouble.FAILED
+    encoded = f"https%3A%2F%2Fwww.tiktok.com%2F%40_%2Fvideo%2F{POST_ID}"
+    assert asked == [
+        f"https://www.tiktok.com/oembed?url={encoded}",
+        f"https://www.tiktok.com/@_/video/{POST_ID}",
+        "https://vt.tiktok.com/ZTx/",
+    ]
+
+
+@pytest.mark.parametrize(
+    "url", ["http://www.tiktok.com/", "file:///etc/passwd", "ftp://x.example/"]
+)
+def test_the_real_tiktok_is_spoken_to_in_https_alone(url: str) -> None:
+    with pytest.raises(requests.exceptions.InvalidSchema):
+        Tiktok(REAL)._session.get(url)
+
+
+def test_no_proxy_and_no_password_of_the_environment_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret\n")
+    netrc.chmod(0o600)
+    with serving(OK, HTML, body=b"x") as proxy, serving(OK, HTML, body=b"x") as server:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.base)
+            monkeypatch.setenv(name.lower(), proxy.base)
+        monkeypatch.setenv("NETRC", str(netrc))
+        assert Tiktok(server.base).page(POST_ID, 5).body == b"x"
+    assert proxy.requests == []
+    assert b"authorization" not in server.requests[0].lower()
+
+
+def test_no_cookie_comes_back() -> None:
+    with serving(OK, HTML, "Set-Cookie: ttwid=1; Path=/", body=b"x") as server:
+        client = Tiktok(server.base)
+        for _ in range(2):
+            client.page(POST_ID, 5)
+    assert not any(b"cookie" in request.lower() for request in server.requests)
+    assert len(server.requests) == 2
+
+
+def compressed(body: bytes, name: str) -> bytes:
+    return gzip.compress(body) if name == "gzip" else zlib.compress(body)
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate"])
+def test_compressed_bodies_are_read(name: str) -> None:
+    text = "première ".encode() * 9000
+    reply = page(OK, HTML, f"Content-Encoding: {name}", body=compressed(text, name))
+    assert reply == Reply(200, text, None)
+
+
+def test_a_compressed_body_that_comes_in_chunks_is_read() -> None:
+    text, chunks = b"a page " * 9000, b""
+    packed = gzip.compress(text)
+    for place in range(0, len(packed), 7):
+        part = packed[place : place + 7]
+        chunks += f"{len(part):x}\r\n".encode() + part + b"\r\n"
+    head = (OK, HTML, "Content-Encoding: gzip", "Transfer-Encoding: chunked")
+    assert page(*head, body=chunks + b"0\r\n\r\n").body == text
+
+
+@pytest.mark.parametrize("name", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "x"])
+def test_what_was_not_asked_for_is_not_unpacked(name: str) -> None:
+    head = (OK, HTML, f"Content-Encoding: {name}")
+    assert trouble(lambda: page(*head, body=gzip.compress(b"x"))) is Trouble.FAILED
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate"])
+def test_a_bomb_is_given_up_long_before_it_is_unpacked(name: str) -> None:
+    bomb = compressed(bytes(100 * 1024 * 1024), name)
+    tracemalloc.start()
+    try:
+        found = trouble(lambda: page(OK, HTML, f"Content-Encoding: {name}", body=bomb))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found is Trouble.FAILED
+    assert peak < 16 * 1024 * 1024
+
+
+def test_bodies_have_a_size_at_which_they_are_given_up() -> None:
+    def oembed(size: int) -> Reply:
+        with serving(OK, "Content-Type: application/json", body=b"x" * size) as server:
+            return Tiktok(server.base).oembed(POST_ID, 5)
+
+    assert len(page(OK, HTML, body=b"x" * PAGE_LIMIT).body) == PAGE_LIMIT == 3 * 1024 * 1024
+    assert trouble(lambda: page(OK, HTML, body=b"x" * (PAGE_LIMIT + 1))) is Trouble.FAILED
+    assert len(oembed(OEMBED_LIMIT).body) == OEMBED_LIMIT == 64 * 1024
+    assert trouble(lambda: oembed(OEMBED_LIMIT + 1)) is Trouble.FAILED
+
+
+def test_a_body_that_ends_early_is_a_failure() -> None:
+    head = (OK, HTML, "Content-Length: 1000")
+    assert trouble(lambda: page(*head, body=b"x" * 999)) is Trouble.FAILED
+    cut = gzip.compress(b"abc" * 9000)[:-20]
+    head = (OK, HTML, "Content-Encoding: gzip", f"Content-Length: {len(cut) + 20}")
+    assert trouble(lambda: page(*head, body=cut)) is Trouble.FAILED
+
+
+@pytest.mark.parametrize("status", [302, 403, 429, 500])
+def test_only_a_success_is_read(status: int) -> None:
+    """What a refusal carries does not matter, so that it can not hide that it is one."""
+    head = (f"HTTP/1.1 {status} x", "Content-Type: video/mp4", "Content-Encoding: br")
+    reply = page(*head, "Location: https://www.tiktok.com/login", body=b"\xff" * 9)
+    assert reply == Reply(status, b"", "https://www.tiktok.com/login" if status == 302 else None)
+
+
+@pytest.mark.parametrize("head", ["\x00\x01", "HTTP/9.9 x", "HTTP/1.1 200 OK\r\nA" + "x" * 70_000])
+def test_what_is_no_http_is_a_failure(head: str) -> None:
+    assert trouble(lambda: page(head)) is Trouble.FAILED
