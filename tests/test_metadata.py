@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from engine import config, metadata, metadata_lookup
+from engine.http import QUERY_LIMIT
 from local.settings import ROOT
 from local.standins.tiktok_links import links
 from tests.support import deployed
@@ -17,6 +18,7 @@ from tests.support.gateway import Gateway, Reply
 from tests.support.schema import check_answer
 from tests.support.tiktok import (
     HIDDEN,
+    MISSING_ID,
     SAVED,
     VISIBLE,
     TiktokStandin,
@@ -29,6 +31,9 @@ from tests.test_tiktok import HOSTILE, LINKS_BY_PATH, OTHER_THINGS, POSTS, SHORT
 
 SAID_BY_PAGE = {"source": "page+oembed", "partial": False, "warnings": []}
 VIDEO = VISIBLE[0]
+MANIFEST: list[dict[str, Any]] = (
+    json.loads((SAVED / "manifest.json").read_text()) if SAVED.is_dir() else []
+)
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +60,12 @@ def meta(shared: Gateway, tiktok: TiktokStandin) -> Gateway:
     return shared
 
 
+@pytest.fixture(scope="module")
+def saved_gateway(endpoint: str) -> Iterator[tuple[Gateway, TiktokStandin]]:
+    with serving(SAVED) as standin:
+        yield Gateway(endpoint, TIKTOK_BASE=standin.base, RATE_LIMIT="100000"), standin
+
+
 def ask(gateway: Gateway, url: str) -> Reply:
     reply = gateway.call("GET", "/meta", query={"url": url})
     check_answer("GET", "/meta", reply.status, reply.headers, reply.text)
@@ -77,11 +88,12 @@ def test_every_post_is_answered_as_it_is(meta: Gateway, post: Any) -> None:
 
 
 @pytest.mark.skipif(not SAVED.is_dir(), reason="the saved pages are not there")
-def test_the_saved_page_and_oembed_of_one_day_make_one_answer(endpoint: str) -> None:
-    expected = json.loads((SAVED / "manifest.json").read_text())[0]["expected"]
-    with serving(SAVED) as standin:
-        gateway = Gateway(endpoint, TIKTOK_BASE=standin.base, RATE_LIMIT="100000")
-        answer = ask(gateway, f"https://www.tiktok.com/@x/video/{expected['id']}").json
+def test_the_saved_page_and_oembed_of_one_day_make_one_answer(
+    saved_gateway: tuple[Gateway, TiktokStandin],
+) -> None:
+    expected = MANIFEST[0]["expected"]
+    gateway, _ = saved_gateway
+    answer = ask(gateway, f"https://www.tiktok.com/@x/video/{expected['id']}").json
     assert answer["title"] == answer["description"] == expected["description"]
     assert (answer["author"], answer["handle"]) == (expected["author"], expected["handle"])
     assert (answer["duration"], answer["url"]) == (29, expected["url"])
@@ -119,6 +131,26 @@ def test_hostile_and_other_addresses_cause_no_request(meta: Gateway, tiktok: Tik
             assert (reply.status, reply.code) == (400, "invalid_url"), url
     assert tiktok.counts == {}
     assert len(HOSTILE) >= 60
+
+
+@pytest.mark.parametrize("length", [2049, 4097, 9000, 60_000])
+def test_an_address_that_is_too_long_is_refused_as_an_address(
+    meta: Gateway, tiktok: TiktokStandin, length: int
+) -> None:
+    url = f"{address(VIDEO)}?x=".ljust(length, "x")
+    assert meta.call("POST", "/meta/resolve", {"url": url}).code == "invalid_url"
+    if length < QUERY_LIMIT:
+        assert ask(meta, url).code == "invalid_url"
+    assert tiktok.counts == {}
+
+
+def test_the_function_that_reads_strangers_pages_can_touch_no_account() -> None:
+    """Kept answers and rate windows are all that its role lets it read or write."""
+    (policy,) = deployed.functions()["metadata"]["Policies"]
+    (statement,) = policy["Statement"]
+    keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    assert keys == ["TIKTOK#*", "IP#*"]
+    assert sorted(statement["Action"]) == [f"dynamodb:{x}Item" for x in ("Get", "Put", "Update")]
 
 
 @pytest.mark.parametrize("body", [{}, {"url": 5}, {"url": None}, {"url": ["https://x"]}, []])
@@ -323,6 +355,80 @@ def test_calls_are_limited_by_address(endpoint: str, tiktok: TiktokStandin) -> N
     ]
     assert [reply.status for reply in replies] == [400] * 10 + [429]
     assert gateway.call("GET", "/meta", query={"url": "x"}, address="198.51.100.2").status == 400
+
+
+def test_an_address_makes_us_ask_tiktok_less_often_than_it_may_call(
+    endpoint: str, tiktok: TiktokStandin
+) -> None:
+    gateway = Gateway(endpoint, TIKTOK_BASE=tiktok.base, RATE_LIMIT="1")
+
+    def call(post: Any, caller: str = "198.51.100.7") -> Reply:
+        reply = gateway.call("GET", "/meta", query={"url": address(post)}, address=caller)
+        check_answer("GET", "/meta", reply.status, reply.headers, reply.text)
+        return reply
+
+    replies = [call(post) for post in VISIBLE[:5]]
+    assert [reply.status for reply in replies] == [200] * 3 + [429] * 2
+    assert 1 <= int(replies[4].headers["retry-after"]) <= 60
+    assert tiktok.counts["oembed"] == 3
+    # What is kept costs TikTok nothing, and the refused one has left nothing in others' way.
+    assert call(VISIBLE[0]).json["cached"] is True
+    assert call(VISIBLE[4], "198.51.100.8").status == 200
+    assert call(VISIBLE[4]).json["cached"] is True
+
+
+def test_one_network_of_ipv6_is_one_address(endpoint: str, tiktok: TiktokStandin) -> None:
+    gateway = Gateway(endpoint, TIKTOK_BASE=tiktok.base, RATE_LIMIT="1")
+
+    def status(caller: str) -> int:
+        return gateway.call("GET", "/meta", query={"url": "x"}, address=caller).status
+
+    assert [status(f"2001:db8:1:2::{n:x}") for n in range(11)] == [400] * 10 + [429]
+    assert status("2001:db8:1:3::1") == 400
+
+
+@pytest.mark.skipif(not SAVED.is_dir(), reason="the saved pages are not there")
+@pytest.mark.parametrize("saved", MANIFEST, ids=lambda saved: saved["file"])
+def test_the_saved_answers_are_answered_with_their_expected_values(
+    saved_gateway: tuple[Gateway, TiktokStandin], saved: dict[str, Any]
+) -> None:
+    gateway, standin = saved_gateway
+    forget(gateway)
+    standin.reset()
+    expected, file = saved["expected"], saved["file"]
+    is_page = file.endswith(".html")
+    unread = (
+        ("oembed", {"kind": "oembed", "as": "error"})
+        if is_page
+        else ("page", {"kind": "page", "as": "waf"})
+    )
+    read = (
+        ("page", {"kind": "page", "file": file})
+        if is_page
+        else ("oembed", {"kind": "oembed", "file": file})
+    )
+    standin.faults(unread, read)
+    reply = ask(gateway, f"https://www.tiktok.com/@_/video/{expected.get('id', MISSING_ID)}")
+    if "result" in expected:
+        assert reply.code == {"challenge": "tiktok_blocked"}.get(
+            expected["result"], "post_not_found"
+        )
+        return
+    answer = reply.json
+    assert (
+        answer["title"]
+        == answer["description"]
+        == expected.get("description", expected.get("title"))
+    )
+    for name in ("id", "author", "handle", "url", "thumbnail"):
+        assert answer[name] == expected[name], name
+    assert (answer["duration"], answer["mediaType"]) == (
+        expected["duration_seconds"],
+        expected["media_type"],
+    )
+    assert answer["stats"] == expected.get("stats")
+    assert answer["source"] == ("page" if is_page else "oembed")
+    assert answer["partial"] is not is_page
 
 
 def test_nothing_is_loaded_at_the_start_that_a_kept_answer_does_not_need(endpoint: str) -> None:

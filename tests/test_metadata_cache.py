@@ -1,5 +1,6 @@
 """Kept answers: one instance asks for all, freshness ends by chance, what is stale outlives an outage."""
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,19 +9,21 @@ from typing import Any
 
 import pytest
 
-from engine.errors import Busy, PostNotFound, TiktokFailed
+from engine.errors import Busy, PostNotFound, RateLimited, TiktokFailed
 from engine.ledger import Ledger
 from engine.metadata_cache import FRESH_S, PARTIAL_S, REFUSED_S, SK, STALE_S, Cache, Watch
 from engine.table import Put, Table, Update
 from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
+from tests.support.loglines import caught
 from tests.support.tiktok import HIDDEN, VISIBLE, TiktokStandin, address, forget, serving
+from tests.test_tiktok import ID, POSTS
 
 VIDEO = VISIBLE[0]
 KEY = f"TIKTOK#{VIDEO.id}"
 NOW = 1_800_000_000
 ONCE = {"oembed": 1, "page": 1}
-OUTAGES = frozenset({"tiktok_failed"})
+FINAL, OUTAGES = frozenset({"post_not_found"}), frozenset({"tiktok_failed"})
 
 
 @pytest.fixture(scope="module")
@@ -208,7 +211,7 @@ def instance(gateway: Gateway) -> Callable[[str], dict[str, Any]]:
 def fetch(
     table: Table, key: str, ask_now: Callable[..., Any], now: int = NOW, limit_s: float = 1
 ) -> Any:
-    return Cache(table, OUTAGES).fetch(key, ask_now, Watch(now, 5), limit_s)
+    return Cache(table, FINAL, OUTAGES).fetch(key, ask_now, Watch(now, 5), limit_s)
 
 
 def never(_: Any) -> dict[str, Any]:
@@ -250,7 +253,7 @@ def test_who_waits_with_something_stale_at_hand_waits_for_a_second(table: Table)
 def test_who_waits_in_vain_is_told_to_come_back(table: Table) -> None:
     lease(table, "TIKTOK#never", NOW + 60)
     with pytest.raises(Busy):
-        Cache(table, OUTAGES).fetch("TIKTOK#never", never, Watch(NOW, 1), 1)
+        Cache(table, FINAL, OUTAGES).fetch("TIKTOK#never", never, Watch(NOW, 1), 1)
 
 
 def test_an_answer_that_comes_after_its_lease_does_not_replace_a_newer_one(table: Table) -> None:
@@ -291,12 +294,109 @@ def test_a_refusal_is_not_stale_answer(table: Table, refusal: Exception) -> None
     assert (again.members, again.refusal, again.stale) == ({"id": "1"}, "", False)
 
 
+def not_admitted(_: Any) -> dict[str, Any]:
+    raise RateLimited(30, {})
+
+
+def test_a_refusal_of_the_caller_alone_is_not_kept_and_the_next_one_may_ask(table: Table) -> None:
+    key = "TIKTOK#alone"
+    with pytest.raises(RateLimited):
+        fetch(table, key, not_admitted)
+    kept = table.get(key, SK)
+    assert kept is not None
+    assert kept.keys() == {"pk", "sk", "ttl"}
+    started = time.monotonic()
+    assert fetch(table, key, lambda _: {"id": "1"}).members == {"id": "1"}
+    assert time.monotonic() - started < 0.8
+
+
+def test_who_may_not_ask_is_given_what_is_stale(table: Table) -> None:
+    key = "TIKTOK#unasked"
+    old = {"members": {"id": "1"}, "fetched_at": NOW - 7200, "fresh_until": NOW - 3600}
+    table.write(Put({"pk": key, "sk": SK, **old}, ""))
+    kept = fetch(table, key, not_admitted)
+    assert (kept.members, kept.stale, kept.cached, kept.age_s) == ({"id": "1"}, True, True, 7200)
+    left = table.get(key, SK)
+    assert left is not None
+    assert "lease_until" not in left
+    with pytest.raises(RateLimited):
+        fetch(table, key, not_admitted, now=NOW - 7200 + STALE_S)
+
+
+def test_who_may_not_ask_does_not_end_the_lease_of_another(table: Table) -> None:
+    def too_late(_: Any) -> dict[str, Any]:
+        lease(table, "TIKTOK#taken", NOW + 60)
+        raise Busy()
+
+    with pytest.raises(Busy):
+        fetch(table, "TIKTOK#taken", too_late)
+    kept = table.get("TIKTOK#taken", SK)
+    assert kept is not None
+    assert (kept["lease_by"], kept["lease_until"]) == ("other", NOW + 60)
+
+
+def test_every_refusal_of_tiktok_is_kept_and_answered_again_as_it_was(
+    meta: Gateway, tiktok: TiktokStandin
+) -> None:
+    codes = {
+        "ZTprofile": "not_a_video",
+        "ZTnowhere": "link_unresolved",
+        "ZThome001": "post_not_found",
+    }
+    for code, expected in codes.items():
+        url = f"https://vm.tiktok.com/{code}/"
+        first, second = ask(meta, url), ask(meta, url)
+        assert (first.status, first.code) == (second.status, second.code)
+        assert second.code == expected
+    for post in HIDDEN:
+        first, second = ask(meta, address(post)), ask(meta, address(post))
+        assert (first.status, first.code) == (second.status, second.code)
+    assert tiktok.counts["short"] == 3
+    # What TikTok's servers failed at is asked for twice at the first call.
+    failing = sum(1 for post in HIDDEN if post.status_code in (10101, 100004))
+    assert tiktok.counts["page"] == len(HIDDEN) + failing
+
+
+def test_every_form_of_an_address_shares_one_kept_answer(
+    meta: Gateway, tiktok: TiktokStandin
+) -> None:
+    """No form, handle or query brings about an answer of its own that others would get."""
+    forms = [url.replace(ID, VIDEO.id) for url in POSTS]
+    answers = [ask(meta, url).json for url in forms]
+    assert {(a["url"], a["handle"], a["title"]) for a in answers} == {
+        (VIDEO.url, VIDEO.handle, VIDEO.caption)
+    }
+    assert tiktok.counts == ONCE
+
+
+def test_the_line_of_a_look_up_says_how_it_ended_and_nothing_of_what_was_found(
+    meta: Gateway, tiktok: TiktokStandin
+) -> None:
+    tiktok.page_is("waf")
+    with caught() as lines:
+        ask(meta, f"{address(VIDEO)}?_t=sharer&u_code=sharer")
+        tiktok.reset()
+        ask(meta, address(VISIBLE[1]))
+        ask(meta, address(VISIBLE[1]))
+        ask(meta, address(HIDDEN[0]))
+    asked = [line for line in lines.json if line["message"].startswith("be:meta")]
+    assert [line["message"] for line in asked] == [
+        f"be:meta asked={VIDEO.id} outcome=partial",
+        f"be:meta asked={VISIBLE[1].id} outcome=ok",
+        f"be:meta asked={HIDDEN[0].id} outcome=post_not_found",
+    ]
+    assert [line["warnings"] for line in asked] == [["page_blocked"], [], []]
+    assert all(0 <= line["took_ms"] < 60_000 for line in asked)
+    text = json.dumps(lines.json, ensure_ascii=False)
+    assert not any(word in text for word in ("sharer", VIDEO.caption, VIDEO.nickname, VIDEO.handle))
+
+
 def test_the_time_that_is_left_is_never_more_than_the_request_has(table: Table) -> None:
     watch = Watch(NOW, 0.4)
     assert watch.part(10)() <= 0.4
     assert 0.1 < watch.part(0.2)() <= 0.2
     with pytest.raises(Busy):
-        Cache(table, OUTAGES).fetch("TIKTOK#hurry", never, watch, 1)
+        Cache(table, FINAL, OUTAGES).fetch("TIKTOK#hurry", never, watch, 1)
 
 
 def test_kept_answers_are_no_part_of_any_account(meta: Gateway) -> None:

@@ -1,10 +1,15 @@
 """What a TikTok address shows: title, author, duration and the rest, for anybody."""
 
+from typing import Any
+
 from engine import config, limits, table
 from engine.forms import ResolveForm, UrlQuery
 from engine.http import Answer, Api, Call
 from engine.metadata import Metadata
 from engine.table import Table
+
+LOOK_UP_FACTOR = 3
+"""Of an address's calls fewer may make us ask TikTok, which lets nobody ask without end."""
 
 settings = config.load()
 store = Table(table.connect(), settings.table_name)
@@ -15,17 +20,21 @@ lambda_handler = api
 
 @api.route("GET", "/meta")
 def show(call: Call) -> Answer:
-    _limit_address(call)
-    return Answer(metadata.of(call.read_query(UrlQuery).url, call.now))
+    _limit(call, "meta", limits.ADDRESS_FACTOR)
+    return Answer(_found(call, call.read_query(UrlQuery).url))
 
 
 @api.route("POST", "/meta/resolve")
 def resolve(call: Call) -> Answer:
-    _limit_address(call)
-    found = metadata.of(call.read(ResolveForm).url, call.now)
+    _limit(call, "meta", limits.ADDRESS_FACTOR)
+    found = _found(call, call.read(ResolveForm).url)
     return Answer({**found, "meta": found})
 
 
-def _limit_address(call: Call) -> None:
-    limit = settings.rate_limit * limits.ADDRESS_FACTOR
-    limits.take(store, f"IP#{call.address}", "meta", limit, call.now)
+def _found(call: Call, url: str) -> dict[str, Any]:
+    return metadata.of(url, call.now, lambda: _limit(call, "tiktok", LOOK_UP_FACTOR))
+
+
+def _limit(call: Call, route_class: str, factor: int) -> None:
+    subject = limits.of_address(call.address)
+    limits.take(store, subject, route_class, settings.rate_limit * factor, call.now)

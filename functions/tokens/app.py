@@ -47,7 +47,9 @@ def vend_legacy(call: Call) -> Answer:
 @api.route("POST", "/validate-token")
 def validate(call: Call) -> Answer:
     form = call.read(ValidateForm)
-    limits.take(ledger.table, f"IP#{call.address}", "validate", _address_limit(), call.now)
+    limits.take(
+        ledger.table, limits.of_address(call.address), "validate", _address_limit(), call.now
+    )
     try:
         token = tokens.verify_vended(form.token, rings[VEND_JWT_SECRET], now=call.now)
         hold = vending.validate(ledger, token)

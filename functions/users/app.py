@@ -146,4 +146,4 @@ def _require_reader(call: Call, user: str) -> None:
 
 def _limit_address(call: Call, route_class: str) -> None:
     limit = settings.rate_limit * limits.ADDRESS_FACTOR
-    limits.take(ledger.table, f"IP#{call.address}", route_class, limit, call.now)
+    limits.take(ledger.table, limits.of_address(call.address), route_class, limit, call.now)

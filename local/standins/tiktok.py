@@ -12,8 +12,8 @@ Orders beside those of ``control``:
 
 Fault kinds beside those of ``faults``: ``page`` (``as`` one of ``PAGES`` or of the
 generations, or ``file`` of the saved answers; ``code`` and ``message`` with ``as:
-status``) on the route ``page``, and ``oembed`` (``as`` one of ``OEMBEDS``) on the
-route ``oembed``.
+status``) on the route ``page``, and ``oembed`` (``as`` one of ``OEMBEDS``, or ``file``)
+on the route ``oembed``.
 """
 
 import json
@@ -45,7 +45,7 @@ _PAGE_OPTIONS: Options = {
 }
 _OWN_KINDS = {
     "page": Kind(_PAGE_OPTIONS, frozenset({"page"})),
-    "oembed": Kind({"as": OEMBEDS}, frozenset({"oembed"})),
+    "oembed": Kind({"as": OEMBEDS, "file": None}, frozenset({"oembed"})),
 }
 _POST_PATHS = (
     "/@{handle}/video/{id}",
@@ -114,6 +114,8 @@ class _Routes:
         """The documented endpoint; one and the same 400 for whatever can not be shown."""
         action = own_action(request, "oembed")
         url = request.query.get("url", "")
+        if action and action.get("file"):
+            return self._saved_file(action, "application/json")
         if action:
             return _odd_oembed(str(action.get("as", "error")), self._post_in(url) or POSTS[0])
         profile = _PROFILE_URL.match(url)
@@ -181,10 +183,8 @@ class _Routes:
         return self._posts.get(found.group(1)) if found else None
 
     def _odd_page(self, request: web.Request, action: Action, post: Post) -> web.Response:
-        name = action.get("file")
-        if name:
-            body = self._saved.file(str(name)) if self._saved else None
-            return web.Response(body=body or b"", content_type="text/html", charset="utf-8")
+        if action.get("file"):
+            return self._saved_file(action, "text/html")
         wanted = str(action.get("as", "waf"))
         if wanted in GENERATIONS:
             return _page(self._page(request, post, wanted))
@@ -194,6 +194,10 @@ class _Routes:
         if wanted == "no_detail":
             return _page(tiktok_pages.page_without_detail(self._filler_kb))
         return _odd_page(wanted, post)
+
+    def _saved_file(self, action: Action, content_type: str) -> web.Response:
+        body = self._saved.file(str(action.get("file"))) if self._saved else None
+        return web.Response(body=body or b"", content_type=content_type, charset="utf-8")
 
     def _page(self, request: web.Request, post: Post, generation: str) -> str:
         handle = request.match_info.get("handle", "")

@@ -53,6 +53,9 @@ class InvalidUrl(InvalidRequest):
     message = "The url is not a TikTok video address."
     guidance = "Send the address of one TikTok video, as the share button gives it."
 
+    def __init__(self) -> None:
+        super().__init__(details={"field": "url"})
+
 
 class NotAVideo(InvalidRequest):
     """A short link leads to something else of TikTok's, or TikTok knows no such id."""

@@ -12,7 +12,6 @@ UserId = Annotated[str, Meta(pattern=ids.USER_ID)]
 Amount = Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)]
 Reason = Annotated[str, Meta(max_length=200)]
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
-Url = Annotated[str, Meta(max_length=4096)]
 
 
 class NoForm(Struct):
@@ -56,19 +55,19 @@ class RefreshForm(Struct, rename="camel"):
 
 
 class SubmitForm(Struct):
-    """The video to transcribe."""
+    """The video to transcribe; an address of any length is refused as an address."""
 
-    url: Url
+    url: str
 
 
 class UrlQuery(Struct):
-    url: Url
+    url: str
 
 
 class ResolveForm(Struct):
     """The video to look up."""
 
-    url: Url
+    url: str
 
 
 class PageQuery(Struct):

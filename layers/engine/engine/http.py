@@ -25,7 +25,9 @@ from engine.origin import Origin
 
 BODY_LIMIT = 64 * 1024
 DEPTH_LIMIT = 32
-QUERY_LIMIT = 4096
+QUERY_LIMIT = 10 * 1024
+"""API Gateway lets no longer request line through."""
+
 DIGITS_LIMIT = 15
 
 T = TypeVar("T")

@@ -5,6 +5,7 @@ Header format: draft-ietf-httpapi-ratelimit-headers-10.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from engine.errors import RateLimited
 from engine.table import ConditionFailed, Item, Put, Table, Update, Write
@@ -48,8 +49,15 @@ def policy_headers(window: Window) -> dict[str, str]:
     }
 
 
+def of_address(address: str) -> str:
+    """The subject of an address's calls; of IPv6 its /64 network, all of which one caller has."""
+    if ":" not in address:
+        return f"IP#{address}"
+    return f"IP#{ip_network(f'{address}/64', strict=False).network_address}"
+
+
 def take(table: Table, subject: str, route_class: str, limit: int, now: int) -> Window:
-    """Count one call of `subject` (`A#<userId>` or `IP#<address>`) in `route_class`.
+    """Count one call of `subject` (`A#<userId>` or that `of_address`) in `route_class`.
 
     A refused call is not counted. Raises `RateLimited`, `OutcomeUnknown`.
     """

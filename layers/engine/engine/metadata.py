@@ -4,7 +4,7 @@ What a kept answer does not need (requests, BeautifulSoup) is loaded only when T
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from engine import tiktok
@@ -19,9 +19,9 @@ from engine.errors import (
     TiktokFailed,
     TiktokSlow,
 )
-from engine.metadata_cache import Cache, Kept, Watch
+from engine.metadata_cache import Ask, Cache, Kept, Watch
 from engine.table import Table
-from engine.tiktok import ShortLink
+from engine.tiktok import Post, ShortLink
 
 if TYPE_CHECKING:
     from engine.metadata_client import Tiktok
@@ -46,41 +46,47 @@ class Metadata:
     """Posts of TikTok at `base`, kept in `table`."""
 
     def __init__(self, table: Table, base: str) -> None:
-        self._cache = Cache(table, frozenset(_OUTAGES))
+        self._cache = Cache(table, frozenset(_REFUSALS), frozenset(_OUTAGES))
         self._base = base
 
-    def of(self, url: str, now: int) -> dict[str, Any]:
+    def of(self, url: str, now: int, admit: Callable[[], object]) -> dict[str, Any]:
         """The members of an answer about the post that `url` addresses.
 
-        Raises `InvalidUrl` before anything is asked; `NotAVideo`, `PostNotFound`, `PostPrivate`,
-        `PostRemoved`, `TiktokFailed` and its kinds; `Busy`.
+        `admit` is called each time before TikTok is asked, and may raise to prevent it; then what is
+        stale is answered, if there is anything. Raises that, `InvalidUrl` before anything is asked,
+        `NotAVideo`, `PostNotFound`, `PostPrivate`, `PostRemoved`, `TiktokFailed` and its kinds, `Busy`.
         """
         target = tiktok.parse(url)
         watch = Watch(now, REQUEST_S)
-        post_id = self._resolved(target, watch) if isinstance(target, ShortLink) else target.id
-        return _answer(self._fetch(f"TIKTOK#{post_id}", self._look_up(post_id), watch, POST_S))
+        post_id = target.id if isinstance(target, Post) else self._resolved(target, admit, watch)
+        ask = partial(self._look_up, post_id, admit)
+        return _answer(self._fetch(f"TIKTOK#{post_id}", ask, watch, POST_S))
 
-    def _resolved(self, link: ShortLink, watch: Watch) -> str:
-        def ask(left_s: Callable[[], float]) -> dict[str, Any]:
-            from engine import metadata_lookup
-
-            return {"id": metadata_lookup.resolve(_client(self._base), link, left_s)}
-
+    def _resolved(self, link: ShortLink, admit: Callable[[], object], watch: Watch) -> str:
         key = "TIKTOK#" + link.url.removeprefix("https://").rstrip("/")
+        ask = partial(self._follow, link, admit)
         return str(self._fetch(key, ask, watch, LINK_S).members["id"])
 
-    def _look_up(self, post_id: str) -> Callable[[Callable[[], float]], dict[str, Any]]:
-        def ask(left_s: Callable[[], float]) -> dict[str, Any]:
-            from engine import metadata_lookup
+    def _follow(
+        self, link: ShortLink, admit: Callable[[], object], left_s: Callable[[], float]
+    ) -> dict[str, Any]:
+        admit()
+        from engine import metadata_lookup
 
-            return metadata_lookup.look_up(_client(self._base), post_id, left_s)
+        return {"id": metadata_lookup.resolve(_client(self._base), link, left_s)}
 
-        return ask
+    def _look_up(
+        self, post_id: str, admit: Callable[[], object], left_s: Callable[[], float]
+    ) -> dict[str, Any]:
+        admit()
+        from engine import metadata_lookup
+
+        return metadata_lookup.look_up(_client(self._base), post_id, left_s)
 
     def _fetch(
         self,
         key: str,
-        ask: Callable[[Callable[[], float]], dict[str, Any]],
+        ask: Ask,
         watch: Watch,
         limit_s: float,
     ) -> Kept:

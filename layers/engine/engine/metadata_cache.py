@@ -9,11 +9,12 @@ import random
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from engine import logs
 from engine.errors import Busy, EngineError
-from engine.logs import logger
 from engine.table import ConditionFailed, Item, Put, Table, Update
 
 SK = "META"
@@ -78,16 +79,20 @@ Ask = Callable[[Callable[[], float]], dict[str, Any]]
 
 
 class Cache:
-    """Answers in `table`; `outages` are the codes of refusals that say nothing about what was asked."""
+    """Answers in `table`. Refusals with the codes of `final` are kept, and those of `outages`, which say
+    nothing about what was asked; any other is the caller's alone.
+    """
 
-    def __init__(self, table: Table, outages: frozenset[str]) -> None:
+    def __init__(self, table: Table, final: frozenset[str], outages: frozenset[str]) -> None:
         self._table = table
+        self._kept_codes = final | outages
         self._outages = outages
 
     def fetch(self, key: str, ask: Ask, watch: Watch, limit_s: float) -> Kept:
         """What is kept under `key`, or what `ask` brings within `limit_s`.
 
-        Raises `Busy` when neither comes in time, or the table does not answer.
+        Raises `Busy` when neither comes in time, or the table does not answer, and what `ask` raises
+        that is not kept.
         """
         patience_s = watch.part(STALE_AFTER_S)
         pause_s = POLL_S[0]
@@ -136,12 +141,14 @@ class Cache:
 
     def _bring(self, claimed: Item, ask: Ask, watch: Watch, limit_s: float) -> Kept:
         """Asks, keeps what comes, and answers it; a stale answer where TikTok is down."""
+        started = time.monotonic()
         try:
             found: dict[str, Any] = {"members": ask(watch.part(limit_s))}
         except EngineError as refusal:
+            if refusal.code not in self._kept_codes:
+                return self._give_up(claimed, refusal, watch.now)
             found = {"refusal": refusal.code}
-        told = found.get("refusal") or found["members"].get("warnings", [])
-        logger.info("be:meta asked", extra={"key": claimed["pk"], "told": told})
+        _log(claimed["pk"].partition("#")[2], found, started)
         now = watch.now
         if found.get("refusal") in self._outages and _is_stale_answer(claimed, now):
             found = {name: claimed[name] for name in ("members", "fetched_at")}
@@ -152,12 +159,34 @@ class Cache:
         self._keep(item, claimed["lease_by"])
         return _kept(item, now, cached="is_stale" in item)
 
+    def _give_up(self, claimed: Item, refusal: EngineError, now: int) -> Kept:
+        """Leaves the item to the next one; the caller gets what is stale, or the refusal."""
+        release = Update(
+            claimed["pk"],
+            SK,
+            "REMOVE lease_until, lease_by",
+            "lease_by = :lease",
+            values={":lease": claimed["lease_by"]},
+        )
+        with suppress(ConditionFailed, Busy):
+            self._table.write(release)
+        if _is_stale_answer(claimed, now):
+            return _kept(claimed, now, stale=True)
+        raise refusal
+
     def _keep(self, item: Item, lease: str) -> None:
         """Puts the item unless the lease was lost; without the store, the answer goes out all the same."""
         try:
             self._table.write(Put(item, "lease_by = :lease", values={":lease": lease}))
         except (ConditionFailed, Busy) as error:
-            logger.info("be:meta not kept", extra={"trouble": type(error).__name__})
+            logs.tiktok_not_kept(item["pk"].partition("#")[2], type(error).__name__)
+
+
+def _log(subject: str, found: Item, started: float) -> None:
+    members = found.get("members", {})
+    outcome = found.get("refusal") or ("partial" if members.get("partial") else "ok")
+    took_ms = int((time.monotonic() - started) * 1000)
+    logs.tiktok_asked(subject, outcome, warnings=members.get("warnings", []), took_ms=took_ms)
 
 
 def _kept(item: Item, now: int, *, cached: bool = True, stale: bool = False) -> Kept:
