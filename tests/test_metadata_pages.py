@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.metadata_client import PAGE_LIMIT
 from engine.metadata_facts import Facts, Trouble, from_next, from_oembed, from_sigi, from_universal
 from engine.metadata_pages import read_page
 from local.standins import tiktok_pages
@@ -361,6 +362,18 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 def test_whatever_the_markup_it_raises_nothing(markup: str) -> None:
     assert isinstance(read_page(markup.encode(), MISSING_ID), Trouble)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["<!--", "<script ", "<script></script ", "<script id=SIGI_STATE></script>", "<script '\"></script>",
+     "-->",
+     "<script id='SIGI_STATE", '<script id=SIGI_STATE>{"a":', "<", "</script"],
+)  # fmt: skip
+def test_three_megabytes_of_one_piece_of_markup_are_soon_read(piece: str) -> None:
+    """What takes time with the square of the size would take hours here."""
+    body = (piece * (PAGE_LIMIT // len(piece) + 1)).encode()
+    assert isinstance(read_page(body, MISSING_ID), Trouble)
 
 
 def test_json_nested_too_deep_is_a_failure() -> None:

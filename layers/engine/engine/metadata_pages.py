@@ -8,6 +8,7 @@ page of 900 KB in a few milliseconds; nothing is looked for inside another scrip
 import json
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from bs4 import BeautifulSoup
@@ -46,6 +47,7 @@ _CHALLENGES = (
     "Security Check<",
 )
 _TAG_LIMIT = 2048
+_SCRIPTS_LIMIT = 16
 
 
 def read_page(body: bytes, post_id: str) -> Facts | Trouble:
@@ -74,7 +76,7 @@ def _without_post(text: str, scripts: int) -> Trouble:
 
 def _data_scripts(text: str) -> Iterator[tuple[str, str]]:
     """Id and content of the script elements that hold data."""
-    for element in _elements(text):
+    for element in islice(_elements(text), _SCRIPTS_LIMIT):
         try:
             tags = BeautifulSoup(element, "html.parser", parse_only=_SCRIPTS).find_all("script")
         except ParserRejectedMarkup:
@@ -84,24 +86,23 @@ def _data_scripts(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _elements(text: str) -> Iterator[str]:
-    """Whole script elements whose start tag names the data, one after the other; none in comments."""
-    position = 0
+    """Whole script elements whose start tag names the data, one after the other; none in comments.
+
+    Every byte is looked at a few times at most, whatever the page.
+    """
+    position, last_comment_end = 0, text.rfind("-->")
     while opening := _OPENING.search(text, position):
         if opening[0] == "<!--":
-            end = text.find("-->", opening.end())
-            position = opening.end() if end == -1 else end
+            is_closed = opening.end() <= last_comment_end
+            position = text.find("-->", opening.end()) if is_closed else opening.end()
             continue
         closing = _CLOSING.search(text, opening.end())
         position = closing.start() if closing else len(text)
-        if _NAMES_DATA.search(_start_tag(text, opening.end())):
+        near = text[opening.end() : min(position, opening.end() + _TAG_LIMIT)]
+        attributes = _ATTRIBUTES.match(near)
+        # A quote that is never closed leaves the plain end of the tag.
+        if _NAMES_DATA.search(attributes[0] if attributes else near.partition(">")[0]):
             yield text[opening.start() : position] + "</script>"
-
-
-def _start_tag(text: str, start: int) -> str:
-    """The attributes of the tag that begins before `start`; a `>` in quotes does not end it."""
-    near = text[start : start + _TAG_LIMIT]
-    attributes = _ATTRIBUTES.match(near)
-    return attributes[0] if attributes else near.partition(">")[0]
 
 
 def _read_script(script_id: str, source: str, post_id: str) -> Facts | Trouble:
