@@ -36,6 +36,9 @@ from local.function_entry import ANSWER_MARK
 BODY_LIMIT_BYTES = 10 * 1024 * 1024
 UPSTREAM_TIMEOUT_S = 30.0
 CONNECTIONS = 500
+# The engine starts a process for each call at the same time: a hundred that begin at once on two
+# processors are all late. Those beyond wait here for their turn, which API Gateway does not let them.
+AT_ONCE = 32
 # Shorter than the engine's 75 s, so that a kept connection is never one that the engine is closing.
 _KEEPALIVE_S = 30.0
 # How long a refused upload is still read, and a stopping run waits for answers under way.
@@ -77,9 +80,11 @@ class Front:
     show_error: Callable[[str], None]
     upstream_timeout_s: float = UPSTREAM_TIMEOUT_S
     _session: ClientSession = field(init=False)
+    _places: asyncio.Semaphore = field(init=False)
 
     async def open(self) -> web.ServerRunner:
         """The server, set up but without an address; `close` ends what it holds."""
+        self._places = asyncio.Semaphore(AT_ONCE)
         self._session = ClientSession(
             connector=TCPConnector(limit=CONNECTIONS, keepalive_timeout=_KEEPALIVE_S),
             cookie_jar=DummyCookieJar(),
@@ -117,7 +122,8 @@ class Front:
             return _say(400, "Bad Request")
         try:
             body = await _read(request)
-            response = await self._forward(request, target, body)
+            async with self._places:
+                response = await self._forward(request, target, body)
         except web.HTTPRequestEntityTooLarge:
             return _say(413, "Request Too Long")
         except (web.RequestPayloadError, ConnectionError, UnicodeEncodeError):

@@ -16,7 +16,7 @@ import pytest
 from aiohttp import web
 
 from local import function_entry
-from local.front import BODY_LIMIT_BYTES, Front
+from local.front import AT_ONCE, BODY_LIMIT_BYTES, Front
 from local.function_entry import ANSWER_MARK
 from local.runfile import RunFile
 from local.settings import ROOT
@@ -132,28 +132,42 @@ async def _whole(reader: asyncio.StreamReader) -> bytes:
 
 def _through(engine: Engine, sent: bytes, **settings: Any) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of the front's answer to exactly these bytes."""
+    (answer,) = asyncio.run(_answers(engine, sent, 1, settings))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.lower().split(": ", 1) for line in lines)
+    return int(first.split()[1]), headers, body
 
-    async def scenario() -> bytes:
-        shown: list[str] = []
-        behind = web.ServerRunner(web.Server(engine, auto_decompress=False))
-        await behind.setup()
-        target = f"http://127.0.0.1:{await _listen(behind)}/api"
-        front = Front(target, "127.0.0.1:8787", shown.append, shown.append, **settings)
-        runner = await front.open()
-        reader, writer = await asyncio.open_connection("127.0.0.1", await _listen(runner))
+
+def _all_through(engine: Engine, sent: bytes, count: int) -> list[int]:
+    """The statuses of so many answers to the same bytes, sent at once."""
+    answers = asyncio.run(_answers(engine, sent, count, {}))
+    return [int(answer.split()[1]) for answer in answers]
+
+
+async def _answers(engine: Engine, sent: bytes, count: int, settings: Any) -> list[bytes]:
+    shown: list[str] = []
+    behind = web.ServerRunner(web.Server(engine, auto_decompress=False))
+    await behind.setup()
+    target = f"http://127.0.0.1:{await _listen(behind)}/api"
+    front = Front(target, "127.0.0.1:8787", shown.append, shown.append, **settings)
+    runner = await front.open()
+    port = await _listen(runner)
+
+    async def answer() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(sent)
         try:
             return await asyncio.wait_for(_whole(reader), 10)
         finally:
             writer.close()
-            await runner.cleanup()
-            await front.close()
-            await behind.cleanup()
 
-    head, _, body = asyncio.run(scenario()).partition(b"\r\n\r\n")
-    first, *lines = head.decode().split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
-    return int(first.split()[1]), headers, body
+    try:
+        return await asyncio.gather(*(answer() for _ in range(count)))
+    finally:
+        await runner.cleanup()
+        await front.close()
+        await behind.cleanup()
 
 
 def _request(target: str, *headers: str, method: str = "GET", body: bytes = b"") -> bytes:
@@ -200,6 +214,22 @@ def test_the_front_leaves_method_headers_and_bytes_as_they_are() -> None:
     assert sorted(kept) == sorted(
         line.split(":")[0].lower() + line[line.index(":") :] for line in given
     )
+
+
+def test_of_many_calls_at_once_the_front_lets_some_wait_and_has_all_answered() -> None:
+    under_way = most = 0
+
+    async def engine(request: web.BaseRequest) -> web.StreamResponse:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.01)
+        under_way -= 1
+        return web.json_response({}, headers={ANSWER_MARK: "1"})
+
+    statuses = _all_through(engine, _request("/"), 4 * AT_ONCE)
+    assert statuses == [200] * 4 * AT_ONCE
+    assert most == AT_ONCE
 
 
 def test_the_front_appends_the_address_that_it_saw() -> None:

@@ -47,7 +47,7 @@ def test_a_post_is_asked_for_once_and_then_kept(app: App, tiktok: TiktokStandin)
 
 
 def test_many_first_calls_at_once_ask_tiktok_once(app: App, tiktok: TiktokStandin) -> None:
-    with ThreadPoolExecutor(50) as pool:
+    with ThreadPoolExecutor(100) as pool:
         replies = list(pool.map(lambda _: ask(app, address(TOGETHER)), range(100)))
     assert [reply.status for reply in replies] == [200] * 100
     assert {reply.json["title"] for reply in replies} == {TOGETHER.caption}
