@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from engine.metadata_cache import FRESH_S, REFUSED_S, SK
+from engine.table import Put
 from local.standins.tiktok_posts import Post
 from tests.e2e.conftest import App, Reply
 from tests.support.schema import check_answer
-from tests.support.tiktok import VISIBLE, TiktokStandin, address
+from tests.support.tiktok import HIDDEN, VISIBLE, TiktokStandin, address
 from tests.test_tiktok import HOSTILE
 
-KEPT, TOGETHER, LINKED, DOWN = VISIBLE[:4]
+KEPT, TOGETHER, LINKED, DOWN, AGING, ENDED = VISIBLE[:6]
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +78,63 @@ def test_hostile_addresses_cause_no_request(app: App, tiktok: TiktokStandin) -> 
     assert tiktok.counts == {}
 
 
+def let_pass(app: App, post: Post, seconds: int) -> dict[str, Any]:
+    """Makes a kept answer so much older; the item as it is then."""
+    table = app.ledger.table
+    item = table.get(f"TIKTOK#{post.id}", SK)
+    assert item is not None
+    older = {name: item[name] - seconds for name in ("fetched_at", "fresh_until", "ttl")}
+    table.write(Put(item | older, ""))
+    return item | older
+
+
+def test_a_kept_answer_lives_for_hours_is_served_stale_in_an_outage_and_then_renewed(
+    app: App, tiktok: TiktokStandin
+) -> None:
+    assert ask(app, address(AGING)).json["cached"] is False
+    item = let_pass(app, AGING, 0)
+    assert FRESH_S[0] <= item["fresh_until"] - item["fetched_at"] <= FRESH_S[1]
+    let_pass(app, AGING, 600)
+    kept = ask(app, address(AGING)).json
+    assert (kept["cached"], kept["stale"], 600 <= kept["age"] < 660) == (True, False, True)
+    assert tiktok.counts == {"oembed": 1, "page": 1}
+    # DynamoDB deletes late: what is past its time is still there, and not served as fresh.
+    let_pass(app, AGING, FRESH_S[1])
+    tiktok.down()
+    stale = ask(app, address(AGING)).json
+    assert (stale["cached"], stale["stale"], stale["title"]) == (True, True, AGING.caption)
+    assert stale["age"] >= FRESH_S[1]
+    tiktok.reset()
+    assert ask(app, address(AGING)).json["stale"] is True
+    assert tiktok.counts == {}
+    let_pass(app, AGING, REFUSED_S[1])
+    renewed = ask(app, address(AGING)).json
+    assert (renewed["cached"], renewed["stale"]) == (False, False)
+    assert tiktok.counts == {"oembed": 1, "page": 1}
+
+
+def test_a_refusal_is_kept_for_minutes(app: App, tiktok: TiktokStandin) -> None:
+    post = HIDDEN[0]
+    assert [ask(app, address(post)).code for _ in range(3)] == ["post_not_found"] * 3
+    assert tiktok.counts == {"oembed": 1, "page": 1}
+    item = let_pass(app, post, REFUSED_S[1])
+    assert REFUSED_S[0] <= item["fresh_until"] - item["fetched_at"] <= REFUSED_S[1]
+    assert ask(app, address(post)).code == "post_not_found"
+    assert tiktok.counts == {"oembed": 2, "page": 2}
+
+
+def test_many_calls_at_once_for_what_has_ended_ask_tiktok_once(
+    app: App, tiktok: TiktokStandin
+) -> None:
+    ask(app, address(ENDED))
+    let_pass(app, ENDED, FRESH_S[1])
+    tiktok.reset()
+    with ThreadPoolExecutor(50) as pool:
+        replies = list(pool.map(lambda _: ask(app, address(ENDED)), range(50)))
+    assert {(reply.status, reply.json["title"]) for reply in replies} == {(200, ENDED.caption)}
+    assert tiktok.counts == {"oembed": 1, "page": 1}
+
+
 def test_an_outage_is_a_typed_error(app: App, tiktok: TiktokStandin) -> None:
     tiktok.down()
     reply = app.call("POST", "/meta/resolve", {"url": address(DOWN)})
@@ -87,6 +147,6 @@ def test_every_visible_post_is_answered_in_the_described_form(
     def resolve(post: Post) -> Reply:
         return app.call("POST", "/meta/resolve", {"url": address(post)})
 
-    for post in VISIBLE[4:]:
+    for post in VISIBLE[6:]:
         answer = resolve(post).json
         assert (answer["title"], answer["duration"]) == (post.caption, post.expected()["duration"])
