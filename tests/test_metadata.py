@@ -377,6 +377,21 @@ def test_an_address_makes_us_ask_tiktok_less_often_than_it_may_call(
     assert call(VISIBLE[4]).json["cached"] is True
 
 
+def test_following_short_links_counts_as_asking_tiktok(
+    endpoint: str, tiktok: TiktokStandin
+) -> None:
+    gateway = Gateway(endpoint, TIKTOK_BASE=tiktok.base, RATE_LIMIT="1")
+
+    def code_of(link: str) -> str:
+        url = f"https://vm.tiktok.com/{link}/"
+        return gateway.call("GET", "/meta", query={"url": url}, address="198.51.100.9").code
+
+    links = ("ZTprofile", "ZTlive001", "ZTmusic01", "ZTinvite1", "ZTshop001")
+    assert [code_of(link) for link in links] == ["not_a_video"] * 3 + ["rate_limited"] * 2
+    assert tiktok.counts == {"short": 3}
+    assert code_of("ZTprofile") == "not_a_video"
+
+
 def test_one_network_of_ipv6_is_one_address(endpoint: str, tiktok: TiktokStandin) -> None:
     gateway = Gateway(endpoint, TIKTOK_BASE=tiktok.base, RATE_LIMIT="1")
 

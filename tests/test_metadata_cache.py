@@ -12,7 +12,7 @@ import pytest
 from engine.errors import Busy, PostNotFound, RateLimited, TiktokFailed
 from engine.ledger import Ledger
 from engine.metadata_cache import FRESH_S, PARTIAL_S, REFUSED_S, SK, STALE_S, Cache, Watch
-from engine.table import Put, Table, Update
+from engine.table import Item, Put, Table, Update
 from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
 from tests.support.loglines import caught
@@ -230,6 +230,21 @@ def test_a_lease_that_ends_without_an_answer_is_the_next_ones(table: Table) -> N
     kept = fetch(table, "TIKTOK#lost", lambda _: {"id": "1"})
     assert (kept.members, kept.cached) == ({"id": "1"}, False)
     assert 0.9 <= time.monotonic() - started < 4
+
+
+class Lagging(Table):
+    """A table whose cheap reads do not show the latest writes yet, as DynamoDB's need not."""
+
+    def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
+        return super().get(pk, sk) if consistent else None
+
+
+def test_what_a_read_did_not_show_yet_is_not_asked_for_again(gateway: Gateway) -> None:
+    table = Lagging(gateway.dynamodb, gateway.table_name)
+    brought = {"members": {"id": "1"}, "fetched_at": NOW - 5, "fresh_until": NOW + 3600}
+    table.write(Put({"pk": "TIKTOK#unseen", "sk": SK, **brought}, ""))
+    kept = fetch(table, "TIKTOK#unseen", never)
+    assert (kept.members, kept.cached, kept.age_s) == ({"id": "1"}, True, 5)
 
 
 def test_who_waits_gets_what_the_other_brings(table: Table) -> None:
