@@ -26,6 +26,8 @@ def circuit_changed(service: str, state: str) -> None:
     """The line and the metric of a circuit breaker that opened or closed."""
     logger.warning(f"be:circuit service={service} state={state}")
     _count("CircuitOpened" if state == "open" else "CircuitChanged")
+
+
 def tiktok_asked(subject: str, outcome: str, **facts: object) -> None:
     """The line of a look-up at TikTok: what was asked for, and `ok`, `partial` or a refusal's code."""
     logger.info(f"be:meta asked={subject} outcome={outcome}", extra=facts)
