@@ -79,7 +79,7 @@ def report(call: Call) -> Answer:
 @api.route("GET", "/health/services")
 def report_services(call: Call) -> Answer:
     limit = settings.rate_limit * limits.ADDRESS_FACTOR
-    limits.take(store, f"IP#{call.address}", "health", limit, call.now)
+    limits.take(store, limits.of_address(call.address), "health", limit, call.now)
     return Answer(services.report(call.now))
 
 
