@@ -1,6 +1,7 @@
 """Balances, and credits that come in from API keys and payment providers."""
 
 from engine import auth, config, keyrings, limits, payments, table, users
+from engine.access import CREDITS_WRITE, Access
 from engine.forms import AddForm, NoForm
 from engine.http import Answer, Api, Call, legacy
 from engine.ids import iso
@@ -17,6 +18,7 @@ rings = KeyRings(
     settings.secrets_prefix,
     (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
 )
+access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY])
 api = Api(settings)
 lambda_handler = api
 
@@ -42,7 +44,7 @@ def _balance(call: Call, user: str) -> Answer:
 
 @api.route("POST", "/v1/credits/add")
 def add(call: Call) -> Answer:
-    actor = auth.api_key(call, rings[ENGINE_ADMIN_KEY])
+    actor = access.require(call, CREDITS_WRITE).actor
     form = call.read(AddForm)
     granted = _grant(call, form, actor, "api_add", "api")
     return Answer(

@@ -1,6 +1,7 @@
 """New users and devices, their tokens and their history."""
 
 from engine import auth, config, keyrings, limits, table, users
+from engine.access import CREDITS_WRITE, USERS_READ, Access
 from engine.errors import NotFound, Unauthorized
 from engine.forms import CreateForm, NoForm, PageQuery, RefreshForm
 from engine.http import Answer, Api, Call, legacy
@@ -17,6 +18,11 @@ rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
     (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, ADMIN_SECRET),
+)
+access = Access(
+    ledger.table,
+    engine=lambda: rings[ENGINE_ADMIN_KEY],
+    admin=lambda: rings[ADMIN_SECRET],
 )
 api = Api(settings)
 lambda_handler = api
@@ -117,8 +123,10 @@ def history(call: Call, userId: str) -> Answer:
 
 def _creator(call: Call) -> tuple[str, bool]:
     """Who creates, and whether they may grant more than the welcome credits."""
-    if "x-api-key" in call.headers:
-        return auth.api_key(call, rings[ENGINE_ADMIN_KEY]), True
+    caller = access.find(call)
+    if caller is not None:
+        caller.require(CREDITS_WRITE)
+        return caller.actor, True
     if not settings.allow_user_create:
         raise Unauthorized(scheme="ApiKey")
     return "anonymous", False
@@ -129,14 +137,15 @@ def _require_reader(call: Call, user: str) -> None:
 
     Raises `Unauthorized`, `NotFound` (also for somebody else's user), `RateLimited`.
     """
-    if "x-api-key" in call.headers:
-        auth.api_key(call, rings[ENGINE_ADMIN_KEY])
-    elif call.bearer and not rings[ADMIN_SECRET].matches(call.bearer):
+    caller = access.find(call)
+    if caller is not None:
+        caller.require(USERS_READ)
+    elif call.bearer:
         own = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
         limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
         if own != user:
             raise NotFound()
-    elif not call.bearer:
+    else:
         if not settings.allow_anonymous_history:
             raise Unauthorized()
         _limit_address(call, "read")

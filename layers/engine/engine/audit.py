@@ -6,15 +6,20 @@ days; the ledger never does.
 """
 
 import contextlib
+import hashlib
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from engine.errors import EngineError
 from engine.ids import digest, iso
 from engine.origin import Origin
-from engine.table import ConditionFailed, Item, Put, Table
+from engine.table import ConditionFailed, Item, Put, Table, Update
 
 DAY_S = 86_400
 BY_DAY = "audit-by-day"
+REFUSALS_PK = "REFUSALS#"
+SHARDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +56,42 @@ def audit_item(record: Record, record_id: str, keep_days: int) -> Item:
 
 
 def keep(table: Table, record: Record, keep_days: int) -> None:
-    """Write `record` once. Raises `OutcomeUnknown`."""
+    """Write `record` once, and count it where it is a refusal. Raises `OutcomeUnknown`."""
     item = audit_item(record, digest(record.origin.request_id, record.action), keep_days)
-    with contextlib.suppress(ConditionFailed):  # Our own write, sent again by the SDK.
+    try:
         table.write(Put(item, condition="attribute_not_exists(pk)"))
+    except ConditionFailed:  # Our own write, sent again by the SDK.
+        return
+    if not record.ok:
+        _count_refusal(table, record)
+
+
+def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
+    """How many refusals of which code there were on each UTC day (YYYY-MM-DD) from `first` to `last`.
+
+    Raises `Busy`.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for shard in range(SHARDS):
+        for item in table.ascending(f"{REFUSALS_PK}{shard}", first, last):
+            found = {code: n for code, n in item.items() if code not in ("pk", "sk")}
+            counts.setdefault(item["sk"], Counter()).update(found)
+    return counts
+
+
+def _count_refusal(table: Table, record: Record) -> None:
+    """A figure for charts: nobody's call fails for it, and one may be missing after a failure."""
+    shard = hashlib.sha256(record.user.encode()).digest()[0] % SHARDS
+    update = Update(
+        f"{REFUSALS_PK}{shard}",
+        iso(record.at)[:10],
+        "ADD #code :one",
+        condition="",
+        names={"#code": record.code},
+        values={":one": 1},
+    )
+    with contextlib.suppress(EngineError):
+        table.write(update)
 
 
 def of_user(table: Table, user: str, *, limit: int, before: str | None = None) -> list[Item]:
