@@ -38,21 +38,7 @@ def job_reader(call: Call, vend_ring: Ring, user_ring: Ring, settings: Settings)
     return user(call, user_ring, settings).user
 
 
-def webhook(call: Call, ring: Ring) -> str:
-    """The actor behind `x-webhook-secret`. Raises `Unauthorized`."""
-    presented = call.headers.get("x-webhook-secret", "")
-    return _secret(presented, ring, "webhook:payment", scheme="WebhookSecret")
-
-
 def _bearer(call: Call) -> str:
     if not call.bearer:
         raise Unauthorized()
     return call.bearer
-
-
-def _secret(presented: str, ring: Ring, actor: str, *, scheme: str) -> str:
-    if not presented:
-        raise Unauthorized(scheme=scheme)
-    if not ring.matches(presented):
-        raise Unauthorized("not known", scheme=scheme)
-    return actor
