@@ -137,16 +137,11 @@ def records(call: Call) -> Answer:
     query = call.read_query(AuditQuery)
     if (query.user is None) == (query.day is None):
         raise InvalidRequest("Give a user or a day.", details={"field": "user"})
-    read, key = (audit.of_user, query.user) if query.user else (audit.of_day, query.day)
-    items = read(ledger.table, str(key), limit=query.limit + 1, before=query.cursor)
-    shown = items[: query.limit]
-    return Answer(
-        {
-            "ok": True,
-            "records": [audit.members(item) for item in shown],
-            "nextCursor": shown[-1]["sk"] if len(items) > query.limit else None,
-        }
-    )
+    ok = None if query.outcome == "any" else query.outcome == "done"
+    wanted = audit.Wanted(query.user, query.day, query.action, ok)
+    page = audit.page(ledger.table, wanted, query.cursor, query.limit)
+    shown = [audit.members(item) for item in page.items]
+    return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 
 
 @api.route("POST", "/admin/generate-key")

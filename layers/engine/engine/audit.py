@@ -8,6 +8,7 @@ days; the ledger never does.
 import contextlib
 import hashlib
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,8 @@ DAY_S = 86_400
 BY_DAY = "audit-by-day"
 REFUSALS_PK = "REFUSALS#"
 SHARDS = 4
+PAGE = 101
+MOST_LOOKED = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,56 @@ def _count_refusal(table: Table, record: Record) -> None:
     )
     with contextlib.suppress(EngineError):
         table.write(update)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records to show: those of a user or of a UTC day (YYYY-MM-DD), None lets all through."""
+
+    user: str | None = None
+    day: str | None = None
+    action: str | None = None
+    ok: bool | None = None
+
+    def takes(self, item: Item) -> bool:
+        return self.action in (None, item["action"]) and self.ok in (None, item["ok"])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records, newest first; `cursor` asks for those after them, None where there are no more."""
+
+    items: list[Item]
+    cursor: str | None
+
+
+def page(table: Table, wanted: Wanted, cursor: str | None, limit: int) -> Page:
+    """At most `limit` records, looked for among `MOST_LOOKED`: a short page need not be the last.
+
+    Raises `Busy`.
+    """
+    found: list[Item] = []
+    last = None
+    for looked, item in enumerate(_newest_first(table, wanted, cursor)):
+        if len(found) == limit or looked == MOST_LOOKED:
+            return Page(found, last)
+        last = item["sk"]
+        if wanted.takes(item):
+            found.append(item)
+    return Page(found, None)
+
+
+def _newest_first(table: Table, wanted: Wanted, before: str | None) -> Iterator[Item]:
+    size = PAGE
+    while True:
+        if wanted.user is not None:
+            items = of_user(table, wanted.user, limit=size, before=before)
+        else:
+            items = of_day(table, str(wanted.day), limit=size, before=before)
+        yield from items
+        if len(items) < size:
+            return
+        before, size = items[-1]["sk"], MOST_LOOKED // 4
 
 
 def of_user(table: Table, user: str, *, limit: int, before: str | None = None) -> list[Item]:

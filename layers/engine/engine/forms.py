@@ -107,10 +107,12 @@ class PageQuery(Struct):
 
 
 class AuditQuery(Struct):
-    """The records of a user or of a UTC day, newest first."""
+    """The records of a user or of a UTC day, newest first; `outcome` tells acts from refusals."""
 
     user: UserId | None = None
     day: Day | None = None
+    action: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")] | None = None
+    outcome: Literal["any", "done", "refused"] = "any"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     cursor: Annotated[str, Meta(pattern=AUDIT_CURSOR)] | None = None
 
