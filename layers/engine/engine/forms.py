@@ -1,6 +1,6 @@
 """The bodies and queries that routes take; unknown members are passed over."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -74,6 +74,12 @@ class CreateForm(Struct, rename="camel"):
 
     user_id: UserId
     initial_credits: Annotated[int, Meta(ge=0, le=CREDITS_LIMIT)] = 0
+
+
+class ProfileForm(Struct):
+    """What an app keeps about its user: the whole of it, in place of what there was."""
+
+    profile: Annotated[dict[str, Any], Meta(max_length=64)]
 
 
 class RefreshForm(Struct, rename="camel"):
