@@ -66,6 +66,7 @@ def test_every_route_is_described() -> None:
 
 def test_the_served_description_is_that_of_the_source() -> None:
     assert openapi.is_current(), "run .venv/bin/python -m local.openapi"
+    assert openapi.page_is_current(), "run .venv/bin/python -m local.openapi"
 
 
 def test_every_function_has_its_folder() -> None:
