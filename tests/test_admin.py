@@ -104,6 +104,10 @@ def test_acts_and_refusals_are_told_apart(endpoint: str, monkeypatch: pytest.Mon
         ({"day": DAY, "action": "admin_deduct"}, 6),
         ({"day": DAY, "action": "vend", "outcome": "done"}, 0),
         ({"user": user, "action": "vend", "outcome": "refused"}, 6),
+        ({"user": user, "day": DAY}, 12),
+        ({"user": user, "day": "2027-01-14"}, 0),
+        ({"user": user, "day": "2027-01-16"}, 0),
+        ({}, 18),
     ):
         found: list[dict[str, Any]] = []
         cursor: dict[str, str] = {}
@@ -120,20 +124,41 @@ def test_acts_and_refusals_are_told_apart(endpoint: str, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
+    ("day", "cursor", "count"),
+    [
+        (DAY, "2027-01-14T23:59:59.000Z#x", 0),
+        (DAY, "2027-01-16T00:00:00.000Z#x", 1),
+        ("2027-01-14", f"{DAY}T12:00:00.000Z#x", 0),
+        ("1999-01-01", "1999-01-01T12:00:00.000Z#x", 0),
+        (None, "1999-01-01T12:00:00.000Z#x", 0),
+        (None, "2028-01-01T12:00:00.000Z#x", 1),
+    ],
+)
+def test_a_cursor_of_another_day_only_moves_the_page(
+    endpoint: str, day: str | None, cursor: str, count: int
+) -> None:
+    gateway = Gateway(endpoint)
+    gateway.now = NOON
+    user, headers = gateway.user()
+    gateway.vend(headers)
+    query = {"user": user, "cursor": cursor} | ({"day": day} if day else {})
+    reply = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=query)
+    assert (reply.status, len(reply.json["records"])) == (200, count)
+
+
+@pytest.mark.parametrize(
     "query",
     [
         {"user": "u1", "cursor": "0"},
         {"day": DAY, "cursor": "x"},
         {"day": DAY, "outcome": "yes"},
         {"day": DAY, "action": "Vend"},
-        {},
-        {"user": "u1", "day": DAY},
         {"day": "today"},
         {"user": "#"},
         {"day": DAY, "limit": "0"},
     ],
 )
-def test_the_audit_is_asked_for_a_user_or_for_a_day(
+def test_a_strange_question_about_the_audit_is_refused(
     gateway: Gateway, query: dict[str, str]
 ) -> None:
     reply = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=query)

@@ -99,7 +99,9 @@ def _count_refusal(table: Table, record: Record) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which records to show: those of a user or of a UTC day (YYYY-MM-DD), None lets all through."""
+    """Which records to show: those of a user, of a UTC day (YYYY-MM-DD), or of a user on a day; one of
+    the two is given. None lets all through.
+    """
 
     user: str | None = None
     day: str | None = None
@@ -138,7 +140,7 @@ def _newest_first(table: Table, wanted: Wanted, before: str | None) -> Iterator[
     size = PAGE
     while True:
         if wanted.user is not None:
-            items = of_user(table, wanted.user, limit=size, before=before)
+            items = of_user(table, wanted.user, limit=size, before=before, day=wanted.day)
         else:
             items = of_day(table, str(wanted.day), limit=size, before=before)
         yield from items
@@ -147,9 +149,19 @@ def _newest_first(table: Table, wanted: Wanted, before: str | None) -> Iterator[
         before, size = items[-1]["sk"], MOST_LOOKED // 4
 
 
-def of_user(table: Table, user: str, *, limit: int, before: str | None = None) -> list[Item]:
+def of_user(
+    table: Table, user: str, *, limit: int, before: str | None = None, day: str | None = None
+) -> list[Item]:
     """A user's records, newest first, below the sort key `before`. Raises `Busy`."""
-    return table.query(audit_pk(user), "2", limit=limit, before=before)
+    lowest = day or "2"
+    if before is not None and before < lowest:
+        return []
+    return table.query(audit_pk(user), lowest, limit=limit, before=_before(day, before))
+
+
+def _before(day: str | None, before: str | None) -> str | None:
+    """The lower of `before` and the end of `day`: a query goes from the day's start to there."""
+    return before if day is None or before is None or before.startswith(day) else None
 
 
 def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> list[Item]:
