@@ -51,7 +51,7 @@ def users(call: Call) -> Answer:
     page = admin.users_members(
         ledger, prefix=query.prefix, sort=query.sort, cursor=query.cursor, limit=query.limit
     )
-    return Answer(page)
+    return Answer(legacy(page, call.now))
 
 
 @api.route("GET", "/admin/users/{id}")
@@ -60,7 +60,7 @@ def user(call: Call, id: str) -> Answer:
     members = admin.user_members(ledger, id, settings.build) if is_user_id(id) else None
     if members is None:
         raise NotFound()
-    return Answer(members)
+    return Answer(legacy(members, call.now))
 
 
 @api.route("POST", "/admin/credits/add")
@@ -121,14 +121,16 @@ def transactions(call: Call) -> Answer:
             admin.as_csv(found.entries), headers=headers, content_type="text/csv; charset=utf-8"
         )
     entries = [admin.entry_members(entry) for entry in found.entries]
-    return Answer({"ok": True, "transactions": entries, "nextCursor": found.cursor})
+    members = {"ok": True, "transactions": entries, "nextCursor": found.cursor}
+    return Answer(legacy(members, call.now))
 
 
 @api.route("GET", "/admin/stats")
 def stats(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(StatsQuery)
-    return Answer(overview.members(ledger.table, days=query.days, now=call.now))
+    members = overview.members(ledger.table, days=query.days, now=call.now)
+    return Answer(legacy(members, call.now))
 
 
 @api.route("GET", "/admin/audit")
