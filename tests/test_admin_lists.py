@@ -266,6 +266,7 @@ def test_a_transaction_says_who_did_it_and_from_where(ledgers: Ledgers) -> None:
         "address": "203.0.113.7",
         "userAgent": "pluct-tests/1",
         "undoable": False,
+        "undoneBy": None,
     }
     adds = ledgers.desk.ask(PATH, type="admin_add").json["transactions"]
     assert all(one["undoable"] for one in adds)
@@ -293,6 +294,20 @@ def test_a_strange_question_about_transactions_is_refused(
     ledgers: Ledgers, query: dict[str, str | int]
 ) -> None:
     assert_refused(ledgers.desk.ask(PATH, **query), 400)
+
+
+def test_what_was_taken_back_says_by_what(endpoint: str) -> None:
+    desk = Desk(endpoint)
+    seqs = [desk.adjust("ann", amount) for amount in (5, 7)]
+    path = f"/admin/users/ann/transactions/{seqs[0]}/undo"
+    body = {"reason": "mistake"}
+    assert desk.gateway.call("POST", path, body, headers=desk.gateway.admin).status == 200
+    wanted = [(3, False, None), (2, True, None), (1, False, 3)]
+    for shown in (
+        desk.ask("/admin/users/ann").json["transactions"],
+        desk.ask(PATH, user="ann").json["transactions"],
+    ):
+        assert [(one["seq"], one["undoable"], one["undoneBy"]) for one in shown] == wanted
 
 
 def test_as_csv_it_is_the_same_with_a_cursor_in_a_header(ledgers: Ledgers) -> None:

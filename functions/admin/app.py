@@ -120,7 +120,8 @@ def transactions(call: Call) -> Answer:
         return Answer(
             admin.as_csv(found.entries), headers=headers, content_type="text/csv; charset=utf-8"
         )
-    entries = [admin.entry_members(entry) for entry in found.entries]
+    undone = adjustments.undone_by(ledger, query.user) if query.user else {}
+    entries = [admin.entry_members(entry, undone) for entry in found.entries]
     members = {"ok": True, "transactions": entries, "nextCursor": found.cursor}
     return Answer(legacy(members, call.now))
 

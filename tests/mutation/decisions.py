@@ -427,7 +427,11 @@ ADJUSTMENTS: Final = [
     ("adjustments.same-request-is-told", 'if first.get("key") == once.key:', "if False:"),
     ("adjustments.payload-counts", "digest(key, payload)", "digest(key)"),
     ("adjustments.request-counts", "digest(key, payload)", "digest(payload)"),
-    ("adjustments.mark-is-of-the-entry", 'f"U#{entry.unit}#{entry.seq}"', 'f"U#{entry.unit}"'),
+    (
+        "adjustments.mark-is-of-the-entry",
+        "_mark_sk(entry.unit, str(entry.seq))",
+        '_mark_sk(entry.unit, "0")',
+    ),
     (
         "adjustments.nobody-is-not-poor",
         "there = refused.balance > 0 or ledger.account(asked.user).exists",

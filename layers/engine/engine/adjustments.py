@@ -31,6 +31,7 @@ DEDUCT: Final = "admin_deduct"
 UNDOABLE = frozenset({ADD, DEDUCT, "api_add", "add_webhook"})
 """Entries that put credits in or take them out; what a vend did is settled by its hold."""
 
+MOST_MARKS = 1000
 BY_ROW = "adjustment"
 """The provider under which the ids of rows lie; see `engine.bulk`."""
 
@@ -143,6 +144,13 @@ def _undone(
         raise AlreadyUndone(details={"undoneBy": first.get("seq")}) from None
 
 
+def undone_by(ledger: Ledger, user: str) -> dict[int, int]:
+    """The entries of the account that were taken back, each with the one that did it. Raises `Busy`."""
+    prefix = _mark_sk(ledger.unit, "")
+    marks = ledger.table.query(account_pk(user), prefix, limit=MOST_MARKS, consistent=True)
+    return {int(mark["sk"].removeprefix(prefix)): mark["seq"] for mark in marks}
+
+
 def is_undoable(entry: Entry) -> bool:
     """Whether `entry` is of a kind that is taken back; whether it was already is another question."""
     return entry.type in UNDOABLE and entry.reverses is None and entry.amount != 0
@@ -156,7 +164,7 @@ class UndoOnce:
     ) -> None:
         self._table = table
         self._pk = account_pk(entry.user)
-        self._sk = f"U#{entry.unit}#{entry.seq}"
+        self._sk = _mark_sk(entry.unit, str(entry.seq))
         self._facts = dict(facts)
         self.key = digest(key)
         self.fingerprint = digest(key, payload)
@@ -175,6 +183,10 @@ class UndoOnce:
             "balance_after": entry.available_after,
         }
         return Put(item, condition="attribute_not_exists(pk)")
+
+
+def _mark_sk(unit: str, seq: str) -> str:
+    return f"U#{unit}#{seq}"
 
 
 def _post(

@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from engine import adjustments, figures, holds, ids, readmodels, users
@@ -70,26 +70,28 @@ def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, 
     kept = ledger.table.ascending(account_pk(user), "H#", "H#~", limit=MOST_HOLDS, consistent=True)
     newest = sorted(kept, key=lambda item: int(item["seq"]), reverse=True)
     summary = figures.get_summary(ledger.table, ledger.unit, user)
+    undone = adjustments.undone_by(ledger, user)
     return {
         **users.balance_members(account, build),
         "openHolds": [_hold_members(item) for item in newest if item["state"] == OPEN],
         "holds": [_hold_members(item) for item in newest[:HOLDS_SHOWN]],
         "transactions": [
-            entry_members(entry) for entry in ledger.entries(user, limit=LAST_TRANSACTIONS)
+            entry_members(entry, undone) for entry in ledger.entries(user, limit=LAST_TRANSACTIONS)
         ],
         "totals": None if summary is None else _totals(summary),
         "verification": _verification_members(verify_user(ledger.table, ledger.unit, user)),
     }
 
 
-def entry_members(entry: Entry) -> dict[str, Any]:
-    """An entry with who made it and from where."""
+def entry_members(entry: Entry, undone: Mapping[int, int] | None = None) -> dict[str, Any]:
+    """An entry with who made it and from where; `undone` says by which seq its account's were undone."""
     return {
         **users.transaction_members(entry),
         "actor": entry.actor,
         "address": entry.address,
         "userAgent": entry.user_agent,
-        "undoable": adjustments.is_undoable(entry),
+        "undoable": adjustments.is_undoable(entry) and entry.seq not in (undone or {}),
+        "undoneBy": (undone or {}).get(entry.seq),
     }
 
 
