@@ -35,9 +35,9 @@ SETTINGS = {
     "BUILD_REF": "test",
     "AUDIT_DAYS": "400",
     "LOW_BALANCE": "3",
+    "ROTATE_AFTER_DAYS": "60",
     "DEPLOYED_AT": "2026-01-01T00:00:00Z",
     "POWERTOOLS_LOG_LEVEL": "INFO",
-    "POWERTOOLS_METRICS_NAMESPACE": "Pluct",
 }
 _numbers = count(1)
 

@@ -40,6 +40,8 @@ class Settings:
     """How long refusals and admin acts are kept; the ledger itself is kept for ever."""
     low_balance: int
     """A notice is made when a balance falls below this."""
+    rotate_after_days: int
+    """Age at which a key that signs is followed by a new one."""
 
     @property
     def is_local(self) -> bool:
@@ -73,6 +75,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         deployed_at=environ["DEPLOYED_AT"],
         audit_days=int(environ["AUDIT_DAYS"]),
         low_balance=int(environ["LOW_BALANCE"]),
+        rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
     )
 
 

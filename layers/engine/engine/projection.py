@@ -24,6 +24,7 @@ Failure policy
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -109,6 +110,10 @@ class Projected:
     """Sequence number of the first record that was not projected."""
     troubles: list[str]
     notices: list[Notice]
+    entries: Mapping[str, int]
+    """How many entries of each type were projected now: each entry is counted once, whatever comes
+    again.
+    """
 
 
 class Projector:
@@ -145,6 +150,7 @@ class Projector:
         accounts, failed, troubles = _by_account(records)
         generations = figures.generations(self.table, consistent=True)
         notices: list[Notice] = []
+        types: Counter[str] = Counter()
         for (user, unit), delivered in accounts.items():
             if remaining_s() < RESERVE_S:
                 failed.append(delivered[0].position)
@@ -152,13 +158,14 @@ class Projector:
                 continue
             try:
                 for generation in generations.written:
-                    made = self._deliver(user, unit, generation, delivered)
+                    counted = types if generation == generations.current else Counter()
+                    made = self._deliver(user, unit, generation, delivered, counted)
                     notices += made if generation == generations.current else []
             except Stalled as stalled:
                 failed.append(_first_position(delivered, stalled.seq))
                 troubles.append(str(stalled))
         first = records[min(failed)]["dynamodb"]["SequenceNumber"] if failed else None
-        return Projected(first, troubles, notices)
+        return Projected(first, troubles, notices, types)
 
     def project(
         self,
@@ -168,10 +175,12 @@ class Projector:
         *,
         known: Mapping[int, Entry] | None = None,
         until: int | None = None,
+        counted: Counter[str] | None = None,
     ) -> list[Notice]:
         """Bring the account's read models up to the entry `until`, else its last; the notices made.
 
-        `known` spares reading these entries, by seq. Raises `Stalled` or `Unreadable`.
+        `known` spares reading these entries, by seq; what was projected is added to `counted`, by
+        type. Raises `Stalled` or `Unreadable`.
         """
         notices: list[Notice] = []
         seen = 0
@@ -184,6 +193,8 @@ class Projector:
                 if not entries:
                     return notices
                 notices += self._write(user, unit, generation, seen, entries)
+                if counted is not None:
+                    counted.update(entry.type for entry in entries)
             except (Busy, Cancelled) as trouble:
                 if self._clock() >= give_up_at:
                     raise Stalled(user, seen + 1, str(trouble)) from trouble
@@ -193,11 +204,16 @@ class Projector:
                 give_up_at, tries = self._clock() + PATIENCE_S, 0
 
     def _deliver(
-        self, user: str, unit: str, generation: int, delivered: list[Delivered]
+        self,
+        user: str,
+        unit: str,
+        generation: int,
+        delivered: list[Delivered],
+        counted: Counter[str],
     ) -> list[Notice]:
         known = {record.seq: record.entry for record in delivered if record.entry is not None}
         until = max(record.seq for record in delivered)
-        return self.project(user, unit, generation, known=known, until=until)
+        return self.project(user, unit, generation, known=known, until=until, counted=counted)
 
     def _projected_seq(self, user: str, unit: str, generation: int) -> int:
         pk = readmodels.summary_pk(unit, generation, user)
