@@ -144,8 +144,9 @@ def job_webhook(job: str, outcome: str) -> None:
 
 def circuit_changed(service: str, state: str) -> None:
     """The line and the metric of a circuit breaker that opened or closed."""
-    logger.warning(f"be:circuit service={service} state={state}")
-    _count("CircuitOpened" if state == "open" else "CircuitChanged")
+    with _line() as line:
+        logger.warning(f"be:circuit service={service} state={state}")
+        line.count("CircuitOpened" if state == "open" else "CircuitChanged")
 
 
 def tiktok_asked(subject: str, outcome: str, **facts: object) -> None:
