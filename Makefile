@@ -27,8 +27,10 @@ check: setup setup-sam
 	$(BIN)/python -m local.openapi --check
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 
-build: setup-sam
+# What is deployed, compiled for the runtime: needs a Python of its version, or UNCOMPILED=1.
+build: setup setup-sam
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
+	$(BIN)/python -m local.artifact $(if $(UNCOMPILED),--uncompiled)
 
 bench: setup
 	$(BIN)/python -m bench.vend
