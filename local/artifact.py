@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from local.settings import ROOT
@@ -34,6 +35,9 @@ MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 EPOCH_S = 315_532_800
 """1980-01-01, the earliest time that a zip archive can hold."""
+
+DEPLOYED_PATHS = ("functions", "layers", "template.yaml")
+PARAMETERS = "parameters.yaml"
 
 _UNCHECKED_HASH = 0b01
 _SOURCE = "CodeUri: ../../"
@@ -75,6 +79,23 @@ def finish(build: Path, root: Path, python: str | None) -> None:
         if python is not None:
             compile_folder(folder, prefix, python)
         make_uniform(folder)
+
+
+def write_parameters(build: Path, root: Path) -> None:
+    """Where `sam deploy` finds what this build is called: the last commit that changed what is deployed.
+
+    Its time stands for the deployment's, so that deploying the same sources again changes nothing.
+    Without git, or before the first commit, the template's defaults hold.
+    """
+    told = _git(root, "log", "-1", "--format=%h %cI", "--abbrev=12", "--", *DEPLOYED_PATHS).split()
+    if not told:
+        (build / PARAMETERS).write_text("{}\n", encoding="utf-8")
+        return
+    commit, at = told
+    mark = "-dirty" if _git(root, "status", "--porcelain", "--", *DEPLOYED_PATHS) else ""
+    made_at = datetime.fromisoformat(at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    text = f'BuildRef: "{commit}{mark}"\nDeployedAt: "{made_at}"\n'
+    (build / PARAMETERS).write_text(text, encoding="utf-8")
 
 
 def packages(build: Path) -> dict[Path, str]:
@@ -164,6 +185,21 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
+def _git(root: Path, *arguments: str) -> str:
+    """What git says; nothing where it can say nothing."""
+    try:
+        asked = subprocess.run(
+            ["git", "-C", str(root), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return asked.stdout if asked.returncode == 0 else ""
+
+
 def _function_folders(template: Template) -> list[str]:
     functions = resources_of_type(template, "AWS::Serverless::Function").values()
     return sorted({function["Properties"]["CodeUri"] for function in functions})
@@ -208,6 +244,7 @@ def main() -> int:
         )
     try:
         finish(BUILD, ROOT, python)
+        write_parameters(BUILD, ROOT)
     except ArtifactError as error:
         return _refuse(str(error))
     if wrong := faults(BUILD, runtime, compiled=python is not None):

@@ -1,13 +1,16 @@
 """What is deployed: small, compiled, complete, the same bytes every time, and able to start."""
 
 import json
+import os
 import platform
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bench import cold, runtime_api
 from engine import keyrings, table
@@ -149,3 +152,59 @@ def test_botocore_keeps_what_the_engine_calls_and_nothing_else(build: Path) -> N
         assert operation in kept
         assert not {"DeleteTable", "DeleteParameter"} & set(kept)
     assert not list(data.glob("ec2*"))
+
+
+def repository(folder: Path) -> Path:
+    (folder / "functions").mkdir(parents=True)
+    (folder / "functions/app.py").write_text("x = 1\n")
+    run_git(folder, "init", "-q")
+    commit(folder, "first")
+    return folder
+
+
+def commit(folder: Path, message: str) -> None:
+    run_git(folder, "add", "-A")
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.com")
+    run_git(folder, *who, "commit", "-q", "-m", message, "--date", "2026-01-02T03:04:05Z")
+
+
+def run_git(folder: Path, *arguments: str) -> str:
+    environ = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(folder),
+        "GIT_COMMITTER_DATE": "2026-01-02T04:04:05+01:00",
+    }
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environ,
+    ).stdout
+
+
+def parameters(repo: Path) -> dict[str, str]:
+    artifact.write_parameters(repo, repo)
+    return yaml.safe_load((repo / artifact.PARAMETERS).read_text())
+
+
+def test_a_build_is_named_by_the_commit_that_last_changed_what_is_deployed(tmp_path: Path) -> None:
+    """A commit of documents alone makes no new deployment, and neither does the clock."""
+    repo = repository(tmp_path / "repo")
+    before = parameters(repo)
+    assert before["BuildRef"] == run_git(repo, "rev-parse", "HEAD")[:12]
+    assert before["DeployedAt"] == "2026-01-02T03:04:05Z"
+    (repo / "README.md").write_text("more\n")
+    commit(repo, "documents")
+    assert parameters(repo) == before
+
+
+def test_uncommitted_changes_of_what_is_deployed_show_in_its_name(tmp_path: Path) -> None:
+    repo = repository(tmp_path / "repo")
+    (repo / "functions/app.py").write_text("x = 2\n")
+    assert parameters(repo)["BuildRef"].endswith("-dirty")
+
+
+def test_without_git_the_template_s_defaults_name_the_build(tmp_path: Path) -> None:
+    artifact.write_parameters(tmp_path, tmp_path)
+    assert yaml.safe_load((tmp_path / artifact.PARAMETERS).read_text()) == {}
