@@ -25,7 +25,9 @@ check: setup setup-sam setup-checkov
 	$(BIN)/mypy
 	PYTHONPATH=$(LAYER) $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local.secret_scan
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
+	.venv-sam/bin/cfn-lint docs/deploy-roles.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml
 
 # What is deployed, compiled for the runtime: needs a Python of its version, or UNCOMPILED=1.
