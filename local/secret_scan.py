@@ -35,6 +35,7 @@ RANDOM_BITS = 4.0
 PUBLIC = {
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": "the example of the Standard Webhooks specification",
     "Wo3-tYq7mBv9sKd2pLx8fRn5": "an example in our API description",
+    "eyJhbGciOiJIUzI1NiJ9x.eyJzdWIiOiJ1c2VyIn0xx": "of an earlier test of this very program",
 }
 """Made up in order to be shown; anything else that is found is not to be entered here but rotated."""
 

@@ -20,7 +20,7 @@ def found(text: str) -> list[str]:
         "sk-or-v1-" + "0a" * 32,
         "sk_live_" + "aB3" * 8,
         "pk_live_" + "aB3_" * 8,
-        "eyJhbGciOiJIUzI1NiJ9x.eyJzdWIiOiJ1c2VyIn0xx.c2lnbmF0dXJlb2Z0b2tlbg",
+        f"eyJ{secrets.token_hex(10)}.eyJ{secrets.token_hex(10)}.{secrets.token_hex(16)}",
         f'ENGINE_JWT_SECRET = "{secrets.token_urlsafe(32)}0"',
         f'"password": "{secrets.token_urlsafe(32)}0"',
         f"api_key: '{secrets.token_urlsafe(32)}0'",
