@@ -204,6 +204,16 @@ def test_budgets_of_instances_leave_room_for_the_other_functions() -> None:
     assert sum(reserved) <= ACCOUNT_LIMIT - UNRESERVED - 200
 
 
+def test_the_overview_is_readable_and_knows_every_kind_of_figure() -> None:
+    (board,) = resources("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]
+    shown = json.dumps(widgets)
+    spaces = ("AWS/ApiGateway", "AWS/Lambda", "AWS/DynamoDB", "Pluct")
+    assert all(space in shown for space in spaces)
+    places = [(widget["x"], widget["y"]) for widget in widgets]
+    assert len(places) == len(set(places))
+
+
 def test_every_output_is_explained() -> None:
     assert all(output["Description"] for output in document()["Outputs"].values())
 
