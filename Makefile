@@ -5,13 +5,22 @@ PIP_FLAGS = -qq --disable-pip-version-check
 BIN = .venv/bin
 LAYER = layers/engine
 
-.PHONY: run test prove check setup setup-sam format build bench smoke clean lock
+.PHONY: run test test-browser browser prove check setup setup-sam format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
 
 test: setup
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
+
+# The tests of the dashboard in a browser are part of `make test` where Chromium is there.
+test-browser: setup browser
+	$(BIN)/python -m pytest tests/browser
+
+# Debian's Chromium and its driver; needs root where they are missing.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
+		|| { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
 
 # The long forms of the proofs about money; `make test` runs the short ones.
 prove: setup
@@ -25,6 +34,7 @@ check: setup setup-sam
 	$(BIN)/mypy
 	PYTHONPATH=$(LAYER) $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local.web --check
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 
 build: setup-sam
