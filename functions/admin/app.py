@@ -12,7 +12,7 @@ from engine import (
     overview,
     table,
 )
-from engine.access import CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access
+from engine.access import CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access, by_session
 from engine.adjustments import Adjusted, Adjustment
 from engine.audit import Record
 from engine.errors import Forbidden, NotFound
@@ -39,7 +39,7 @@ CSV_PAGE = 5000
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET,))
-access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET])
+access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
 api = Api(settings)
 lambda_handler = api
 
