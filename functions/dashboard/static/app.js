@@ -105,7 +105,7 @@ const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeS
 const dayTime = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const dateOnly = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-const dollars = new Intl.NumberFormat(undefined, {
+const dollar = new Intl.NumberFormat(undefined, {
   style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: 4,
 });
 
@@ -113,7 +113,7 @@ const number = (value) => (value === null || value === undefined ? "–" : whole
 const compact = (value) => short.format(value);
 const change = (value) => signed.format(value).replace("-", "−");
 const credits = (value) => `${number(value)} ${Math.abs(value) === 1 ? "credit" : "credits"}`;
-const money = (micros) => dollars.format(micros / 1e6);
+const dollars = (value) => (value === null || value === undefined ? "–" : dollar.format(value));
 const utc = (iso) => `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 const today = (daysBack = 0) => new Date(Date.now() - daysBack * 864e5).toISOString().slice(0, 10);
 
@@ -147,7 +147,7 @@ function Ago({ at }) {
   if (!at) return html`<span class="quiet">never</span>`;
   return html`<time datetime=${at} title=${utc(at)}>${ago(at)}</time>`;
 }
-return { number: number, compact: compact, change: change, credits: credits, money: money, utc: utc, today: today, ago: ago, Time: Time, Ago: Ago };
+return { number: number, compact: compact, change: change, credits: credits, dollars: dollars, utc: utc, today: today, ago: ago, Time: Time, Ago: Ago };
 })();
 const $router = (() => {
 // Which page the address names, and moving between pages without reloading.
@@ -254,9 +254,14 @@ function Dialog({ title, onClose, busy = false, wide = false, children }) {
   const element = useRef();
   const heading = useId();
   useEffect(() => {
+    const shown = element.current;
     const before = document.activeElement;
-    element.current.showModal();
-    return () => before?.isConnected && before.focus?.();
+    shown.showModal();
+    shown.querySelector("[data-first]")?.focus();
+    return () => {
+      shown.close(); // While it is open, the page behind can not take the focus.
+      if (before?.isConnected) before.focus();
+    };
   }, []);
   const cancel = (event) => {
     event.preventDefault();
@@ -594,7 +599,7 @@ function Make({ onClose, scopes: own }) {
   return html`<${Dialog} title="New API key" onClose=${onClose} busy=${busy}>
     <form class="stack" onSubmit=${submit} novalidate>
       <${Field} label="What is it for?" error=${tried && !description.trim() && "Say who uses it, so that one knows what stops when it is revoked."}>
-        ${(given) => html`<input ...${given} maxlength="100" autocomplete="off" autofocus value=${description} onInput=${(event) => setDescription(event.target.value)} />`}<//>
+        ${(given) => html`<input ...${given} maxlength="100" autocomplete="off" data-first value=${description} onInput=${(event) => setDescription(event.target.value)} />`}<//>
       <fieldset><legend>What may it do?</legend>${Object.entries(SCOPES).filter(([scope]) => own.includes(scope)).map(([scope, label]) => html`
         <label class="check" key=${scope}><input type="checkbox" checked=${scopes.includes(scope)} onChange=${() => toggle(scope)} /> <span>${label} <code>${scope}</code></span></label>`)}
         ${tried && !scopes.length && html`<p class="error">Choose at least one.</p>`}</fieldset>
@@ -656,10 +661,11 @@ function Form({ onIn, name: known = "" }) {
     }
   };
   return html`<form class="stack" ref=${form} onSubmit=${submit} method="post">
-    <${Field} label="Name">${(given) => html`<input ...${given} name="name" autocomplete="username" autocapitalize="none" spellcheck=${false} maxlength="64" required value=${known} />`}<//>
+    <${Field} label="Name">${(given) => html`<input ...${given} name="name" autocomplete="username" autocapitalize="none" spellcheck=${false} maxlength="64" required value=${known || undefined} />`}<//>
     <${Field} label="Password">${(given) => html`<input ...${given} name="password" type="password" autocomplete="current-password" maxlength="200" required />`}<//>
     ${failure && html`<p class="error" role="alert">${wait
-      ? `${failure.message} You can try again in ${wait} ${wait === 1 ? "second" : "seconds"}.` : failure.message}</p>`}
+      ? `${failure.message} You can try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`
+      : failure.retryAfter ? "You can try again now." : failure.message}</p>`}
     <button class="primary" disabled=${busy || wait > 0}>${busy ? "Logging in…" : "Log in"}</button>
   </form>`;
 }
@@ -721,7 +727,7 @@ function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function drawn(series, step) {
+function drawn(times, series, step) {
   const margin = series.some((one) => one.bars) ? STEP_S[step] * 0.55 : 0;
   const axis = { stroke: color("--quiet"), font: "12px system-ui", grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
   const shapes = { bars: uPlot.paths.bars({ size: [0.7, 28], radius: 0.15 }), step: uPlot.paths.stepped({ align: 1 }) };
@@ -730,10 +736,8 @@ function drawn(series, step) {
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { x: { time: true, range: (_, first, last) => [first - margin, last + margin] }, y: { range: (_, low, high) => [Math.min(0, low), Math.max(high, 1) * 1.08] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 28, space: step === "moment" ? 96 : 64, values: (_, ticks) => ticks.map((at, n) => {
-        const text = LABELS[step === "moment" ? "brief" : step](at);
-        return n && step === "moment" && text === LABELS.brief(ticks[n - 1]) ? "" : text;
-      }) },
+      { ...axis, grid: { show: false }, size: 28, space: 64, splits: (self) => splits(times, step, self.width),
+        values: (_, ticks) => ticks.map(LABELS[step === "moment" ? "brief" : step]) },
       { ...axis, size: 46, space: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8],
         values: (_, ticks) => ticks.map(compact) },
     ],
@@ -742,6 +746,21 @@ function drawn(series, step) {
       paths: one.bars ? shapes.bars : one.step ? shapes.step : undefined, points: { show: false },
     }))],
   };
+}
+
+// Where labels stand: under values, as days are UTC days; on local days where values have no rhythm.
+function splits(times, step, width) {
+  const room = Math.max(2, Math.floor(width / 78));
+  const places = step === "moment" ? midnights(times[0], times.at(-1)) : times;
+  const every = Math.ceil(places.length / room);
+  return places.filter((_, n) => (places.length - 1 - n) % every === 0);
+}
+
+function midnights(first, last) {
+  const found = [];
+  const day = new Date(first * 1000);
+  for (day.setHours(24, 0, 0, 0); day / 1000 <= last && found.length < 400; day.setDate(day.getDate() + 1)) found.push(day / 1000);
+  return found;
 }
 
 // `times` in epoch seconds; `series` have `label`, `color` (a custom property), `values`, and `bars` or `step`.
@@ -761,7 +780,7 @@ function Chart({ title, times, series, step = "day" }) {
   }, []);
   useEffect(() => {
     const data = [times, ...series.map((one) => one.values)];
-    const options = drawn(series, step);
+    const options = drawn(times, series, step);
     const plot = new uPlot({
       ...options, width: box.current.clientWidth || 300,
       hooks: { setCursor: [(self) => setAt(self.cursor.idx ?? null)] },
@@ -983,15 +1002,173 @@ function Shell({ session, onOut, children }) {
 return { applyTheme: applyTheme, Shell: Shell };
 })();
 const $subscriptions = (() => {
-// Subscriptions: filled in with the service's own routes.
-const { html } = $html;
-const { Empty, Head } = $ui;
+// Subscriptions: what is left, which keys there are (never their secrets), and what operators do.
+const { html, useEffect, useRef, useState } = $html;
+const { call, get, newKey } = $api;
+const { Chart } = $chart;
+const { dollars, number, Time } = $format;
+const { href, setQuery } = $router;
+const { Badge, Dialog, Empty, Field, Head, Pager, say, Skeleton, Table, Trouble, useLoad, WriteTrouble } = $ui;
+const { who, why } = $words;
 
-function Subscriptions() {
-  return html`<${Head} title="Subscriptions" /><${Empty} title="This gateway has no subscription service" />`;
+const PAGE = 50;
+const PLANS = { basic: "Basic", pro: "Pro", enterprise: "Enterprise" };
+const POLICIES = { "": "As this deployment does", reset: "Begin anew", block: "Block", top_up: "Wait for a top-up" };
+const MOODS = { active: "good", live: "good", current: "good", blocked: "bad", disabled: "", deleted: "", retired: "" };
+
+const State = ({ state }) => html`<${Badge} tone=${MOODS[state] ?? "warn"}>${String(state).replaceAll("_", " ")}<//>`;
+
+const COLUMNS = [
+  { label: "User", cls: "main", cell: (one) => html`<a class="id" href=${href("subscriptions", one.userId)}>${one.userId}</a>
+    ${one.email && html`<span class="why">${one.email}</span>`}` },
+  { label: "Left", cls: "num strong", cell: (one) => dollars(one.remaining_credits) },
+  { label: "Used", cls: "num", cell: (one) => dollars(one.used_credits) },
+  { label: "Plan", cell: (one) => PLANS[one.plan] || one.plan },
+  { label: "State", cell: (one) => html`<${State} state=${one.state} />` },
+  { label: "Since", cls: "when", cell: (one) => html`<${Time} at=${one.createdAt} style="day" />` },
+];
+
+function Subscriptions({ query }) {
+  const prefix = query.q || "";
+  const page = useLoad((signal) => get("/admin/subscriptions", { prefix, cursor: query.cursor, limit: PAGE }, { signal }), [prefix, query.cursor]);
+  const found = page.found?.subscriptions;
+  const look = (event) => {
+    event.preventDefault();
+    setQuery({ q: String(new FormData(event.currentTarget).get("q")).trim() });
+  };
+  return html`<${Head} title="Subscriptions" />
+    <form class="bar" role="search" onSubmit=${look}><div class="search"><label class="sr" for="q">User id begins with</label>
+      <input id="q" name="q" type="search" placeholder="User id begins with…" autocomplete="off" maxlength="128" value=${prefix} /></div><button>Search</button></form>
+    ${page.failure && !page.loading && html`<${Absent} failure=${page.failure} retry=${page.reload} />`}
+    ${!found && page.loading && html`<${Skeleton} rows=${8} label="Loading subscriptions" />`}
+    ${found && !page.failure && (found.length ? html`<${Table} caption="Subscriptions" columns=${COLUMNS} rows=${found} rowKey=${(one) => one.userId} busy=${page.loading} />
+      <${Pager} cursor=${query.cursor} next=${page.found.nextCursor} count=${found.length} noun="subscriptions" />`
+      : html`<${Empty} title=${prefix ? `No subscriber's id begins with “${prefix}”` : "There are no subscriptions yet"}>The first call of POST /api/key makes one.<//>`)}`;
 }
 
-const Subscription = Subscriptions;
+function Absent({ failure, retry }) {
+  if (failure.code !== "route_not_found") return html`<${Trouble} failure=${failure} retry=${retry} />`;
+  return html`<${Empty} title="This gateway has no subscription service">It is not part of this deployment.<//>`;
+}
+
+function Subscription({ id, session }) {
+  const path = `/admin/subscriptions/${encodeURIComponent(id)}`;
+  const page = useLoad((signal) => get(path, {}, { signal }), [id]);
+  const [act, setAct] = useState(null);
+  const one = page.found;
+  if (!one) {
+    return html`<${Head} title=${id} />${page.failure && !page.loading
+      ? page.failure.code === "not_found" ? html`<${Empty} title="There is no such subscription"><a href=${href("subscriptions")}>All subscriptions</a><//>` : html`<${Absent} failure=${page.failure} retry=${page.reload} />`
+      : html`<${Skeleton} rows=${10} label="Loading the subscription" />`}`;
+  }
+  const done = () => {
+    setAct(null);
+    page.reload();
+  };
+  const mayChange = session.scopes.includes("subscriptions:write");
+  const isBlocked = one.state === "blocked";
+  return html`<p class="crumbs"><a href=${href("subscriptions")}>Subscriptions</a></p>
+    <${Head} title=${one.userId} sub=${html`<${State} state=${one.state} /> ${[one.username, one.email].filter(Boolean).join(" · ")}`}>
+      ${mayChange && html`<button class="primary" onClick=${() => setAct("adjust")}>Top up or take off</button>
+        <button onClick=${() => setAct("plan")}>Change plan</button><button onClick=${() => setAct("rotate")}>Rotate key</button>
+        <button class=${isBlocked ? "" : "danger"} onClick=${() => setAct(isBlocked ? "unblock" : "block")}>${isBlocked ? "Unblock" : "Block"}</button>`}<//>
+    ${page.failure && html`<${Trouble} failure=${page.failure} retry=${page.reload} />`}
+    <dl class="figures-grid small">${[
+      ["Left", one.unlimited ? "unlimited" : dollars(one.remaining_credits), "big"], ["Of", dollars(one.total_credits)], ["Plan", PLANS[one.plan] || one.plan],
+      ["Lasts", one.runway || "unknown"], ["Set aside for keys", dollars(one.held_credits)], ["Outside of keys", dollars(one.available_credits)],
+    ].map(([label, value, cls]) => html`<div class=${`figure ${cls || ""}`} key=${label}><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>
+    <p class=${one.verification.ok ? "verdict good" : "verdict bad"}><${Badge} tone=${one.verification.ok ? "good" : "bad"}>${one.verification.ok ? "Adds up" : "Does not add up"}<//>
+      ${one.verification.ok ? `${number(one.verification.entries)} entries explain this balance.` : one.verification.findings.map((finding) => finding.text).join(" ")}</p>
+    <div class="columns"><section aria-labelledby="keys"><h2 id="keys">Keys and rotations</h2><${Keys} keys=${one.keys} current=${one.currentKey} />
+      <h2 class="later">Ledger</h2><${Moves} entries=${one.transactions} /></section>
+      <aside><${Spend} days=${one.days} /></aside></div>
+    ${act && html`<${Act} key=${act} act=${act} path=${path} one=${one} onClose=${() => setAct(null)} onDone=${done} />`}`;
+}
+
+const KEY_COLUMNS = (current) => [
+  { label: "Key", cls: "main", cell: (key) => html`<code>${key.name}</code> ${key.number === current && html`<${Badge} tone="good">current<//>`}` },
+  { label: "Used", cls: "num strong", cell: (key) => dollars(key.used_credits) },
+  { label: "Limit", cls: "num", cell: (key) => dollars(key.limit_credits) },
+  { label: "State", cell: (key) => html`<${State} state=${key.state} />` },
+  { label: "Made", cls: "when", cell: (key) => html`<${Time} at=${key.createdAt} />` },
+];
+
+function Keys({ keys, current }) {
+  if (!keys.length) return html`<${Empty} title="No key was made yet" />`;
+  return html`<${Table} caption="Keys, newest first" columns=${KEY_COLUMNS(current)} rows=${keys} rowKey=${(key) => key.number} />`;
+}
+
+const MOVES = [
+  { label: "When", cls: "when", cell: (entry) => html`<${Time} at=${entry.timestamp} />` },
+  { label: "What", cls: "main", cell: (entry) => html`${entry.type.replaceAll("_", " ")}${why(entry) && html`<span class="why">“${why(entry)}”</span>`}` },
+  { label: "By", cls: "by", cell: (entry) => who(entry.actor || "") },
+  { label: "Change", cls: "num strong", cell: (entry) => dollars(entry.amount / 1e6) },
+  { label: "Outside of keys", cls: "num", cell: (entry) => dollars(entry.balanceAfter / 1e6) },
+];
+
+function Moves({ entries }) {
+  if (!entries.length) return html`<${Empty} title="Nothing has moved yet" />`;
+  const columns = entries.some((entry) => entry.actor) ? MOVES : MOVES.filter((column) => column.label !== "By");
+  return html`<${Table} caption="Entries, newest first" columns=${columns} rows=${entries} rowKey=${(entry) => entry.seq} />`;
+}
+
+function Spend({ days }) {
+  if (!days?.length) return null;
+  const oldest = [...days].reverse();
+  return html`<${Chart} title="Used by day, in US cents" times=${oldest.map((day) => Date.parse(`${day.day}T00:00:00Z`) / 1000)}
+    series=${[{ label: "cents", color: "--accent", values: oldest.map((day) => Math.round(day.used_credits * 100)), bars: true }]} />`;
+}
+
+const ACTS = {
+  adjust: ["Top up or take off", "Send", "One credit is one US dollar. A minus takes off what no key has set aside."],
+  plan: ["Change the plan", "Change it", "What is left stays; the plan decides what comes from now on."],
+  rotate: ["Rotate the key now?", "Rotate", "A new key is made and handed over; the old one works for a short while and is then charged to the end."],
+  block: ["Block this subscription?", "Block", "The current key is disabled at once. The balance stays as it is."],
+  unblock: ["Unblock this subscription?", "Unblock", "The next call gets a key again."],
+};
+const DONE = { adjust: "The balance is changed.", plan: "The plan is changed.", rotate: "The key is rotated.", block: "The subscription is blocked.", unblock: "The subscription is not blocked any more." };
+
+function Act({ act, path, one, onClose, onDone }) {
+  const [title, verb, text] = ACTS[act];
+  const [busy, setBusy] = useState(false);
+  const [failure, setFailure] = useState(null);
+  const [wrong, setWrong] = useState({});
+  const sent = useRef({ said: "", key: "" });
+  const first = useRef();
+  useEffect(() => first.current?.querySelector("input, select")?.focus(), []);
+  const submit = async (event) => {
+    event.preventDefault();
+    const given = Object.fromEntries([...new FormData(event.currentTarget)].map(([name, value]) => [name, value.trim()]).filter(([, value]) => value));
+    const found = {
+      amount: act === "adjust" && (!/^-?[0-9]{1,6}(\.[0-9]{1,6})?$/.test(given.amount || "") || Number(given.amount) === 0) && "An amount such as 5, 2.50 or -1.",
+      reason: !given.reason && "Say why; it is kept.",
+    };
+    setWrong(found);
+    if (found.amount || found.reason) return;
+    const said = JSON.stringify(given);
+    if (sent.current.said !== said) sent.current = { said, key: newKey() };
+    setBusy(true);
+    setFailure(null);
+    try {
+      await call("POST", `${path}/${act}`, { body: given, key: sent.current.key });
+      say(`${DONE[act]} ${one.userId}.`);
+      onDone();
+    } catch (error) {
+      if (error.code !== "session_ended") setFailure(error);
+      setBusy(false);
+    }
+  };
+  return html`<${Dialog} title=${title} onClose=${onClose} busy=${busy}><form class="stack" ref=${first} onSubmit=${submit} novalidate>
+    <p>${text}</p>
+    ${act === "adjust" && html`<${Field} label="Amount in dollars" error=${wrong.amount} hint=${`Outside of keys: ${dollars(one.available_credits)}`}>${(given) => html`<input ...${given} name="amount" inputmode="decimal" autocomplete="off" />`}<//>`}
+    ${act === "plan" && html`<${Field} label="Plan">${(given) => html`<select ...${given} name="plan" defaultValue=${one.plan}>${Object.entries(PLANS).map(([value, label]) => html`<option value=${value} selected=${value === one.plan} key=${value}>${label}</option>`)}</select>`}<//>
+      <${Field} label="When it is used up">${(given) => html`<select ...${given} name="policy">${Object.entries(POLICIES).map(([value, label]) => html`<option value=${value} selected=${value === (one.policy || "")} key=${value}>${label}</option>`)}</select>`}<//>`}
+    <${Field} label="Reason" error=${wrong.reason}>${(given) => html`<input ...${given} name="reason" maxlength="200" autocomplete="off" />`}<//>
+    <${WriteTrouble} failure=${failure} />
+    <footer><button type="button" disabled=${busy} onClick=${onClose}>Cancel</button>
+      <button class=${act === "block" ? "danger" : "primary"} disabled=${busy}>${busy ? "Sending…" : failure ? "Send again" : verb}</button></footer>
+  </form><//>`;
+}
 return { Subscriptions: Subscriptions, Subscription: Subscription };
 })();
 const $transactions = (() => {
@@ -1187,7 +1364,7 @@ function AdjustDialog({ kind, userId, balance: known, onClose, onDone }) {
       ${after < 0 && html`<p class="error" role="alert">The balance fell to ${number(balance)} meanwhile; this can not be taken off any more.</p>`}
       <${WriteTrouble} failure=${write.failure} />
       <footer><button disabled=${write.busy} onClick=${() => setStep("form")}>Back</button>
-        <button class=${adding ? "primary" : "danger"} autofocus disabled=${write.busy || after < 0} onClick=${confirm}>
+        <button class=${adding ? "primary" : "danger"} data-first disabled=${write.busy || after < 0} onClick=${confirm}>
           ${write.busy ? "Sending…" : write.failure ? "Send again" : adding ? `Add ${credits(size)}` : `Take ${credits(size)} off`}</button></footer>
     <//>`;
   }
@@ -1195,7 +1372,7 @@ function AdjustDialog({ kind, userId, balance: known, onClose, onDone }) {
     <form class="stack" onSubmit=${review} novalidate>
       <p class="quiet">For <span class="id">${userId}</span>, who can spend ${credits(balance)}.</p>
       <${Field} label="Credits" error=${tried && wrong.amount} hint=${Number.isNaN(size) || after < 0 ? "" : `New balance: ${number(after)}`}>
-        ${(given) => html`<input ...${given} inputmode="numeric" autocomplete="off" autofocus value=${amount} onInput=${(event) => setAmount(event.target.value.trim())} />`}<//>
+        ${(given) => html`<input ...${given} inputmode="numeric" autocomplete="off" data-first value=${amount} onInput=${(event) => setAmount(event.target.value.trim())} />`}<//>
       <${Field} label="Reason" error=${tried && wrong.reason}>
         ${(given) => html`<input ...${given} maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
       <div class="chips" role="group" aria-label="Common reasons">${REASONS[kind].map((text) => html`

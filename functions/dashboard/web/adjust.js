@@ -77,7 +77,7 @@ export function AdjustDialog({ kind, userId, balance: known, onClose, onDone }) 
       ${after < 0 && html`<p class="error" role="alert">The balance fell to ${number(balance)} meanwhile; this can not be taken off any more.</p>`}
       <${WriteTrouble} failure=${write.failure} />
       <footer><button disabled=${write.busy} onClick=${() => setStep("form")}>Back</button>
-        <button class=${adding ? "primary" : "danger"} autofocus disabled=${write.busy || after < 0} onClick=${confirm}>
+        <button class=${adding ? "primary" : "danger"} data-first disabled=${write.busy || after < 0} onClick=${confirm}>
           ${write.busy ? "Sending…" : write.failure ? "Send again" : adding ? `Add ${credits(size)}` : `Take ${credits(size)} off`}</button></footer>
     <//>`;
   }
@@ -85,7 +85,7 @@ export function AdjustDialog({ kind, userId, balance: known, onClose, onDone }) 
     <form class="stack" onSubmit=${review} novalidate>
       <p class="quiet">For <span class="id">${userId}</span>, who can spend ${credits(balance)}.</p>
       <${Field} label="Credits" error=${tried && wrong.amount} hint=${Number.isNaN(size) || after < 0 ? "" : `New balance: ${number(after)}`}>
-        ${(given) => html`<input ...${given} inputmode="numeric" autocomplete="off" autofocus value=${amount} onInput=${(event) => setAmount(event.target.value.trim())} />`}<//>
+        ${(given) => html`<input ...${given} inputmode="numeric" autocomplete="off" data-first value=${amount} onInput=${(event) => setAmount(event.target.value.trim())} />`}<//>
       <${Field} label="Reason" error=${tried && wrong.reason}>
         ${(given) => html`<input ...${given} maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
       <div class="chips" role="group" aria-label="Common reasons">${REASONS[kind].map((text) => html`

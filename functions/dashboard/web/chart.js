@@ -20,7 +20,7 @@ function color(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }
 
-function drawn(series, step) {
+function drawn(times, series, step) {
   const margin = series.some((one) => one.bars) ? STEP_S[step] * 0.55 : 0;
   const axis = { stroke: color("--quiet"), font: "12px system-ui", grid: { stroke: color("--line"), width: 1 }, ticks: { show: false } };
   const shapes = { bars: uPlot.paths.bars({ size: [0.7, 28], radius: 0.15 }), step: uPlot.paths.stepped({ align: 1 }) };
@@ -29,10 +29,8 @@ function drawn(series, step) {
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: { x: { time: true, range: (_, first, last) => [first - margin, last + margin] }, y: { range: (_, low, high) => [Math.min(0, low), Math.max(high, 1) * 1.08] } },
     axes: [
-      { ...axis, grid: { show: false }, size: 28, space: step === "moment" ? 96 : 64, values: (_, ticks) => ticks.map((at, n) => {
-        const text = LABELS[step === "moment" ? "brief" : step](at);
-        return n && step === "moment" && text === LABELS.brief(ticks[n - 1]) ? "" : text;
-      }) },
+      { ...axis, grid: { show: false }, size: 28, space: 64, splits: (self) => splits(times, step, self.width),
+        values: (_, ticks) => ticks.map(LABELS[step === "moment" ? "brief" : step]) },
       { ...axis, size: 46, space: 34, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 1e4, 2e4, 5e4, 1e5, 2e5, 5e5, 1e6, 2e6, 5e6, 1e7, 1e8],
         values: (_, ticks) => ticks.map(compact) },
     ],
@@ -41,6 +39,21 @@ function drawn(series, step) {
       paths: one.bars ? shapes.bars : one.step ? shapes.step : undefined, points: { show: false },
     }))],
   };
+}
+
+// Where labels stand: under values, as days are UTC days; on local days where values have no rhythm.
+function splits(times, step, width) {
+  const room = Math.max(2, Math.floor(width / 78));
+  const places = step === "moment" ? midnights(times[0], times.at(-1)) : times;
+  const every = Math.ceil(places.length / room);
+  return places.filter((_, n) => (places.length - 1 - n) % every === 0);
+}
+
+function midnights(first, last) {
+  const found = [];
+  const day = new Date(first * 1000);
+  for (day.setHours(24, 0, 0, 0); day / 1000 <= last && found.length < 400; day.setDate(day.getDate() + 1)) found.push(day / 1000);
+  return found;
 }
 
 // `times` in epoch seconds; `series` have `label`, `color` (a custom property), `values`, and `bars` or `step`.
@@ -60,7 +73,7 @@ export function Chart({ title, times, series, step = "day" }) {
   }, []);
   useEffect(() => {
     const data = [times, ...series.map((one) => one.values)];
-    const options = drawn(series, step);
+    const options = drawn(times, series, step);
     const plot = new uPlot({
       ...options, width: box.current.clientWidth || 300,
       hooks: { setCursor: [(self) => setAt(self.cursor.idx ?? null)] },

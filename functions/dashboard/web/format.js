@@ -8,7 +8,7 @@ const dateTime = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeS
 const dayTime = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 const dateOnly = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "auto" });
-const dollars = new Intl.NumberFormat(undefined, {
+const dollar = new Intl.NumberFormat(undefined, {
   style: "currency", currency: "USD", minimumFractionDigits: 2, maximumFractionDigits: 4,
 });
 
@@ -16,7 +16,7 @@ export const number = (value) => (value === null || value === undefined ? "–" 
 export const compact = (value) => short.format(value);
 export const change = (value) => signed.format(value).replace("-", "−");
 export const credits = (value) => `${number(value)} ${Math.abs(value) === 1 ? "credit" : "credits"}`;
-export const money = (micros) => dollars.format(micros / 1e6);
+export const dollars = (value) => (value === null || value === undefined ? "–" : dollar.format(value));
 export const utc = (iso) => `${iso.slice(0, 10)} ${iso.slice(11, 19)} UTC`;
 export const today = (daysBack = 0) => new Date(Date.now() - daysBack * 864e5).toISOString().slice(0, 10);
 

@@ -70,7 +70,7 @@ function Make({ onClose, scopes: own }) {
   return html`<${Dialog} title="New API key" onClose=${onClose} busy=${busy}>
     <form class="stack" onSubmit=${submit} novalidate>
       <${Field} label="What is it for?" error=${tried && !description.trim() && "Say who uses it, so that one knows what stops when it is revoked."}>
-        ${(given) => html`<input ...${given} maxlength="100" autocomplete="off" autofocus value=${description} onInput=${(event) => setDescription(event.target.value)} />`}<//>
+        ${(given) => html`<input ...${given} maxlength="100" autocomplete="off" data-first value=${description} onInput=${(event) => setDescription(event.target.value)} />`}<//>
       <fieldset><legend>What may it do?</legend>${Object.entries(SCOPES).filter(([scope]) => own.includes(scope)).map(([scope, label]) => html`
         <label class="check" key=${scope}><input type="checkbox" checked=${scopes.includes(scope)} onChange=${() => toggle(scope)} /> <span>${label} <code>${scope}</code></span></label>`)}
         ${tried && !scopes.length && html`<p class="error">Choose at least one.</p>`}</fieldset>

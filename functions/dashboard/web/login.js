@@ -29,10 +29,11 @@ function Form({ onIn, name: known = "" }) {
     }
   };
   return html`<form class="stack" ref=${form} onSubmit=${submit} method="post">
-    <${Field} label="Name">${(given) => html`<input ...${given} name="name" autocomplete="username" autocapitalize="none" spellcheck=${false} maxlength="64" required value=${known} />`}<//>
+    <${Field} label="Name">${(given) => html`<input ...${given} name="name" autocomplete="username" autocapitalize="none" spellcheck=${false} maxlength="64" required value=${known || undefined} />`}<//>
     <${Field} label="Password">${(given) => html`<input ...${given} name="password" type="password" autocomplete="current-password" maxlength="200" required />`}<//>
     ${failure && html`<p class="error" role="alert">${wait
-      ? `${failure.message} You can try again in ${wait} ${wait === 1 ? "second" : "seconds"}.` : failure.message}</p>`}
+      ? `${failure.message} You can try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`
+      : failure.retryAfter ? "You can try again now." : failure.message}</p>`}
     <button class="primary" disabled=${busy || wait > 0}>${busy ? "Logging in…" : "Log in"}</button>
   </form>`;
 }

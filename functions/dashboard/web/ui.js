@@ -36,9 +36,14 @@ export function Dialog({ title, onClose, busy = false, wide = false, children })
   const element = useRef();
   const heading = useId();
   useEffect(() => {
+    const shown = element.current;
     const before = document.activeElement;
-    element.current.showModal();
-    return () => before?.isConnected && before.focus?.();
+    shown.showModal();
+    shown.querySelector("[data-first]")?.focus();
+    return () => {
+      shown.close(); // While it is open, the page behind can not take the focus.
+      if (before?.isConnected) before.focus();
+    };
   }, []);
   const cancel = (event) => {
     event.preventDefault();
