@@ -28,6 +28,11 @@ STYLES = ("vendor/uplot.css", "base.css", "parts.css", "pages.css")
 GLOBALS = {"vendor/uplot.js": "{ default: uPlot }"}
 """Scripts that make a global and export nothing, and what they would export."""
 
+NOTICE = (
+    "/*! With Preact 10.29.8 (MIT), htm 3.1.1 (Apache-2.0), both by Jason Miller, and uPlot 1.6.32 (MIT)"
+    " by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */\n"
+)
+
 _IMPORT = re.compile(r'import\s*(?:(\w+)|\{([^}]*)\})\s*from\s*"([^"]+)";?')
 _EXPORT_LIST = re.compile(r"export\s*\{([^}]*)\};?")
 _EXPORT_DEFAULT = re.compile(r"export default ")
@@ -110,7 +115,7 @@ def script(root: Path = SOURCE) -> str:
     """All modules as one. Raises WebError."""
     bundle = Bundle(root, {}, [])
     bundle.add(MAIN)
-    return "".join(bundle.parts.values())
+    return NOTICE + "".join(bundle.parts.values())
 
 
 def style(root: Path = SOURCE) -> str:

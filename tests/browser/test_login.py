@@ -63,7 +63,7 @@ def test_a_session_that_ended_brings_one_back_with_all_that_was_typed(
     nobody.fill("Credits", "7")
     nobody.fill("Reason", "promised on the phone")
     nobody.press("Review")
-    nobody.sees("New balance")
+    nobody.wait(lambda: nobody.maybe("dl.preview"))
     operators.end_sessions(office.table, name)
     nobody.press("Add 7 credits")
     nobody.sees("Your session has ended", "no credit moved")

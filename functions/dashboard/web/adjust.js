@@ -59,8 +59,11 @@ export function AdjustDialog({ kind, userId, balance: known, onClose, onDone }) 
     event.preventDefault();
     setTried(true);
     if (wrong.amount || wrong.reason) return;
-    const fresh = await get(`/admin/users/${encodeURIComponent(userId)}`).catch(() => null);
-    if (fresh) setBalance(fresh.balance);
+    try {
+      setBalance((await get(`/admin/users/${encodeURIComponent(userId)}`)).balance);
+    } catch (failure) {
+      if (failure.code === "session_ended") return; // One reviews it again after the log-in.
+    }
     setStep("confirm");
   };
   const confirm = async () => {

@@ -68,6 +68,8 @@ function State({ services }) {
     ${upstream.status && html`<li>Transcription <${Badge} tone=${upstream.status === "ok" ? "good" : upstream.status === "degraded" ? "warn" : "bad"}>${upstream.status}<//>
       ${failures > 0 && html`<span class="quiet">${failures} failures in a row</span>`}</li>`}
     ${circuit && html`<li>Circuit <${Badge} tone=${circuit === "closed" ? "good" : circuit === "open" ? "bad" : "warn"}>${circuit.replace("_", " ")}<//></li>`}
+    ${["dynamodb", "ssm"].map((name) => services.services?.[name]?.status && services.services[name].status !== "ok" && html`
+      <li key=${name}>${name === "ssm" ? "Secrets" : "Table"} <${Badge} tone="bad">${services.services[name].status}<//></li>`)}
     ${waiting !== undefined && waiting !== null && html`<li>Dead letters <${Badge} tone=${waiting ? "bad" : "good"}>${number(waiting)}<//></li>`}
   </ul>`;
 }

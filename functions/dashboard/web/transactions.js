@@ -40,7 +40,10 @@ export function Transactions({ query }) {
 
 const clear = () => setQuery(Object.fromEntries(NAMES.map((name) => [name, ""])));
 
+// On a phone the filters are folded away until one asks for them.
 function Filters({ wanted, isFiltered }) {
+  const [open, setOpen] = useState(false);
+  const count = NAMES.filter((name) => wanted[name]).length;
   const apply = (event) => {
     event.preventDefault();
     const given = new FormData(event.currentTarget);
@@ -48,7 +51,8 @@ function Filters({ wanted, isFiltered }) {
   };
   const text = (name, label, attributes) => html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} value=${wanted[name] || ""} autocomplete="off" ...${attributes} />`}<//>`;
   const types = wanted.type && !TYPES[wanted.type] ? { ...TYPES, [wanted.type]: wanted.type } : TYPES;
-  return html`<form class="filters" aria-label="Filters" onSubmit=${apply}>
+  return html`<button class="filters-toggle" aria-expanded=${open ? "true" : "false"} aria-controls="filters" onClick=${() => setOpen(!open)}>${count ? `Filters (${count})` : "Filters"}</button>
+  <form id="filters" class=${open ? "filters" : "filters folded"} aria-label="Filters" onSubmit=${apply}>
     ${text("user", "User", { placeholder: "exact id", maxlength: 128, pattern: "[A-Za-z0-9][A-Za-z0-9._:@+=\\-]*", title: "Letters, digits and . _ : @ + = -" })}
     <${Field} label="Type">${(given) => html`<select ...${given} name="type" value=${wanted.type || ""}><option value="">All</option>
       ${Object.entries(types).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}</select>`}<//>
