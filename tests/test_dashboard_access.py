@@ -2,9 +2,11 @@
 
 from itertools import count
 
+import boto3
 import pytest
 
 from engine.sessions import COOKIE
+from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.operators import Browser, logged_in
 
@@ -105,3 +107,19 @@ def test_a_repeat_of_a_write_is_counted_once(shared: Gateway) -> None:
     ]
     assert len({reply.text for reply in replies}) == 1
     assert shared.balance(user) == 6
+
+
+def test_the_figures_count_what_lies_in_the_dead_letter_queues(endpoint: str) -> None:
+    sqs = boto3.client("sqs", **deployed.client_settings(endpoint))
+    queues = [sqs.create_queue(QueueName=f"dead-{n}")["QueueUrl"] for n in range(2)]
+    for queue in (queues[0], queues[1], queues[1]):
+        sqs.send_message(QueueUrl=queue, MessageBody="{}")
+    desk = Gateway(endpoint, DEAD_LETTERS=" ".join(queues))
+    assert desk.call("GET", "/admin/stats", headers=desk.admin).json["deadLetters"] == 3
+
+
+@pytest.mark.parametrize("queues", ["", "http://127.0.0.1:9/nowhere"])
+def test_queues_that_can_not_be_asked_leave_the_other_figures(endpoint: str, queues: str) -> None:
+    desk = Gateway(endpoint, DEAD_LETTERS=queues)
+    reply = desk.call("GET", "/admin/stats", headers=desk.admin)
+    assert (reply.status, reply.json["deadLetters"]) == (200, None)

@@ -7,6 +7,7 @@ from engine import (
     audit,
     bulk,
     config,
+    dead_letters,
     feed,
     keyrings,
     overview,
@@ -131,7 +132,8 @@ def stats(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(StatsQuery)
     members = overview.members(ledger.table, days=query.days, now=call.now)
-    return Answer(legacy(members, call.now))
+    waiting = dead_letters.depth(settings.dead_letters)
+    return Answer(legacy({**members, "deadLetters": waiting}, call.now))
 
 
 @api.route("GET", "/admin/audit")

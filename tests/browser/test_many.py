@@ -1,5 +1,9 @@
-"""A hundred thousand users: pages come as fast at the end as at the beginning."""
+"""Very many users: pages come as fast at the end as at the beginning.
 
+`make prove` seeds 100,000, `make test` 10,000, as seeding them is what takes the time.
+"""
+
+import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,8 +18,10 @@ from tests.browser.conftest import Office
 from tests.browser.desk import Desk
 from tests.support import deployed
 
-COUNT = 100_000
+COUNT = 100_000 if os.environ.get("PROVE") else 10_000
 BATCH = 25
+HUNDRED = "many-0077"
+"""The beginning of the ids of a hundred users."""
 
 
 def summary(number: int) -> dict[str, Any]:
@@ -55,24 +61,24 @@ def test_any_page_of_a_hundred_thousand_users_is_reached_and_says_how_long_it_to
     desk: Desk,
 ) -> None:
     took = {}
-    for number in (0, 50_000, 99_000):
+    for number in (0, COUNT // 2, COUNT - 1000):
         cursor = f"many-{number:06d}"
         path = f"/users?cursor={cursor}"
         took[number] = page(desk, path, f"many-{number + 1:06d}")
         assert len(desk.all("tbody tr")) == 50
-    took[-1] = page(desk, "/users?q=many-0777", "many-077700")
+    took[-1] = page(desk, f"/users?q={HUNDRED}", f"{HUNDRED}00")
     assert len(desk.all("tbody tr")) == 50
     desk.press("Next")
-    desk.wait(lambda: desk.texts("tbody a.id")[:1] == ["many-077750"])
+    desk.wait(lambda: desk.texts("tbody a.id")[:1] == [f"{HUNDRED}50"])
     print({number: round(seconds, 2) for number, seconds in took.items()})
 
 
 def test_paging_shows_everybody_once(desk: Desk) -> None:
-    desk.open("/users?q=many-0123")
+    desk.open(f"/users?q={HUNDRED}")
     seen: list[str] = []
-    for expected in ("many-012300", "many-012350"):
+    for expected in (f"{HUNDRED}00", f"{HUNDRED}50"):
         desk.wait(lambda expected=expected: desk.texts("tbody a.id")[:1] == [expected])
         seen += desk.texts("tbody a.id")
-        if expected == "many-012300":
+        if expected.endswith("00"):
             desk.press("Next")
-    assert seen == [f"many-{number:06d}" for number in range(12300, 12400)]
+    assert seen == [f"many-{number:06d}" for number in range(7700, 7800)]

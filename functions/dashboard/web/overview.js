@@ -34,7 +34,7 @@ export function Overview({ query }) {
       <div class="segments" role="group" aria-label="How far back">${Object.entries(RANGES).map(([name, [label]]) => html`
         <button key=${name} aria-pressed=${name === range ? "true" : "false"} onClick=${() => setQuery({ range: name }, { replace: true })}>${label}</button>`)}</div>
     <//>
-    <${State} services=${services.found} />
+    <${State} services=${services.found} waiting=${stats.found?.deadLetters} />
     ${!stats.found && stats.failure && html`<${Trouble} failure=${stats.failure} retry=${stats.reload} />`}
     ${!stats.found && !stats.failure && html`<${Skeleton} rows=${8} label="Loading the figures" />`}
     ${stats.found && html`<${Figures} stats=${stats.found} range=${range} />`}`;
@@ -58,11 +58,10 @@ function Live({ stats }) {
     <i aria-hidden="true"></i>${behind ? "Not refreshed for" : "Live,"} ${age} s${behind ? "" : " ago"}</p>`;
 }
 
-function State({ services }) {
+function State({ services, waiting }) {
   if (!services) return null;
   const upstream = services.services?.ttt || services.ttt || {};
   const circuit = services.circuitBreaker?.state || services.services?.circuitBreaker?.state;
-  const waiting = services.deadLetters ?? services.services?.deadLetters?.depth;
   const failures = upstream.consecutiveFailures;
   return html`<ul class="state" aria-label="State of the services">
     ${upstream.status && html`<li>Transcription <${Badge} tone=${upstream.status === "ok" ? "good" : upstream.status === "degraded" ? "warn" : "bad"}>${upstream.status}<//>
