@@ -290,6 +290,15 @@ def test_the_template_sets_what_the_settings_read_and_no_more() -> None:
     assert not ours - read, f"engine.config does not read {sorted(ours - read)}"
 
 
+def test_the_layer_keeps_what_botocore_needs_for_every_service_that_is_called() -> None:
+    """Without its data a client can not be made, which reads like a service that is away."""
+    layer = ROOT / "layers" / "engine"
+    sources = "".join(path.read_text() for path in (layer / "engine").glob("*.py"))
+    called = set(re.findall(r'create_client\(\s*"(\w+)"', sources))
+    (kept,) = re.findall(r"^SERVICES = (.+)$", (layer / "Makefile").read_text(), re.MULTILINE)
+    assert called == set(kept.split())
+
+
 def error_classes(base: type[EngineError] = EngineError) -> Iterator[type[EngineError]]:
     if base.__module__.startswith("engine."):
         yield base

@@ -40,7 +40,7 @@ def test_a_range_is_part_of_the_address(desk: Desk, name: str) -> None:
     assert pressed == [name]
     desk.one("figure:first-child summary").click()
     rows = {"24 hours": 24, "30 days": 30, "90 days": 90}[name]
-    assert len(desk.all("figure:first-child tbody tr")) == rows
+    desk.wait(lambda: len(desk.all("figure:first-child tbody tr")) == rows)
 
 
 def test_users_are_found_by_the_beginning_of_their_id(desk: Desk, office: Office) -> None:
