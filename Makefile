@@ -23,9 +23,10 @@ browser:
 		|| { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
 
 # The long forms of the proofs about money; `make test` runs the short ones.
-prove: setup
+prove: setup browser
 	$(BIN)/python -m tests.model --deep
 	PROVE=1 $(BIN)/python -m pytest -s tests/test_histories.py tests/test_races.py
+	PROVE=1 $(BIN)/python -m pytest -s tests/browser/test_many.py
 	$(BIN)/python -m tests.mutation
 
 check: setup setup-sam

@@ -19,7 +19,7 @@ def test_a_login_opens_the_page_that_was_asked_for(nobody: Desk, office: Office)
 
 def test_the_first_operator_of_a_local_run_logs_in(nobody: Desk, office: Office) -> None:
     nobody.start(office.run["dashboardUser"], office.run["dashboardPassword"])
-    nobody.sees("Overview", "Credits in the system")
+    nobody.sees("Overview", "In the system")
 
 
 def test_the_cookie_is_out_of_reach_of_scripts(desk: Desk) -> None:

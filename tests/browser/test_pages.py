@@ -16,7 +16,7 @@ FORMULA = '=HYPERLINK("http://x.example","pay")'
 
 
 def test_the_overview_follows_what_happens_without_a_reload(desk: Desk, office: Office) -> None:
-    desk.sees("Credits in the system", "Live,")
+    desk.sees("In the system", "Live,")
     desk.driver.execute_script("window.same = true")
     before = figure(desk, "Sold and given")
     office.user(1000)

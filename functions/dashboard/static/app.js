@@ -905,8 +905,8 @@ function Figures({ stats, range }) {
   const codes = Object.entries(stats.refusals.byCode);
   return html`<dl class="figures-grid">
       <${Figure} label="Users" value=${stats.totalUsers} note=${`${number(sum("newUsers"))} new ${within}`} to=${href("users", "", { sort: "newest" })} />
-      <${Figure} label="Credits in the system" value=${stats.totalCredits} note=${`${number(stats.creditsAvailable)} can be spent`} />
-      <${Figure} label="Held" value=${stats.creditsHeld} note="set aside for open tokens" />
+      <${Figure} label="In the system" value=${stats.totalCredits} note=${`credits; ${number(stats.creditsAvailable)} can be spent`} />
+      <${Figure} label="Held" value=${stats.creditsHeld} note="for open tokens" />
       <${Figure} label="Sold and given" value=${stats.creditsAdded} note=${`${number(sum("added"))} ${within}`} />
       <${Figure} label="Spent" value=${stats.creditsSpent} note=${`${number(sum("spent"))} ${within}`} />
       <${Figure} label="Given back" value=${stats.creditsRefunded} note=${`${number(sum("refunded"))} ${within}`} to=${href("transactions", "", { type: "refund" })} />
@@ -1540,8 +1540,7 @@ function Holds({ holds, none }) {
   return html`<ul class="holds">${holds.map((hold) => {
     const [label, mood] = OUTCOMES[hold.state || "open"] || [hold.state, ""];
     return html`<li key=${hold.jti}><div><b>${credits(hold.amount)}</b> <${Badge} tone=${mood}>${label}<//></div>
-      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}
-        · <a href=${`#entry-${hold.seq}`}>entry ${hold.seq}</a> · <${Ago} at=${hold.heldSince} /></p></li>`;
+      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}${" · "}<a href=${`#entry-${hold.seq}`}>entry ${hold.seq}</a> · <${Ago} at=${hold.heldSince} /></p></li>`;
   })}</ul>`;
 }
 

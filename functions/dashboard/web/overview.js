@@ -86,8 +86,8 @@ function Figures({ stats, range }) {
   const codes = Object.entries(stats.refusals.byCode);
   return html`<dl class="figures-grid">
       <${Figure} label="Users" value=${stats.totalUsers} note=${`${number(sum("newUsers"))} new ${within}`} to=${href("users", "", { sort: "newest" })} />
-      <${Figure} label="Credits in the system" value=${stats.totalCredits} note=${`${number(stats.creditsAvailable)} can be spent`} />
-      <${Figure} label="Held" value=${stats.creditsHeld} note="set aside for open tokens" />
+      <${Figure} label="In the system" value=${stats.totalCredits} note=${`credits; ${number(stats.creditsAvailable)} can be spent`} />
+      <${Figure} label="Held" value=${stats.creditsHeld} note="for open tokens" />
       <${Figure} label="Sold and given" value=${stats.creditsAdded} note=${`${number(sum("added"))} ${within}`} />
       <${Figure} label="Spent" value=${stats.creditsSpent} note=${`${number(sum("spent"))} ${within}`} />
       <${Figure} label="Given back" value=${stats.creditsRefunded} note=${`${number(sum("refunded"))} ${within}`} to=${href("transactions", "", { type: "refund" })} />

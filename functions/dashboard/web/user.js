@@ -114,8 +114,7 @@ function Holds({ holds, none }) {
   return html`<ul class="holds">${holds.map((hold) => {
     const [label, mood] = OUTCOMES[hold.state || "open"] || [hold.state, ""];
     return html`<li key=${hold.jti}><div><b>${credits(hold.amount)}</b> <${Badge} tone=${mood}>${label}<//></div>
-      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}
-        · <a href=${`#entry-${hold.seq}`}>entry ${hold.seq}</a> · <${Ago} at=${hold.heldSince} /></p></li>`;
+      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}${" · "}<a href=${`#entry-${hold.seq}`}>entry ${hold.seq}</a> · <${Ago} at=${hold.heldSince} /></p></li>`;
   })}</ul>`;
 }
 
