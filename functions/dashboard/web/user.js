@@ -28,7 +28,7 @@ export function User({ id, query, session }) {
   };
   if (!page.found) {
     return html`<${Head} title=${id} />${page.failure && !page.loading
-      ? page.failure.status === 404 ? html`<${Unknown} id=${id} />` : html`<${Trouble} failure=${page.failure} retry=${page.reload} />`
+      ? page.failure.status === 404 || page.failure.code === "invalid_request" ? html`<${Unknown} id=${id} />` : html`<${Trouble} failure=${page.failure} retry=${page.reload} />`
       : html`<${Skeleton} rows=${12} label="Loading the user" />`}`;
   }
   const { user, entries, more } = page.found;
