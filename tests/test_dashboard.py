@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from itertools import count
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.attempts import ACCOUNT, ADDRESS, Policy
 from engine.errors import OperatorExists, TooManyAttempts
 from engine.operators import Cost
 from engine.sessions import COOKIE, LIFETIME_S
+from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.operators import CHEAP, Browser, logged_in, made
 
@@ -32,8 +34,8 @@ def shared(endpoint: str) -> Gateway:
 
 
 def items(gateway: Gateway, prefix: str) -> list[dict[str, Any]]:
-    found = gateway.ledger.table.scan("begins_with(pk, :pk)", {":pk": prefix})
-    return list(found)
+    found = gateway.ledger.table.scan("attribute_exists(pk)", {})
+    return [item for item in found if str(item["pk"]).startswith(prefix)]
 
 
 def trail(gateway: Gateway, name: str) -> list[tuple[str, bool, str]]:
@@ -221,6 +223,17 @@ def test_failures_from_one_address_count_over_all_names(desk: Gateway) -> None:
     assert elsewhere.log_in("bert", made(desk, "bert")).status == 200
 
 
+def test_a_whole_network_of_ipv6_is_one_address(desk: Gateway) -> None:
+    desk.now = 1_800_000_000
+    for number in range(ADDRESS.free):
+        guess = Browser(desk, f"2001:db8:0:1::{number + 1:x}").log_in(f"guess{number}", "wrong")
+        assert guess.code == "login_refused"
+    name, password = "anna", made(desk, "anna")
+    refused = Browser(desk, "2001:db8:0:1:ffff::1").log_in(name, password)
+    assert refused.code == "too_many_attempts"
+    assert Browser(desk, "2001:db8:0:2::1").log_in(name, password).status == 200
+
+
 def test_an_unknown_name_is_limited_like_a_known_one(desk: Gateway) -> None:
     desk.now = 1_800_000_000
     addresses = (f"198.51.100.{number}" for number in count(1))
@@ -245,7 +258,7 @@ def test_success_gives_its_own_attempt_back_and_no_failure_of_the_address(desk: 
     for _ in range(3):
         browser.log_in("zoe", "wrong")
         assert browser.log_in("anna", password).status == 200
-    (address,) = items(desk, "LOGIN#address#")
+    (address,) = items(desk, "LOGIN#IP#")
     assert address["failures"] == 3
 
 
@@ -262,6 +275,19 @@ def test_attempts_at_once_get_no_further_than_one_after_the_other(desk: Gateway)
     with ThreadPoolExecutor(8) as pool:
         passed = list(pool.map(attempt, range(24)))
     assert sum(passed) == ACCOUNT.free
+
+
+def test_the_function_stays_within_the_keys_that_the_template_lets_it_reach(desk: Gateway) -> None:
+    browser = logged_in(desk, "anna")
+    browser.call("DELETE", "/dashboard/session")
+    Browser(desk).log_in("anna", "wrong")
+    Browser(desk).log_in("O'Neil", "wrong")
+    (policy,) = deployed.functions()["dashboard"]["Policies"]
+    (statement,) = policy["Statement"]
+    allowed = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+    touched = {str(item["pk"]) for item in items(desk, "")}
+    assert {pk.partition("#")[0] for pk in touched} == {key.partition("#")[0] for key in allowed}
+    assert not [pk for pk in touched if not any(fnmatchcase(pk, key) for key in allowed)]
 
 
 def test_an_operator_is_created_once(desk: Gateway) -> None:

@@ -39,8 +39,9 @@ def account(name: str) -> str:
     return f"LOGIN#name#{digest(name)}"
 
 
-def address(value: str) -> str:
-    return f"LOGIN#address#{value}"
+def address(subject: str) -> str:
+    """What attempts from an address are counted under; `subject` is that of `limits.of_address`."""
+    return f"LOGIN#{subject}"
 
 
 def take(table: Table, subject: str, policy: Policy, now: int) -> None:
@@ -57,13 +58,13 @@ def take(table: Table, subject: str, policy: Policy, now: int) -> None:
     raise Busy()
 
 
-def succeeded(table: Table, name: str, value: str) -> None:
+def succeeded(table: Table, name: str, subject: str) -> None:
     """Forgets the account's failures, and takes this attempt back from the address's."""
     cleared = "SET failures = :zero, free_at = :zero"
     _settle(table, account(name), cleared, "failures > :zero", {":zero": 0})
     given_back = "SET failures = failures - :one, free_at = :zero"
     values = {":one": 1, ":zero": 0}
-    _settle(table, address(value), given_back, "failures >= :one", values)
+    _settle(table, address(subject), given_back, "failures >= :one", values)
 
 
 def _count(subject: str, seen: Item | None, policy: Policy, now: int) -> Put:

@@ -1,6 +1,6 @@
 """Logging in to the dashboard and out of it; every attempt is kept in the audit."""
 
-from engine import attempts, audit, operators, sessions
+from engine import attempts, audit, limits, operators, sessions
 from engine.audit import Record
 from engine.errors import LoginRefused
 from engine.operators import NOBODY
@@ -18,14 +18,15 @@ def log_in(
     `LoginRefused`, `TooManyAttempts`, `Busy`.
     """
     name = name.strip().lower()
-    attempts.take(table, attempts.address(origin.address), attempts.ADDRESS, now)
+    where = limits.of_address(origin.address)
+    attempts.take(table, attempts.address(where), attempts.ADDRESS, now)
     attempts.take(table, attempts.account(name), attempts.ACCOUNT, now)
     operator = operators.get(table, name) or NOBODY
     good = operators.matches(operator, password)
     if not good or operator.disabled:
         _keep(table, name, "login", LoginRefused.code, origin, now, keep_days)
         raise LoginRefused()
-    attempts.succeeded(table, name, origin.address)
+    attempts.succeeded(table, name, where)
     session = sessions.begin(table, operator, origin, now=now)
     _keep(table, name, "login", "", origin, now, keep_days)
     return session
