@@ -1077,7 +1077,7 @@ function Subscription({ id, session }) {
     ${page.failure && html`<${Trouble} failure=${page.failure} retry=${page.reload} />`}
     <dl class="figures-grid small">${[
       ["Left", one.unlimited ? "unlimited" : dollars(one.remaining_credits), "big"], ["Of", dollars(one.total_credits)], ["Plan", PLANS[one.plan] || one.plan],
-      ["Lasts", one.runway || "unknown"], ["Set aside for keys", dollars(one.held_credits)], ["Outside of keys", dollars(one.available_credits)],
+      ["Lasts", (one.runway || "unknown").replace(/^lasts /, "")], ["In keys", dollars(one.held_credits)], ["Not in keys", dollars(one.available_credits)],
     ].map(([label, value, cls]) => html`<div class=${`figure ${cls || ""}`} key=${label}><dt>${label}</dt><dd>${value}</dd></div>`)}</dl>
     <p class=${one.verification.ok ? "verdict good" : "verdict bad"}><${Badge} tone=${one.verification.ok ? "good" : "bad"}>${one.verification.ok ? "Adds up" : "Does not add up"}<//>
       ${one.verification.ok ? `${number(one.verification.entries)} entries explain this balance.` : one.verification.findings.map((finding) => finding.text).join(" ")}</p>
@@ -1105,7 +1105,7 @@ const MOVES = [
   { label: "What", cls: "main", cell: (entry) => html`${entry.type.replaceAll("_", " ")}${why(entry) && html`<span class="why">“${why(entry)}”</span>`}` },
   { label: "By", cls: "by", cell: (entry) => who(entry.actor || "") },
   { label: "Change", cls: "num strong", cell: (entry) => dollars(entry.amount / 1e6) },
-  { label: "Outside of keys", cls: "num", cell: (entry) => dollars(entry.balanceAfter / 1e6) },
+  { label: "Not in keys", cls: "num", cell: (entry) => dollars(entry.balanceAfter / 1e6) },
 ];
 
 function Moves({ entries }) {
@@ -1162,7 +1162,7 @@ function Act({ act, path, one, onClose, onDone }) {
   };
   return html`<${Dialog} title=${title} onClose=${onClose} busy=${busy}><form class="stack" ref=${first} onSubmit=${submit} novalidate>
     <p>${text}</p>
-    ${act === "adjust" && html`<${Field} label="Amount in dollars" error=${wrong.amount} hint=${`Outside of keys: ${dollars(one.available_credits)}`}>${(given) => html`<input ...${given} name="amount" inputmode="decimal" autocomplete="off" />`}<//>`}
+    ${act === "adjust" && html`<${Field} label="Amount in dollars" error=${wrong.amount} hint=${`Not in keys: ${dollars(one.available_credits)}`}>${(given) => html`<input ...${given} name="amount" inputmode="decimal" autocomplete="off" />`}<//>`}
     ${act === "plan" && html`<${Field} label="Plan">${(given) => html`<select ...${given} name="plan" defaultValue=${one.plan}>${Object.entries(PLANS).map(([value, label]) => html`<option value=${value} selected=${value === one.plan} key=${value}>${label}</option>`)}</select>`}<//>
       <${Field} label="When it is used up">${(given) => html`<select ...${given} name="policy">${Object.entries(POLICIES).map(([value, label]) => html`<option value=${value} selected=${value === (one.policy || "")} key=${value}>${label}</option>`)}</select>`}<//>`}
     <${Field} label="Reason" error=${wrong.reason}>${(given) => html`<input ...${given} name="reason" maxlength="200" autocomplete="off" />`}<//>
