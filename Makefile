@@ -5,7 +5,7 @@ PIP_FLAGS = -qq --disable-pip-version-check
 BIN = .venv/bin
 LAYER = layers/engine
 
-.PHONY: run test prove check setup setup-sam setup-checkov format build bench smoke clean lock
+.PHONY: run test test-browser browser prove check setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
@@ -13,10 +13,20 @@ run: setup
 test: setup
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
 
+# The tests of the dashboard in a browser are part of `make test` where Chromium is there.
+test-browser: setup browser
+	$(BIN)/python -m pytest tests/browser
+
+# Debian's Chromium and its driver; needs root where they are missing.
+browser:
+	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
+		|| { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
+
 # The long forms of the proofs about money; `make test` runs the short ones.
-prove: setup
+prove: setup browser
 	$(BIN)/python -m tests.model --deep
 	PROVE=1 $(BIN)/python -m pytest -s tests/test_histories.py tests/test_races.py
+	PROVE=1 $(BIN)/python -m pytest -s tests/browser/test_many.py
 	$(BIN)/python -m tests.mutation
 
 check: setup setup-sam setup-checkov
@@ -26,6 +36,7 @@ check: setup setup-sam setup-checkov
 	PYTHONPATH=$(LAYER) $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m local.openapi --check
 	$(BIN)/python -m local.secret_scan
+	$(BIN)/python -m local.web --check
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv-sam/bin/cfn-lint docs/deploy-roles.yaml
 	.venv-checkov/bin/checkov --config-file .checkov.yaml

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import engine
-from cli import gateway, ledger, operators, secrets, smoke, transcribe
+from cli import dashboard, gateway, ledger, operators, secrets, smoke, transcribe
 from cli.place import DEFAULT_VARS
 from cli.target import DEFAULT_RUN_FILE, OPTIONS, Options
 
@@ -57,6 +57,7 @@ for name, group in operators.GROUPS.items():
     app.add_typer(group, name=name)
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(ledger.app, name="ledger")
+app.add_typer(dashboard.app, name="operators")
 app.command("smoke")(smoke.smoke)
 
 

@@ -14,12 +14,21 @@ def summary(members: dict[str, str], standins: dict[str, str], not_shown: tuple[
     }
     parts = [
         _table({**shown, "Table": members["tableName"], "Demo user": members["demoUser"]}),
+        _table(_dashboard(members)),
         _table(credentials),
         journey(members),
     ]
     if not_shown:
         parts.append("Not shown locally: " + "; ".join(not_shown) + ".\n")
     return "\n".join(parts)
+
+
+def _dashboard(members: dict[str, str]) -> dict[str, str]:
+    return {
+        "The dashboard": members["baseUrl"] + "/dashboard",
+        "Operator": members["dashboardUser"],
+        "Password": members["dashboardPassword"],
+    }
 
 
 def journey(members: dict[str, str]) -> str:

@@ -21,7 +21,7 @@ import aiohttp
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import services
+from local import dashboard, services
 from local.deploy import SECRETS_PREFIX, DeployError, Deployment, deploy, put_secret
 from local.engine import Engine, aws_client, start_ready
 from local.front import Front, to_terminal
@@ -108,7 +108,9 @@ async def _start(
     standins = await _start_standins(parts, held)
     await _start_front(parts, settings, listener, held)
     await asyncio.to_thread(_warm_up, engine.endpoint, deployment.functions)
-    members = _members(parts, await _create_demo_user(parts.base_url))
+    members = _members(parts, await _create_demo_user(parts.base_url)) | await asyncio.to_thread(
+        dashboard.first_operator, engine.endpoint, deployment.table_name
+    )
     held.callback(RunFile.write(settings.run_file, members).remove)
     for variable in services.ignored(template, settings):
         to_terminal(f"{variable} is set, but this template calls no such service.\n")

@@ -7,12 +7,15 @@ import ast
 import inspect
 import json
 import re
+import runpy
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qsl
 
+import botocore
 import msgspec
 import pytest
 from jsonschema import Draft202012Validator
@@ -288,6 +291,16 @@ def test_the_template_sets_what_the_settings_read_and_no_more() -> None:
     ours = {name for name in declared if not name.startswith("POWERTOOLS_")}
     assert not read - ours, f"template.yaml's Globals lack {sorted(read - ours)}"
     assert not ours - read, f"engine.config does not read {sorted(ours - read)}"
+
+
+def test_the_layer_keeps_what_botocore_needs_for_every_service_that_is_called() -> None:
+    """Without its data a client can not be made, which reads like a service that is away."""
+    layer = ROOT / "layers" / "engine"
+    sources = "".join(path.read_text() for path in (layer / "engine").glob("*.py"))
+    called = set(re.findall(r'create_client\(\s*"(\w+)"', sources))
+    trimming = runpy.run_path(str(layer / "trim_botocore.py"))
+    kept = trimming["needed"](Path(botocore.__file__).parent / "data", layer / "engine")
+    assert set(kept) == called >= {"dynamodb", "sqs", "ssm"}
 
 
 def error_classes(base: type[EngineError] = EngineError) -> Iterator[type[EngineError]]:

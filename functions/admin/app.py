@@ -7,12 +7,13 @@ from engine import (
     audit,
     bulk,
     config,
+    dead_letters,
     feed,
     keyrings,
     overview,
     table,
 )
-from engine.access import CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access
+from engine.access import CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access, by_session
 from engine.adjustments import Adjusted, Adjustment
 from engine.audit import Record
 from engine.errors import Forbidden, NotFound
@@ -39,7 +40,7 @@ CSV_PAGE = 5000
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET,))
-access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET])
+access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
 api = Api(settings)
 lambda_handler = api
 
@@ -131,7 +132,8 @@ def stats(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(StatsQuery)
     members = overview.members(ledger.table, days=query.days, now=call.now)
-    return Answer(legacy(members, call.now))
+    waiting = dead_letters.depth(settings.dead_letters)
+    return Answer(legacy({**members, "deadLetters": waiting}, call.now))
 
 
 @api.route("GET", "/admin/audit")

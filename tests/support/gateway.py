@@ -86,11 +86,14 @@ class Gateway:
         raw: str | None = None,
         encoded: bool = False,
         address: str = "203.0.113.7",
+        cookies: Mapping[str, str] | None = None,
     ) -> Reply:
         function, members, route = self.routed(method, path)
         text = raw if raw is not None else None if body is None else json.dumps(body)
         event = event_of(method, path, route, members, text, headers or {}, query or {}, address)
         event["isBase64Encoded"] = encoded
+        if cookies:
+            event["cookies"] = [f"{name}={value}" for name, value in cookies.items()]
         answer = self.function(function).lambda_handler(event, None)
         return Reply(answer["statusCode"], answer["headers"], answer["body"])
 

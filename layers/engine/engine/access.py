@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from engine import api_keys
+from engine import api_keys, sessions
 from engine.errors import Forbidden, Unauthorized
 from engine.http import Call
 from engine.keyrings import Ring
@@ -28,7 +28,7 @@ ALL_SCOPES = frozenset({ADMIN, USERS_READ, CREDITS_WRITE, KEYS_WRITE, SUBSCRIPTI
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`actor` is what the ledger and the audit keep: `api-key:<id>`, `admin:<name>`."""
+    """`actor` is what the ledger and the audit keep: `api-key:<id>`, `admin:<name>`, `operator:<name>`."""
 
     actor: str
     scopes: frozenset[str]
@@ -53,6 +53,18 @@ session that is over and `Forbidden` for a write without its CSRF token."""
 
 def no_session(call: Call) -> Caller | None:
     return None
+
+
+def by_session(table: Table) -> Session:
+    """Callers by the dashboard's cookie; what they may do is their role's."""
+
+    def find(call: Call) -> Caller | None:
+        if not sessions.is_presented(call):
+            return None
+        session = sessions.find(call, table)
+        return Caller(session.actor, session.scopes)
+
+    return find
 
 
 class Access:

@@ -27,6 +27,8 @@ class Settings:
     """How long the worker waits for it."""
     calls_queue: str
     """The address of the queue of calls for the worker; empty where there is none."""
+    dead_letters: tuple[str, ...]
+    """The addresses of the queues of what nobody could work off, for the function that counts it."""
     rate_limit: int
     """Requests a minute and user, for each class of routes."""
     welcome_credits: int
@@ -65,6 +67,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         request_timeout_s=int(environ["REQUEST_TIMEOUT"]),
         transcription_timeout_s=int(environ["TRANSCRIPTION_TIMEOUT"]),
         calls_queue=environ.get("CALLS_QUEUE", ""),
+        dead_letters=tuple(environ.get("DEAD_LETTERS", "").split()),
         rate_limit=int(environ["RATE_LIMIT"]),
         welcome_credits=int(environ["WELCOME_CREDITS"]),
         user_token_max_age_s=int(environ["USER_TOKEN_MAX_AGE"]),

@@ -82,6 +82,30 @@ class Unauthorized(EngineError):
         super().__init__(details={"reason": reason}, headers={"WWW-Authenticate": challenge})
 
 
+class SessionEnded(Unauthorized):
+    """A dashboard's session is over, was ended, or never was."""
+
+    code = "session_ended"
+    error = "session_ended"
+    message = "Your session has ended."
+    guidance = "Log in again; you come back to where you were."
+
+    def __init__(self) -> None:
+        super().__init__("session", scheme="Session")
+
+
+class LoginRefused(Unauthorized):
+    """No operator has this name and this password; which of the two is wrong is not said."""
+
+    code = "login_refused"
+    error = "login_refused"
+    message = "This name and password do not go together."
+    guidance = "Check both. An operator with access to the stack can make a new password."
+
+    def __init__(self) -> None:
+        super().__init__("login", scheme="Session")
+
+
 class InsufficientCredits(EngineError):
     """The account can not pay for what was asked."""
 
@@ -107,6 +131,15 @@ class Forbidden(EngineError):
     error = "Forbidden"
     message = "This credential does not allow that."
     guidance = "Use a credential that allows it, or ask for less."
+
+
+class CsrfRefused(Forbidden):
+    """A write came with a session's cookie but not from the dashboard's own page."""
+
+    code = "csrf_refused"
+    error = "csrf_refused"
+    message = "This did not come from the dashboard's own page; nothing was changed."
+    guidance = "Reload the dashboard and do it again."
 
 
 class LegacyInsufficientCredits(Forbidden):
@@ -194,6 +227,16 @@ class NotUndoable(EngineError):
     guidance = "Make an adjustment with a reason instead."
 
 
+class OperatorExists(EngineError):
+    """An operator is created once."""
+
+    status = 409
+    code = "operator_exists"
+    error = "operator_exists"
+    message = "There is an operator with this name."
+    guidance = "Choose another name, or make a new password for this one."
+
+
 class PayloadTooLarge(EngineError):
     """The body is over the limit."""
 
@@ -229,6 +272,17 @@ class RateLimited(EngineError):
             details={"retryAfterSeconds": retry_after_s},
             headers={**headers, "Retry-After": str(retry_after_s)},
         )
+
+
+class TooManyAttempts(RateLimited):
+    """Log-ins failed too often, at this name or from this address."""
+
+    code = "too_many_attempts"
+    message = "Too many log-ins failed."
+    guidance = "Wait for the seconds that Retry-After gives."
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s, {})
 
 
 class UpstreamFailed(EngineError):

@@ -105,6 +105,13 @@ class ResolveForm(Struct):
     url: str
 
 
+class LoginForm(Struct):
+    """An operator's name and password."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=64)]
+    password: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
 class PageQuery(Struct):
     """A page of a history, newest first; `cursor` is the last page's `nextCursor`."""
 

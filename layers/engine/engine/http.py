@@ -77,6 +77,12 @@ class Call:
         scheme, _, token = self.headers.get("authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" else ""
 
+    @cached_property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies by name; API Gateway gives them apart from the headers."""
+        pairs = (pair.partition("=") for pair in self._event.get("cookies", ()))
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
     @property
     def public_origin(self) -> str:
         """Where the caller reached the gateway, `scheme://host`."""
@@ -179,7 +185,7 @@ class Api:
         answer["headers"] = {
             **answer["headers"],
             "x-request-id": call.request_id,
-            "vary": "Origin",
+            "vary": answer["headers"].get("vary", "Origin"),
             "cache-control": answer["headers"].get("cache-control", "no-store"),
             "x-content-type-options": "nosniff",
         }

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """`actor` is `user:<id>`, `webhook`, `api-key:<id>`, `admin:<name>` or `system:<part>`."""
+    """`actor` is `user:<id>`, `webhook`, `api-key:<id>`, `admin:<name>`, `operator:<name>` or
+    `system:<part>`.
+    """
 
     actor: str
     request_id: str

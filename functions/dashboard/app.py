@@ -1,0 +1,115 @@
+"""The dashboard: its page and files for anybody, a session for operators. It holds no data of its own:
+the page calls the admin API with the session.
+"""
+
+from pathlib import Path
+
+from engine import assets, config, login, sessions, table
+from engine.assets import Asset
+from engine.errors import Forbidden, NotFound
+from engine.forms import LoginForm
+from engine.http import Answer, Api, Call
+from engine.ids import iso
+from engine.sessions import Session
+from engine.table import Table
+
+STATIC = assets.load(Path(__file__).parent / "static", "index.html", "/dashboard/assets")
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+    "Referrer-Policy": "no-referrer",
+    "Strict-Transport-Security": "max-age=31536000",
+    "X-Frame-Options": "DENY",
+}
+FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+settings = config.load()
+store = Table(table.connect(), settings.table_name)
+api = Api(settings)
+lambda_handler = api
+
+
+@api.route("POST", "/dashboard/session")
+def log_in(call: Call) -> Answer:
+    _require_own_page(call)
+    form = call.read(LoginForm)
+    session = login.log_in(
+        store, form.name, form.password, call.origin(""), now=call.now,
+        keep_days=settings.audit_days,
+    )  # fmt: skip
+    return _who(session, {"Set-Cookie": sessions.cookie(session)})
+
+
+@api.route("GET", "/dashboard/session")
+def who_am_i(call: Call) -> Answer:
+    return _who(sessions.find(call, store), {})
+
+
+@api.route("DELETE", "/dashboard/session")
+def log_out(call: Call) -> Answer:
+    return _log_out(call, everywhere=False)
+
+
+@api.route("DELETE", "/dashboard/sessions")
+def log_out_everywhere(call: Call) -> Answer:
+    return _log_out(call, everywhere=True)
+
+
+@api.route("GET", "/dashboard/assets/{name}")
+def asset(call: Call, name: str) -> Answer:
+    if name not in STATIC.files:
+        raise NotFound()
+    return _sent(call, STATIC.files[name], FOR_EVER)
+
+
+@api.route("GET", "/dashboard")
+def page(call: Call) -> Answer:
+    return _sent(call, STATIC.page, SECURITY_HEADERS)
+
+
+@api.route("GET", "/dashboard/{page}")
+@api.route("GET", "/dashboard/{page}/{id}")
+def page_at(call: Call, page: str, id: str = "") -> Answer:
+    return _sent(call, STATIC.page, SECURITY_HEADERS)
+
+
+def _who(session: Session, headers: dict[str, str]) -> Answer:
+    operator = session.operator
+    members = {
+        "ok": True,
+        "name": operator.name,
+        "role": operator.role,
+        "scopes": sorted(operator.scopes),
+        "csrfToken": session.csrf,
+        "sessionEndsAt": iso(session.expires_at),
+        "environment": settings.environment,
+        "build": settings.build,
+    }
+    return Answer(members, headers=headers)
+
+
+def _log_out(call: Call, *, everywhere: bool) -> Answer:
+    session = sessions.find(call, store)
+    login.log_out(
+        store, session, call.origin(session.actor), everywhere=everywhere, now=call.now,
+        keep_days=settings.audit_days,
+    )  # fmt: skip
+    return Answer({"ok": True}, headers={"Set-Cookie": sessions.no_cookie()})
+
+
+def _require_own_page(call: Call) -> None:
+    """A log-in has no session yet, so the browser's own word must do. Raises `Forbidden`."""
+    if call.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise Forbidden()
+
+
+def _sent(call: Call, asset: Asset, headers: dict[str, str]) -> Answer:
+    common = {**headers, "Vary": "Accept-Encoding"}
+    if "gzip" in call.headers.get("accept-encoding", ""):
+        packed = {**common, "Content-Encoding": "gzip"}
+        return Answer(asset.packed, headers=packed, content_type=asset.content_type)
+    return Answer(asset.content, headers=common, content_type=asset.content_type)

@@ -1,0 +1,78 @@
+// The frame around every page: navigation, the theme, and who is logged in.
+import { html, useEffect, useRef, useState } from "./html.js";
+import { call } from "./api.js";
+import { href, usePlace } from "./router.js";
+import { say } from "./ui.js";
+
+const LINKS = [
+  ["", "Overview"], ["users", "Users"], ["transactions", "Transactions"],
+  ["subscriptions", "Subscriptions"], ["keys", "API keys"], ["audit", "Audit"],
+];
+const THEMES = { auto: "System", light: "Light", dark: "Dark" };
+
+export function applyTheme(theme = stored()) {
+  const root = document.documentElement;
+  if (theme === "auto") delete root.dataset.theme;
+  else root.dataset.theme = theme;
+  dispatchEvent(new Event("themechange"));
+}
+
+function stored() {
+  try {
+    return localStorage.getItem("theme") || "auto";
+  } catch {
+    return "auto";
+  }
+}
+
+function Theme() {
+  const [theme, set] = useState(stored);
+  const choose = (event) => {
+    set(event.target.value);
+    try {
+      localStorage.setItem("theme", event.target.value);
+    } catch { /* A browser that keeps nothing forgets the choice. */ }
+    applyTheme(event.target.value);
+  };
+  return html`<label class="theme"><span>Theme</span>
+    <select value=${theme} onChange=${choose}>${Object.entries(THEMES).map(([value, label]) => html`<option value=${value}>${label}</option>`)}</select>
+  </label>`;
+}
+
+export function Shell({ session, onOut, children }) {
+  const { page, id } = usePlace();
+  const [open, setOpen] = useState(false);
+  const main = useRef();
+  const first = useRef(true);
+  useEffect(() => {
+    setOpen(false);
+    if (first.current) first.current = false;
+    else main.current.querySelector("h1")?.focus();
+  }, [page, id]);
+  const leave = async (path) => {
+    try {
+      await call("DELETE", path);
+      onOut();
+    } catch (failure) {
+      if (failure.code !== "session_ended") say(failure.message, { tone: "bad" });
+    }
+  };
+  return html`<div class="shell">
+    <a class="skip" href="#main">Skip to the page</a>
+    <div class=${open ? "side open" : "side"}>
+      <div class="brand"><a href=${href()}><span class="mark" aria-hidden="true">P</span> Pluct</a>
+        ${session.environment !== "prod" && html`<span class="badge env">${session.environment}</span>`}
+        <button class="menu" aria-expanded=${open ? "true" : "false"} aria-controls="nav" onClick=${() => setOpen(!open)}>Menu</button>
+      </div>
+      <nav id="nav" aria-label="Pages of the dashboard">${LINKS.map(([name, label]) => html`
+        <a href=${href(name)} aria-current=${name === page ? "page" : undefined} key=${name}>${label}</a>`)}</nav>
+      <footer>
+        <p class="me"><strong>${session.name}</strong><span class="quiet">${session.role}</span></p>
+        <${Theme} />
+        <button class="quiet-button" onClick=${() => leave("/dashboard/session")}>Log out</button>
+        <button class="quiet-button" onClick=${() => leave("/dashboard/sessions")}>Log out everywhere</button>
+      </footer>
+    </div>
+    <main id="main" ref=${main} tabindex="-1">${children}</main>
+  </div>`;
+}

@@ -1,0 +1,49 @@
+"""Static files of a page: under names that change with their content, and compressed once."""
+
+import gzip
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+TYPES = {
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+HASH_LENGTH = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file; `packed` is `content` in gzip."""
+
+    content: bytes
+    packed: bytes
+    content_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """A page and the files that it names, these by the names under which they are fetched."""
+
+    page: Asset
+    files: dict[str, Asset]
+
+
+def load(folder: Path, page: str, base: str) -> Assets:
+    """The files of `folder`. In the file `page`, `{{name}}` becomes the address of a file under `base`."""
+    files: dict[str, Asset] = {}
+    text = (folder / page).read_text(encoding="utf-8")
+    for path in sorted(folder.iterdir()):
+        if path.name == page:
+            continue
+        content = path.read_bytes()
+        name = f"{path.stem}.{hashlib.sha256(content).hexdigest()[:HASH_LENGTH]}{path.suffix}"
+        files[name] = _asset(content, path.suffix)
+        text = text.replace("{{" + path.name + "}}", f"{base}/{name}")
+    return Assets(_asset(text.encode(), ".html"), files)
+
+
+def _asset(content: bytes, suffix: str) -> Asset:
+    return Asset(content, gzip.compress(content, 9, mtime=0), TYPES[suffix])

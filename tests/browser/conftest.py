@@ -1,0 +1,108 @@
+"""A real browser before a real local run. Where there is no Chromium, `make test-browser` installs it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+import boto3
+import pytest
+import requests
+from selenium import webdriver
+
+from engine import operators
+from engine.ledger import Ledger
+from engine.ledger_items import Entry
+from engine.table import Table
+from local.harness import local_run
+from tests.browser.desk import Desk, chrome
+from tests.browser.past import Past
+from tests.support import deployed
+from tests.support.operators import CHEAP
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+collect_ignore_glob = [] if CHROMIUM and DRIVER else ["test_*.py"]
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Office:
+    """The local run with what operators and users have done there."""
+
+    run: dict[str, str]
+    table: Table
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.table)
+
+    @property
+    def past(self) -> Past:
+        return Past(self.ledger)
+
+    @property
+    def base(self) -> str:
+        return self.run["baseUrl"]
+
+    def operator(self, role: str = "operator") -> tuple[str, str]:
+        """A new operator's name and password."""
+        name = f"{role}{next(_numbers)}"
+        return name, operators.create(self.table, name, role, now=1, cost=CHEAP)
+
+    def user(self, balance: int = 0, name: str = "") -> str:
+        user = name or f"user-{next(_numbers)}"
+        self.post("/user/create", {"userId": user})
+        if balance:
+            self.pay(user, balance)
+        return user
+
+    def pay(self, user: str, amount: int, reason: str = "") -> None:
+        headers = {"x-webhook-secret": self.run["webhookSecret"]}
+        self.post("/add-credits", {"userId": user, "amount": amount, "reason": reason}, headers)
+
+    def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+        answer = requests.post(self.base + path, data=json.dumps(body), headers=headers, timeout=60)
+        assert answer.status_code < 300, answer.text
+        return answer.json()
+
+    def balance(self, user: str) -> int:
+        return self.ledger.account(user).available
+
+    def entries(self, user: str) -> list[Entry]:
+        """Newest first."""
+        return self.ledger.entries(user, limit=100)
+
+
+@pytest.fixture(scope="session")
+def office() -> Iterator[Office]:
+    with local_run(RATE_LIMIT="1000000", QUIET="1") as run:
+        client = boto3.client("dynamodb", **deployed.client_settings(run["engineUrl"]))
+        yield Office(run, Table(client, run["tableName"]))
+
+
+@pytest.fixture(scope="session")
+def driver() -> Iterator[webdriver.Chrome]:
+    started = chrome(str(CHROMIUM), str(DRIVER))
+    yield started
+    started.quit()
+
+
+@pytest.fixture
+def nobody(driver: webdriver.Chrome, office: Office) -> Iterator[Desk]:
+    """A browser in which nobody is logged in."""
+    desk = Desk(driver, office.base)
+    desk.size(1440)
+    desk.theme("light")
+    desk.forget()
+    yield desk
+    assert desk.console() == []
+
+
+@pytest.fixture
+def desk(nobody: Desk, office: Office) -> Desk:
+    """A browser in which an admin is logged in."""
+    nobody.start(*office.operator("admin"))
+    return nobody

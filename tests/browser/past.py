@@ -1,0 +1,62 @@
+"""Makes a past: users with purchases, tokens and refunds on earlier days, through the real ledger."""
+
+import random
+import time
+from itertools import count
+
+from engine import holds, payments
+from engine.holds import CAPTURED, OPEN, RELEASED, Hold, Vend
+from engine.ledger import Ledger
+from engine.origin import Origin
+from engine.payments import Grant
+
+DAY_S = 86_400
+PHONE = "Pluct/4.2.0 (Android 15; Pixel 8)"
+_numbers = count(1)
+
+
+class Past:
+    """What happened to users before the test; times in epoch seconds."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.random = random.Random(4)
+
+    def origin(self, actor: str, reason: str = "") -> Origin:
+        return Origin(actor, f"past-{next(_numbers)}", "198.51.100.7", PHONE, reason)
+
+    def buy(self, user: str, amount: int, at: int, reason: str = "M-Pesa payment") -> None:
+        number = next(_numbers)
+        origin = self.origin("webhook:payment", reason)
+        payment = f"QK{number:06d}"
+        grant = Grant(user, amount, "add_webhook", "webhook", payment, None, str(number), origin)
+        payments.grant(self.ledger, grant, now=at)
+
+    def vend(self, user: str, at: int) -> Hold:
+        key = f"past-{next(_numbers)}"
+        vend = Vend(user, "vend", key, key, OPEN, "past", self.origin(f"user:{user}"))
+        return holds.place(self.ledger, vend, now=at, rate_limit=1_000_000)[0]
+
+    def deliver(self, hold: Hold, at: int) -> None:
+        origin = self.origin("system:status", "transcription ended")
+        holds.settle(self.ledger, hold, CAPTURED, origin, now=at)
+
+    def give_back(self, hold: Hold, at: int) -> None:
+        origin = self.origin("system:sweeper", "the token was not used")
+        holds.settle(self.ledger, hold, RELEASED, origin, now=at)
+
+    def week_of(self, user: str, *, days: int = 7, tokens: int = 3) -> None:
+        """Purchases and tokens over the last days, mostly delivered, some given back."""
+        now = int(time.time())
+        self.buy(user, 10 + self.random.randrange(20), now - days * DAY_S)
+        moments = sorted(
+            now - day * DAY_S + self.random.randrange(80_000)
+            for day in range(days, 0, -1)
+            for _ in range(self.random.randrange(tokens + 1))
+        )
+        for at in moments:
+            if self.ledger.account(user).available < 2:
+                self.buy(user, 10, at)
+            hold = self.vend(user, at)
+            end = self.deliver if self.random.random() < 0.8 else self.give_back
+            end(hold, at + 30 + self.random.randrange(600))

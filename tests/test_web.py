@@ -1,0 +1,69 @@
+"""The dashboard's served files are what their sources say, and the way they are put together."""
+
+from pathlib import Path
+
+import pytest
+
+from local import web
+from local.web import WebError
+
+
+def source(folder: Path, **modules: str) -> Path:
+    for name, text in modules.items():
+        (folder / f"{name}.js").write_text(text)
+    return folder
+
+
+def test_the_served_files_are_those_of_the_sources() -> None:
+    assert not web.stale(), "run .venv/bin/python -m local.web"
+
+
+def test_a_module_comes_after_what_it_needs_and_once(tmp_path: Path) -> None:
+    root = source(
+        tmp_path,
+        main='import { one } from "./a.js";\nimport { two as due } from "./b.js";\none(due);',
+        a='import { two } from "./b.js";\nexport function one() { return two; }',
+        b="export const two = 2;\nconst hidden = 1;",
+    )
+    text = web.script(root)
+    assert text.index("const $b =") < text.index("const $a =") < text.index("const $main =")
+    assert text.count("const two = 2;") == 1
+    assert "const { two: due } = $b;" in text and "return { two: two };" in text
+    assert "import" not in text and "export" not in text
+
+
+def test_a_list_and_a_default_are_exported_under_their_outer_names(tmp_path: Path) -> None:
+    root = source(
+        tmp_path,
+        main='import it from "./a.js";\nimport { out } from "./b.js";\nit(out);',
+        a="export default function (x) {}",
+        b="const inner = 1;export{inner as out};",
+    )
+    text = web.script(root)
+    assert "const { default: it } = $a;" in text and "return { default: __default };" in text
+    assert "return { out: inner };" in text
+
+
+def test_modules_that_need_each_other_are_refused(tmp_path: Path) -> None:
+    root = source(
+        tmp_path,
+        main='import { a } from "./a.js";',
+        a='import { b } from "./b.js";\nexport const a = 1;',
+        b='import { a } from "./a.js";\nexport const b = 1;',
+    )
+    with pytest.raises(WebError, match=r"main.js > a.js > b.js > a.js"):
+        web.script(root)
+
+
+def test_a_package_that_is_not_here_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(WebError, match="left-pad"):
+        web.script(source(tmp_path, main='import pad from "left-pad";'))
+
+
+def test_no_source_makes_markup_or_code_of_text() -> None:
+    """What comes from users stays text: nothing in our modules parses a string as HTML or as a script."""
+    banned = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
+              "dangerouslySetInnerHTML", "javascript:", "srcdoc")  # fmt: skip
+    for path in web.SOURCE.glob("*.js"):
+        found = [word for word in banned if word in path.read_text(encoding="utf-8")]
+        assert not found, f"{path.name}: {found}"
