@@ -20,7 +20,8 @@ class Settings:
     """The choices of one local run.
 
     `port` 0 means any free port; `bases` are origins that replace stand-ins, by the variable that
-    named them; `ttt_secret` is the secret shared with a TTTranscribe that runs elsewhere.
+    named them; `ttt_secret` is the secret shared with a TTTranscribe that runs elsewhere, and
+    `provisioning_key` that of an OpenRouter account.
     """
 
     root: Path
@@ -31,6 +32,7 @@ class Settings:
     request_timeout: int | None
     bases: Mapping[str, str]
     ttt_secret: str | None
+    provisioning_key: str | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], root: Path = ROOT) -> Settings:
@@ -49,6 +51,7 @@ class Settings:
             request_timeout=_whole(timeout, "REQUEST_TIMEOUT", 1, 28) if timeout else None,
             bases={name: given[name].rstrip("/") for name in BASE_VARIABLES if name in given},
             ttt_secret=given.get("TTT_SHARED_SECRET"),
+            provisioning_key=given.get("PROVISIONING_API_KEY"),
         )
 
 

@@ -227,4 +227,4 @@ def test_the_template_creates_all_secrets_that_functions_may_read() -> None:
             else [statement["Resource"]]
         )
     }
-    assert granted == set(deployed.secret_names())
+    assert granted == {*deployed.secret_names(), *deployed.imported_names()}

@@ -26,6 +26,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_transcription_status",
         "test_sweeping",
     ),
+    "key_steps": ("test_key_steps", "test_key_monitor"),
     "ledger": (MONEY, JOBS, "test_vending", "test_credits", "test_users", "test_crash_points"),
     "ledger_items": (MONEY, "test_ledger_items", "test_vending"),
     "limits": (MONEY, "test_limits", "test_vending"),
@@ -34,6 +35,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "rebuild": (MODELS, "test_rebuild"),
     "requests_once": (MONEY, "test_credits", "test_users", "test_crash_points"),
     "starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+    "subscription_moves": ("test_key_steps", "test_subscription", "test_key_monitor"),
     "sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     "transcription": (JOBS, "test_transcription", "test_job_answers"),
     "users": (MONEY, "test_users", "test_crash_points"),
@@ -41,7 +43,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
 }
 """The tests that should kill a module's mutants, the likeliest first."""
 
-NO_MONEY = frozenset({"metadata_cache", "circuit"})
+NO_MONEY = frozenset({"metadata_cache", "circuit", "key_monitor"})
 """Modules whose conditions guard no credit and are left out."""
 
 

@@ -50,6 +50,13 @@ def not_projected(trouble: str) -> None:
     _count("NotProjected")
 
 
+def house_balance(left_micros: int, low_usd: int) -> None:
+    """The line and the metric of an operator's OpenRouter account that runs low."""
+    if left_micros < low_usd * 1_000_000:
+        logger.error("be:house-low", extra={"left_micros": left_micros, "low_usd": low_usd})
+        _count("HouseLow")
+
+
 def _count(name: str) -> None:
     """One more of a metric, written at once."""
     metrics.add_metric(name, MetricUnit.Count, 1)

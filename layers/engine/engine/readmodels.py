@@ -34,7 +34,7 @@ USER_SHARDS = 8
 STATS_SHARDS = 4
 TOTAL_SK = "TOTAL"
 DAY_PREFIX = "DAY#"
-CONSUMING = frozenset({"spend", "capture", "refund", "write_off"})
+CONSUMING = frozenset({"spend", "capture", "refund", "write_off", "usage", "usage_write_off"})
 """Types that turn what was issued into what is spent, or back; every other type issues or takes back."""
 
 FIGURES = (
