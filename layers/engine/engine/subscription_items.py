@@ -18,6 +18,7 @@ from engine.table import Item
 
 SUBSCRIPTION_SK = "SUBSCRIPTION"
 KEY_PREFIX = "KEY#"
+USED_PREFIX = "USED#"
 NUMBER_DIGITS = 9
 SHARDS = 4
 INDEX = "open-holds"

@@ -15,7 +15,7 @@ from dataclasses import replace
 from engine.errors import InsufficientCredits
 from engine.ids import iso
 from engine.key_steps import STATE, find_key, find_subscription, key_update
-from engine.ledger import AlreadyDone, BesideRefused, Ledger
+from engine.ledger import AlreadyDone, BesideRefused, Ledger, Once
 from engine.ledger_items import Entry, Move, account_pk
 from engine.origin import Origin
 from engine.plans import BASIC, PLANS
@@ -26,6 +26,7 @@ from engine.subscription_items import (
     LIVE,
     LOST,
     SUBSCRIPTION_SK,
+    USED_PREFIX,
     ProviderKey,
     Subscription,
     key_item,
@@ -128,6 +129,76 @@ def renew(ledger: Ledger, seen: Subscription, left: int, origin: Origin, *, now:
     except AlreadyDone:
         return False
     return True
+
+
+def adjust(
+    ledger: Ledger,
+    seen: Subscription,
+    type_: str,
+    amount: int,
+    once: Once,
+    origin: Origin,
+    *,
+    now: int,
+) -> Entry:
+    """Add `amount` micro-dollars, or take them from what is available; the entry.
+
+    Raises `AlreadyDone`, `InsufficientCredits`.
+    """
+    move = Move(seen.user, type_, amount, 0, origin)
+    total = granted_beside(seen.user, amount)
+    return ledger.post(move, once, now=now, also=lambda _: [total]).entry
+
+
+def granted_beside(user: str, amount: int) -> Update:
+    """What a grant changes of a subscription that is there: it is made from nothing seen, so it needs no
+    condition, and it moves the period, so that nothing is made from what was seen before it.
+    """
+    return Update(
+        account_pk(user),
+        SUBSCRIPTION_SK,
+        "ADD period :one, #total :amount",
+        condition="",
+        names={"#total": "total"},
+        values={":one": 1, ":amount": amount},
+    )
+
+
+def change_plan(
+    ledger: Ledger,
+    seen: Subscription,
+    plan: str,
+    policy: str | None,
+    once: Once,
+    origin: Origin,
+    *,
+    now: int,
+) -> Entry | None:
+    """Put the subscription on `plan` with `policy`, and grant what the plan's allowance is beyond what was
+    granted since the last reset; None where something was granted meanwhile. Raises `AlreadyDone`.
+    """
+    amount = max(0, PLANS[plan].allowance - seen.total)
+    update = Update(
+        account_pk(seen.user),
+        SUBSCRIPTION_SK,
+        "SET #plan = :plan, #policy = :policy, period = :next, #total = :total, updated_at = :now",
+        "period = :seen AND #plan = :was",
+        names={"#plan": "plan", "#policy": "policy", "#total": "total"},
+        values={
+            ":plan": plan,
+            ":policy": policy,
+            ":next": seen.period + 1,
+            ":total": seen.total + amount,
+            ":seen": seen.period,
+            ":was": seen.plan,
+            ":now": now,
+        },
+    )
+    move = Move(seen.user, "plan_change", amount, 0, origin, subject=f"{seen.plan}->{plan}")
+    try:
+        return ledger.post(move, once, now=now, also=lambda _: [update]).entry
+    except BesideRefused:
+        return None
 
 
 def intend(
@@ -288,7 +359,7 @@ def _day_write(user: str, used: int, now: int) -> Update:
     """What was used on a day, for the answers; it needs no condition, as the move's lets it happen once."""
     return Update(
         account_pk(user),
-        f"USED#{iso(now)[:10]}",
+        f"{USED_PREFIX}{iso(now)[:10]}",
         "ADD used :used SET #ttl = :ttl",
         condition="",
         names={"#ttl": "ttl"},

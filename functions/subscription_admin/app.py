@@ -1,0 +1,81 @@
+"""What operators do with subscriptions: list, look, adjust, change the plan, block, force a rotation."""
+
+from engine import auth, config, keyrings, sealing, subscription_keys, table
+from engine import subscription_admin as admin
+from engine.forms import AdjustForm, PlanForm, ReasonForm, SubscriptionsQuery
+from engine.http import Answer, Api, Call
+from engine.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
+from engine.ledger import Ledger
+from engine.plans import UNIT
+from engine.subscribing import Subscribing
+from engine.table import Table
+
+settings = config.load()
+ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
+rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
+rotation = subscription_keys.rotation(settings, ledger, rings, sealing.connect())
+subscribing = Subscribing(rotation, settings.plan_policy)
+api = Api(settings)
+lambda_handler = api
+
+
+@api.route("GET", "/admin/subscriptions")
+def subscriptions(call: Call) -> Answer:
+    _reader(call)
+    query = call.read_query(SubscriptionsQuery)
+    return Answer(admin.page_members(ledger, query.prefix, query.limit, query.cursor))
+
+
+@api.route("GET", "/admin/subscriptions/{id}")
+def subscription(call: Call, id: str) -> Answer:
+    _reader(call)
+    return Answer(admin.look(ledger, id, call.now))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/adjust")
+def adjust(call: Call, id: str) -> Answer:
+    actor = _writer(call)
+    form = call.read(AdjustForm)
+    origin = call.origin(actor, form.reason)
+    return Answer(admin.adjust(ledger, id, form.amount, call.request_key, origin, now=call.now))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/plan")
+def plan(call: Call, id: str) -> Answer:
+    actor = _writer(call)
+    form = call.read(PlanForm)
+    origin, asked = call.origin(actor, form.reason), call.request_key
+    return Answer(
+        admin.change_plan(ledger, id, form.plan, form.policy, asked, origin, now=call.now)
+    )
+
+
+@api.route("POST", "/admin/subscriptions/{id}/block")
+def block(call: Call, id: str) -> Answer:
+    actor = _writer(call)
+    origin = call.origin(actor, call.read(ReasonForm).reason)
+    return Answer(admin.block(ledger, id, origin, settings.audit_days, now=call.now))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/unblock")
+def unblock(call: Call, id: str) -> Answer:
+    actor = _writer(call)
+    origin = call.origin(actor, call.read(ReasonForm).reason)
+    return Answer(admin.unblock(ledger, id, origin, settings.audit_days, now=call.now))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/rotate")
+def rotate(call: Call, id: str) -> Answer:
+    actor = _writer(call)
+    origin = call.origin(actor, call.read(ReasonForm).reason)
+    return Answer(admin.rotate(subscribing, id, origin, settings.audit_days, now=call.now))
+
+
+def _reader(call: Call) -> str:
+    """The operator who looks. Raises `Unauthorized`."""
+    return auth.admin(call, rings[ADMIN_SECRET])
+
+
+def _writer(call: Call) -> str:
+    """The operator who acts. Raises `Unauthorized`."""
+    return auth.admin(call, rings[ADMIN_SECRET])
