@@ -347,6 +347,26 @@ def test_an_allowance_is_renewed_once(bench: Bench) -> None:
     assert (bench.seen().period, bench.seen().total) == (2, 10_000_000)
 
 
+def change_plan(bench: Bench, seen: Subscription) -> Any:
+    once = RequestOnce(
+        bench.table, user=bench.user, operation="p", key="p", fingerprint="", now=NOW, facts={}
+    )
+    return moves.change_plan(bench.ledger, seen, "pro", None, once, ORIGIN, now=NOW)
+
+
+@pytest.mark.parametrize("change", [{"period": 2}, {"plan": "enterprise"}], ids=str)
+def test_a_plan_is_changed_only_from_what_was_seen(bench: Bench, change: dict[str, Any]) -> None:
+    seen = bench.seen()
+    bench.edit(SUBSCRIPTION_SK, **change)
+    unmoved(bench, lambda: change_plan(bench, seen))
+
+
+def test_a_changed_plan_grants_the_difference(bench: Bench) -> None:
+    assert change_plan(bench, bench.seen()) is not None
+    assert bench.studio.figures(bench.user) == (50_000_000, 0)
+    assert (bench.seen().plan, bench.seen().total, bench.seen().period) == ("pro", 50_000_000, 2)
+
+
 def retire(bench: Bench, seen: Subscription) -> bool:
     return steps.retire(bench.ledger, seen, state="blocked", now=NOW, look_at=NOW + 3)
 

@@ -2,7 +2,7 @@
 
 from engine import auth, config, keyrings, sealing, subscription_keys, table
 from engine import subscription_admin as admin
-from engine.forms import AdjustForm, PlanForm, ReasonForm, SubscriptionsQuery
+from engine.forms import AdjustForm, PlanForm, ReasonForm, SubscriptionsQuery, WebhooksQuery
 from engine.http import Answer, Api, Call
 from engine.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
 from engine.ledger import Ledger
@@ -69,6 +69,21 @@ def rotate(call: Call, id: str) -> Answer:
     actor = _writer(call)
     origin = call.origin(actor, call.read(ReasonForm).reason)
     return Answer(admin.rotate(subscribing, id, origin, settings.audit_days, now=call.now))
+
+
+@api.route("GET", "/admin/subscriptions/{id}/webhooks")
+def webhooks(call: Call, id: str) -> Answer:
+    _reader(call)
+    query = call.read_query(WebhooksQuery)
+    return Answer(admin.notice_page(ledger, id, query.limit, query.cursor))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/webhooks/{message}/replay")
+def replay(call: Call, id: str, message: str) -> Answer:
+    actor = _writer(call)
+    origin = call.origin(actor, call.read(ReasonForm).reason)
+    keep_days = settings.audit_days
+    return Answer(admin.replay_notice(ledger, id, message, origin, keep_days, now=call.now))
 
 
 def _reader(call: Call) -> str:

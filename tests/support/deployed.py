@@ -40,6 +40,7 @@ SETTINGS = {
     "PLAN_POLICY": "reset",
     "HOUSE_LOW_USD": "25",
     "KMS_KEY": "alias/none",
+    "NOTIFY_URL": "",
     "DEPLOYED_AT": "2026-01-01T00:00:00Z",
     "POWERTOOLS_LOG_LEVEL": "INFO",
     "POWERTOOLS_METRICS_NAMESPACE": "Pluct",

@@ -48,6 +48,8 @@ class Settings:
     house_low_usd: int
     """An alarm is raised when the operator's OpenRouter account has less than this."""
     kms_key: str
+    notify_url: str
+    """Where notices about subscriptions are sent, empty for nowhere."""
 
     @property
     def deployment(self) -> str:
@@ -91,6 +93,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         plan_policy=environ["PLAN_POLICY"],
         house_low_usd=int(environ["HOUSE_LOW_USD"]),
         kms_key=environ["KMS_KEY"],
+        notify_url=environ["NOTIFY_URL"],
     )
 
 

@@ -115,6 +115,13 @@ class SubscriptionsQuery(Struct):
     cursor: UserId | None = None
 
 
+class WebhooksQuery(Struct):
+    """A page of notices, newest first; `cursor` is the last page's `nextCursor`."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[str, Meta(pattern=r"^msg_[A-Za-z0-9_-]{1,60}\Z")] | None = None
+
+
 class AuditQuery(Struct):
     """The records of a user or of a UTC day, newest first."""
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from engine import key_steps as steps
-from engine import subscription_moves as moves
 from engine.errors import Busy, EngineError
 from engine.key_rotation import TROUBLE, NotMade
 from engine.logs import logger
@@ -178,7 +177,7 @@ class Monitor:
     def _charge(
         self, watched: Watched, key: ProviderKey, facts: KeyFacts, origin: Origin, now: int
     ) -> ProviderKey:
-        charged = moves.charge(self._ledger, key, facts.usage, origin, now=now)
+        charged = self._rotation.charge(key, facts.usage, origin, now=now)
         watched.charged += charged.usage > key.usage
         return charged
 

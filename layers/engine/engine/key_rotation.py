@@ -19,6 +19,7 @@ from engine.calls import NotSent, Unknown
 from engine.errors import Busy
 from engine.ledger import Ledger
 from engine.logs import logger
+from engine.notices import Notices
 from engine.openrouter import CreatedKey, KeyFacts, OpenRouter, Refused
 from engine.origin import Origin
 from engine.plans import KEY_LIMIT
@@ -81,12 +82,18 @@ class Rotation:
     """Makes keys and ends them; `deployment` stands in their names."""
 
     def __init__(
-        self, ledger: Ledger, provider: OpenRouter, sealer: Sealer, deployment: str
+        self,
+        ledger: Ledger,
+        provider: OpenRouter,
+        sealer: Sealer,
+        deployment: str,
+        notices: Notices,
     ) -> None:
         self.ledger = ledger
         self.provider = provider
         self.sealer = sealer
         self.deployment = deployment
+        self.notices = notices
 
     def make(
         self,
@@ -148,6 +155,10 @@ class Rotation:
                 return self._look_for(key, listed(), now)
         return key.state
 
+    def charge(self, key: ProviderKey, usage: int, origin: Origin, *, now: int) -> ProviderKey:
+        """Charge what OpenRouter has counted; the key as it then is. Raises `Busy`, `OutcomeUnknown`."""
+        return moves.charge(self.ledger, key, usage, origin, now=now, notices=self.notices)
+
     def gone(self, key: ProviderKey, origin: Origin, *, now: int) -> None:
         """Somebody deleted the key at OpenRouter: it is closed as it was last charged."""
         logger.warning("be:key-gone", extra={"user": key.user, "key_name": key.name})
@@ -190,6 +201,7 @@ class Rotation:
             sealed=sealed,
             now=now,
             grace_s=grace_s,
+            beside=self.notices.of_rotation(key, replaced, now),
         )
         if stored is None:
             self._discard(key, created, origin, now, retry_at=0)
@@ -230,7 +242,7 @@ class Rotation:
         if facts is None:
             return CLOSED if moves.close(self.ledger, key, origin, now=now) else key.state
         usage = max(facts.usage, key.usage)
-        key = moves.charge(self.ledger, key, usage, origin, now=now)
+        key = self.charge(key, usage, origin, now=now)
         if not facts.disabled:
             self.provider.disable(key.hash)
         if not facts.disabled or usage != key.settled_usage:

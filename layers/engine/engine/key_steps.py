@@ -2,6 +2,7 @@
 seen, and nothing otherwise.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -48,9 +49,10 @@ def store(
     sealed: str,
     now: int,
     grace_s: int,
+    beside: Sequence[Write] = (),
 ) -> ProviderKey | None:
     """Make the intended key the current one and begin to retire the one it replaces, all or nothing;
-    None where the key is no longer wanted.
+    None where the key is no longer wanted. `beside` goes into the same transaction.
     """
     writes: list[Write] = [
         key_update(
@@ -84,6 +86,7 @@ def store(
     ]
     if replaced:
         writes.append(_retire_write(key.user, replaced, now + grace_s))
+    writes.extend(beside)
     try:
         ledger.transact_patiently(writes)
     except Cancelled:

@@ -183,7 +183,7 @@ class Subscribing:
         if facts is None:
             self.rotation.gone(key, origin, now=now)
             raise Overtaken()
-        key = moves.charge(self.ledger, key, facts.usage, origin, now=now)
+        key = self.rotation.charge(key, facts.usage, origin, now=now)
         account = self.ledger.account(subscription.user)
         return _Seen(subscription, None if facts.disabled else key, account, True)
 

@@ -3,10 +3,11 @@
 Every act has a reason and is kept: money moves in the ledger, the others in the audit.
 """
 
+import re
 from decimal import Decimal
 from typing import Any
 
-from engine import audit, figures, requests_once, subscription_usage, users
+from engine import audit, figures, notices, requests_once, subscription_usage, users
 from engine import key_steps as steps
 from engine import subscription_moves as moves
 from engine.audit import Record
@@ -39,6 +40,7 @@ from engine.verify import verify_user
 LAST_TRANSACTIONS = 20
 LAST_KEYS = 50
 TRIES = 5
+_MESSAGE_ID = re.compile(r"msg_[A-Za-z0-9_-]{1,60}")
 
 
 def found(ledger: Ledger, user: str) -> Subscription:
@@ -180,6 +182,29 @@ def rotate(
     if rotated:
         _keep(ledger, user, "subscription_rotate", origin, keep_days, now)
     return {"ok": True, "userId": user, "rotated": rotated, "key": found(ledger, user).current}
+
+
+def notice_page(ledger: Ledger, user: str, limit: int, cursor: str | None) -> dict[str, Any]:
+    """Notices about a subscription with what was tried, newest first. Raises `NotFound`, `Busy`."""
+    found(ledger, user)
+    items = notices.of_user(ledger.table, user, limit=limit + 1, before=cursor)
+    shown_items = items[:limit]
+    return {
+        "ok": True,
+        "webhooks": [notices.members(item) for item in shown_items],
+        "nextCursor": shown_items[-1]["sk"] if len(items) > limit else None,
+    }
+
+
+def replay_notice(
+    ledger: Ledger, user: str, message: str, origin: Origin, keep_days: int, *, now: int
+) -> dict[str, Any]:
+    """Send a notice again, with the same id. Raises `NotFound`, `Busy`."""
+    found(ledger, user)
+    if not _MESSAGE_ID.fullmatch(message) or not notices.replay(ledger.table, user, message, now):
+        raise NotFound()
+    _keep(ledger, user, "webhook_replay", origin, keep_days, now)
+    return {"ok": True, "id": message, "state": notices.PENDING}
 
 
 def signed_micros(amount: str) -> int:

@@ -154,4 +154,13 @@ def parse_key_name(deployment: str, name: str) -> tuple[str, int] | None:
 
 def shard_of(user: str) -> str:
     """The partition of the index in which the keys of `user` lie."""
-    return f"keys#{hashlib.sha256(user.encode()).digest()[0] % SHARDS}"
+    return f"keys#{_shard(user)}"
+
+
+def hook_shard(user: str) -> str:
+    """The partition of the index in which the notices of `user` lie."""
+    return f"hooks#{_shard(user)}"
+
+
+def _shard(user: str) -> int:
+    return hashlib.sha256(user.encode()).digest()[0] % SHARDS

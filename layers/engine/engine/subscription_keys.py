@@ -7,6 +7,7 @@ from engine.key_rotation import Rotation
 from engine.keyrings import PROVISIONING_API_KEY, KeyRings
 from engine.ledger import Ledger
 from engine.logs import logger
+from engine.notices import Notices
 from engine.openrouter import OpenRouter
 from engine.sealing import KmsClient, Sealer
 
@@ -14,7 +15,11 @@ from engine.sealing import KmsClient, Sealer
 def rotation(settings: Settings, ledger: Ledger, rings: KeyRings, kms: KmsClient) -> Rotation:
     """What makes and ends keys."""
     return Rotation(
-        ledger, provider(settings, rings), Sealer(kms, settings.kms_key), settings.deployment
+        ledger,
+        provider(settings, rings),
+        Sealer(kms, settings.kms_key),
+        settings.deployment,
+        Notices(is_on=bool(settings.notify_url)),
     )
 
 

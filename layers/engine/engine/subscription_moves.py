@@ -17,6 +17,7 @@ from engine.ids import iso
 from engine.key_steps import STATE, find_key, find_subscription, key_update
 from engine.ledger import AlreadyDone, BesideRefused, Ledger, Once
 from engine.ledger_items import Entry, Move, account_pk
+from engine.notices import Notices
 from engine.origin import Origin
 from engine.plans import BASIC, PLANS
 from engine.subscription_items import (
@@ -36,6 +37,7 @@ from engine.subscription_items import (
 )
 from engine.table import Item, Put, Table, Update, Write
 
+NO_NOTICES = Notices()
 DAY_S = 86_400
 USAGE_DAYS = 400
 """How long what was used on a day is kept for its own sake; the ledger has it for ever."""
@@ -292,7 +294,13 @@ def give_up(
 
 
 def charge(
-    ledger: Ledger, key: ProviderKey, usage: int, origin: Origin, *, now: int
+    ledger: Ledger,
+    key: ProviderKey,
+    usage: int,
+    origin: Origin,
+    *,
+    now: int,
+    notices: Notices = NO_NOTICES,
 ) -> ProviderKey:
     """Charge what `usage` says beyond what was charged before; the key as it then is.
 
@@ -318,12 +326,17 @@ def charge(
             held=key.held - from_held,
             written_off=key.written_off + written_off,
         )
-        key = _charged(ledger, key, after, move, now)
+        key = _charged(ledger, key, after, move, now, notices)
     return key
 
 
 def _charged(
-    ledger: Ledger, key: ProviderKey, after: ProviderKey, move: Move, now: int
+    ledger: Ledger,
+    key: ProviderKey,
+    after: ProviderKey,
+    move: Move,
+    now: int,
+    notices: Notices,
 ) -> ProviderKey:
     update = key_update(
         key,
@@ -347,7 +360,7 @@ def _charged(
     )
     day = _day_write(key.user, after.usage - key.usage, now)
     try:
-        ledger.post(move, once, now=now, also=lambda _: [day])
+        ledger.post(move, once, now=now, also=lambda entry: [day, *notices.of_charge(entry)])
     except AlreadyDone as done:
         return read_key(done.item)
     except InsufficientCredits:
