@@ -110,3 +110,35 @@ def test_a_bad_token_is_401_and_an_openrouter_that_is_away_503(app: App, standin
     finally:
         standin.sound()
     assert (reply.status, reply.code) == (503, "keys_unavailable")
+
+
+def test_an_operator_sees_and_replaces_and_a_payment_tops_up(app: App, standin: Standin) -> None:
+    subscriber = Subscriber(app)
+    old = subscriber.ask().json["data"]["key"]
+    paid = app.call(
+        "POST",
+        "/webhooks/top-up",
+        {"userId": subscriber.user, "amount": "2.5", "transactionId": f"t-{subscriber.user}"},
+        headers={"x-webhook-secret": app.run["webhookSecret"]},
+    )
+    assert paid.status == 200
+    admin = bearer(app.run["adminSecret"])
+    path = f"/admin/subscriptions/{subscriber.user}"
+    rotated = app.call("POST", f"{path}/rotate", {"reason": "shared"}, headers=admin)
+    assert (rotated.status, rotated.json["rotated"]) == (200, True)
+    data = subscriber.ask().json["data"]
+    assert data["key"] != old and data["remaining_credits"] == 12.5
+    story = app.call("GET", path, headers=admin)
+    assert [key["state"] for key in story.json["keys"]] == ["live", "retiring"]
+    assert data["key"] not in story.text and old not in story.text
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        page = app.call(
+            "GET", f"/admin/subscriptions?prefix={subscriber.user}", headers=admin
+        ).json["subscriptions"]
+        if page and page[0]["remaining_credits"] == 12.5:
+            break
+        time.sleep(0.2)
+    assert [member["userId"] for member in page] == [subscriber.user]
+    usage = app.call("GET", "/api/usage", headers=subscriber.headers).json["data"]
+    assert usage["remaining_credits"] == 12.5

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from tests.mutation.subscription_decisions import SUBSCRIPTIONS
+
 LEDGER: Final = [
     (
         "ledger.once-item-is-not-looked-at",
@@ -409,4 +411,13 @@ READ_MODELS: Final = [
     ),
 ]
 
-DECISIONS: Final = [*LEDGER, *HOLDS, *REQUESTS, *CLAIMS, *SWEEPS, *WINDOWS, *READ_MODELS]
+DECISIONS: Final = [
+    *LEDGER,
+    *HOLDS,
+    *REQUESTS,
+    *CLAIMS,
+    *SWEEPS,
+    *WINDOWS,
+    *READ_MODELS,
+    *SUBSCRIPTIONS,
+]

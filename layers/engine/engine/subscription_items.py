@@ -97,11 +97,6 @@ class ProviderKey:
     def charged(self) -> int:
         return self.usage - self.written_off
 
-    @property
-    def is_good(self) -> bool:
-        """Whether it can be handed out."""
-        return self.state == LIVE and self.held > 0
-
 
 def read_subscription(item: Mapping[str, Any]) -> Subscription:
     facts: dict[str, Any] = {name: item.get(name) for name in Subscription.__dataclass_fields__}
