@@ -17,6 +17,7 @@ test: setup
 prove: setup
 	$(BIN)/python -m tests.model --deep
 	PROVE=1 $(BIN)/python -m pytest -s tests/test_histories.py tests/test_races.py
+	PROVE=1 $(BIN)/python -m pytest -s tests/test_subscription_histories.py tests/test_subscription_crashes.py
 	$(BIN)/python -m tests.mutation
 
 check: setup setup-sam

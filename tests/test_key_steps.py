@@ -240,6 +240,15 @@ def test_a_reading_ahead_of_another_charges_the_difference(bench: Bench) -> None
     bench.studio.assert_explained(bench.user)
 
 
+def test_what_is_spent_beyond_the_limit_is_charged_once_too(bench: Bench) -> None:
+    seen = charged(bench, bench.live(), 1000)
+    assert seen.held == 0
+    for _ in range(2):
+        assert charged(bench, seen, 1200).usage == 1200
+    assert bench.studio.figures(bench.user) == (9_998_800, 0)
+    bench.studio.assert_explained(bench.user)
+
+
 def test_a_key_that_was_closed_meanwhile_is_charged_from_what_is_available(bench: Bench) -> None:
     seen = bench.settling()
     assert moves.close(bench.ledger, seen, ORIGIN, now=NOW)

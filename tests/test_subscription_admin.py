@@ -196,7 +196,6 @@ def test_a_blocked_subscription_is_refused_its_key_ends_and_money_does_not_lift_
     for _ in range(2):
         assert act(studio, user, "block").json["state"] == "blocked"
     assert studio.ask(user).code == "subscription_blocked"
-    studio.monitor()
     assert not studio.standin.spend(key, "0.1")
     pay(studio, user, "3", f"order-{user}")
     assert studio.ask(user).status == 402
@@ -220,6 +219,28 @@ def test_a_forced_rotation_replaces_a_key_whatever_is_left_of_it(studio: Studio)
     studio.settle(rounds=3)
     studio.assert_settled(user)
     assert not studio.standin.spend(old, "0.1")
+
+
+def test_a_key_that_leaked_is_ended_at_once(studio: Studio) -> None:
+    user = fresh_user("leak")
+    old = studio.key(user)["key"]
+    assert act(studio, user, "rotate", revoke=True).json["rotated"] is True
+    assert not studio.standin.spend(old, "0.1")
+    assert studio.key(user)["key"] != old
+    studio.settle(rounds=3)
+    studio.assert_settled(user)
+
+
+def test_a_key_that_can_not_be_ended_now_is_ended_by_the_monitor(studio: Studio) -> None:
+    user = fresh_user("leak")
+    old = studio.key(user)["key"]
+    studio.standin.fault("update_key", "status", status=500)
+    assert act(studio, user, "block").json["state"] == "blocked"
+    assert studio.standin.spend(old, "0.1")
+    studio.monitor()
+    assert not studio.standin.spend(old, "0.1")
+    studio.settle(rounds=3)
+    studio.assert_settled(user)
 
 
 def test_a_forced_rotation_while_openrouter_is_away_is_503(studio: Studio) -> None:

@@ -2,7 +2,14 @@
 
 from engine import auth, config, keyrings, sealing, subscription_keys, table
 from engine import subscription_admin as admin
-from engine.forms import AdjustForm, PlanForm, ReasonForm, SubscriptionsQuery, WebhooksQuery
+from engine.forms import (
+    AdjustForm,
+    PlanForm,
+    ReasonForm,
+    RotateForm,
+    SubscriptionsQuery,
+    WebhooksQuery,
+)
 from engine.http import Answer, Api, Call
 from engine.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
 from engine.ledger import Ledger
@@ -54,7 +61,7 @@ def plan(call: Call, id: str) -> Answer:
 def block(call: Call, id: str) -> Answer:
     actor = _writer(call)
     origin = call.origin(actor, call.read(ReasonForm).reason)
-    return Answer(admin.block(ledger, id, origin, settings.audit_days, now=call.now))
+    return Answer(admin.block(subscribing, id, origin, settings.audit_days, now=call.now))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/unblock")
@@ -67,8 +74,11 @@ def unblock(call: Call, id: str) -> Answer:
 @api.route("POST", "/admin/subscriptions/{id}/rotate")
 def rotate(call: Call, id: str) -> Answer:
     actor = _writer(call)
-    origin = call.origin(actor, call.read(ReasonForm).reason)
-    return Answer(admin.rotate(subscribing, id, origin, settings.audit_days, now=call.now))
+    form = call.read(RotateForm)
+    origin, keep_days = call.origin(actor, form.reason), settings.audit_days
+    return Answer(
+        admin.rotate(subscribing, id, origin, keep_days, revoke=form.revoke, now=call.now)
+    )
 
 
 @api.route("GET", "/admin/subscriptions/{id}/webhooks")

@@ -107,6 +107,13 @@ class ReasonForm(Struct):
     reason: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
+class RotateForm(Struct):
+    """A key to replace; with `revoke` the old one works no longer."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    revoke: bool = False
+
+
 class SubscriptionsQuery(Struct):
     """Subscribers in the order of their ids; `cursor` is the last page's `nextCursor`."""
 

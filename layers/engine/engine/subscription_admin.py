@@ -3,6 +3,7 @@
 Every act has a reason and is kept: money moves in the ledger, the others in the audit.
 """
 
+import contextlib
 import re
 from decimal import Decimal
 from typing import Any
@@ -21,7 +22,7 @@ from engine.errors import (
 )
 from engine.idempotency import RequestKey
 from engine.ids import is_user_id, iso
-from engine.key_rotation import GRACE_S, NotMade
+from engine.key_rotation import GRACE_S, TROUBLE, NotMade
 from engine.ledger import AlreadyDone, Ledger
 from engine.ledger_items import account_pk
 from engine.origin import Origin
@@ -148,13 +149,17 @@ def change_plan(
     raise Busy()
 
 
-def block(ledger: Ledger, user: str, origin: Origin, keep_days: int, *, now: int) -> dict[str, Any]:
+def block(
+    subscribing: Subscribing, user: str, origin: Origin, keep_days: int, *, now: int
+) -> dict[str, Any]:
     """Stop the subscription and disable its key. Raises `NotFound`, `Busy`."""
+    ledger = subscribing.ledger
     for _ in range(TRIES):
         seen = found(ledger, user)
         if seen.state != BLOCKED:
             if not steps.retire(ledger, seen, state=BLOCKED, now=now, look_at=now):
                 continue
+            _disable(subscribing, user, seen.current, origin, now)
             _keep(ledger, user, "subscription_block", origin, keep_days, now)
         return {"ok": True, "userId": user, "state": BLOCKED}
     raise Busy()
@@ -170,18 +175,37 @@ def unblock(
 
 
 def rotate(
-    subscribing: Subscribing, user: str, origin: Origin, keep_days: int, *, now: int
+    subscribing: Subscribing,
+    user: str,
+    origin: Origin,
+    keep_days: int,
+    *,
+    revoke: bool,
+    now: int,
 ) -> dict[str, Any]:
-    """Replace the current key now. Raises `NotFound`, `KeysUnavailable`, `Busy`."""
+    """Replace the current key now; with `revoke` the old one ends at once. Raises `NotFound`,
+    `KeysUnavailable`, `Busy`.
+    """
     ledger = subscribing.ledger
     seen = found(ledger, user)
+    grace_s = 0 if revoke else GRACE_S
     try:
-        rotated = subscribing.replace(user, seen.current, origin, now=now, grace_s=GRACE_S)
+        rotated = subscribing.replace(user, seen.current, origin, now=now, grace_s=grace_s)
     except NotMade as not_made:
         raise KeysUnavailable(retry_after_s=not_made.retry_after_s) from None
     if rotated:
+        if revoke:
+            _disable(subscribing, user, seen.current, origin, now)
         _keep(ledger, user, "subscription_rotate", origin, keep_days, now)
     return {"ok": True, "userId": user, "rotated": rotated, "key": found(ledger, user).current}
+
+
+def _disable(subscribing: Subscribing, user: str, number: int, origin: Origin, now: int) -> None:
+    """Disable a retiring key at once; where that can not be done now, the monitor does it."""
+    key = steps.find_key(subscribing.ledger.table, user, number)
+    if key is not None:
+        with contextlib.suppress(*TROUBLE, Busy):
+            subscribing.rotation.advance(key, tuple, origin, now=now)
 
 
 def notice_page(ledger: Ledger, user: str, limit: int, cursor: str | None) -> dict[str, Any]:
