@@ -127,6 +127,13 @@ def test_a_subscription_is_opened_once(bench: Bench) -> None:
     assert bench.studio.types(bench.user) == ["plan_grant"]
 
 
+def test_who_the_user_is_is_written_down_once(bench: Bench) -> None:
+    assert bench.seen().email == ""
+    for email in ("ann@example.test", "other@example.test"):
+        steps.introduce(bench.table, bench.user, email, email[:3])
+        assert (bench.seen().email, bench.seen().username) == ("ann@example.test", "ann")
+
+
 @pytest.mark.parametrize(
     "change",
     [{"rotations": 5}, {"rotation": 7}, {"state": "blocked"}, {"current": 3}],

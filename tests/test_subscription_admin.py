@@ -76,7 +76,9 @@ def test_a_payment_for_somebody_new_opens_their_subscription(studio: Studio) -> 
     user = fresh_user("pay")
     assert pay(studio, user, "5", f"order-{user}").status == 200
     assert studio.types(user) == ["plan_grant", "top_up"]
+    assert look(studio, user)["email"] == ""
     assert studio.key(user)["remaining_credits"] == 15
+    assert look(studio, user)["email"] == f"{user}@example.test"
 
 
 @pytest.mark.parametrize("amount", ["0", "0.000000", "-1", "1.0000001", "1e3", "NaN", "", "1,5", 5])

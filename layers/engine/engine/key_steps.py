@@ -2,6 +2,7 @@
 seen, and nothing otherwise.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -38,6 +39,19 @@ def find_subscription(table: Table, user: str) -> Subscription | None:
 def find_key(table: Table, user: str, number: int) -> ProviderKey | None:
     item = table.get(account_pk(user), key_sk(number)) if number else None
     return read_key(item) if item is not None else None
+
+
+def introduce(table: Table, user: str, email: str, username: str) -> None:
+    """Write down who the user is, where that is not known yet."""
+    update = Update(
+        account_pk(user),
+        SUBSCRIPTION_SK,
+        "SET email = :email, username = :username",
+        "email = :unknown",
+        values={":email": email, ":username": username, ":unknown": ""},
+    )
+    with contextlib.suppress(ConditionFailed):
+        table.write(update)
 
 
 def store(

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from engine.errors import InsufficientCredits
 from engine.ids import iso
-from engine.key_steps import STATE, find_key, find_subscription, key_update
+from engine.key_steps import STATE, find_key, find_subscription, introduce, key_update
 from engine.ledger import AlreadyDone, BesideRefused, Ledger, Once
 from engine.ledger_items import Entry, Move, account_pk
 from engine.notices import Notices
@@ -77,9 +77,13 @@ class PutOnce:
 def open_subscription(
     ledger: Ledger, user: str, origin: Origin, *, now: int, email: str = "", username: str = ""
 ) -> Subscription:
-    """The user's subscription, made with its first allowance if there is none."""
+    """The user's subscription, made with its first allowance if there is none; who was not known by name
+    when a payment opened it is known from the first call on.
+    """
     found = find_subscription(ledger.table, user)
     if found is not None:
+        if email and not found.email:
+            introduce(ledger.table, user, email, username)
         return found
     plan = PLANS[BASIC]
     item: Item = {
