@@ -320,6 +320,30 @@ def test_a_key_that_can_not_be_replaced_now_is_given_while_it_is_good(studio: St
     assert studio.key(user)["key"] != key
 
 
+def test_a_process_that_was_given_up_deletes_the_key_that_it_made(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It hung between OpenRouter and the table for longer than its lease."""
+    user = fresh_user()
+    rotation = studio.app.rotation
+    create, hung = rotation.provider.create, []
+
+    def slow(*asked: Any) -> CreatedKey:
+        made = create(*asked)
+        if not hung:
+            hung.append(made.hash)
+            origin = Origin("system:test", "takes-over", "", "", "")
+            rotation.take_over(studio.subscription(user), origin, now=int(studio.now) + 21)
+        return made
+
+    monkeypatch.setattr(rotation.provider, "create", slow)
+    assert studio.standin.spend(studio.key(user)["key"], "0.1")
+    assert [key["deleted"] for key in studio.standin.keys(user)] == [True, False]
+    assert studio.items(user)[0].hash != hung[0]
+    studio.settle(rounds=3)
+    studio.assert_settled(user)
+
+
 def test_without_the_operators_key_the_stored_one_is_given_and_no_new_one_made(
     endpoint: str,
 ) -> None:
