@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from engine.openrouter import OpenRouter
+from engine.origin import Origin
 from engine.subscription_items import key_name
 from tests.support.faults import Killed
 from tests.support.fuse import Fuse, fused
@@ -45,6 +46,17 @@ def test_a_key_is_replaced_ahead_and_the_old_one_works_for_an_hour(studio: Studi
     studio.settle(rounds=4)
     studio.assert_settled(user)
     assert studio.key(user)["key"] == new
+
+
+def test_a_key_that_is_not_current_any_more_is_not_replaced_once_more(studio: Studio) -> None:
+    """The monitor saw it half used; meanwhile its user asked."""
+    user = fresh_user()
+    studio.key(user)
+    origin = Origin("system:test", "twice", "", "", "")
+    asked = {"origin": origin, "now": int(studio.now), "grace_s": 300}
+    assert studio.app.subscribing.replace(user, 1, **asked)
+    assert not studio.app.subscribing.replace(user, 1, **asked)
+    assert [key.number for key in studio.items(user)] == [1, 2]
 
 
 def test_orphans_are_deleted_and_the_owners_other_keys_are_not_touched(studio: Studio) -> None:

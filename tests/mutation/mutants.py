@@ -39,7 +39,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "rebuild": (MODELS, "test_rebuild"),
     "requests_once": (MONEY, "test_credits", "test_users", "test_crash_points"),
     "starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
-    "subscribing": ("test_subscription", "test_subscription_races", "test_subscription_admin"),
+    "subscribing": ("test_subscription", "test_subscription_admin", "test_key_monitor"),
     "subscription_moves": ("test_key_steps", "test_subscription", "test_subscription_admin"),
     "sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     "transcription": (JOBS, "test_transcription", "test_job_answers"),

@@ -46,11 +46,6 @@ SUBSCRIPTIONS: Final = [
         "",
     ),
     (
-        "subscribing.winner-is-given-to-all",
-        "        if subscription.current not in (0, known):\n",
-        "        if False:\n",
-    ),
-    (
         "subscribing.blocked-is-refused",
         "BLOCKED:\n            raise SubscriptionBlocked()\n        if subscription.rotation:",
         "BLOCKED:\n            pass\n        if subscription.rotation:",

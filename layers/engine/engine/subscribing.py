@@ -115,12 +115,10 @@ class Subscribing:
             self.ledger, who.user, origin, now=now, email=who.email, username=who.username
         )
         give_up_at = self._clock() + PATIENCE_S
-        known: int | None = None
         while True:
             subscription = self._subscription(who.user)
-            known = subscription.current if known is None else known
             try:
-                return self._attempt(subscription, known, origin, now)
+                return self._attempt(subscription, origin, now)
             except Overtaken:
                 if self._clock() >= give_up_at:
                     return self._stored(self._see(subscription, fresh=False), now, BUSY_S)
@@ -152,17 +150,13 @@ class Subscribing:
             raise KeysUnavailable()
         return found
 
-    def _attempt(self, subscription: Subscription, known: int, origin: Origin, now: int) -> Handed:
-        """One attempt from one look; `known` was current at the first one. Raises `Overtaken` where it is
-        to be tried again.
-        """
+    def _attempt(self, subscription: Subscription, origin: Origin, now: int) -> Handed:
+        """One attempt from one look. Raises `Overtaken` where it is to be tried again."""
         if subscription.state == BLOCKED:
             raise SubscriptionBlocked()
         if subscription.rotation:
             self.rotation.take_over(subscription, origin, now=now)
             raise Overtaken()
-        if subscription.current not in (0, known):
-            return self._handed(self._see(subscription, fresh=True))
         seen = self._looked_up(subscription, origin, now)
         if seen.remaining <= subscription.terms.used_up_at:
             self._used_up(seen, origin, now)
