@@ -5,7 +5,7 @@ PIP_FLAGS = -qq --disable-pip-version-check
 BIN = .venv/bin
 LAYER = layers/engine
 
-.PHONY: run test prove check setup setup-sam format build bench clean lock
+.PHONY: run test prove check setup setup-sam format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
@@ -34,11 +34,15 @@ build: setup-sam
 bench: setup
 	$(BIN)/python -m bench.vend
 
+# The journey of a credit against BASE_URL, or the local run; safe in production (see docs/command-line.md).
+smoke: setup
+	$(BIN)/pluct smoke
+
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-setup: .venv/.ready .venv-engine/.ready
+setup: .venv/.ready .venv-engine/.ready $(BIN)/pluct
 	@$(BIN)/python -m local.build
 
 setup-sam: .venv-sam/.ready
@@ -50,6 +54,11 @@ setup-sam: .venv-sam/.ready
 .venv/.ready .venv-engine/.ready .venv-sam/.ready:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install $(PIP_FLAGS) -r $<
+	@touch $@
+
+# The command line, run from this folder: a change of its code needs no new installation.
+$(BIN)/pluct: .venv/.ready pyproject.toml
+	$(BIN)/pip install $(PIP_FLAGS) --no-deps --editable .
 	@touch $@
 
 # Writes the lock files anew from the .in files; needs `uv` on the path.

@@ -162,7 +162,7 @@ def _timed_parts(watch: _Stopwatch) -> Iterator[None]:
     parts = (
         ("JWT verify", tokens, "verify_user"),
         ("JWT sign", tokens, "issue_vended"),
-        ("log line", logs, "vending"),
+        ("log line", logs.Line, "write"),
         (HTTP, URLLib3Session, "send"),
     )
     with ExitStack() as patches:

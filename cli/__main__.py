@@ -1,25 +1,67 @@
-"""`python -m cli`: every group of commands under one name."""
+"""`pluct`: every command under one name."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from cli import ledger
+import engine
+from cli import gateway, ledger, operators, secrets, smoke, transcribe
+from cli.place import DEFAULT_VARS
+from cli.target import DEFAULT_RUN_FILE, OPTIONS, Options
 
 app = typer.Typer(
     name="pluct",
-    help="Looks after a Pluct Business Engine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(ledger.app, name="ledger")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(engine.__version__)
+        raise typer.Exit
 
 
 @app.callback()
-def root() -> None:
-    """Looks after a Pluct Business Engine: a local run, or a deployment in AWS."""
+def root(
+    base_url: Annotated[
+        str | None,
+        typer.Option(help="The gateway; BASE_URL in the environment or in .dev.vars."),
+    ] = None,
+    vars_file: Annotated[
+        Path | None, typer.Option("--vars", help=f"A file of secrets instead of {DEFAULT_VARS}.")
+    ] = None,
+    run_file: Annotated[
+        Path | None, typer.Option(help=f"A local run's file instead of {DEFAULT_RUN_FILE}.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Looks after a Pluct Business Engine: a local run, or a deployment in AWS.
+
+    Exit codes: 0 done, 1 something was found or failed, 2 not done as asked, 3 refused, 4 not found,
+    5 unreachable or out of order, 6 not enough credits, 7 not taken as it is, 8 too many requests.
+    """
+    OPTIONS.set(Options(base_url, vars_file, run_file))
+
+
+for name, command in gateway.COMMANDS.items():
+    app.command(name)(command)
+app.command("transcribe")(transcribe.transcribe)
+app.command("transactions")(operators.transactions)
+for name, group in operators.GROUPS.items():
+    app.add_typer(group, name=name)
+app.add_typer(secrets.app, name="secrets")
+app.add_typer(ledger.app, name="ledger")
+app.command("smoke")(smoke.smoke)
 
 
 def main() -> None:
-    app()
+    app(prog_name="pluct")
 
 
 if __name__ == "__main__":

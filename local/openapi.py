@@ -1,6 +1,6 @@
-"""Writes the API's description as it is served, from its source in `docs/`.
+"""Writes the API's description as it is served, from its source in `docs/`: as JSON and as a page.
 
-`python -m local.openapi` writes it; with `--check` it is only compared, and a difference ends with 1.
+`python -m local.openapi` writes both; with `--check` they are only compared, and a difference ends with 1.
 """
 
 from __future__ import annotations
@@ -8,9 +8,11 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
+from local import docs_page
 from local.settings import ROOT
 
 SOURCE = ROOT / "docs" / "openapi.yaml"
@@ -22,13 +24,17 @@ def rendered(source: Path = SOURCE) -> str:
 
     Raises `TypeError` on what JSON can not say, such as a time without quotes.
     """
-    document = yaml.safe_load(source.read_text(encoding="utf-8"))
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(_document(source), indent=2, ensure_ascii=False) + "\n"
 
 
 def is_current(served: Path = SERVED) -> bool:
     """Whether `served` says what its source says."""
-    return served.exists() and served.read_text(encoding="utf-8") == rendered()
+    return _says(served, rendered())
+
+
+def page_is_current(page: Path = docs_page.PAGE) -> bool:
+    """Whether `page` says what the source says."""
+    return _says(page, docs_page.rendered(_document(SOURCE)))
 
 
 def main() -> int:
@@ -37,10 +43,19 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare only")
     if not parser.parse_args().check:
         SERVED.write_text(rendered(), encoding="utf-8")
-    elif not is_current():
-        print(f"{SERVED.relative_to(ROOT)} is out of date: run python -m local.openapi")
+        docs_page.PAGE.write_text(docs_page.rendered(_document(SOURCE)), encoding="utf-8")
+    elif not (is_current() and page_is_current()):
+        print("functions/health is out of date: run python -m local.openapi")
         return 1
     return 0
+
+
+def _document(source: Path) -> Any:
+    return yaml.safe_load(source.read_text(encoding="utf-8"))
+
+
+def _says(path: Path, text: str) -> bool:
+    return path.exists() and path.read_text(encoding="utf-8") == text
 
 
 if __name__ == "__main__":

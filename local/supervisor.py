@@ -23,7 +23,7 @@ from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local import services
-from local.deploy import DeployError, Deployment, deploy, put_secret
+from local.deploy import SECRETS_PREFIX, DeployError, Deployment, deploy, put_secret
 from local.engine import Engine, aws_client, start_ready
 from local.front import Front, to_terminal
 from local.function_entry import LOG_PORT_VARIABLE, WARM_UP
@@ -286,6 +286,7 @@ def _members(parts: _Parts, demo_user: str) -> dict[str, str]:
         "baseUrl": parts.base_url,
         "engineUrl": parts.engine.endpoint,
         "tableName": parts.deployment.table_name,
+        "secretsPrefix": SECRETS_PREFIX,
         **secret_members(parts.deployment.secrets),
         "demoUser": demo_user,
         "upstreamUrl": next(u.base for u in parts.upstreams if u.service.parameter == "TttBase"),

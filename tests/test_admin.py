@@ -1,7 +1,10 @@
 """What operators ask: a user's whole story with its check, and the audit."""
 
+from typing import Any
+
 import pytest
 
+from engine import audit
 from tests.support.gateway import Gateway
 
 DAY = "2027-01-15"
@@ -81,11 +84,81 @@ def test_refusals_are_read_by_user_and_by_day_in_pages(endpoint: str) -> None:
     assert (record["address"], record["userAgent"]) == ("203.0.113.7", "Phone/1")
 
 
+def test_acts_and_refusals_are_told_apart(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit, "MOST_LOOKED", 8)
+    monkeypatch.setattr(audit, "PAGE", 3)
+    gateway = Gateway(endpoint)
+    gateway.now = NOON
+    user, headers = gateway.user()
+    for number in range(6):
+        gateway.now += 1
+        gateway.vend(headers, key=f"k{number}")
+        body = {"userId": user, "amount": 1, "reason": "why"}
+        gateway.call("POST", "/admin/deduct-credits", body, headers=gateway.admin)
+        body = {"description": "x"}
+        gateway.call("POST", "/admin/generate-key", body, headers=gateway.admin)
+    for query, count in (
+        ({"day": DAY}, 18),
+        ({"day": DAY, "outcome": "refused"}, 12),
+        ({"day": DAY, "outcome": "done"}, 6),
+        ({"day": DAY, "action": "admin_deduct"}, 6),
+        ({"day": DAY, "action": "vend", "outcome": "done"}, 0),
+        ({"user": user, "action": "vend", "outcome": "refused"}, 6),
+        ({"user": user, "day": DAY}, 12),
+        ({"user": user, "day": "2027-01-14"}, 0),
+        ({"user": user, "day": "2027-01-16"}, 0),
+        ({}, 18),
+    ):
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while True:
+            asked = {**query, **cursor, "limit": "5"}
+            page = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=asked).json
+            found += page["records"]
+            if page["nextCursor"] is None:
+                break
+            cursor = {"cursor": page["nextCursor"]}
+        assert len({one["key"] for one in found}) == len(found) == count
+        times = [one["timestamp"] for one in found]
+        assert times == sorted(times, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("day", "cursor", "count"),
+    [
+        (DAY, "2027-01-14T23:59:59.000Z#x", 0),
+        (DAY, "2027-01-16T00:00:00.000Z#x", 1),
+        ("2027-01-14", f"{DAY}T12:00:00.000Z#x", 0),
+        ("1999-01-01", "1999-01-01T12:00:00.000Z#x", 0),
+        (None, "1999-01-01T12:00:00.000Z#x", 0),
+        (None, "2028-01-01T12:00:00.000Z#x", 1),
+    ],
+)
+def test_a_cursor_of_another_day_only_moves_the_page(
+    endpoint: str, day: str | None, cursor: str, count: int
+) -> None:
+    gateway = Gateway(endpoint)
+    gateway.now = NOON
+    user, headers = gateway.user()
+    gateway.vend(headers)
+    query = {"user": user, "cursor": cursor} | ({"day": day} if day else {})
+    reply = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=query)
+    assert (reply.status, len(reply.json["records"])) == (200, count)
+
+
 @pytest.mark.parametrize(
     "query",
-    [{}, {"user": "u1", "day": DAY}, {"day": "today"}, {"user": "#"}, {"day": DAY, "limit": "0"}],
+    [
+        {"user": "u1", "cursor": "0"},
+        {"day": DAY, "cursor": "x"},
+        {"day": DAY, "outcome": "yes"},
+        {"day": DAY, "action": "Vend"},
+        {"day": "today"},
+        {"user": "#"},
+        {"day": DAY, "limit": "0"},
+    ],
 )
-def test_the_audit_is_asked_for_a_user_or_for_a_day(
+def test_a_strange_question_about_the_audit_is_refused(
     gateway: Gateway, query: dict[str, str]
 ) -> None:
     reply = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=query)

@@ -111,9 +111,7 @@ def test_a_number_that_is_none_is_refused(name: str, value: str) -> None:
         load({**PROD, name: value})
 
 
-@pytest.mark.parametrize(
-    "name", sorted({*PROD} - {"POWERTOOLS_LOG_LEVEL", "POWERTOOLS_METRICS_NAMESPACE"})
-)
+@pytest.mark.parametrize("name", sorted({*PROD} - {"POWERTOOLS_LOG_LEVEL"}))
 def test_a_setting_that_is_missing_stops_the_function_at_its_start(name: str) -> None:
     with pytest.raises(KeyError, match=name):
         load({other: value for other, value in PROD.items() if other != name})

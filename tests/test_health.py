@@ -1,6 +1,10 @@
 """The service card and health: what anybody may know, and nothing more."""
 
+import base64
+import hashlib
 import json
+import re
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -34,6 +38,62 @@ def test_a_browser_gets_a_page_that_loads_nothing_from_elsewhere(gateway: Gatewa
     assert "default-src 'none'" in reply.headers["content-security-policy"]
     assert reply.text.lower().startswith("<!doctype html>")
     assert "<script" not in reply.text and "src=" not in reply.text
+
+
+PAGES = pytest.mark.parametrize("path", ["/", "/docs"])
+
+
+@PAGES
+def test_a_page_lets_its_own_style_be_used_and_nothing_else(gateway: Gateway, path: str) -> None:
+    reply = gateway.call("GET", path, headers={"accept": "text/html"})
+    assert reply.status == 200
+    (style,) = re.findall(r"<style>(.*?)</style>", reply.text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert reply.headers["content-security-policy"] == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+    page = Links()
+    page.feed(reply.text)
+    assert page.tags.isdisjoint({"script", "img", "link", "iframe", "object", "form", "base"})
+    assert not [name for name in page.attributes if name == "style" or name.startswith("on")]
+    outside = [href for href in page.hrefs if not href.startswith(("/", "#"))]
+    assert outside == []
+    assert {href.removeprefix("#") for href in page.hrefs if href.startswith("#")} <= page.ids
+
+
+@PAGES
+def test_a_page_is_read_by_a_screen_reader_and_on_a_phone(gateway: Gateway, path: str) -> None:
+    text = gateway.call("GET", path, headers={"accept": "text/html"}).text
+    assert '<html lang="en">' in text
+    assert 'name="viewport" content="width=device-width' in text
+    assert text.count("<h1>") == text.count("<main") == 1
+
+
+def test_the_documentation_tells_of_every_operation_and_every_code(gateway: Gateway) -> None:
+    text = gateway.call("GET", "/docs").text
+    description = gateway.call("GET", "/openapi.json").json
+    operations = [one for path in description["paths"].values() for one in path.values()]
+    for operation in operations:
+        assert f'<section id="{operation["operationId"]}">' in text
+    for code in description["components"]["schemas"]["ErrorCode"]["oneOf"]:
+        assert f"<code>{code['const']}</code>" in text
+    assert len(text) < 400_000
+
+
+class Links(HTMLParser):
+    """The tags, attributes, ids and links of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags, self.attributes, self.ids = set[str](), set[str](), set[str]()
+        self.hrefs: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self.ids |= {value or "" for name, value in attrs if name == "id"}
+        self.hrefs += [value or "" for name, value in attrs if name == "href"]
 
 
 def test_the_description_is_openapi_and_may_be_kept_for_a_while(gateway: Gateway) -> None:

@@ -232,4 +232,6 @@ def test_a_long_user_agent_is_cut_and_not_refused(gateway: Gateway) -> None:
 
 
 def test_doors_of_these_tests_are_routes_of_the_template() -> None:
-    assert {("POST", path) for path in DOOR} <= set(EVERY_ROUTE)
+    rules = [rule for method, rule in EVERY_ROUTE if method == "POST"]
+    for path in DOOR:
+        assert any(deployed.match(rule, path) is not None for rule in rules), path

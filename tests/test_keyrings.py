@@ -10,7 +10,7 @@ from botocore.session import get_session
 from botocore.stub import Stubber
 
 from engine.errors import Busy
-from engine.keyrings import CLIENT_CONFIG, KEEP_S, RETRY_S, KeyRings, Ring, parse
+from engine.keyrings import CLIENT_CONFIG, KEEP_S, RETRY_S, Key, KeyRings, Ring, parse, ring_at
 from tests.support import deployed
 
 NAMES = ("ONE", "TWO")
@@ -27,7 +27,7 @@ class Store:
     def __init__(self) -> None:
         self.client = ssm_client("http://127.0.0.1:9")
         self.stub = Stubber(self.client)
-        self.now = 1000.0
+        self.now = 1_800_000_000.0
         self.rings = KeyRings(self.client, "/p/", NAMES, clock=lambda: self.now)
 
     def gives(self, **values: str) -> None:
@@ -70,6 +70,39 @@ def test_rings_are_kept_for_five_minutes_and_then_read_again(store: Store) -> No
     store.now += 1
     assert store.rings["ONE"].signing == "new"
     assert store.rings["ONE"].matches("a")
+
+
+def test_a_key_verifies_at_once_and_signs_from_its_time_on(store: Store) -> None:
+    keys = [
+        {"secret": "a", "createdAt": "2026-01-01T00:00:00Z"},
+        {"secret": "b", "createdAt": "2026-02-01T00:00:00Z", "signsFrom": "2027-01-15T08:01:00Z"},
+        {"secret": "c", "createdAt": "2026-02-01T00:00:00Z", "signsFrom": "2027-01-15T08:02:00Z"},
+    ]
+    store.gives(ONE=json.dumps({"keys": keys}), TWO=ring("b"))
+    seen = []
+    for second in (0, 59, 60, 119, 120):
+        store.now = 1_800_000_000 + second
+        seen.append(store.rings["ONE"].signing)
+        assert store.rings["ONE"].secrets == ("a", "b", "c")
+        assert store.rings["ONE"].matches("c")
+    assert seen == ["a", "a", "b", "b", "c"]
+
+
+def test_where_no_key_has_its_time_yet_the_oldest_signs() -> None:
+    early = (Key("a", 100, 100), Key("b", 200, 200))
+    assert ring_at(early, 50).signing == "a"
+
+
+def test_a_clock_that_is_set_back_does_not_keep_a_ring_longer(store: Store) -> None:
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    store.gives(ONE=ring("a", "new"), TWO=ring("b"))
+    assert store.rings["ONE"].signing == "a"
+    store.now -= 3600
+    assert store.rings["ONE"].signing == "new"
+
+
+def test_a_key_does_not_show_its_secret() -> None:
+    assert "hidden" not in repr(Key("hidden", 1, 2))
 
 
 def test_when_the_store_is_away_the_rings_in_hand_serve_on(store: Store) -> None:
@@ -134,6 +167,10 @@ MALFORMED = {
     "a secret that is a number": '{"keys":[{"secret":7}]}',
     "a secret that is a list": '{"keys":[{"secret":["a"]}]}',
     "a secret that is true": '{"keys":[{"secret":true}]}',
+    "a time that is none": '{"keys":[{"secret":"a","createdAt":"soon"}]}',
+    "a time without a zone": '{"keys":[{"secret":"a","createdAt":"2026-01-01T00:00:00"}]}',
+    "a time that is a number": '{"keys":[{"secret":"a","signsFrom":7}]}',
+    "a time that is null": '{"keys":[{"secret":"a","signsFrom":[]}]}',
 }
 malformed = pytest.mark.parametrize("value", MALFORMED.values(), ids=MALFORMED.keys())
 

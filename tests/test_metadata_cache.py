@@ -192,7 +192,7 @@ def test_a_hundred_first_calls_at_once_to_four_instances_ask_tiktok_once(
 
 def instance(gateway: Gateway) -> Callable[[str], dict[str, Any]]:
     """The function loaded anew, as another instance has it."""
-    module = deployed.load("metadata", gateway._environment)
+    module = deployed.load("metadata", gateway.environment)
 
     def call(url: str) -> dict[str, Any]:
         event = {

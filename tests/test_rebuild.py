@@ -148,9 +148,36 @@ def tamper_audit(office: Office, book: Book) -> None:
     office.set(record["pk"], record["sk"], "actor", "somebody else")
 
 
+def tamper_rank(office: Office, book: Book) -> None:
+    office.set(*office.summary_key(book), "by_balance", f"{99:015d}#{book.user}")
+
+
+def tamper_age(office: Office, book: Book) -> None:
+    office.set(*office.summary_key(book), "by_start", f"{99:011d}#{book.user}")
+
+
+def unlist(office: Office, book: Book) -> None:
+    office.set(*office.summary_key(book), "users_shard", "elsewhere")
+
+
+def tamper_hour(office: Office, book: Book) -> None:
+    hour = readmodels.hour_sk(readmodels.hour_of(book.entries[-1].at))
+    office.set(*office.stats_key(book, hour), "spent", 50)
+
+
+def lose_copy(office: Office, book: Book) -> None:
+    copy = readmodels.feed_item(book.entries[0])
+    office.delete(copy["pk"], copy["sk"])
+
+
+def tamper_copy(office: Office, book: Book) -> None:
+    copy = readmodels.feed_item(book.entries[0])
+    office.set(copy["pk"], copy["sk"], "reason", "another one")
+
+
 REPAIRED = [
     tamper_summary, tamper_seq, tamper_high_seq, lose_summary, lose_total, stray_summary, stray_day, behind,
-    lose_audit, tamper_audit,
+    lose_audit, tamper_audit, tamper_rank, tamper_age, unlist, tamper_hour, lose_copy, tamper_copy,
 ]  # fmt: skip
 
 
@@ -262,6 +289,29 @@ def test_of_two_rebuilds_the_later_one_wins(office: Office) -> None:
     assert_clean(office.compare())
 
 
+def test_a_copy_that_nobody_wrote_is_found_and_stays(office: Office) -> None:
+    copy = readmodels.feed_item(office.books[0].entries[0])
+    forged = copy | {"sk": copy["sk"].replace("#", "#forged-", 1)}
+    office.gateway.dynamodb.put_item(TableName=office.table.name, Item=marshal(forged))
+    (found,) = office.compare().differences
+    assert found.key == copy["pk"]
+    assert found.stored["copies"] == found.expected["copies"] + 1
+
+
+def test_an_hour_is_counted_and_compared_only_while_it_is_kept(office: Office) -> None:
+    book = Book(fresh("u"), "credits", at=NOW - readmodels.HOURS_KEPT_S - 3600)
+    book.grant(4)
+    office.keep(book)
+    office.deliver(book)
+    pk, old = office.stats_key(book, readmodels.hour_sk(readmodels.hour_of(book.at)))
+    assert office.table.get(pk, old) is None
+    hour = readmodels.hour_of(office.books[0].entries[-1].at)
+    kept = office.table.get(*office.stats_key(office.books[0], readmodels.hour_sk(hour)))
+    assert kept is not None
+    assert kept["ttl"] == readmodels.hour_start(hour) + readmodels.HOURS_KEPT_S
+    assert_clean(office.compare())
+
+
 def test_an_account_with_an_edited_entry_stands_still_and_is_named(office: Office) -> None:
     book = office.books[0]
     office.set(account_pk(book.user), entry_sk("credits", 5), "amount", 70)
@@ -269,8 +319,11 @@ def test_an_account_with_an_edited_entry_stands_still_and_is_named(office: Offic
     assert [reason.partition(":")[0] for reason in done.standing] == [f"{book.user} from 5 on"]
     found = figures.get_summary(office.table, "credits", book.user)
     assert found is not None and found.seq == 4
-    (difference,) = office.compare().differences
+    difference, *copies = office.compare().differences
     assert difference.key.endswith("projected_seq")
+    assert {one.key.partition("#")[0] for one in copies} == {"FEED"}, (
+        "copies of what was not edited"
+    )
     assert (difference.stored, difference.expected) == (4, len(book.entries))
 
 
@@ -305,8 +358,12 @@ def test_comparing_while_the_projector_is_at_work_raises_no_false_alarm(office: 
         thread.join()
     assert found.differences == []
     today = readmodels.day_sk(readmodels.day_of(NOW))
+    hour = readmodels.hour_sk(readmodels.hour_of(NOW))
+    stats = readmodels.stats_pk("credits", 1, readmodels.stats_shard(moving.user))
     assert found.unsettled == sorted(
-        f"{readmodels.stats_pk('credits', 1, readmodels.stats_shard(moving.user))} {sk}"
-        for sk in (today, "TOTAL")
+        [
+            readmodels.feed_item(moving.entries[-1])["pk"],
+            *(f"{stats} {sk}" for sk in (today, hour, "TOTAL")),
+        ]
     )
     assert_clean(office.compare())

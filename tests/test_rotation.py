@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,7 +13,10 @@ import boto3
 import pytest
 from requests import HTTPError
 
-from engine import health, keyrings, rotation
+from engine import health, keyrings, ring_store, rotation
+from engine.keyrings import Key, parse
+from engine.ring_store import Stored
+from engine.rotation import DAY_S, Terms
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught
@@ -106,7 +110,7 @@ def test_a_new_ring_has_one_secret_of_256_bits_and_is_read_back() -> None:
     assert list(document) == ["keys"] and list(key) == ["secret", "createdAt"]
     assert key["createdAt"] == "2027-01-15T08:00:00.000Z"
     assert len(key["secret"]) >= 43
-    assert keyrings.parse(json.dumps(document)).secrets == (key["secret"],)
+    assert keyrings.parse(json.dumps(document)) == (Key(key["secret"], NOW, NOW),)
     assert json.loads(rotation.new_ring(NOW)) != document
 
 
@@ -129,8 +133,8 @@ def request(receiver: Receiver, kind: str, **members: Any) -> dict[str, Any]:
 
 
 def invoke(endpoint: str, prefix: str, event: dict[str, Any]) -> None:
-    function = Gateway(endpoint, SECRETS_PREFIX=prefix).function("rotation")
-    function.lambda_handler(event, None)
+    environment = {**Gateway(endpoint).environment, "SECRETS_PREFIX": prefix}
+    deployed.load("rotation", environment).lambda_handler(event, None)
 
 
 @pytest.mark.parametrize("kind", ["Create", "Update"])
@@ -212,6 +216,107 @@ def test_an_answer_that_is_not_taken_is_an_error() -> None:
         event = request(receiver, "Create")
         with pytest.raises(HTTPError):
             rotation.answer_cloudformation(event, ok=True, reason="done", log="")
+
+
+TERMS = Terms(rotate_after_s=60 * DAY_S, user_token_s=30 * DAY_S)
+
+
+def daily(endpoint: str, prefix: str, now: float) -> None:
+    function: Any = Gateway(endpoint, SECRETS_PREFIX=prefix).function("rotation")
+    function.clock = lambda: now
+    function.lambda_handler({"source": "aws.events"}, None)
+
+
+def put(ssm: Any, prefix: str, **rings: list[Key]) -> None:
+    for name, keys in rings.items():
+        value = ring_store.document(Stored(tuple(keys)))
+        path = f"/{prefix}/{name}"
+        ssm.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
+
+
+def test_the_calendar_turns_only_what_nobody_else_holds(endpoint: str, ssm: Any) -> None:
+    with caught() as lines:
+        daily(endpoint, "daily-1", time.time() + 400 * DAY_S)
+    counts = {name: len(parse(value)) for name, value in values(ssm, "/daily-1/").items()}
+    turned = {"ENGINE_JWT_SECRET", "VEND_JWT_SECRET"}
+    assert {name for name, count in counts.items() if count == 2} == turned
+    assert {name for name, policy in rotation.POLICIES.items() if policy.scheduled} == turned
+    told = [line["message"] for line in lines.json if "rotated" in line["message"]]
+    assert told == [f"be:rotated secret={name}" for name in rotation.POLICIES if name in turned]
+
+
+def test_every_secret_of_the_template_has_a_policy() -> None:
+    assert set(deployed.secret_names()) <= set(rotation.POLICIES)
+    assert not any(p.scheduled and not p.made_here for p in rotation.POLICIES.values())
+
+
+def test_the_age_of_each_secret_is_a_metric(endpoint: str, ssm: Any) -> None:
+    daily(endpoint, "daily-2", time.time())
+    put(ssm, "daily-2", WEBHOOK_SECRET=[Key("w", NOW, NOW)], ADMIN_SECRET=[Key("a", 0, 0)])
+    with caught() as lines:
+        daily(endpoint, "daily-2", NOW + 91 * DAY_S)
+    (line,) = [line for line in lines.json if line["message"] == "secret ages"]
+    assert line["ages"]["WEBHOOK_SECRET"] == 91
+    assert max(line["SecretAgeDays"]) == line["ages"]["ADMIN_SECRET"] > 20_000
+    assert line["_aws"]["CloudWatchMetrics"] == [
+        {"Namespace": "Pluct", "Dimensions": [[]], "Metrics": [{"Name": "SecretAgeDays"}]}
+    ]
+
+
+def test_a_spoiled_ring_is_left_alone_counted_and_stops_no_other(endpoint: str, ssm: Any) -> None:
+    daily(endpoint, "daily-3", time.time())
+    ssm.put_parameter(Name="/daily-3/ENGINE_JWT_SECRET", Value="bare", Overwrite=True)
+    with caught() as lines:
+        daily(endpoint, "daily-3", time.time() + 400 * DAY_S)
+    found = values(ssm, "/daily-3/")
+    assert found["ENGINE_JWT_SECRET"] == "bare"
+    assert len(parse(found["VEND_JWT_SECRET"])) == 2
+    (error,) = [line for line in lines.json if line["level"] == "ERROR"]
+    assert (error["message"], error["secret"]) == ("be:not-rotated", "ENGINE_JWT_SECRET")
+    assert [line["NotRotated"] for line in lines.json if "NotRotated" in line] == [1]
+
+
+def test_no_line_of_a_rotation_shows_a_secret(endpoint: str, ssm: Any) -> None:
+    with caught() as lines:
+        for day in (0, 70, 140):
+            daily(endpoint, "daily-4", time.time() + day * DAY_S)
+    secrets = [key.secret for value in values(ssm, "/daily-4/").values() for key in parse(value)]
+    assert "be:rotated" in lines.text
+    assert [secret for secret in secrets if secret in lines.text] == []
+
+
+@pytest.mark.parametrize("name", ["ENGINE_JWT_SECRET", "VEND_JWT_SECRET"])
+def test_a_new_key_is_made_when_the_newest_is_old_enough(name: str) -> None:
+    before = Stored((Key("a", NOW, NOW),))
+    day_before = rotation.turned(before, name, TERMS, NOW + 60 * DAY_S - 1)
+    assert day_before == before
+    after = rotation.turned(before, name, TERMS, NOW + 60 * DAY_S)
+    assert [key.created_at for key in after.keys] == [NOW, NOW + 60 * DAY_S]
+    assert after.keys[1].signs_from == NOW + 60 * DAY_S + rotation.STAGE_S
+    assert rotation.turned(after, name, TERMS, NOW + 60 * DAY_S + 1) == after
+
+
+def test_an_imported_key_stays_until_somebody_takes_it_out() -> None:
+    keys = (Key("held elsewhere", NOW, NOW, imported=True), Key("a", NOW, NOW), Key("b", NOW, NOW))
+    years_later = NOW + 59 * DAY_S
+    after = rotation.turned(Stored(keys), "VEND_JWT_SECRET", TERMS, years_later)
+    assert [key.secret for key in after.keys] == ["held elsewhere", "b"]
+
+
+@pytest.mark.parametrize("name", ["TTT_SHARED_SECRET", "PROVISIONING_API_KEY", "OTHER"])
+def test_what_belongs_to_others_is_not_made_here(ssm: Any, name: str) -> None:
+    put(ssm, "daily-5", **{name: [Key("theirs", NOW, NOW)]})
+    with pytest.raises(rotation.NotMadeHere, match=name):
+        rotation.rotate(ssm, "/daily-5/", name, now=NOW)
+    assert len(parse(values(ssm, "/daily-5/")[name])) == 1
+
+
+def test_a_secret_that_is_shown_may_be_shown_at_once_in_both_forms(ssm: Any) -> None:
+    put(ssm, "daily-6", WEBHOOK_SECRET=[Key("old", NOW, NOW)])
+    done = rotation.rotate(ssm, "/daily-6/", "WEBHOOK_SECRET", now=NOW + 60)
+    assert (len(done.made), done.dropped, done.age_s) == (1, (), 0)
+    ring = keyrings.KeyRings(ssm, "/daily-6/", ("WEBHOOK_SECRET",))["WEBHOOK_SECRET"]
+    assert ring.matches("old") and ring.secrets[0] == "old" and len(ring.secrets) == 2
 
 
 def test_the_template_creates_all_secrets_that_functions_may_read() -> None:

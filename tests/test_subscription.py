@@ -354,7 +354,7 @@ def test_without_the_operators_key_the_stored_one_is_given_and_no_new_one_made(
         rings = studio.app.rings
         paths = dict(rings._paths)
         rings._paths = {path: name for path, name in paths.items() if "PROVISIONING" not in path}
-        rings._rings.pop("PROVISIONING_API_KEY")
+        rings._keys.pop("PROVISIONING_API_KEY")
         with caught() as lines:
             assert studio.key(user)["key"] == key
             reply = studio.ask(fresh_user())

@@ -1,43 +1,200 @@
-"""What operators ask: a user's whole story with its check, and the audit."""
+"""What operators ask and do: users, balances, transactions, statistics, keys, the audit."""
 
-from engine import admin, audit, auth, config, keyrings, table
-from engine.errors import InvalidRequest, NotFound
-from engine.forms import AuditQuery
-from engine.http import Answer, Api, Call
-from engine.ids import is_user_id
+from engine import (
+    adjustments,
+    admin,
+    api_keys,
+    audit,
+    bulk,
+    config,
+    feed,
+    keyrings,
+    overview,
+    table,
+)
+from engine.access import CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access
+from engine.adjustments import Adjusted, Adjustment
+from engine.audit import Record
+from engine.errors import Forbidden, NotFound
+from engine.feed import Wanted
+from engine.forms import (
+    AdjustForm,
+    AuditQuery,
+    BulkQuery,
+    KeyForm,
+    StatsQuery,
+    TransactionsQuery,
+    UndoForm,
+    UsersQuery,
+)
+from engine.http import Answer, Api, Call, legacy
+from engine.ids import is_user_id, iso
 from engine.keyrings import ADMIN_SECRET, KeyRings
 from engine.ledger import Ledger
 from engine.table import Table
 
+PAGE = 50
+CSV_PAGE = 5000
+
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET,))
+access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET])
 api = Api(settings)
 lambda_handler = api
 
 
+@api.route("GET", "/admin/users")
+def users(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(UsersQuery)
+    page = admin.users_members(
+        ledger, prefix=query.prefix, sort=query.sort, cursor=query.cursor, limit=query.limit
+    )
+    return Answer(legacy(page, call.now))
+
+
 @api.route("GET", "/admin/users/{id}")
 def user(call: Call, id: str) -> Answer:
-    auth.admin(call, rings[ADMIN_SECRET])
+    access.require(call, USERS_READ)
     members = admin.user_members(ledger, id, settings.build) if is_user_id(id) else None
     if members is None:
         raise NotFound()
-    return Answer(members)
+    return Answer(legacy(members, call.now))
+
+
+@api.route("POST", "/admin/credits/add")
+@api.route("POST", "/admin/add-credits")
+def add(call: Call) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(AdjustForm)
+    return _adjusted(call, actor, form, form.amount)
+
+
+@api.route("POST", "/admin/deduct-credits")
+def deduct(call: Call) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(AdjustForm)
+    return _adjusted(call, actor, form, -form.amount)
+
+
+@api.route("POST", "/admin/users/{id}/transactions/{seq}/undo")
+def undo(call: Call, id: str, seq: str) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(UndoForm)
+    asked = call.request_key
+    if not is_user_id(id) or not seq.isascii() or not seq.isdigit() or len(seq) > 12:
+        raise NotFound()
+    origin = call.origin(actor, form.reason)
+    made = adjustments.undo(
+        ledger, id, int(seq), asked, origin, now=call.now, keep_days=settings.audit_days
+    )
+    return _shown(made)
+
+
+@api.route("POST", "/admin/adjustments")
+def adjust_many(call: Call) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    dry_run = call.read_query(BulkQuery).dry_run == "true"
+    sheet = bulk.parse(call.raw_body)
+    if dry_run:
+        outcomes = bulk.preview(ledger, sheet)
+    else:
+        run = bulk.Run(ledger, call.origin(actor), call.now, settings.audit_days)
+        outcomes = run.make(sheet)
+    return Answer(bulk.members(sheet, outcomes, dry_run=dry_run))
+
+
+@api.route("GET", "/admin/transactions")
+def transactions(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(TransactionsQuery)
+    wanted = Wanted(
+        query.user, query.type, query.actor, query.day, query.min_amount, query.max_amount
+    )
+    is_csv = query.format == "csv"
+    found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
+    if is_csv:
+        headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
+        headers |= {"X-Next-Cursor": found.cursor} if found.cursor else {}
+        return Answer(
+            admin.as_csv(found.entries), headers=headers, content_type="text/csv; charset=utf-8"
+        )
+    undone = adjustments.undone_by(ledger, query.user) if query.user else {}
+    entries = [admin.entry_members(entry, undone) for entry in found.entries]
+    members = {"ok": True, "transactions": entries, "nextCursor": found.cursor}
+    return Answer(legacy(members, call.now))
+
+
+@api.route("GET", "/admin/stats")
+def stats(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(StatsQuery)
+    members = overview.members(ledger.table, days=query.days, now=call.now)
+    return Answer(legacy(members, call.now))
 
 
 @api.route("GET", "/admin/audit")
 def records(call: Call) -> Answer:
-    auth.admin(call, rings[ADMIN_SECRET])
+    access.require(call, USERS_READ)
     query = call.read_query(AuditQuery)
-    if (query.user is None) == (query.day is None):
-        raise InvalidRequest("Give a user or a day.", details={"field": "user"})
-    read, key = (audit.of_user, query.user) if query.user else (audit.of_day, query.day)
-    items = read(ledger.table, str(key), limit=query.limit + 1, before=query.cursor)
-    shown = items[: query.limit]
-    return Answer(
-        {
-            "ok": True,
-            "records": [audit.members(item) for item in shown],
-            "nextCursor": shown[-1]["sk"] if len(items) > query.limit else None,
-        }
+    day = query.day or (iso(call.now)[:10] if query.user is None else None)
+    ok = None if query.outcome == "any" else query.outcome == "done"
+    wanted = audit.Wanted(query.user, day, query.action, ok)
+    page = audit.page(ledger.table, wanted, query.cursor, query.limit)
+    shown = [audit.members(item) for item in page.items]
+    return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
+
+
+@api.route("POST", "/admin/generate-key")
+def generate_key(call: Call) -> Answer:
+    caller = access.require(call, KEYS_WRITE)
+    form = call.read(KeyForm)
+    for scope in form.scopes:
+        caller.require(scope)
+    made, text = api_keys.generate(
+        ledger.table, form.description, form.scopes, caller.actor, now=call.now
     )
+    _keep(call, made.id, "key_generate", caller.actor, form.description)
+    return Answer(
+        legacy({"key": text, "apiKey": text, **api_keys.members(made)}, call.now), status=201
+    )
+
+
+@api.route("GET", "/admin/keys")
+def keys(call: Call) -> Answer:
+    access.require(call, KEYS_WRITE)
+    found = [api_keys.members(key) for key in api_keys.listed(ledger.table)]
+    return Answer({"ok": True, "keys": found})
+
+
+@api.route("DELETE", "/admin/keys/{id}")
+def revoke_key(call: Call, id: str) -> Answer:
+    caller = access.require(call, KEYS_WRITE)
+    known = api_keys.by_id(ledger.table, id)
+    if known is None:
+        raise NotFound()
+    if not known.scopes <= caller.scopes and not caller.may("admin"):
+        raise Forbidden()
+    revoked = api_keys.revoke(ledger.table, id, now=call.now)
+    _keep(call, id, "key_revoke", caller.actor, known.description)
+    return Answer({"ok": True, "key": api_keys.members(revoked or known)})
+
+
+def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:
+    asked = call.request_key
+    origin = call.origin(actor, form.reason)
+    adjustment = Adjustment(form.user_id, amount, asked.key, asked.fingerprint, origin)
+    return _shown(
+        adjustments.adjust(ledger, adjustment, now=call.now, keep_days=settings.audit_days)
+    )
+
+
+def _shown(made: Adjusted) -> Answer:
+    headers = {"Idempotency-Replayed": "true"} if made.replayed else {}
+    return Answer(legacy(admin.adjusted_members(made), made.at), headers=headers)
+
+
+def _keep(call: Call, key_id: str, action: str, actor: str, reason: str) -> None:
+    record = Record(key_id, action, True, "", call.origin(actor, reason), call.now)
+    audit.keep(ledger.table, record, settings.audit_days)

@@ -1,6 +1,9 @@
 """Balances, and credits that come in from API keys and payment providers."""
 
-from engine import auth, config, keyrings, limits, payments, table, users
+from msgspec import structs
+
+from engine import auth, config, keyrings, limits, payments, table, users, webhooks
+from engine.access import CREDITS_WRITE, Access
 from engine.forms import AddForm, NoForm
 from engine.http import Answer, Api, Call, legacy
 from engine.ids import iso
@@ -17,6 +20,7 @@ rings = KeyRings(
     settings.secrets_prefix,
     (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
 )
+access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY])
 api = Api(settings)
 lambda_handler = api
 
@@ -42,7 +46,7 @@ def _balance(call: Call, user: str) -> Answer:
 
 @api.route("POST", "/v1/credits/add")
 def add(call: Call) -> Answer:
-    actor = auth.api_key(call, rings[ENGINE_ADMIN_KEY])
+    actor = access.require(call, CREDITS_WRITE).actor
     form = call.read(AddForm)
     granted = _grant(call, form, actor, "api_add", "api")
     return Answer(
@@ -61,9 +65,11 @@ def add(call: Call) -> Answer:
 
 @api.route("POST", "/add-credits")
 def add_by_webhook(call: Call) -> Answer:
-    actor = auth.webhook(call, rings[WEBHOOK_SECRET])
+    delivery = webhooks.verify(call, rings[WEBHOOK_SECRET])
     form = call.read(AddForm)
-    granted = _grant(call, form, actor, "add_webhook", "webhook")
+    if form.transaction_id is None and delivery.id is not None:
+        form = structs.replace(form, transaction_id=f"webhook-id:{delivery.id}")
+    granted = _grant(call, form, delivery.actor, "add_webhook", "webhook")
     members = {
         "userId": form.user_id,
         "amount": form.amount,

@@ -19,12 +19,8 @@ STARTED_AT = time.time()
 HERE = Path(__file__).parent
 DESCRIPTION = (HERE / "openapi.json").read_text(encoding="utf-8")
 LANDING = (HERE / "landing.html").read_text(encoding="utf-8")
-STYLE = LANDING.partition("<style>")[2].partition("</style>")[0]
-STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-PAGE_HEADERS = {
-    "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-}
+DOCS = HERE / "docs.html"
+HTML = "text/html; charset=utf-8"
 ROUTES = routes.listed(json.loads(DESCRIPTION))
 
 settings = config.load()
@@ -39,14 +35,14 @@ lambda_handler = api
 @api.route("GET", "/")
 def card(call: Call) -> Answer:
     if "text/html" in call.headers.get("accept", ""):
-        return Answer(LANDING, headers=PAGE_HEADERS, content_type="text/html; charset=utf-8")
+        return Answer(LANDING, headers=_page_headers(LANDING), content_type=HTML)
     return Answer(
         {
             "service": "Pluct Business Engine",
             "status": "running",
             "version": engine.__version__,
             "environment": settings.environment,
-            "documentation": "/openapi.json",
+            "documentation": "/docs",
             "routes": [f"{method} {path}" for method, path in ROUTES],
         }
     )
@@ -55,6 +51,13 @@ def card(call: Call) -> Answer:
 @api.route("GET", "/openapi.json")
 def description(call: Call) -> Answer:
     return Answer(DESCRIPTION, headers={"Cache-Control": "public, max-age=300"})
+
+
+@api.route("GET", "/docs")
+def docs(call: Call) -> Answer:
+    page = DOCS.read_text(encoding="utf-8")
+    headers = {**_page_headers(page), "Cache-Control": "public, max-age=300"}
+    return Answer(page, headers=headers, content_type=HTML)
 
 
 @api.route("GET", "/health")
@@ -79,8 +82,19 @@ def report(call: Call) -> Answer:
 @api.route("GET", "/health/services")
 def report_services(call: Call) -> Answer:
     limit = settings.rate_limit * limits.ADDRESS_FACTOR
-    limits.take(store, f"IP#{call.address}", "health", limit, call.now)
+    limits.take(store, limits.of_address(call.address), "health", limit, call.now)
     return Answer(services.report(call.now))
+
+
+def _page_headers(page: str) -> dict[str, str]:
+    """Lets the page's one style be used, and nothing else at all."""
+    style = page.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return {
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+    }
 
 
 @api.fallback

@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine import config, logs, table
-from engine.projection import Projector
+from engine.projection import Projected, Projector
 from engine.table import Table
 
 settings = config.load()
@@ -16,12 +16,19 @@ projector = Projector(
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A batch of the stream; the answer names the record to go on from, if one failed."""
-    done = projector.batch(event["Records"], lambda: context.get_remaining_time_in_millis() / 1000)
-    for notice in done.notices:
-        logs.low_balance(notice.user, notice.available, seq=notice.seq, threshold=notice.threshold)
-    for trouble in done.troubles:
-        logs.not_projected(trouble)
+    with logs.invocation(context):
+        done = _project(event, context)
     failed = done.failed_from
     # Lambda goes on from the lowest sequence number it is given: one is enough, and what comes again
     # although it was projected does nothing.
     return {"batchItemFailures": [{"itemIdentifier": failed}] if failed is not None else []}
+
+
+def _project(event: dict[str, Any], context: Any) -> Projected:
+    done = projector.batch(event["Records"], lambda: context.get_remaining_time_in_millis() / 1000)
+    logs.moved(done.entries)
+    for notice in done.notices:
+        logs.low_balance(notice.user, notice.available, seq=notice.seq, threshold=notice.threshold)
+    for trouble in done.troubles:
+        logs.not_projected(trouble)
+    return done

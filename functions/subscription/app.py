@@ -10,6 +10,7 @@ from engine import (
     subscription_payments,
     subscription_usage,
     table,
+    webhooks,
 )
 from engine.errors import NotFound
 from engine.forms import TopUpForm
@@ -64,7 +65,7 @@ def usage(call: Call) -> Answer:
 
 @api.route("POST", "/webhooks/top-up")
 def top_up(call: Call) -> Answer:
-    actor = auth.webhook(call, rings[WEBHOOK_SECRET])
+    actor = webhooks.verify(call, rings[WEBHOOK_SECRET]).actor
     form = call.read(TopUpForm)
     origin = call.origin(actor, form.reason or "top_up")
     paid = subscription_payments.top_up(

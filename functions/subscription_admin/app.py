@@ -1,12 +1,13 @@
 """What operators do with subscriptions: list, look, adjust, change the plan, block, force a rotation."""
 
-from engine import auth, config, keyrings, sealing, subscription_keys, table
+from engine import config, keyrings, sealing, subscription_keys, table
 from engine import subscription_admin as admin
+from engine.access import SUBSCRIPTIONS_WRITE, USERS_READ, Access
 from engine.forms import (
-    AdjustForm,
     PlanForm,
     ReasonForm,
     RotateForm,
+    SubscriptionAdjustForm,
     SubscriptionsQuery,
     WebhooksQuery,
 )
@@ -22,34 +23,35 @@ ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
 rotation = subscription_keys.rotation(settings, ledger, rings, sealing.connect())
 subscribing = Subscribing(rotation, settings.plan_policy)
+access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET])
 api = Api(settings)
 lambda_handler = api
 
 
 @api.route("GET", "/admin/subscriptions")
 def subscriptions(call: Call) -> Answer:
-    _reader(call)
+    access.require(call, USERS_READ)
     query = call.read_query(SubscriptionsQuery)
     return Answer(admin.page_members(ledger, query.prefix, query.limit, query.cursor))
 
 
 @api.route("GET", "/admin/subscriptions/{id}")
 def subscription(call: Call, id: str) -> Answer:
-    _reader(call)
+    access.require(call, USERS_READ)
     return Answer(admin.look(ledger, id, call.now))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/adjust")
 def adjust(call: Call, id: str) -> Answer:
-    actor = _writer(call)
-    form = call.read(AdjustForm)
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
+    form = call.read(SubscriptionAdjustForm)
     origin = call.origin(actor, form.reason)
     return Answer(admin.adjust(ledger, id, form.amount, call.request_key, origin, now=call.now))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/plan")
 def plan(call: Call, id: str) -> Answer:
-    actor = _writer(call)
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(PlanForm)
     origin, asked = call.origin(actor, form.reason), call.request_key
     return Answer(
@@ -59,21 +61,21 @@ def plan(call: Call, id: str) -> Answer:
 
 @api.route("POST", "/admin/subscriptions/{id}/block")
 def block(call: Call, id: str) -> Answer:
-    actor = _writer(call)
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     origin = call.origin(actor, call.read(ReasonForm).reason)
     return Answer(admin.block(subscribing, id, origin, settings.audit_days, now=call.now))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/unblock")
 def unblock(call: Call, id: str) -> Answer:
-    actor = _writer(call)
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     origin = call.origin(actor, call.read(ReasonForm).reason)
     return Answer(admin.unblock(ledger, id, origin, settings.audit_days, now=call.now))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/rotate")
 def rotate(call: Call, id: str) -> Answer:
-    actor = _writer(call)
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(RotateForm)
     origin, keep_days = call.origin(actor, form.reason), settings.audit_days
     return Answer(
@@ -83,24 +85,14 @@ def rotate(call: Call, id: str) -> Answer:
 
 @api.route("GET", "/admin/subscriptions/{id}/webhooks")
 def webhooks(call: Call, id: str) -> Answer:
-    _reader(call)
+    access.require(call, USERS_READ)
     query = call.read_query(WebhooksQuery)
     return Answer(admin.notice_page(ledger, id, query.limit, query.cursor))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/webhooks/{message}/replay")
 def replay(call: Call, id: str, message: str) -> Answer:
-    actor = _writer(call)
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     origin = call.origin(actor, call.read(ReasonForm).reason)
     keep_days = settings.audit_days
     return Answer(admin.replay_notice(ledger, id, message, origin, keep_days, now=call.now))
-
-
-def _reader(call: Call) -> str:
-    """The operator who looks. Raises `Unauthorized`."""
-    return auth.admin(call, rings[ADMIN_SECRET])
-
-
-def _writer(call: Call) -> str:
-    """The operator who acts. Raises `Unauthorized`."""
-    return auth.admin(call, rings[ADMIN_SECRET])

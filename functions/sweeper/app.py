@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from engine import config, keyrings, sweeping, table
+from engine import config, keyrings, logs, sweeping, table
 from engine.circuit import Circuit
 from engine.keyrings import TTT_SHARED_SECRET, KeyRings
 from engine.ledger import Ledger
@@ -21,20 +21,25 @@ clock = time.time
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """A scheduled event, of which nothing is read; the counts of what was done."""
+    with logs.invocation(context):
+        counts = _swept(str(getattr(context, "aws_request_id", "sweep")))
+        logger.info("sweep", extra=counts)
+    return counts
+
+
+def _swept(request_id: str) -> dict[str, int]:
     swept = sweeping.sweep(
         ledger,
         upstream,
         rings[TTT_SHARED_SECRET].signing,
         now=int(clock()),
-        request_id=str(getattr(context, "aws_request_id", "sweep")),
+        request_id=request_id,
         timeout_s=settings.request_timeout_s,
         breaker=circuit,
     )
-    counts = {
+    return {
         "lookedAt": swept.looked_at,
         "captured": swept.captured,
         "released": swept.released,
         "waiting": swept.waiting,
     }
-    logger.info("sweep", extra=counts)
-    return counts

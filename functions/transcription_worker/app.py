@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from engine import config, handover, keyrings, starting, table
+from engine import config, handover, keyrings, logs, starting, table
 from engine.circuit import Circuit
 from engine.errors import Busy
 from engine.jobs import Gateway
@@ -24,7 +24,8 @@ pause = time.sleep
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """A batch of messages; those named in the answer come again."""
-    failed = [record["messageId"] for record in event["Records"] if not _done(record)]
+    with logs.invocation(context):
+        failed = [record["messageId"] for record in event["Records"] if not _done(record)]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}
 
 

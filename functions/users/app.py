@@ -1,8 +1,9 @@
 """New users and devices, their tokens and their history."""
 
 from engine import auth, config, keyrings, limits, table, users
+from engine.access import ADMIN, CREDITS_WRITE, USERS_READ, Access
 from engine.errors import NotFound, Unauthorized
-from engine.forms import CreateForm, NoForm, PageQuery, RefreshForm
+from engine.forms import CreateForm, NoForm, PageQuery, ProfileForm, RefreshForm
 from engine.http import Answer, Api, Call, legacy
 from engine.ids import is_user_id
 from engine.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
@@ -17,6 +18,11 @@ rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
     (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, ADMIN_SECRET),
+)
+access = Access(
+    ledger.table,
+    engine=lambda: rings[ENGINE_ADMIN_KEY],
+    admin=lambda: rings[ADMIN_SECRET],
 )
 api = Api(settings)
 lambda_handler = api
@@ -115,10 +121,26 @@ def history(call: Call, userId: str) -> Answer:
     return Answer(legacy(members, call.now))
 
 
+@api.route("GET", "/user/{userId}/profile")
+def profile(call: Call, userId: str) -> Answer:
+    _require_self(call, userId, USERS_READ)
+    return Answer(users.profile_members(ledger.table, userId))
+
+
+@api.route("PUT", "/user/{userId}/profile")
+def write_profile(call: Call, userId: str) -> Answer:
+    _require_self(call, userId, ADMIN)
+    form = call.read(ProfileForm)
+    users.write_profile(ledger.table, userId, form.profile, now=call.now)
+    return Answer(users.profile_members(ledger.table, userId))
+
+
 def _creator(call: Call) -> tuple[str, bool]:
     """Who creates, and whether they may grant more than the welcome credits."""
-    if "x-api-key" in call.headers:
-        return auth.api_key(call, rings[ENGINE_ADMIN_KEY]), True
+    caller = access.find(call)
+    if caller is not None:
+        caller.require(CREDITS_WRITE)
+        return caller.actor, True
     if not settings.allow_user_create:
         raise Unauthorized(scheme="ApiKey")
     return "anonymous", False
@@ -129,18 +151,36 @@ def _require_reader(call: Call, user: str) -> None:
 
     Raises `Unauthorized`, `NotFound` (also for somebody else's user), `RateLimited`.
     """
-    if "x-api-key" in call.headers:
-        auth.api_key(call, rings[ENGINE_ADMIN_KEY])
-    elif call.bearer and not rings[ADMIN_SECRET].matches(call.bearer):
+    caller = access.find(call)
+    if caller is not None:
+        caller.require(USERS_READ)
+    elif call.bearer:
         own = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
         limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
         if own != user:
             raise NotFound()
-    elif not call.bearer:
+    else:
         if not settings.allow_anonymous_history:
             raise Unauthorized()
         _limit_address(call, "read")
     if not is_user_id(user):
+        raise NotFound()
+
+
+def _require_self(call: Call, user: str, scope: str) -> None:
+    """The user, or a caller with `scope`; never anybody else, as a profile may hold personal facts.
+
+    Raises `Unauthorized`, `Forbidden`, `NotFound` (also for somebody else's user), `RateLimited`.
+    """
+    caller = access.find(call)
+    if caller is not None:
+        caller.require(scope)
+    else:
+        own = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+        limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
+        if own != user:
+            raise NotFound()
+    if not is_user_id(user) or not ledger.account(user).exists:
         raise NotFound()
 
 

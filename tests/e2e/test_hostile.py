@@ -2,11 +2,14 @@
 
 import http.client
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.e2e.conftest import App, bearer
+from tests.e2e.conftest import App, Reply, bearer
+from tests.support import schema
+from tests.support.schema import Node
 
 MEMBERS = {
     "ok",
@@ -121,3 +124,255 @@ def test_what_no_route_takes_is_refused_in_the_one_form(
     reply = app.call(method, path)
     assert (reply.status, reply.code) == (status, code)
     assert ("allow" in reply.headers) == (status == 405)
+
+
+OPERATIONS = sorted(schema.operations())
+SAMPLES = {"userId": "user-123", "id": "user-123", "seq": "1"}
+NO_BODY_OF_OURS = {"POST /webhooks/tttranscribe"}
+"""Its signature is looked at before anything else."""
+
+VALUES: list[Any] = [
+    None, 7, -1, 0, 1.5, 1.0, 1e308, 10**30, 2**63, "7", "", " ", "\x00", "a#b", "\u202e", "x" * 5000,
+    True, False, [], [1], ["7"], {}, {"a": 1}, {"S": "ann"}, "'; --", "=cmd()", "<script>", "../x", "9" * 99,
+]  # fmt: skip
+PATH_VALUES = [
+    "..%2f..%2fadmin", "%2e%2e", "%00", "%ff", "%23", "a%23ACCOUNT", "a%0d%0aX-Injected:1", "a%3fb",
+    "a" * 4096, "%F0%9F%92%A9", "%27--", "%7Bid%7D", "a%252fb", "%ED%A0%80", "-1",
+]  # fmt: skip
+QUERY_VALUES = [
+    "", "x" * 5000, "-1", "1.5", "1e308", "NaN", "%00", "%ff", "%ED%A0%80", "[]", "%F0%9F%92%A9", "7",
+    "9" * 400, "null", "true", "0", "1&{name}=2", "%23", "%27--", "2026-99-99", "%0d%0aX-Injected:1",
+]  # fmt: skip
+HEADERS = [
+    {"authorization": "Bearer"},
+    {"authorization": "Bearer  "},
+    {"authorization": "Bearer " + "x" * 6000},
+    {"authorization": "Bearer a.b.c"},
+    {"authorization": "Basic YTpi"},
+    {"authorization": "Bearer pk_live_" + "0" * 36},
+    {"authorization": "Bearer \xff\xfe"},
+    {"x-api-key": ""},
+    {"x-api-key": "x" * 6000},
+    {"x-api-key": "\xe4"},
+    {"x-webhook-secret": "x", "webhook-signature": "v1,x", "webhook-id": "\xe4"},
+    {"cookie": "session=x; session=y; =; \xff"},
+]
+
+
+class Intruder:
+    """Somebody who holds a good credential of every kind, and a user with a credit to lose."""
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.user, user_headers = app.device(balance=5)
+        vended = bearer(app.vend(user_headers).json["token"])
+        self._shown = {
+            "userToken": user_headers,
+            "vendedToken": vended,
+            "adminSecret": bearer(app.run["adminSecret"]),
+            "apiKey": {"x-api-key": app.run["adminKey"]},
+            "webhookSecret": {"x-webhook-secret": app.run["webhookSecret"]},
+        }
+        app.add("user-123", 1)
+
+    def credentials(self, key: str) -> dict[str, str]:
+        """Of the first kind that the operation asks for, and that we have."""
+        for requirement in schema.operations()[key].value["security"]:
+            if all(name in self._shown for name in requirement):
+                return {k: v for name in requirement for k, v in self._shown[name].items()}
+        return {}
+
+    def send(self, key: str, path: str, body: bytes | None, headers: dict[str, str]) -> Reply:
+        """As it is: `requests` would put path and headers in order first."""
+        method = key.partition(" ")[0]
+        connection = http.client.HTTPConnection(
+            self.app.run["baseUrl"].removeprefix("http://"), timeout=30
+        )
+        try:
+            connection.putrequest(method, path, skip_accept_encoding=True)
+            kind = content_type(key) if body is not None else None
+            for name, value in {**({"content-type": kind} if kind else {}), **headers}.items():
+                connection.putheader(name, value.encode("latin-1"))
+            if body is not None:
+                connection.putheader("content-length", str(len(body)))
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            return Reply(answer.status, dict(answer.getheaders()), answer.read())
+        finally:
+            connection.close()
+
+    def money(self) -> list[Any]:
+        return [self.app.ledger.account(name) for name in (self.user, "user-123", "u1", "ann")]
+
+
+@pytest.fixture(scope="module")
+def intruder(app: App) -> Intruder:
+    return Intruder(app)
+
+
+@pytest.fixture
+def unchanged(intruder: Intruder) -> Iterator[None]:
+    before = intruder.money()
+    yield
+    assert intruder.money() == before
+
+
+def path_of(key: str) -> str:
+    return key.partition(" ")[2].format_map(SAMPLES)
+
+
+def content(key: str) -> Node | None:
+    operation = schema.operations()[key]
+    return operation.at("requestBody").at("content") if "requestBody" in operation else None
+
+
+def content_type(key: str) -> str:
+    found = content(key)
+    return next(iter(found.value)) if found is not None else "application/json"
+
+
+def sample_body(described: Node) -> dict[str, Any]:
+    """The first example of a body, an empty one where there is none."""
+    named: dict[str, Any] = described.value.get("examples", {})
+    examples = [described.value["example"]] if "example" in described.value else []
+    examples += [example["value"] for example in named.values()]
+    return {**examples[0]} if examples else {}
+
+
+def query_names(key: str) -> list[str]:
+    given = schema.operations()[key].value.get("parameters", [])
+    nodes = [schema.refer(one["$ref"]).value if "$ref" in one else one for one in given]
+    return [one["name"] for one in nodes if one["in"] == "query"]
+
+
+def assert_refused(reply: Reply, sent: object) -> None:
+    assert 400 <= reply.status < 500, (sent, reply.status, reply.text[:500])
+    assert reply.json.keys() >= MEMBERS, (sent, reply.text[:500])
+
+
+def assert_answered(reply: Reply, sent: object) -> None:
+    """Whatever it is, it is an answer of ours and no failure."""
+    assert reply.status < 500, (sent, reply.status, reply.text[:500])
+    if reply.status >= 400:
+        assert reply.json.keys() >= MEMBERS, (sent, reply.text[:500])
+
+
+# What is not UTF-8 comes to a function as U+FFFD from the local engine: see test_hostile_bodies for that.
+UNREADABLE = (
+    "a list", "a string", "70 KB", "brackets", "braces", "NaN", "a key twice", "half a surrogate",
+)  # fmt: skip
+READING = [key for key in OPERATIONS if content(key) is not None]
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("key", READING)
+def test_no_route_takes_a_body_that_is_none(intruder: Intruder, key: str) -> None:
+    headers = intruder.credentials(key)
+    for name in UNREADABLE:
+        reply = intruder.send(key, path_of(key), BODIES[name], headers)
+        assert_refused(reply, name)
+        assert reply.status in (400, 401, 404, 413), (name, reply.status)
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("key", [k for k in READING if content_type(k) == "application/json"])
+def test_no_route_takes_a_member_that_its_description_does_not(
+    intruder: Intruder, key: str
+) -> None:
+    """A good body with one member of a wrong type, or left out."""
+    media = content(key)
+    assert media is not None
+    described = media.at("application/json")
+    body = sample_body(described)
+    headers = intruder.credentials(key)
+    pointer = described.at("schema").pointer
+    tried = 0
+    for name in described.at("schema").value.get("properties", {}):
+        for changed in [*({**body, name: value} for value in VALUES), without(body, name)]:
+            if schema.complaint(pointer, changed) is None and not is_whole_float(changed[name]):
+                continue
+            reply = intruder.send(key, path_of(key), json.dumps(changed).encode(), headers)
+            assert_refused(reply, {name: str(changed.get(name))[:80]})
+            tried += 1
+    assert tried > 0 or not described.at("schema").value.get("properties")
+
+
+def without(body: dict[str, Any], name: str) -> dict[str, Any]:
+    return {"": None, name: None} | {k: v for k, v in body.items() if k != name}
+
+
+def is_whole_float(value: Any) -> bool:
+    """To JSON Schema 1.0 is a whole number; here it is not written as one."""
+    return isinstance(value, float)
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("key", [k for k in OPERATIONS if "{" in k])
+def test_a_trick_in_the_path_of_any_route_finds_nothing(intruder: Intruder, key: str) -> None:
+    headers = intruder.credentials(key)
+    rule = key.partition(" ")[2]
+    body = b"{}" if content(key) is not None else None
+    for name in (name for name in SAMPLES if f"{{{name}}}" in rule):
+        for value in PATH_VALUES:
+            path = rule.format_map({**SAMPLES, name: value})
+            assert_refused(intruder.send(key, path, body, headers), value[:80])
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("key", [k for k in OPERATIONS if query_names(k)])
+def test_a_trick_in_the_query_of_any_route_is_answered_or_refused(
+    intruder: Intruder, key: str
+) -> None:
+    headers = intruder.credentials(key)
+    for name in query_names(key):
+        for value in QUERY_VALUES:
+            text = value.replace("{name}", name)
+            reply = intruder.send(key, f"{path_of(key)}?{name}={text}", None, headers)
+            assert_answered(reply, f"{name}={text[:80]}")
+            assert "x-injected" not in {header.lower() for header in reply.headers}
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize("key", OPERATIONS)
+def test_a_strange_credential_opens_no_route(intruder: Intruder, key: str) -> None:
+    open_to_all = any(not one for one in schema.operations()[key].value["security"] or [{}])
+    body = b"{}" if content(key) is not None else None
+    for headers in HEADERS:
+        reply = intruder.send(key, path_of(key), body, headers)
+        assert_answered(reply, headers)
+        if not open_to_all:
+            assert reply.status == 401, (headers, reply.status, reply.text[:300])
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    "key", [k for k in READING if "422" in schema.operations()[k].value["responses"]]
+)
+def test_a_strange_request_id_is_refused_on_every_route_that_takes_one(
+    intruder: Intruder, key: str
+) -> None:
+    media = content(key)
+    assert media is not None
+    body = sample_body(media.at("application/json"))
+    headers = intruder.credentials(key)
+    for header in ("idempotency-key", "x-client-request-id"):
+        for text in ("", "x" * 256, "\xe4", "\t"):
+            sent = headers | {header: text}
+            reply = intruder.send(key, path_of(key), json.dumps(body).encode(), sent)
+            assert_refused(reply, (header, text[:20]))
+    for value in ("", "x" * 256, "\u00e4", 7, True, [], {}):
+        sent_body = json.dumps({**body, "clientRequestId": value}).encode()
+        assert_refused(intruder.send(key, path_of(key), sent_body, headers), value)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
+@pytest.mark.parametrize("path", sorted({key.partition(" ")[2] for key in OPERATIONS}))
+def test_a_method_that_a_path_does_not_take_is_405(
+    intruder: Intruder, method: str, path: str
+) -> None:
+    if f"{method} {path}" in OPERATIONS:
+        return
+    reply = intruder.send(f"{method} {path}", path.format_map(SAMPLES), None, {})
+    assert (reply.status, reply.code) == (405, "method_not_allowed")
+    allowed = {key.partition(" ")[0] for key in OPERATIONS if key.partition(" ")[2] == path}
+    assert set(reply.json["details"]["allow"]) == allowed

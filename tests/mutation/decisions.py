@@ -411,6 +411,53 @@ READ_MODELS: Final = [
     ),
 ]
 
+ADJUSTMENTS: Final = [
+    (
+        "adjustments.only-some-kinds-are-undone",
+        "return entry.type in UNDOABLE and entry.reverses is None",
+        "return entry.reverses is None",
+    ),
+    (
+        "adjustments.an-undoing-is-not-undone",
+        "entry.type in UNDOABLE and entry.reverses is None and",
+        "entry.type in UNDOABLE and",
+    ),
+    ("adjustments.kind-is-looked-at", "if not is_undoable(entry):", "if False:"),
+    ("adjustments.undo-takes-all-back", "        -taken_back.amount,\n", "        -1,\n"),
+    ("adjustments.undo-names-its-entry", "        reverses=seq,\n", ""),
+    ("adjustments.other-request-is-told", 'if first.get("key") == once.key:', "if True:"),
+    ("adjustments.same-request-is-told", 'if first.get("key") == once.key:', "if False:"),
+    ("adjustments.payload-counts", "digest(key, payload)", "digest(key)"),
+    ("adjustments.request-counts", "digest(key, payload)", "digest(payload)"),
+    (
+        "adjustments.mark-is-of-the-entry",
+        "_mark_sk(entry.unit, str(entry.seq))",
+        '_mark_sk(entry.unit, "0")',
+    ),
+    (
+        "adjustments.nobody-is-not-poor",
+        "there = refused.balance > 0 or ledger.account(asked.user).exists",
+        "there = True",
+    ),
+    ("adjustments.poor-is-not-nobody", "raise error from None", "raise NotFound() from None"),
+    (
+        "adjustments.refusal-is-kept",
+        "        _keep(ledger.table, move, error, now, keep_days)\n        raise error",
+        "        raise error",
+    ),
+    ("adjustments.a-row-is-once-for-ever", "if asked.row is not None:", "if False:"),
+    ("adjustments.sign-tells-the-type", "return ADD if self.amount > 0 else DEDUCT", "return ADD"),
+    (
+        "adjustments.key-is-the-requests",
+        "key=asked.key or asked.origin.request_id",
+        "key=asked.origin.request_id",
+    ),
+]
+KEYS: Final = [
+    ("api_keys.revoked-is-refused", "return None if found.revoked_at else found", "return found"),
+    ("api_keys.check-is-looked-at", "and text == PREFIX + body + _check(body)", ""),
+    ("api_keys.first-revocation-stays", "if_not_exists(revoked_at, :now)", ":now"),
+]
 DECISIONS: Final = [
     *LEDGER,
     *HOLDS,
@@ -419,5 +466,7 @@ DECISIONS: Final = [
     *SWEEPS,
     *WINDOWS,
     *READ_MODELS,
+    *ADJUSTMENTS,
+    *KEYS,
     *SUBSCRIPTIONS,
 ]

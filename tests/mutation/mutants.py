@@ -17,6 +17,8 @@ NAME = "condition"
 MONEY, JOBS = "test_conditions", "mutation/test_jobs"
 MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
 TESTS: Mapping[str, tuple[str, ...]] = {
+    "adjustments": ("test_adjustments", "test_bulk"),
+    "api_keys": ("test_access",),
     "audit": (MONEY, "test_vending", "test_admin"),
     "holds": (MONEY, JOBS, "test_vending", "test_transcription_status", "test_crash_points"),
     "job_webhook": ("test_job_webhook",),

@@ -41,9 +41,9 @@ SETTINGS = {
     "HOUSE_LOW_USD": "25",
     "KMS_KEY": "alias/none",
     "NOTIFY_URL": "",
+    "ROTATE_AFTER_DAYS": "60",
     "DEPLOYED_AT": "2026-01-01T00:00:00Z",
     "POWERTOOLS_LOG_LEVEL": "INFO",
-    "POWERTOOLS_METRICS_NAMESPACE": "Pluct",
 }
 _numbers = count(1)
 

@@ -51,13 +51,14 @@ class Gateway:
         }
         self.modules: dict[str, ModuleType] = {}
         self._routes = deployed.routes()
-        self._environment = environment
+        self.environment = environment
         self.dynamodb = boto3.client("dynamodb", **deployed.client_settings(endpoint))
         ssm = boto3.client("ssm", **deployed.client_settings(endpoint))
         create_table(self.dynamodb, self.table_name)
         names = deployed.secret_names()
-        rotation.create_missing(ssm, f"/{PREFIX}/", names, int(time.time()))
-        self.rings = keyrings.KeyRings(ssm, f"/{PREFIX}/", names)
+        prefix = f"/{environment['SECRETS_PREFIX']}/"
+        rotation.create_missing(ssm, prefix, names, int(time.time()))
+        self.rings = keyrings.KeyRings(ssm, prefix, names)
         self.ledger = Ledger(Table(self.dynamodb, self.table_name))
         self.now: float | None = None
 
@@ -66,7 +67,7 @@ class Gateway:
 
     def function(self, name: str) -> ModuleType:
         if name not in self.modules:
-            module = deployed.load(name, self._environment)
+            module = deployed.load(name, self.environment)
             if hasattr(module, "api"):
                 module.api.clock = self.clock
             if hasattr(module, "circuit"):
@@ -86,21 +87,20 @@ class Gateway:
         encoded: bool = False,
         address: str = "203.0.113.7",
     ) -> Reply:
-        function, members = self._routed(method, path)
+        function, members, route = self.routed(method, path)
         text = raw if raw is not None else None if body is None else json.dumps(body)
-        event = _event(method, path, text, headers or {}, query or {}, address)
+        event = event_of(method, path, route, members, text, headers or {}, query or {}, address)
         event["isBase64Encoded"] = encoded
-        if members:
-            event["pathParameters"] = members
         answer = self.function(function).lambda_handler(event, None)
         return Reply(answer["statusCode"], answer["headers"], answer["body"])
 
-    def _routed(self, method: str, path: str) -> tuple[str, dict[str, str]]:
+    def routed(self, method: str, path: str) -> tuple[str, dict[str, str], str]:
+        """The function that takes a call, the members of its path, and its route's key."""
         for function, route_method, rule in self._routes:
             members = deployed.match(rule, path)
             if route_method == method and members is not None:
-                return function, members
-        return "health", {}
+                return function, members, f"{method} {rule}"
+        return "health", {}, "$default"
 
     def user(self, balance: int = 0) -> tuple[str, dict[str, str]]:
         """A new user with `balance` credits: the id and the headers of its token."""
@@ -159,17 +159,20 @@ class Gateway:
         assert account.head == previous
 
 
-def _event(
+def event_of(
     method: str,
     path: str,
+    route: str,
+    members: Mapping[str, str],
     body: str | None,
     headers: Mapping[str, str],
-    query: Mapping[str, str],
-    address: str,
+    query: Mapping[str, str] | None = None,
+    address: str = "203.0.113.7",
 ) -> dict[str, Any]:
+    """An event of the HTTP API, payload format 2.0."""
     event: dict[str, Any] = {
         "version": "2.0",
-        "routeKey": f"{method} {path}",
+        "routeKey": route,
         "rawPath": path,
         "rawQueryString": "",
         "headers": {"host": "api.example.test", "user-agent": "pluct-tests/1", **headers},
@@ -181,6 +184,8 @@ def _event(
         },
         "isBase64Encoded": False,
     }
+    if members:
+        event["pathParameters"] = dict(members)
     if body is not None:
         event["body"] = body
     if query:

@@ -57,6 +57,7 @@ class Door:
     body: dict[str, Any] = field(default_factory=dict)
 
 
+ADJUST = {"userId": "ann", "amount": 1, "reason": "x"}
 DOORS = (
     Door("/v1/credits/add", lambda scene: scene.api_key, {"userId": "ann", "amount": 1}),
     Door("/add-credits", lambda scene: scene.webhook, {"userId": "ann", "amount": 1}),
@@ -70,6 +71,13 @@ DOORS = (
     Door("/ttt/transcribe", lambda scene: scene.vended_headers, {"url": VIDEO}),
     Door("/vend-token", body={"userId": "ann"}),
     Door("/validate-token", body={"token": "x"}),
+    Door("/admin/credits/add", lambda scene: scene.gateway.admin, ADJUST),
+    Door("/admin/add-credits", lambda scene: scene.gateway.admin, ADJUST),
+    Door("/admin/deduct-credits", lambda scene: scene.gateway.admin, ADJUST),
+    Door("/admin/generate-key", lambda scene: scene.gateway.admin, {"description": "x"}),
+    Door(
+        "/admin/users/ann/transactions/1/undo", lambda scene: scene.gateway.admin, {"reason": "x"}
+    ),
     Door("/v1/devices/token", body={"userId": "ann", "refreshSecret": "x"}),
 )
 DOOR = {door.path: door for door in DOORS}

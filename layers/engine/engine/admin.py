@@ -1,16 +1,65 @@
-"""What an operator sees of one user: balance, open holds, last transactions, totals, and the check."""
+"""What an operator sees: the users in pages, one user's whole story with its check, transactions."""
 
-from typing import Any
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-from engine import figures, holds, users
+from engine import adjustments, figures, holds, ids, readmodels, users
+from engine.adjustments import Adjusted
+from engine.errors import InvalidRequest
 from engine.holds import OPEN, Hold
 from engine.ids import iso
 from engine.ledger import Ledger
-from engine.ledger_items import account_pk
+from engine.ledger_items import Entry, account_pk
+from engine.readmodels import Summary
+from engine.table import Item
 from engine.verify import Finding, Verification, verify_user
 
 LAST_TRANSACTIONS = 20
-MOST_HOLDS = 100
+MOST_HOLDS = 1000
+HOLDS_SHOWN = 50
+INDEXES: Final = {"newest": readmodels.BY_START, "balance": readmodels.BY_BALANCE}
+_RANK = re.compile(r"\d{11,15}#" + ids.USER_ID.removeprefix("^"))
+_CSV_COLUMNS = (
+    "id",
+    "timestamp",
+    "userId",
+    "type",
+    "amount",
+    "heldChange",
+    "balanceAfter",
+    "heldAfter",
+    "reason",
+    "actor",
+    "subject",
+    "reverses",
+    "requestId",
+    "address",
+    "userAgent",
+)
+
+
+def users_members(
+    ledger: Ledger, *, prefix: str | None, sort: str, cursor: str | None, limit: int
+) -> dict[str, Any]:
+    """A page of the users. Raises `InvalidRequest` for a strange cursor, `Busy`."""
+    if sort == "id":
+        if cursor is not None and not ids.is_user_id(cursor):
+            raise InvalidRequest(details={"field": "cursor"})
+        page = figures.list_summaries(ledger.table, ledger.unit, prefix or "", cursor, limit)
+    else:
+        if prefix is not None:
+            raise InvalidRequest("A prefix goes with the order by id.", details={"field": "prefix"})
+        if cursor is not None and _RANK.match(cursor) is None:
+            raise InvalidRequest(details={"field": "cursor"})
+        page = figures.ranked_summaries(ledger.table, ledger.unit, INDEXES[sort], cursor, limit)
+    return {
+        "ok": True,
+        "users": [_summary_members(summary) for summary in page.summaries],
+        "nextCursor": page.cursor,
+    }
 
 
 def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, Any] | None:
@@ -18,21 +67,102 @@ def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, 
     account = ledger.account(user)
     if not account.exists:
         return None
-    items = ledger.table.query(account_pk(user), "H#", limit=MOST_HOLDS, consistent=True)
+    kept = ledger.table.ascending(account_pk(user), "H#", "H#~", limit=MOST_HOLDS, consistent=True)
+    newest = sorted(kept, key=lambda item: int(item["seq"]), reverse=True)
     summary = figures.get_summary(ledger.table, ledger.unit, user)
+    undone = adjustments.undone_by(ledger, user)
     return {
         **users.balance_members(account, build),
-        "openHolds": [_hold_members(holds.read(item)) for item in items if item["state"] == OPEN],
+        "openHolds": [_hold_members(item) for item in newest if item["state"] == OPEN],
+        "holds": [_hold_members(item) for item in newest[:HOLDS_SHOWN]],
         "transactions": [
-            users.transaction_members(entry)
-            for entry in ledger.entries(user, limit=LAST_TRANSACTIONS)
+            entry_members(entry, undone) for entry in ledger.entries(user, limit=LAST_TRANSACTIONS)
         ],
-        "totals": None if summary is None else dict(summary.counts),
+        "totals": None if summary is None else _totals(summary),
         "verification": _verification_members(verify_user(ledger.table, ledger.unit, user)),
     }
 
 
-def _hold_members(hold: Hold) -> dict[str, Any]:
+def entry_members(entry: Entry, undone: Mapping[int, int] | None = None) -> dict[str, Any]:
+    """An entry with who made it and from where; `undone` says by which seq its account's were undone."""
+    return {
+        **users.transaction_members(entry),
+        "actor": entry.actor,
+        "address": entry.address,
+        "userAgent": entry.user_agent,
+        "undoable": adjustments.is_undoable(entry) and entry.seq not in (undone or {}),
+        "undoneBy": (undone or {}).get(entry.seq),
+    }
+
+
+def adjusted_members(made: Adjusted) -> dict[str, Any]:
+    """What an adjustment answers."""
+    return {
+        "ok": True,
+        "id": f"{made.user}:{made.seq}",
+        "userId": made.user,
+        "seq": made.seq,
+        "amount": made.amount,
+        "newBalance": made.new_balance,
+        "reason": made.reason,
+        "requestId": made.request_id,
+    }
+
+
+def as_csv(entries: Iterable[Entry]) -> str:
+    """`entries` for a spreadsheet: no cell of text begins as a formula does."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(_CSV_COLUMNS)
+    for entry in entries:
+        shown = entry_members(entry)
+        writer.writerow([_cell(shown[name]) for name in _CSV_COLUMNS])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Text that a spreadsheet would calculate gets an apostrophe before it (OWASP, CSV injection)."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return "'" + value
+    return value
+
+
+def _summary_members(summary: Summary) -> dict[str, Any]:
+    stats = summary.stats
+    return {
+        "userId": summary.user,
+        "balance": stats.available,
+        "credits": stats.available,
+        "heldCredits": stats.held,
+        "added": stats.granted,
+        "deducted": stats.deducted,
+        "spent": stats.spent,
+        "refunded": stats.refunded,
+        "transactions": stats.entries,
+        "createdAt": iso(summary.first_at),
+        "updatedAt": iso(summary.last_at),
+    }
+
+
+def _totals(summary: Summary) -> dict[str, Any]:
+    stats = summary.stats
+    return {
+        "added": stats.granted,
+        "deducted": stats.deducted,
+        "spent": stats.spent,
+        "refunded": stats.refunded,
+        "transactions": stats.entries,
+        "holdsPlaced": stats.holds_placed,
+        "holdsCaptured": stats.holds_captured,
+        "holdsReleased": stats.holds_released,
+        "createdAt": iso(summary.first_at),
+        "upToSeq": summary.seq,
+    }
+
+
+def _hold_members(item: Item) -> dict[str, Any]:
+    hold: Hold = holds.read(item)
+    resolved_at = item.get("resolved_at")
     return {
         "jti": hold.jti,
         "amount": hold.amount,
@@ -40,6 +170,9 @@ def _hold_members(hold: Hold) -> dict[str, Any]:
         "heldSince": iso(hold.issued_at),
         "jobId": hold.job_id,
         "used": hold.claim is not None,
+        "state": hold.state,
+        "resolvedAt": iso(resolved_at) if resolved_at is not None else None,
+        "resolvedSeq": hold.resolved_seq,
     }
 
 

@@ -6,15 +6,23 @@ days; the ledger never does.
 """
 
 import contextlib
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from engine.errors import EngineError
 from engine.ids import digest, iso
 from engine.origin import Origin
-from engine.table import ConditionFailed, Item, Put, Table
+from engine.table import ConditionFailed, Item, Put, Table, Update
 
 DAY_S = 86_400
 BY_DAY = "audit-by-day"
+REFUSALS_PK = "REFUSALS#"
+SHARDS = 4
+PAGE = 101
+MOST_LOOKED = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +59,109 @@ def audit_item(record: Record, record_id: str, keep_days: int) -> Item:
 
 
 def keep(table: Table, record: Record, keep_days: int) -> None:
-    """Write `record` once. Raises `OutcomeUnknown`."""
+    """Write `record` once, and count it where it is a refusal. Raises `OutcomeUnknown`."""
     item = audit_item(record, digest(record.origin.request_id, record.action), keep_days)
-    with contextlib.suppress(ConditionFailed):  # Our own write, sent again by the SDK.
+    try:
         table.write(Put(item, condition="attribute_not_exists(pk)"))
+    except ConditionFailed:  # Our own write, sent again by the SDK.
+        return
+    if not record.ok:
+        _count_refusal(table, record)
 
 
-def of_user(table: Table, user: str, *, limit: int, before: str | None = None) -> list[Item]:
+def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
+    """How many refusals of which code there were on each UTC day (YYYY-MM-DD) from `first` to `last`.
+
+    Raises `Busy`.
+    """
+    counts: dict[str, Counter[str]] = {}
+    for shard in range(SHARDS):
+        for item in table.ascending(f"{REFUSALS_PK}{shard}", first, last):
+            found = {code: n for code, n in item.items() if code not in ("pk", "sk")}
+            counts.setdefault(item["sk"], Counter()).update(found)
+    return counts
+
+
+def _count_refusal(table: Table, record: Record) -> None:
+    """A figure for charts: nobody's call fails for it, and one may be missing after a failure."""
+    shard = hashlib.sha256(record.user.encode()).digest()[0] % SHARDS
+    update = Update(
+        f"{REFUSALS_PK}{shard}",
+        iso(record.at)[:10],
+        "ADD #code :one",
+        condition="",
+        names={"#code": record.code},
+        values={":one": 1},
+    )
+    with contextlib.suppress(EngineError):
+        table.write(update)
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which records to show: those of a user, of a UTC day (YYYY-MM-DD), or of a user on a day; one of
+    the two is given. None lets all through.
+    """
+
+    user: str | None = None
+    day: str | None = None
+    action: str | None = None
+    ok: bool | None = None
+
+    def takes(self, item: Item) -> bool:
+        return self.action in (None, item["action"]) and self.ok in (None, item["ok"])
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records, newest first; `cursor` asks for those after them, None where there are no more."""
+
+    items: list[Item]
+    cursor: str | None
+
+
+def page(table: Table, wanted: Wanted, cursor: str | None, limit: int) -> Page:
+    """At most `limit` records, looked for among `MOST_LOOKED`: a short page need not be the last.
+
+    Raises `Busy`.
+    """
+    found: list[Item] = []
+    last = None
+    for looked, item in enumerate(_newest_first(table, wanted, cursor)):
+        if len(found) == limit or looked == MOST_LOOKED:
+            return Page(found, last)
+        last = item["sk"]
+        if wanted.takes(item):
+            found.append(item)
+    return Page(found, None)
+
+
+def _newest_first(table: Table, wanted: Wanted, before: str | None) -> Iterator[Item]:
+    size = PAGE
+    while True:
+        if wanted.user is not None:
+            items = of_user(table, wanted.user, limit=size, before=before, day=wanted.day)
+        else:
+            items = of_day(table, str(wanted.day), limit=size, before=before)
+        yield from items
+        if len(items) < size:
+            return
+        before, size = items[-1]["sk"], MOST_LOOKED // 4
+
+
+def of_user(
+    table: Table, user: str, *, limit: int, before: str | None = None, day: str | None = None
+) -> list[Item]:
     """A user's records, newest first, below the sort key `before`. Raises `Busy`."""
-    return table.query(audit_pk(user), "2", limit=limit, before=before)
+    lowest = day or "2"
+    if before is not None and before < lowest:
+        return []
+    return table.query(audit_pk(user), lowest, limit=limit, before=_before(day, before))
+
+
+def _before(day: str | None, before: str | None) -> str | None:
+    """The lower of `before` and the end of `day`: a query goes from the day's start to there."""
+    return before if day is None or before is None or before.startswith(day) else None
 
 
 def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> list[Item]:

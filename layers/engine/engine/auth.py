@@ -43,31 +43,7 @@ def job_reader(call: Call, vend_ring: Ring, user_ring: Ring, settings: Settings)
     return user(call, user_ring, settings).user
 
 
-def api_key(call: Call, ring: Ring) -> str:
-    """The actor behind `X-API-Key`. Raises `Unauthorized`."""
-    return _secret(call.headers.get("x-api-key", ""), ring, "api-key:engine", scheme="ApiKey")
-
-
-def admin(call: Call, ring: Ring) -> str:
-    """The actor behind the admin's bearer secret. Raises `Unauthorized`."""
-    return _secret(call.bearer, ring, "admin:secret", scheme="Bearer")
-
-
-def webhook(call: Call, ring: Ring) -> str:
-    """The actor behind `x-webhook-secret`. Raises `Unauthorized`."""
-    presented = call.headers.get("x-webhook-secret", "")
-    return _secret(presented, ring, "webhook:payment", scheme="WebhookSecret")
-
-
 def _bearer(call: Call) -> str:
     if not call.bearer:
         raise Unauthorized()
     return call.bearer
-
-
-def _secret(presented: str, ring: Ring, actor: str, *, scheme: str) -> str:
-    if not presented:
-        raise Unauthorized(scheme=scheme)
-    if not ring.matches(presented):
-        raise Unauthorized("not known", scheme=scheme)
-    return actor

@@ -50,6 +50,8 @@ class Settings:
     kms_key: str
     notify_url: str
     """Where notices about subscriptions are sent, empty for nowhere."""
+    rotate_after_days: int
+    """Age at which a key that signs is followed by a new one."""
 
     @property
     def deployment(self) -> str:
@@ -94,6 +96,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         house_low_usd=int(environ["HOUSE_LOW_USD"]),
         kms_key=environ["KMS_KEY"],
         notify_url=environ["NOTIFY_URL"],
+        rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
     )
 
 

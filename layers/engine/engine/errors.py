@@ -194,6 +194,26 @@ class UserExists(EngineError):
     guidance = "Choose another id, or use the credential you were given for this one."
 
 
+class AlreadyUndone(EngineError):
+    """An entry is taken back once."""
+
+    status = 409
+    code = "already_undone"
+    error = "Already undone"
+    message = "This entry was taken back before."
+    guidance = "Read the account's history; make a new adjustment if it is still not right."
+
+
+class NotUndoable(EngineError):
+    """Only what an operator, a key's holder or a payment did to a balance is taken back."""
+
+    status = 409
+    code = "not_undoable"
+    error = "Not undoable"
+    message = "An entry of this kind is not taken back."
+    guidance = "Make an adjustment with a reason instead."
+
+
 class PayloadTooLarge(EngineError):
     """The body is over the limit."""
 

@@ -17,13 +17,16 @@ from engine.table import Item, Table
 CONTROL_PK = "READMODELS"
 GENERATION_SK = "GENERATION"
 FIRST_GENERATION = 1
+RANKS = {readmodels.BY_BALANCE: "by_balance", readmodels.BY_START: "by_start"}
+"""What each index of the accounts is sorted by."""
+
 LOWEST_ID = "!"
 """Sorts before every user id."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Summaries in the order of their user ids; `cursor` asks for the next page, None at the end."""
+    """Summaries in the order that was asked for; `cursor` asks for the next page, None at the end."""
 
     summaries: list[Summary]
     cursor: str | None
@@ -72,11 +75,11 @@ def list_summaries(
     Costs eight queries of at most `limit` items each, however many users there are.
     """
     found = _generation(table, generation)
-    low = max(prefix or LOWEST_ID, cursor or "")
+    low, high = max(prefix or LOWEST_ID, cursor or ""), prefix + "\uffff"
+    if low > high:
+        return Page([], None)
     shards = [
-        table.ascending(
-            readmodels.users_pk(unit, found, shard), low, prefix + "\uffff", limit=limit + 2
-        )
+        table.ascending(readmodels.users_pk(unit, found, shard), low, high, limit=limit + 2)
         for shard in range(readmodels.USER_SHARDS)
     ]
     merged = heapq.merge(*shards, key=_sk)
@@ -87,18 +90,74 @@ def list_summaries(
     return Page(summaries, summaries[-1].user if more else None)
 
 
+def ranked_summaries(table: Table, unit: str, index: str, cursor: str | None, limit: int) -> Page:
+    """At most `limit` accounts in the order of `index` (`readmodels.BY_BALANCE` or `BY_START`), the
+    highest first, below the rank `cursor`. Costs eight queries, however many users there are.
+    """
+    found, rank = _generation(table, None), RANKS[index]
+    shards = [
+        table.query_index(
+            index,
+            "users_shard",
+            readmodels.users_pk(unit, found, shard),
+            sort_by=rank,
+            limit=limit + 1,
+            before=cursor,
+        )
+        for shard in range(readmodels.USER_SHARDS)
+    ]
+    merged = heapq.merge(*shards, key=lambda item: str(item[rank]), reverse=True)
+    items = list(islice(merged, limit + 1))
+    shown = items[:limit]
+    more = len(items) > limit
+    return Page(
+        [readmodels.read_summary(item) for item in shown], shown[-1][rank] if more else None
+    )
+
+
 def days(
     table: Table, unit: str, first: str, last: str, *, generation: int | None = None
 ) -> dict[str, Stats]:
     """The figures of each UTC day (YYYY-MM-DD) from `first` to `last` in which something happened."""
+    return _periods(table, unit, readmodels.DAY_PREFIX, first, last, generation)
+
+
+def hours(
+    table: Table, unit: str, first: str, last: str, *, generation: int | None = None
+) -> dict[str, Stats]:
+    """The figures of each UTC hour (YYYY-MM-DDTHH) from `first` to `last` in which something
+    happened; hours are kept for three days.
+    """
+    return _periods(table, unit, readmodels.HOUR_PREFIX, first, last, generation)
+
+
+def _periods(
+    table: Table, unit: str, prefix: str, first: str, last: str, generation: int | None
+) -> dict[str, Stats]:
     found = _generation(table, generation)
     sums: dict[str, Counts] = {}
     for shard in range(readmodels.STATS_SHARDS):
         pk = readmodels.stats_pk(unit, found, shard)
-        for item in table.ascending(pk, readmodels.day_sk(first), readmodels.day_sk(last)):
-            day = item["sk"].removeprefix(readmodels.DAY_PREFIX)
-            sums.setdefault(day, Counter()).update(readmodels.counts_in(item))
-    return {day: readmodels.stats(sums[day]) for day in sorted(sums)}
+        for item in table.ascending(pk, prefix + first, prefix + last):
+            period = item["sk"].removeprefix(prefix)
+            sums.setdefault(period, Counter()).update(readmodels.counts_in(item))
+    return {period: readmodels.stats(sums[period]) for period in sorted(sums)}
+
+
+def days_until(table: Table, unit: str, before: str, *, limit: int) -> list[str]:
+    """At most `limit` UTC days before the day `before` in which something happened, newest first."""
+    found = _generation(table, None)
+    names = {
+        item["sk"].removeprefix(readmodels.DAY_PREFIX)
+        for shard in range(readmodels.STATS_SHARDS)
+        for item in table.query(
+            readmodels.stats_pk(unit, found, shard),
+            readmodels.DAY_PREFIX,
+            limit=limit,
+            before=readmodels.day_sk(before),
+        )
+    }
+    return sorted(names, reverse=True)[:limit]
 
 
 def totals(table: Table, unit: str, *, generation: int | None = None) -> Stats:

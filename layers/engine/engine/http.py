@@ -16,6 +16,7 @@ import msgspec
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from msgspec import structs
 
+from engine import logs
 from engine.config import Settings
 from engine.errors import EngineError, InvalidRequest, PayloadTooLarge, RouteNotFound
 from engine.idempotency import RequestKey, request_key
@@ -55,6 +56,10 @@ class Call:
         self.request_id = str(context["requestId"])
         self.method = str(context["http"]["method"]).upper()
         self.path = str(event["rawPath"])
+        self.route = str(event.get("routeKey", "$default"))
+        """The route as the template names it, so that a path's members are in no metric."""
+        self.refusal: str | None = None
+        """The code of the error that was answered, if any."""
         self.headers: dict[str, str] = {
             name.lower(): value for name, value in event.get("headers", {}).items()
         }
@@ -167,9 +172,10 @@ class Api:
 
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
         call = Call(event, self.settings, int(self.clock()))
-        logger.append_keys(request_id=call.request_id)
         _CALL.set(call)
-        answer = self._resolve(event, context)
+        with logs.invocation(context, call.request_id) as line:
+            answer = self._resolve(event, context)
+            line.answered(call.route, answer["statusCode"], call.refusal)
         answer["headers"] = {
             **answer["headers"],
             "x-request-id": call.request_id,
@@ -189,8 +195,8 @@ class Api:
         return self._response(self._fallback(_CALL.get()))
 
     def _refused(self, error: EngineError) -> Response[Any]:
-        logger.info("refused", extra={"code": error.code, "status": error.status})
         call = _CALL.get()
+        call.refusal = error.code
         body = error_body(error, call, self.settings)
         return self._response(Answer(body, error.status, error.headers))
 

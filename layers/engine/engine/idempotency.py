@@ -32,18 +32,17 @@ def request_key(headers: Mapping[str, str], body: Mapping[str, Any]) -> RequestK
     """The key and fingerprint of a request; header names are lower-case.
 
     `Idempotency-Key`, else `clientRequestId` in the body, else `X-Client-Request-Id`: the app sends a
-    fresh header on every attempt and keeps the id in the body. Raises `InvalidRequest`.
+    fresh header on every attempt and keeps the id in the body. Raises `InvalidRequest` where one of them
+    has another form, also one that is not used.
     """
     payload = {name: value for name, value in body.items() if name != KEY_MEMBER}
-    if "idempotency-key" in headers:
-        key = _checked(_bare(headers["idempotency-key"]), "Idempotency-Key")
-    elif body.get(KEY_MEMBER) is not None:
-        key = _checked(body[KEY_MEMBER], KEY_MEMBER)
-    elif "x-client-request-id" in headers:
-        key = _checked(_bare(headers["x-client-request-id"]), "X-Client-Request-Id")
-    else:
-        key = None
-    return RequestKey(key, fingerprint(payload))
+    keys = [
+        _checked(_bare(headers[name.lower()]), name) if name.lower() in headers else None
+        for name in ("Idempotency-Key", "X-Client-Request-Id")
+    ]
+    if body.get(KEY_MEMBER) is not None:
+        keys.insert(1, _checked(body[KEY_MEMBER], KEY_MEMBER))
+    return RequestKey(next((key for key in keys if key is not None), None), fingerprint(payload))
 
 
 def fingerprint(payload: Mapping[str, Any]) -> str:

@@ -1,10 +1,14 @@
 """Secrets as key rings, read from the parameter store: oldest to newest, the last signs, all verify.
 
-A parameter holds `{"keys": [{"secret": "...", "createdAt": "<ISO 8601>"}, ...]}` as a SecureString.
+A parameter holds `{"keys": [{"secret": "...", "createdAt": "<ISO 8601>", "signsFrom": "<ISO 8601>"},
+...]}` as a SecureString; `engine.ring_store` writes it. A key verifies from the moment it is read and
+signs from `signsFrom` on, without it from `createdAt` on, so that nobody signs with what others do not
+know yet.
 
 Failure policy: one batched read, 1 s to connect and 2 s to read, two attempts. Rings are kept for
-five minutes; when a later read fails, the rings in hand serve on (a rotation waits longer than that),
-and without any the answer is `Busy`, 503.
+five minutes by the wall clock (others stand still while a function is frozen); when a later read
+fails, the rings in hand serve on (a new key waits an hour before it signs), and without any the
+answer is `Busy`, 503.
 """
 
 import contextlib
@@ -13,6 +17,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
@@ -49,9 +54,10 @@ PROVISIONING_API_KEY = "PROVISIONING_API_KEY"
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Secrets of one purpose, oldest first; never empty."""
+    """Secrets of one purpose, oldest first; never empty. `signer` is the place of the one that signs."""
 
     secrets: tuple[str, ...]
+    signer: int = -1
 
     def __post_init__(self) -> None:
         if not self.secrets or not all(self.secrets):
@@ -62,7 +68,7 @@ class Ring:
 
     @property
     def signing(self) -> str:
-        return self.secrets[-1]
+        return self.secrets[self.signer]
 
     @property
     def kid(self) -> str:
@@ -85,6 +91,24 @@ class Ring:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One secret of a ring; times in epoch seconds."""
+
+    secret: str
+    created_at: int
+    signs_from: int
+    imported: bool = False
+    """Whether somebody else may hold it too: such a key is never dropped because time has passed."""
+
+    def __repr__(self) -> str:
+        return f"Key({self.kid})"
+
+    @property
+    def kid(self) -> str:
+        return key_name(self.secret)
+
+
 def connect() -> "SSMClient":
     """A client with this module's limits; region and endpoint come from the environment."""
     client: SSMClient = session().create_client("ssm", config=CLIENT_CONFIG)  # type: ignore[assignment]
@@ -99,20 +123,22 @@ class KeyRings:
         client: "SSMClient",
         prefix: str,
         names: Sequence[str],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        self.clock = clock
         self._client = client
         self._paths = {prefix + name: name for name in names}
-        self._clock = clock
-        self._rings: dict[str, Ring] = {}
+        self._keys: dict[str, tuple[Key, ...]] = {}
         self._read_again_at = 0.0
 
     def __getitem__(self, name: str) -> Ring:
         """The ring called `name`. Raises `Busy` when it can not be read and none is in hand."""
-        if self._clock() >= self._read_again_at or name not in self._rings:
-            self._refresh()
+        now = self.clock()
+        # More than `KEEP_S` ahead, the time was taken from a clock that has been set back.
+        if not 0 < self._read_again_at - now <= KEEP_S or name not in self._keys:
+            self._refresh(now)
         try:
-            return self._rings[name]
+            return ring_at(self._keys[name], now)
         except KeyError:
             raise Busy("The service is being set up.") from None
 
@@ -124,18 +150,18 @@ class KeyRings:
             return False
         return True
 
-    def _refresh(self) -> None:
+    def _refresh(self, now: float) -> None:
         try:
             answer = self._client.get_parameters(Names=list(self._paths), WithDecryption=True)
         except (ClientError, BotoCoreError) as error:
-            if not self._rings:
+            if not self._keys:
                 raise Busy() from error
-            self._read_again_at = self._clock() + RETRY_S
+            self._read_again_at = now + RETRY_S
             return
         for parameter in answer["Parameters"]:
             with contextlib.suppress(ValueError):  # A spoiled parameter leaves the ring in hand.
-                self._rings[self._paths[parameter["Name"]]] = parse(parameter["Value"])
-        self._read_again_at = self._clock() + KEEP_S
+                self._keys[self._paths[parameter["Name"]]] = parse(parameter["Value"])
+        self._read_again_at = now + KEEP_S
 
 
 def key_name(secret: str) -> str:
@@ -143,13 +169,34 @@ def key_name(secret: str) -> str:
     return digest("key", secret)[:8]
 
 
-def parse(value: str) -> Ring:
-    """The ring in a parameter's value. Raises `ValueError` when it is not one."""
+def ring_at(keys: Sequence[Key], now: float) -> Ring:
+    """The ring at `now`: the newest key whose time to sign has come signs, else the oldest."""
+    signer = max((at for at, key in enumerate(keys) if key.signs_from <= now), default=0)
+    return Ring(tuple(key.secret for key in keys), signer)
+
+
+def parse(value: str) -> tuple[Key, ...]:
+    """The keys in a parameter's value, oldest first. Raises `ValueError` when it is not a ring."""
     document: Any = json.loads(value)
     keys = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(keys, list) or not all(isinstance(key, dict) for key in keys):
+    if not isinstance(keys, list) or not keys:
         raise ValueError("not a key ring")
-    found = [key.get("secret") for key in keys]
-    if not all(isinstance(secret, str) for secret in found):
-        raise ValueError("not a key ring")
-    return Ring(tuple(found))
+    return tuple(_key(key) for key in keys)
+
+
+def _key(members: Any) -> Key:
+    secret = members.get("secret") if isinstance(members, dict) else None
+    if not isinstance(secret, str) or not secret:
+        raise ValueError("not a key")
+    created_at = _epoch(members.get("createdAt"))
+    signs_from = _epoch(members["signsFrom"]) if "signsFrom" in members else created_at
+    return Key(secret, created_at, signs_from, members.get("imported") is True)
+
+
+def _epoch(written: Any) -> int:
+    """Epoch seconds of an ISO 8601 time with its zone; 0, long ago, where there is none."""
+    if written is None:
+        return 0
+    if not isinstance(written, str) or (at := datetime.fromisoformat(written)).tzinfo is None:
+        raise ValueError("not a time")
+    return int(at.timestamp())

@@ -2,9 +2,10 @@
 
 A delivered record is a sign that its account has entries up to a seq. The account's summary says how
 far it was projected; the entries after that are folded, at most `CHUNK` at a time, and one transaction
-advances the summary, where it is still as it was seen, and adds the same entries to their days and the
-totals and keeps their audit records and notices. So a duplicate or older record does nothing, two
-projectors at once do the work of one, and a transaction whose answer was lost is not repeated.
+advances the summary, where it is still as it was seen, and adds the same entries to their days, their
+hours and the totals, and keeps their copies in the feed, their audit records and notices.
+So a duplicate or older record does nothing, two projectors at once do the work of one, and a transaction
+whose answer was lost is not repeated.
 
 An entry is taken from its record's image; one that was not delivered (records lost with a poison batch)
 or whose image is not that of an entry is read from the ledger.
@@ -23,6 +24,7 @@ Failure policy
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -41,8 +43,9 @@ from engine.origin import Origin
 from engine.readmodels import Counts, Folded
 from engine.table import Cancelled, Item, Put, Table, Update, Write, unmarshal
 
-CHUNK = 25
-"""Entries in one transaction: with a day, an audit record and a notice each still under 100 items."""
+CHUNK = 19
+"""Entries in one transaction: with a day, an hour, a copy in the feed, an audit record and a notice each
+still under 100 items."""
 
 LAST_SEQ = 10**SEQ_DIGITS - 1
 PATIENCE_S = 2.0
@@ -107,6 +110,10 @@ class Projected:
     """Sequence number of the first record that was not projected."""
     troubles: list[str]
     notices: list[Notice]
+    entries: Mapping[str, int]
+    """How many entries of each type were projected now: each entry is counted once, whatever comes
+    again.
+    """
 
 
 class Projector:
@@ -143,6 +150,7 @@ class Projector:
         accounts, failed, troubles = _by_account(records)
         generations = figures.generations(self.table, consistent=True)
         notices: list[Notice] = []
+        types: Counter[str] = Counter()
         for (user, unit), delivered in accounts.items():
             if remaining_s() < RESERVE_S:
                 failed.append(delivered[0].position)
@@ -150,13 +158,14 @@ class Projector:
                 continue
             try:
                 for generation in generations.written:
-                    made = self._deliver(user, unit, generation, delivered)
+                    counted = types if generation == generations.current else Counter()
+                    made = self._deliver(user, unit, generation, delivered, counted)
                     notices += made if generation == generations.current else []
             except Stalled as stalled:
                 failed.append(_first_position(delivered, stalled.seq))
                 troubles.append(str(stalled))
         first = records[min(failed)]["dynamodb"]["SequenceNumber"] if failed else None
-        return Projected(first, troubles, notices)
+        return Projected(first, troubles, notices, types)
 
     def project(
         self,
@@ -166,10 +175,12 @@ class Projector:
         *,
         known: Mapping[int, Entry] | None = None,
         until: int | None = None,
+        counted: Counter[str] | None = None,
     ) -> list[Notice]:
         """Bring the account's read models up to the entry `until`, else its last; the notices made.
 
-        `known` spares reading these entries, by seq. Raises `Stalled` or `Unreadable`.
+        `known` spares reading these entries, by seq; what was projected is added to `counted`, by
+        type. Raises `Stalled` or `Unreadable`.
         """
         notices: list[Notice] = []
         seen = 0
@@ -182,6 +193,8 @@ class Projector:
                 if not entries:
                     return notices
                 notices += self._write(user, unit, generation, seen, entries)
+                if counted is not None:
+                    counted.update(entry.type for entry in entries)
             except (Busy, Cancelled) as trouble:
                 if self._clock() >= give_up_at:
                     raise Stalled(user, seen + 1, str(trouble)) from trouble
@@ -191,11 +204,16 @@ class Projector:
                 give_up_at, tries = self._clock() + PATIENCE_S, 0
 
     def _deliver(
-        self, user: str, unit: str, generation: int, delivered: list[Delivered]
+        self,
+        user: str,
+        unit: str,
+        generation: int,
+        delivered: list[Delivered],
+        counted: Counter[str],
     ) -> list[Notice]:
         known = {record.seq: record.entry for record in delivered if record.entry is not None}
         until = max(record.seq for record in delivered)
-        return self.project(user, unit, generation, known=known, until=until)
+        return self.project(user, unit, generation, known=known, until=until, counted=counted)
 
     def _projected_seq(self, user: str, unit: str, generation: int) -> int:
         pk = readmodels.summary_pk(unit, generation, user)
@@ -234,8 +252,9 @@ class Projector:
         notices = self._notices(entries)
         self.table.transact(
             [
-                _summary_write(user, unit, generation, seen, folded),
-                *_stats_writes(user, unit, generation, folded),
+                _summary_write(user, unit, generation, seen, folded, entries[-1].available_after),
+                *_stats_writes(user, unit, generation, folded, int(self._now())),
+                *(Put(readmodels.feed_item(entry), condition="") for entry in entries),
                 *(self._audit_write(entry) for entry in entries if is_audited(entry)),
                 *(self._notice_write(notice) for notice in notices),
             ]
@@ -361,34 +380,57 @@ def _first_position(delivered: list[Delivered], seq: int) -> int:
     )
 
 
-def _summary_write(user: str, unit: str, generation: int, seen: int, folded: Folded) -> Update:
-    """Advances the summary from just what was seen of it."""
+def _summary_write(
+    user: str, unit: str, generation: int, seen: int, folded: Folded, available: int
+) -> Update:
+    """Advances the summary from just what was seen of it; `available` is the balance after it."""
     add, names, values = _adding(folded.counts)
     pk = readmodels.summary_pk(unit, generation, user)
-    change = "SET projected_seq = :next, last_at = :last"
+    change = "SET projected_seq = :next, last_at = :last, by_balance = :by_balance"
     values |= {":next": folded.seq, ":last": folded.last_at}
+    values[":by_balance"] = readmodels.balance_rank(available, user)
     if seen:
         condition = "projected_seq = :seen"
         values |= {":seen": seen}
     else:
         condition = "attribute_not_exists(pk)"
-        change += ", #unit = :unit, first_at = :first"
+        change += ", #unit = :unit, first_at = :first, by_start = :by_start, users_shard = :shard"
         names |= {"#unit": "unit"}
-        values |= {":unit": unit, ":first": folded.first_at}
+        values |= {":unit": unit, ":first": folded.first_at, ":shard": pk}
+        values[":by_start"] = readmodels.start_rank(folded.first_at, user)
     return Update(pk, user, f"{change} {add}", condition, names=names, values=values)
 
 
-def _stats_writes(user: str, unit: str, generation: int, folded: Folded) -> list[Write]:
+def _stats_writes(user: str, unit: str, generation: int, folded: Folded, now: int) -> list[Write]:
     pk = readmodels.stats_pk(unit, generation, readmodels.stats_shard(user))
     sums = {readmodels.day_sk(day): counts for day, counts in folded.days.items()}
     sums[readmodels.TOTAL_SK] = folded.counts
-    return [_stats_write(pk, sk, counts) for sk, counts in sums.items()]
+    oldest = readmodels.hour_of(now - readmodels.HOURS_KEPT_S)
+    hours = {hour: counts for hour, counts in folded.hours.items() if hour > oldest}
+    return [
+        *(_stats_write(pk, sk, counts) for sk, counts in sums.items()),
+        *(_hour_write(pk, hour, counts) for hour, counts in hours.items()),
+    ]
 
 
 def _stats_write(pk: str, sk: str, counts: Counts) -> Update:
     """Needs no condition of its own: the summary's, in the same transaction, lets it happen once."""
     add, names, values = _adding(counts)
     return Update(pk, sk, add, condition="", names=names, values=values)
+
+
+def _hour_write(pk: str, hour: str, counts: Counts) -> Update:
+    """Likewise; the hour passes by itself."""
+    add, names, values = _adding(counts)
+    ttl = readmodels.hour_start(hour) + readmodels.HOURS_KEPT_S
+    return Update(
+        pk,
+        readmodels.hour_sk(hour),
+        f"SET #ttl = :ttl {add}",
+        condition="",
+        names={**names, "#ttl": "ttl"},
+        values={**values, ":ttl": ttl},
+    )
 
 
 def _adding(counts: Counts) -> tuple[str, dict[str, str], dict[str, Any]]:

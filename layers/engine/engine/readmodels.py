@@ -10,14 +10,22 @@ Invariant, in every figure and at every prefix: issued = spent + available + hel
 | generation in use | `READMODELS` / `GENERATION` |
 | summary | `USERS#<unit>#<generation>#<shard 0..7>` / `<userId>` |
 | day | `STATS#<unit>#<generation>#<shard 0..3>` / `DAY#<YYYY-MM-DD>` |
+| hour, for three days | `STATS#<unit>#<generation>#<shard 0..3>` / `HOUR#<YYYY-MM-DDTHH>` |
 | totals | `STATS#<unit>#<generation>#<shard 0..3>` / `TOTAL` |
+| copy of an entry | `FEED#<unit>#<YYYY-MM-DD>#<shard 0..3>` / `<time, 11 digits>#<userId>#<seq>` |
 | low-balance notice | `NOTICE#<userId>` / `<seq, 12 digits>` |
+
+A summary also carries what the lists in other orders are sorted by, each unique: `by_balance` and
+`by_start`, under `users_shard` in two indexes that hold nothing else. The feed has no generation: an
+entry's copy is the same whoever puts it.
 
 A shard is chosen by a digest of the user, so that no partition is hot. Why there are generations is
 told in `engine.rebuild`.
 """
 
+import calendar
 import hashlib
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -32,8 +40,18 @@ Counts = Counter[str]
 
 USER_SHARDS = 8
 STATS_SHARDS = 4
+FEED_SHARDS = 4
 TOTAL_SK = "TOTAL"
 DAY_PREFIX = "DAY#"
+HOUR_PREFIX = "HOUR#"
+HOUR_S = 3600
+HOURS_KEPT_S = 72 * HOUR_S
+"""Hours pass by TTL this long after they began; entries older than that are counted in none."""
+
+AT_DIGITS = 11
+BALANCE_DIGITS = 15
+BY_BALANCE = "users-by-balance"
+BY_START = "users-by-start"
 CONSUMING = frozenset({"spend", "capture", "refund", "write_off", "usage", "usage_write_off"})
 """Types that turn what was issued into what is spent, or back; every other type issues or takes back."""
 
@@ -97,6 +115,8 @@ class Summary:
     first_at: int
     last_at: int
     counts: Counts
+    by_balance: str
+    by_start: str
 
     @property
     def stats(self) -> Stats:
@@ -112,6 +132,7 @@ class Folded:
     last_at: int
     counts: Counts
     days: Mapping[str, Counts]
+    hours: Mapping[str, Counts]
 
 
 def fold(entries: Iterable[Entry]) -> Folded | None:
@@ -120,14 +141,16 @@ def fold(entries: Iterable[Entry]) -> Folded | None:
     last: Entry | None = None
     counts: Counts = Counter()
     days: dict[str, Counts] = {}
+    hours: dict[str, Counts] = {}
     for entry in entries:
         first, last = first or entry, entry
         share = contribution(entry)
         _add(counts, share)
         _add(days.setdefault(day_of(entry.at), Counter()), share)
+        _add(hours.setdefault(hour_of(entry.at), Counter()), share)
     if first is None or last is None:
         return None
-    return Folded(last.seq, first.at, last.at, counts, days)
+    return Folded(last.seq, first.at, last.at, counts, days, hours)
 
 
 def contribution(entry: Entry) -> Counts:
@@ -180,13 +203,59 @@ def counts_in(item: Mapping[str, Any]) -> Counts:
 def read_summary(item: Item) -> Summary:
     """The summary in `item`; what was taken out of it from outside reads as nothing."""
     seq, first_at, last_at = (item.get(n, 0) for n in ("projected_seq", "first_at", "last_at"))
-    return Summary(item["sk"], item.get("unit", ""), seq, first_at, last_at, counts_in(item))
+    listed = item.get("users_shard") == item["pk"]
+    by_balance, by_start = (
+        (item.get("by_balance", ""), item.get("by_start", "")) if listed else ("", "")
+    )
+    return Summary(
+        item["sk"],
+        item.get("unit", ""),
+        seq,
+        first_at,
+        last_at,
+        counts_in(item),
+        by_balance,
+        by_start,
+    )
 
 
 def summary_of(user: str, unit: str, folded: Folded) -> Summary:
     """The summary of an account whose every entry was folded."""
     counts = Counter({name: value for name, value in folded.counts.items() if value})
-    return Summary(user, unit, folded.seq, folded.first_at, folded.last_at, counts)
+    return Summary(
+        user,
+        unit,
+        folded.seq,
+        folded.first_at,
+        folded.last_at,
+        counts,
+        balance_rank(counts["available"], user),
+        start_rank(folded.first_at, user),
+    )
+
+
+def balance_rank(available: int, user: str) -> str:
+    """What the list by balance is sorted by."""
+    return f"{available:0{BALANCE_DIGITS}d}#{user}"
+
+
+def start_rank(first_at: int, user: str) -> str:
+    """What the list by age is sorted by."""
+    return f"{first_at:0{AT_DIGITS}d}#{user}"
+
+
+def feed_item(entry: Entry) -> Item:
+    """The copy of `entry` in the feed of its day."""
+    key = {"pk": feed_pk(entry.unit, day_of(entry.at), _shard(entry.user, FEED_SHARDS))}
+    return {**entry.item(), **key, "sk": feed_sk(entry)}
+
+
+def feed_pk(unit: str, day: str, shard: int) -> str:
+    return f"FEED#{unit}#{day}#{shard}"
+
+
+def feed_sk(entry: Entry) -> str:
+    return f"{entry.at:0{AT_DIGITS}d}#{entry.user}#{entry.seq:0{SEQ_DIGITS}d}"
 
 
 def users_pk(unit: str, generation: int, shard: int) -> str:
@@ -208,6 +277,20 @@ def stats_shard(user: str) -> int:
 def day_of(at: int) -> str:
     """The UTC day of `at` (epoch seconds), YYYY-MM-DD."""
     return iso(at)[:10]
+
+
+def hour_of(at: int) -> str:
+    """The UTC hour of `at` (epoch seconds), YYYY-MM-DDTHH."""
+    return iso(at)[:13]
+
+
+def hour_start(hour: str) -> int:
+    """When `hour` (YYYY-MM-DDTHH) begins, epoch seconds."""
+    return calendar.timegm(time.strptime(hour, "%Y-%m-%dT%H"))
+
+
+def hour_sk(hour: str) -> str:
+    return f"{HOUR_PREFIX}{hour}"
 
 
 def day_sk(day: str) -> str:

@@ -17,11 +17,13 @@ both until the next rebuild, which begins another one. Of two at once the later 
 `Overtaken`. An account that stands still for an entry that can not be read is left at that entry, as the
 projector leaves it, and named in the answer; a store that is away ends the rebuild.
 
-Audit records are put again where they are missing. Notices are told once, at the time; only those of
-the last day are made again.
+Copies in the feed and audit records are put again where they are missing. Notices are told once, at the
+time; only those of the last day are made again.
 """
 
 import contextlib
+import hashlib
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,6 +47,7 @@ from engine.table import ConditionFailed, Item, Table, Update
 from engine.verify import all_accounts
 
 KEEP_OLD_S = 86_400
+HOURS_COMPARED_S = 48 * 3600
 PASSES = 3
 """How often everything is read again for figures that moved while it was read."""
 
@@ -89,7 +92,7 @@ class Rebuilt:
 
 
 Figures = dict[str, Counts]
-"""Days and totals by their key, `<pk> <sk>`."""
+"""Hours, days and totals by their key, `<pk> <sk>`; a partition of the feed by its `pk`."""
 
 
 def write(projector: Projector, *, now: int) -> Rebuilt:
@@ -130,9 +133,10 @@ def compare(
     for _ in range(PASSES):
         accounts = _Accounts(table, generation, audit_days=audit_days, now=now, sleep=sleep)
         units = sorted({unit for _, unit in all_accounts(table)})
-        before = _stored_figures(table, units, generation)
+        oldest = _oldest_hour(now)
+        before = _stored_figures(table, units, generation, oldest)
         expected = accounts.read()
-        after = _stored_figures(table, units, generation)
+        after = _stored_figures(table, units, generation, oldest)
         keys = before.keys() | after.keys() | expected.keys()
         for key in keys - found.keys():
             if before.get(key) == after.get(key):
@@ -166,6 +170,7 @@ class _Accounts:
         self._now = now
         self._sleep = sleep
         self._behind: dict[tuple[str, str], int] = {}
+        self._feed: Figures = {}
         self.accounts = self.entries = 0
         self.differences: list[Difference] = []
 
@@ -177,11 +182,14 @@ class _Accounts:
             known.setdefault(unit, set()).add(user)
             folded = self._one(user, unit)
             if folded is not None:
-                _add(sums, readmodels.stats_pk(unit, self._generation, stats_shard(user)), folded)
+                pk = readmodels.stats_pk(unit, self._generation, stats_shard(user))
+                _add(sums, pk, folded, _oldest_hour(self._now))
             self.accounts += 1
         for unit, users in known.items():
             self._strays(unit, users)
         self._left_behind()
+        for key, counts in self._feed.items():
+            sums[key] = counts
         return sums
 
     def _one(self, user: str, unit: str) -> Folded | None:
@@ -205,8 +213,12 @@ class _Accounts:
         return folded
 
     def _noted(self, entries: Iterable[Entry], records: dict[str, Item]) -> Iterator[Entry]:
-        """`entries`, leaving the audit records that must be there in `records`, by their sort key."""
+        """`entries`, leaving the audit records that must be there in `records`, by their sort key,
+        and what the feed must hold in `_feed`.
+        """
         for entry in entries:
+            copy = readmodels.feed_item(entry)
+            self._feed.setdefault(copy["pk"], Counter()).update(_weighed(copy))
             if is_audited(entry):
                 record = audit_record(entry, self._audit_days)
                 if record["ttl"] > self._now:
@@ -325,23 +337,54 @@ def _retire(table: Table, unit: str, generation: int, ttl: int) -> None:
                 table.write(update)
 
 
-def _stored_figures(table: Table, units: Iterable[str], generation: int) -> Figures:
-    shards = [
-        readmodels.stats_pk(unit, generation, shard)
-        for unit in units
-        for shard in range(readmodels.STATS_SHARDS)
-    ]
-    return {
-        f"{pk} {item['sk']}": readmodels.counts_in(item)
-        for pk in shards
-        for item in table.ascending(pk, LOWEST, HIGHEST, consistent=True)
-    }
+def _stored_figures(
+    table: Table, units: Iterable[str], generation: int, oldest_hour: str
+) -> Figures:
+    figures_: Figures = {}
+    for unit in units:
+        days = set[str]()
+        for shard in range(readmodels.STATS_SHARDS):
+            pk = readmodels.stats_pk(unit, generation, shard)
+            for item in table.ascending(pk, LOWEST, HIGHEST, consistent=True):
+                kind, _, period = item["sk"].partition("#")
+                if kind == "HOUR" and period < oldest_hour:
+                    continue
+                if kind == "DAY":
+                    days.add(period)
+                figures_[f"{pk} {item['sk']}"] = readmodels.counts_in(item)
+        for day in days:
+            figures_ |= _stored_feed(table, unit, day)
+    return figures_
 
 
-def _add(sums: Figures, pk: str, folded: Folded) -> None:
+def _stored_feed(table: Table, unit: str, day: str) -> Figures:
+    feed: Figures = {}
+    for shard in range(readmodels.FEED_SHARDS):
+        pk = readmodels.feed_pk(unit, day, shard)
+        for item in table.ascending(pk, LOWEST, HIGHEST, consistent=True):
+            feed.setdefault(pk, Counter()).update(_weighed(item))
+    return feed
+
+
+def _weighed(copy: Item) -> Counts:
+    """A copy in the feed as a sum that no other set of copies has, in whatever order they come."""
+    text = json.dumps(copy, sort_keys=True, separators=(",", ":"))
+    weight = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12], "big")
+    return Counter({"copies": 1, "weight": weight})
+
+
+def _oldest_hour(now: int) -> str:
+    """The first hour that is compared: well within those that are kept."""
+    return readmodels.hour_of(now - HOURS_COMPARED_S)
+
+
+def _add(sums: Figures, pk: str, folded: Folded, oldest_hour: str) -> None:
     sums.setdefault(f"{pk} {readmodels.TOTAL_SK}", Counter()).update(folded.counts)
     for day, counts in folded.days.items():
         sums.setdefault(f"{pk} {readmodels.day_sk(day)}", Counter()).update(counts)
+    for hour, counts in folded.hours.items():
+        if hour >= oldest_hour:
+            sums.setdefault(f"{pk} {readmodels.hour_sk(hour)}", Counter()).update(counts)
 
 
 def _figures_difference(
@@ -361,7 +404,7 @@ def _shown(summary: Summary | None) -> dict[str, Any] | None:
     """A summary as plain members."""
     if summary is None:
         return None
-    facts = ("seq", "first_at", "last_at")
+    facts = ("seq", "first_at", "last_at", "by_balance", "by_start")
     return {name: getattr(summary, name) for name in facts} | dict(summary.counts)
 
 

@@ -157,21 +157,24 @@ class Table:
         *,
         limit: int,
         before: str | None = None,
+        sort_by: str = "sk",
     ) -> list[Item]:
-        """Items of the index partition `attribute` = `value`, newest `sk` first, below `before`.
+        """Items of the index partition `attribute` = `value`, highest `sort_by` first, below `before`.
 
         What an index shows lags behind the table. Raises `Busy`.
         """
         condition, values = "#pk = :value", {":value": value}
+        names = {"#pk": attribute}
         if before is not None:
-            condition += " AND sk < :before"
+            condition += " AND #sk < :before"
+            names["#sk"] = sort_by
             values[":before"] = before
         answer = self._read(
             "query",
             TableName=self.name,
             IndexName=index,
             KeyConditionExpression=condition,
-            ExpressionAttributeNames={"#pk": attribute},
+            ExpressionAttributeNames=names,
             ExpressionAttributeValues=marshal(values),
             ScanIndexForward=False,
             Limit=limit,

@@ -3,22 +3,26 @@
 import contextlib
 import hashlib
 import hmac
+import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine import requests_once, tokens
-from engine.errors import Forbidden, Unauthorized, UserExists
+from engine.errors import Forbidden, InvalidRequest, Unauthorized, UserExists
 from engine.ids import iso, new_id
 from engine.keyrings import Ring
 from engine.ledger import AlreadyDone, Ledger
 from engine.ledger_items import Account, Entry, Move, account_pk
 from engine.origin import Origin
 from engine.requests_once import RequestOnce
-from engine.table import Put
+from engine.table import Put, Table
 
 USER_TOKEN_LIFETIME_S = 24 * 3600
 DEVICE_SK = "DEVICE"
+PROFILE_SK = "PROFILE"
+PROFILE_LIMIT = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,28 @@ def refresh_device(ledger: Ledger, ring: Ring, user: str, secret: str, *, now: i
     if not hmac.compare_digest(known, _hashed(secret)) or item is None:
         raise Unauthorized("bad refresh secret")
     return _token(user, ring, now)
+
+
+def write_profile(table: Table, user: str, profile: Mapping[str, Any], *, now: int) -> None:
+    """Keep `profile` in place of what there was. Raises `InvalidRequest` where it is too long,
+    `OutcomeUnknown`.
+    """
+    text = json.dumps(profile, separators=(",", ":"))
+    if len(text) > PROFILE_LIMIT:
+        raise InvalidRequest("A profile has at most 4096 characters.", details={"field": "profile"})
+    item = {"pk": account_pk(user), "sk": PROFILE_SK, "profile": text, "updated_at": now}
+    table.write(Put(item, condition=""))
+
+
+def profile_members(table: Table, user: str) -> dict[str, Any]:
+    """The user's profile, empty where none was kept. Raises `Busy`."""
+    item = table.get(account_pk(user), PROFILE_SK)
+    return {
+        "ok": True,
+        "userId": user,
+        "profile": {} if item is None else json.loads(item["profile"]),
+        "updatedAt": None if item is None else iso(item["updated_at"]),
+    }
 
 
 def balance_members(account: Account, build: dict[str, str]) -> dict[str, Any]:

@@ -1,0 +1,108 @@
+"""What every command that calls a gateway begins and ends with."""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+
+from cli import journal, place
+from cli.calls import Calls
+from cli.console import Trouble, print_json, speaking, warn
+from cli.place import Place
+from cli.target import OPTIONS
+from engine import tokens
+from engine.keyrings import Ring
+
+TOKEN_LIFETIME_S = 3600
+
+
+class Desk:
+    """One command's place, calls and manner of answering."""
+
+    def __init__(self, calls: Calls, *, as_json: bool) -> None:
+        self.calls = calls
+        self.as_json = as_json
+
+    @property
+    def place(self) -> Place:
+        return self.calls.place
+
+    @property
+    def admin(self) -> dict[str, str]:
+        """The admin's credential: `ADMIN_SECRET`. Raises `Trouble`."""
+        return {"authorization": f"Bearer {self.place.credential('ADMIN_SECRET')}"}
+
+    def user_headers(self, user: str) -> dict[str, str]:
+        """A fresh token of `user`, signed with `ENGINE_JWT_SECRET`. Raises `Trouble`."""
+        ring = Ring((self.place.credential("ENGINE_JWT_SECRET"),))
+        now = int(time.time())
+        text = tokens.issue_user(user, ring, now=now, lifetime_s=TOKEN_LIFETIME_S)
+        return {"authorization": f"Bearer {text}"}
+
+    def note(self, text: str) -> None:
+        """For a person only, beside the result."""
+        if not self.as_json:
+            typer.echo(text, err=True)
+
+    def show_json(self, members: Mapping[str, Any]) -> bool:
+        """Whether the result has been printed, as JSON."""
+        if self.as_json:
+            print_json(members)
+        return self.as_json
+
+    def agree(self, question: str, *, yes: bool) -> None:
+        """Asks unless `yes`. Raises `Trouble` where the answer is no or nobody can be asked."""
+        if yes:
+            return
+        if self.as_json or not sys.stdin.isatty():
+            raise Trouble("Nobody can be asked here; add --yes. Nothing was changed.")
+        try:
+            agreed = typer.confirm(question, default=False, err=True)
+        except typer.Abort:
+            agreed = False
+        if not agreed:
+            raise Trouble("Nothing was changed.")
+
+
+@contextmanager
+def at(context: typer.Context, *, as_json: bool) -> Iterator[Desk]:
+    """The desk of a command; troubles end it as `speaking` says, and the journal hears of the end."""
+    name = context.command_path.partition(" ")[2]
+    with journaled(name), speaking(as_json=as_json):
+        session = Calls(place.find(OPTIONS.get()))
+        try:
+            yield Desk(session, as_json=as_json)
+        finally:
+            session.close()
+
+
+@contextmanager
+def journaled(name: str) -> Iterator[None]:
+    """Writes down how the command ended, whichever way."""
+    try:
+        yield
+    except typer.Exit as ended:
+        journal.append("end", name, f"exit={ended.exit_code}")
+        raise
+    except KeyboardInterrupt:
+        journal.append("end", name, "interrupted")
+        warn("Interrupted.")
+        raise typer.Exit(130) from None
+    journal.append("end", name, "exit=0")
+
+
+def pages(desk: Desk, path: str, query: dict[str, object], member: str, *, everything: bool) -> Any:
+    """The first page's `member`, or that of all pages, and the cursor to go on from."""
+    found: list[Any] = []
+    cursor = query.get("cursor")
+    while True:
+        reply = desk.calls.get(
+            path, headers=desk.admin, query={**query, "cursor": cursor}
+        ).required()
+        found += reply.members[member]
+        cursor = reply.members.get("nextCursor")
+        if not everything or cursor is None:
+            return found, cursor

@@ -1,0 +1,54 @@
+"""`.dev.vars`: `NAME=value` lines, as wrangler and dotenv read them, and the older names of secrets."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cli.console import Trouble
+
+ALIASES: Mapping[str, Sequence[str]] = {
+    "ENGINE_JWT_SECRET": ("JWT_SECRET", "ENGINE_SHARED_SECRET"),
+    "ENGINE_ADMIN_KEY": ("ADMIN_SECRET", "ADMIN_API_KEY"),
+    "TTT_SHARED_SECRET": ("ENGINE_SHARED_SECRET",),
+    "ADMIN_SECRET": (),
+    "WEBHOOK_SECRET": (),
+    "JWT_SECRET_CLOUD": (),
+    "PROVISIONING_API_KEY": (),
+}
+"""Every secret that is imported or shown, and the older names that are taken where it is missing."""
+
+
+def read(path: Path) -> dict[str, str]:
+    """The variables of a file. Raises `Trouble` where it can not be read, with the line that is none."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise Trouble(f"{path} can not be read: {error}") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        stripped = line.strip().removeprefix("export ").strip()
+        if not stripped or stripped.startswith("#"):
+            continue
+        name, equals, value = stripped.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise Trouble(f"{path}, line {number}: not NAME=value")
+        found[name.strip()] = _value(value.strip())
+    return found
+
+
+def secrets(variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+    """Each secret that `variables` hold, with the name under which it was found; empty ones are none."""
+    found: dict[str, tuple[str, str]] = {}
+    for name, aliases in ALIASES.items():
+        for given in (name, *aliases):
+            if variables.get(given):
+                found[name] = (variables[given], given)
+                break
+    return found
+
+
+def _value(written: str) -> str:
+    """Quotes are taken off; without them, ` #` begins a comment."""
+    quote = written[:1]
+    if quote in ("'", '"') and (end := written.find(quote, 1)) > 0:
+        return written[1:end]
+    return written.partition(" #")[0].rstrip()

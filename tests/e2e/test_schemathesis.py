@@ -1,0 +1,85 @@
+"""Schemathesis against the whole system: every operation, all checks, by examples, coverage, random input
+and sequences. What it finds is the API not being as docs/openapi.yaml says.
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from local.settings import ROOT
+from tests.e2e.conftest import App, bearer
+from tests.support import schema
+
+RANDOM_CASES = 4
+"""For each operation, besides those of the examples and of coverage, about 40 each."""
+
+SEED = 1
+LIMIT_S = 600
+
+BEYOND_A_SCHEMA = """
+# What JSON Schema can not say, so that a request which follows the schema is refused in words:
+# a number written 7.0 is a whole one to it (here it is not), a cursor belongs to its question,
+# a prefix to one order, a table has columns, a payment has one amount.
+[[operations]]
+include-operation-id = ["adjustMany", "listAllTransactions", "listUsers"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404]
+
+[[operations]]
+include-operation-id = [
+  "addCredits", "addCreditsByWebhook", "adminAddCredits", "adminAddCreditsLegacy", "adminDeductCredits",
+  "createUser", "undoTransaction", "vendToken", "vendTokenLegacy",
+]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 402, 403, 404, 409, 422]
+
+# An address is TikTok's or it is not, and then TikTok has the video or has not.
+[[operations]]
+include-operation-id = ["estimate", "getMetadata", "resolveMetadata", "transcribe"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 502, 503, 504]
+"""
+
+
+def test_the_api_is_as_it_is_described(app: App, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(credentials(app) + BEYOND_A_SCHEMA)
+    command = [
+        str(Path(sys.executable).with_name("schemathesis")),
+        "run",
+        str(ROOT / "functions" / "health" / "openapi.json"),
+        *("--url", app.run["baseUrl"]),
+        *("--checks", "all"),
+        *("--phases", "examples,coverage,fuzzing,stateful"),
+        *("--max-examples", str(RANDOM_CASES)),
+        *("--seed", str(SEED)),
+        *("--warnings", "off"),
+        "--no-shrink",
+        "--continue-on-failure",
+    ]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=LIMIT_S,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-2_000:]
+    count = len(schema.operations())
+    assert f"Tested: {count}\n" in done.stdout, done.stdout[-2_000:]
+
+
+def credentials(app: App) -> str:
+    """One of each kind, for the operations whose security names it."""
+    _, headers = app.device(balance=100_000)
+    vended = bearer(app.vend(headers).json["token"])
+    shown = {
+        "userToken": ("bearer", headers["authorization"].removeprefix("Bearer ")),
+        "vendedToken": ("bearer", vended["authorization"].removeprefix("Bearer ")),
+        "adminSecret": ("bearer", app.run["adminSecret"]),
+        "apiKey": ("api_key", app.run["adminKey"]),
+        "webhookSecret": ("api_key", app.run["webhookSecret"]),
+    }
+    return "".join(
+        f'[auth.openapi.{name}]\n{kind} = "{value}"\n' for name, (kind, value) in shown.items()
+    )
+
+
+def environment() -> dict[str, str]:
+    """Without a proxy, and in plain text."""
+    kept = ("HOME", "LANG", "PATH", "TMPDIR")
+    return {name: os.environ[name] for name in kept if name in os.environ} | {"NO_COLOR": "1"}

@@ -1,0 +1,431 @@
+"""What operators look through: users in three orders, transactions with filters and as CSV, figures."""
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from engine import feed, figures
+from engine.readmodels import HOUR_S
+from tests.support.direct import assert_refused
+from tests.support.gateway import Gateway, Reply
+from tests.support.streams import Book, Context, event, records, stored_entries
+
+NOW = 1_800_100_000
+DAY = "2027-01-16"
+DAY_S = 86_400
+
+
+class Desk:
+    """A gateway of its own, whose projector is up to date when it is asked to be."""
+
+    def __init__(self, endpoint: str) -> None:
+        self.gateway = Gateway(endpoint, RATE_LIMIT="100000")
+        self.gateway.now = NOW
+        projector: Any = self.gateway.function("projector")
+        projector.projector._now = self.gateway.clock
+        self._deliver = projector.lambda_handler
+
+    def ask(self, path: str, **query: str | int) -> Reply:
+        given = {name: str(value) for name, value in query.items()}
+        return self.gateway.call("GET", path, headers=self.gateway.admin, query=given)
+
+    def pages(self, path: str, member: str, **query: str | int) -> Iterator[list[dict[str, Any]]]:
+        cursor: dict[str, str | int] = {}
+        while True:
+            reply = self.ask(path, **{**query, **cursor})
+            assert reply.status == 200, reply.text
+            yield reply.json[member]
+            if reply.json["nextCursor"] is None:
+                return
+            cursor = {"cursor": reply.json["nextCursor"]}
+
+    def all(self, path: str, member: str, **query: str | int) -> list[dict[str, Any]]:
+        return [one for page in self.pages(path, member, **query) for one in page]
+
+    def keep(self, book: Book) -> None:
+        book.store(self.gateway.dynamodb, self.gateway.table_name)
+        assert not self._deliver(event(records(book.entries)), Context())["batchItemFailures"]
+
+    def catch_up(self, *users: str) -> None:
+        for user in users:
+            entries = stored_entries(self.gateway.ledger.table, user)
+            assert not self._deliver(event(records(entries)), Context())["batchItemFailures"]
+
+    def adjust(self, user: str, amount: int, reason: str = "why") -> int:
+        path = "/admin/add-credits" if amount > 0 else "/admin/deduct-credits"
+        body = {"userId": user, "amount": abs(amount), "reason": reason}
+        reply = self.gateway.call("POST", path, body, headers=self.gateway.admin)
+        assert reply.status == 200, reply.text
+        return int(reply.json["seq"])
+
+
+@pytest.fixture(scope="module")
+def desk(endpoint: str) -> Desk:
+    """40 users, each a second younger than the one before; balances come three times each."""
+    desk = Desk(endpoint)
+    for number in range(40):
+        name = f"{'ann' if number % 2 else 'bob'}-{number:02d}"
+        book = Book(name, at=NOW - 100 + number)
+        book.grant(number // 3)
+        desk.keep(book)
+    return desk
+
+
+def names(users: list[dict[str, Any]]) -> list[str]:
+    return [one["userId"] for one in users]
+
+
+EVERYBODY = sorted(f"{'ann' if n % 2 else 'bob'}-{n:02d}" for n in range(40))
+
+
+@pytest.mark.parametrize("limit", [1, 7, 40, 100])
+def test_users_by_id_come_once_each_in_pages_of_any_size(desk: Desk, limit: int) -> None:
+    pages = list(desk.pages("/admin/users", "users", limit=limit))
+    assert [name for page in pages for name in names(page)] == EVERYBODY
+    assert {len(page) for page in pages[:-1]} <= {limit}
+
+
+@pytest.mark.parametrize(
+    ("prefix", "count"), [("ann", 20), ("ann-1", 5), ("bob-00", 1), ("zed", 0)]
+)
+def test_a_prefix_narrows_the_users(desk: Desk, prefix: str, count: int) -> None:
+    found = names(desk.all("/admin/users", "users", prefix=prefix, limit=3))
+    assert found == [name for name in EVERYBODY if name.startswith(prefix)]
+    assert len(found) == count
+
+
+@pytest.mark.parametrize("limit", [1, 6, 100])
+def test_the_newest_users_come_first(desk: Desk, limit: int) -> None:
+    found = desk.all("/admin/users", "users", sort="newest", limit=limit)
+    assert [int(one["userId"][-2:]) for one in found] == list(reversed(range(40)))
+
+
+@pytest.mark.parametrize("limit", [1, 2, 100])
+def test_the_highest_balance_comes_first_and_equal_ones_are_not_lost_between_pages(
+    desk: Desk, limit: int
+) -> None:
+    found = desk.all("/admin/users", "users", sort="balance", limit=limit)
+    assert sorted(names(found)) == EVERYBODY
+    assert [one["balance"] for one in found] == sorted((n // 3 for n in range(40)), reverse=True)
+
+
+def test_a_user_moves_in_the_order_by_balance(endpoint: str) -> None:
+    desk = Desk(endpoint)
+    for user, amount in (("a1", 5), ("b1", 50)):
+        desk.adjust(user, amount)
+        desk.catch_up(user)
+    assert names(desk.all("/admin/users", "users", sort="balance")) == ["b1", "a1"]
+    desk.adjust("b1", -48, reason="charged back")
+    desk.catch_up("b1")
+    found = desk.all("/admin/users", "users", sort="balance")
+    assert names(found) == ["a1", "b1"]
+    assert found[1] == {
+        "userId": "b1",
+        "balance": 2,
+        "credits": 2,
+        "heldCredits": 0,
+        "added": 50,
+        "deducted": 48,
+        "spent": 0,
+        "refunded": 0,
+        "transactions": 2,
+        "createdAt": "2027-01-16T11:46:40.000Z",
+        "updatedAt": "2027-01-16T11:46:40.000Z",
+    }
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"prefix": "a#"},
+        {"prefix": ""},
+        {"sort": "name"},
+        {"limit": "0"},
+        {"limit": "101"},
+        {"limit": "x"},
+        {"cursor": "#"},
+        {"cursor": "!" * 151},
+        {"sort": "newest", "cursor": "ann"},
+        {"sort": "balance", "cursor": "~#ann"},
+        {"sort": "balance", "prefix": "ann"},
+    ],
+)
+def test_a_strange_question_about_users_is_refused(desk: Desk, query: dict[str, Any]) -> None:
+    assert_refused(desk.ask("/admin/users", **query), 400)
+
+
+@pytest.mark.parametrize("cursor", ["zzz", "ann-11", "0"])
+def test_a_cursor_from_outside_the_prefix_only_moves_the_page(desk: Desk, cursor: str) -> None:
+    found = desk.ask("/admin/users", prefix="ann", cursor=cursor).json
+    wanted = [name for name in EVERYBODY if name.startswith("ann") and name > cursor]
+    assert names(found["users"]) == wanted
+
+
+class Ledgers:
+    """Three users over four days, two days apart, with every type of an operator's interest."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.books = [Book(name, at=NOW - 9 * DAY_S) for name in ("ann", "bob", "cid")]
+        for step in range(4):
+            for number, book in enumerate(self.books):
+                book.at = NOW - (3 - step) * 2 * DAY_S + number
+                book.grant(10 * (number + 1))
+                book.post("admin_add", 5)
+                book.post("admin_deduct", -2)
+                if number:
+                    book.end(book.vend(), "capture")
+        for book in self.books:
+            desk.keep(book)
+        self.entries = sorted(
+            (entry for book in self.books for entry in book.entries),
+            key=lambda entry: (entry.at, entry.user, entry.seq),
+            reverse=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def ledgers(endpoint: str) -> Ledgers:
+    return Ledgers(Desk(endpoint))
+
+
+def shown_ids(transactions: list[dict[str, Any]]) -> list[str]:
+    return [one["id"] for one in transactions]
+
+
+PATH = "/admin/transactions"
+
+
+@pytest.mark.parametrize("limit", [1, 7, 1000])
+def test_all_transactions_come_once_each_newest_first(ledgers: Ledgers, limit: int) -> None:
+    found = shown_ids(ledgers.desk.all(PATH, "transactions", limit=limit))
+    assert found == [f"{entry.user}:{entry.seq}" for entry in ledgers.entries]
+
+
+FILTERS: list[tuple[dict[str, str | int], Any]] = [
+    ({"user": "bob"}, lambda e: e.user == "bob"),
+    ({"type": "admin_add"}, lambda e: e.type == "admin_add"),
+    ({"actor": "user:tester"}, lambda e: e.actor == "user:tester"),
+    ({"actor": "user:test"}, lambda e: e.actor == "user:test"),
+    ({"day": DAY}, lambda e: e.at >= NOW - DAY_S),
+    ({"day": "2027-01-15"}, lambda e: e.at == 0),
+    ({"minAmount": 10}, lambda e: abs(e.amount) >= 10),
+    ({"maxAmount": 2}, lambda e: abs(e.amount) <= 2),
+    ({"minAmount": 2, "maxAmount": 5}, lambda e: 2 <= abs(e.amount) <= 5),
+    ({"user": "cid", "day": DAY, "type": "spend"},
+     lambda e: e.user == "cid" and e.type == "spend" and e.at > NOW - 9),
+    ({"user": "nobody"}, lambda e: e.user == "nobody"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("limit", [3, 500])
+@pytest.mark.parametrize(("query", "takes"), FILTERS)
+def test_filters_go_together(
+    ledgers: Ledgers, query: dict[str, str | int], takes: Any, limit: int
+) -> None:
+    found = shown_ids(ledgers.desk.all(PATH, "transactions", limit=limit, **query))
+    assert found == [f"{e.user}:{e.seq}" for e in ledgers.entries if takes(e)]
+
+
+def test_a_page_looks_at_so_much_and_says_where_to_go_on(
+    ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feed, "MOST_LOOKED", 10)
+    for query in ({"type": "spend"}, {"type": "spend", "user": "bob"}, {"type": "nothing"}):
+        pages = list(ledgers.desk.pages(PATH, "transactions", **query))
+        wanted = [
+            f"{e.user}:{e.seq}"
+            for e in ledgers.entries
+            if e.type == query["type"] and query.get("user", e.user) == e.user
+        ]
+        assert [one["id"] for page in pages for one in page] == wanted
+        assert len(pages) > 1
+
+
+def test_a_transaction_says_who_did_it_and_from_where(ledgers: Ledgers) -> None:
+    (first,) = ledgers.desk.ask(PATH, limit=1).json["transactions"]
+    newest = ledgers.entries[0]
+    assert first == {
+        "id": f"{newest.user}:{newest.seq}",
+        "userId": newest.user,
+        "seq": newest.seq,
+        "type": "capture",
+        "amount": 0,
+        "heldChange": -1,
+        "balanceAfter": newest.available_after,
+        "heldAfter": newest.held_after,
+        "reason": "because",
+        "subject": newest.subject,
+        "reverses": newest.seq - 1,
+        "requestId": "r-1",
+        "timestamp": "2027-01-16T11:46:42.000Z",
+        "actor": "user:tester",
+        "address": "203.0.113.7",
+        "userAgent": "pluct-tests/1",
+        "undoable": False,
+        "undoneBy": None,
+    }
+    adds = ledgers.desk.ask(PATH, type="admin_add").json["transactions"]
+    assert all(one["undoable"] for one in adds)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"user": "#"},
+        {"type": "Spend"},
+        {"day": "yesterday"},
+        {"minAmount": "-1"},
+        {"maxAmount": "1.5"},
+        {"limit": "0"},
+        {"limit": "1001"},
+        {"format": "xml"},
+        {"cursor": "1"},
+        {"cursor": f"{DAY}~x"},
+        {"cursor": f"{DAY}~01800100000#ann#000000000001", "day": "2027-01-15"},
+        {"user": "ann", "cursor": f"{DAY}~01800100000#ann#000000000001"},
+        {"user": "ann", "cursor": "0"},
+    ],
+)
+def test_a_strange_question_about_transactions_is_refused(
+    ledgers: Ledgers, query: dict[str, str | int]
+) -> None:
+    assert_refused(ledgers.desk.ask(PATH, **query), 400)
+
+
+def test_what_was_taken_back_says_by_what(endpoint: str) -> None:
+    desk = Desk(endpoint)
+    seqs = [desk.adjust("ann", amount) for amount in (5, 7)]
+    path = f"/admin/users/ann/transactions/{seqs[0]}/undo"
+    body = {"reason": "mistake"}
+    assert desk.gateway.call("POST", path, body, headers=desk.gateway.admin).status == 200
+    wanted = [(3, False, None), (2, True, None), (1, False, 3)]
+    for shown in (
+        desk.ask("/admin/users/ann").json["transactions"],
+        desk.ask(PATH, user="ann").json["transactions"],
+    ):
+        assert [(one["seq"], one["undoable"], one["undoneBy"]) for one in shown] == wanted
+
+
+def test_as_csv_it_is_the_same_with_a_cursor_in_a_header(ledgers: Ledgers) -> None:
+    cursor: dict[str, str | int] = {}
+    rows: list[dict[str, str]] = []
+    while True:
+        reply = ledgers.desk.ask(PATH, format="csv", limit=20, **cursor)
+        assert reply.headers["content-type"] == "text/csv; charset=utf-8"
+        assert "attachment" in reply.headers["content-disposition"]
+        rows += csv.DictReader(io.StringIO(reply.text))
+        if "x-next-cursor" not in reply.headers:
+            break
+        cursor = {"cursor": reply.headers["x-next-cursor"]}
+    shown = ledgers.desk.all(PATH, "transactions")
+    assert [row["id"] for row in rows] == shown_ids(shown)
+    assert [int(row["amount"]) for row in rows] == [one["amount"] for one in shown]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_no_cell_is_a_formula(endpoint: str, start: str) -> None:
+    desk = Desk(endpoint)
+    reason = f'{start}cmd|"/c calc"!A1, {start}<script>'
+    desk.adjust("mallory", 3, reason=reason)
+    desk.adjust("mallory", -2)
+    desk.catch_up("mallory")
+    first, second = csv.DictReader(io.StringIO(desk.ask(PATH, format="csv").text, newline=""))
+    assert (first["amount"], second["amount"]) == ("-2", "3")
+    assert second["reason"] == "'" + reason
+
+
+def test_the_story_of_a_user_has_the_fate_of_every_token(endpoint: str) -> None:
+    desk = Desk(endpoint)
+    user, headers = desk.gateway.user(balance=5)
+    token = desk.gateway.vend(headers).json["token"]
+    desk.gateway.vend(headers)
+    desk.gateway.call("POST", "/validate-token", {"token": token, "consume": True})
+    desk.adjust(user, -1, reason="charged back")
+    desk.catch_up(user)
+    story = desk.ask(f"/admin/users/{user}").json
+    assert [(hold["state"], hold["used"], hold["resolvedSeq"]) for hold in story["holds"]] == [
+        ("open", False, None),
+        ("captured", True, 5),
+    ]
+    assert [hold["state"] for hold in story["openHolds"]] == ["open"]
+    assert story["transactions"][0]["reason"] == "charged back"
+    assert story["transactions"][0]["actor"] == "admin:secret"
+    assert story["totals"] == {
+        "added": 5,
+        "deducted": 1,
+        "spent": 1,
+        "refunded": 0,
+        "transactions": 6,
+        "holdsPlaced": 2,
+        "holdsCaptured": 1,
+        "holdsReleased": 0,
+        "createdAt": "2027-01-16T11:46:40.000Z",
+        "upToSeq": 6,
+    }
+
+
+def test_the_figures_add_up_with_days_and_hours(endpoint: str) -> None:
+    desk = Desk(endpoint)
+    old = Book("old", at=NOW - 40 * DAY_S)
+    old.grant(100)
+    desk.keep(old)
+    for number, back in enumerate((0, HOUR_S, 30 * HOUR_S, 60 * HOUR_S)):
+        book = Book(f"u{number}", at=NOW - back)
+        book.grant(10)
+        book.post("admin_deduct", -1)
+        book.end(book.vend(), "capture")
+        book.end(book.vend(), "refund")
+        desk.keep(book)
+    found = desk.ask("/admin/stats").json
+    assert (found["totalUsers"], found["totalCredits"], found["creditsHeld"]) == (5, 132, 0)
+    assert (found["creditsAdded"], found["creditsDeducted"]) == (140, 4)
+    assert (found["creditsSpent"], found["creditsRefunded"]) == (4, 4)
+    assert found["creditsAdded"] - found["creditsDeducted"] - found["creditsSpent"] == 132
+    assert found["transactions"]["total"] == 25
+    assert found["transactions"]["byType"]["spend"] == {"count": 8, "sum": -8}
+    assert found["holds"] == {"placed": 8, "captured": 4, "released": 4}
+    assert [len(found["days"]), len(found["hours"])] == [30, 48]
+    assert found["days"][-1]["day"] == DAY
+    assert found["hours"][-1]["hour"] == "2027-01-16T11:00:00.000Z"
+    assert [hour["added"] for hour in found["hours"]][-31::29] == [10, 10]
+    assert sum(hour["added"] for hour in found["hours"]) == 30
+    assert sum(day["added"] for day in found["days"]) == 40
+    assert sum(day["change"] for day in found["days"]) == 32
+    assert sum(day["vended"] for day in found["days"]) == 8
+    longer = desk.ask("/admin/stats", days=60).json["days"]
+    assert next(day["added"] for day in longer if day["added"]) == 100
+    assert figures.totals(desk.gateway.ledger.table, "credits").users == 5
+
+
+def test_keys_and_refusals_are_counted(endpoint: str) -> None:
+    desk = Desk(endpoint)
+    made = [
+        desk.gateway.call(
+            "POST", "/admin/generate-key", {"description": "x"}, headers=desk.gateway.admin
+        ).json["id"]
+        for _ in range(3)
+    ]
+    desk.gateway.call("DELETE", f"/admin/keys/{made[0]}", headers=desk.gateway.admin)
+    desk.gateway.now = NOW - DAY_S
+    for number in range(3):
+        _user, headers = desk.gateway.user()
+        assert desk.gateway.vend(headers, key=f"k{number}").status == 402
+    desk.gateway.now = NOW
+    body = {"userId": "nobody", "amount": 1, "reason": "x"}
+    desk.gateway.call("POST", "/admin/deduct-credits", body, headers=desk.gateway.admin)
+    found = desk.ask("/admin/stats", days=2).json
+    assert found["apiKeys"] == {"total": 3, "active": 2, "revoked": 1}
+    assert found["refusals"] == {
+        "total": 4,
+        "byCode": {"insufficient_credits": 3, "not_found": 1},
+    }
+    assert [day["refusals"] for day in found["days"]] == [3, 1]
+
+
+@pytest.mark.parametrize("days", ["0", "367", "x", "-1", "1.5"])
+def test_the_figures_go_back_a_year(endpoint: str, days: str) -> None:
+    assert_refused(Desk(endpoint).ask("/admin/stats", days=days), 400)

@@ -1,0 +1,217 @@
+"""Many adjustments from one table: looked at first, then each row once for ever."""
+
+import pytest
+
+from engine import audit, bulk
+from engine.errors import InvalidRequest
+from engine.origin import Origin
+from engine.table import Table
+from tests.support.direct import assert_refused
+from tests.support.gateway import Gateway, Reply
+from tests.support.streams import AnswersLost, Refusing, fresh
+
+PATH = "/admin/adjustments"
+HEAD = "user,amount,reason\n"
+
+
+def send(gateway: Gateway, text: str, *, dry_run: bool | None = False) -> Reply:
+    query = {} if dry_run is None else {"dryRun": "true" if dry_run else "false"}
+    headers = gateway.admin | {"content-type": "text/csv"}
+    return gateway.call("POST", PATH, raw=text, headers=headers, query=query)
+
+
+def statuses(reply: Reply) -> list[tuple[str, int | None]]:
+    assert reply.status == 200, reply.text
+    return [(row["status"], row["balance"]) for row in reply.json["rows"]]
+
+
+def users(count: int) -> list[str]:
+    return [fresh("bulk") for _ in range(count)]
+
+
+@pytest.mark.parametrize("dry_run", [None, True])
+def test_unless_it_is_said_otherwise_nothing_is_changed(
+    gateway: Gateway, dry_run: bool | None
+) -> None:
+    ann, bob = users(2)
+    gateway.add(ann, 5)
+    text = f"{HEAD}{ann},3,thanks\n{ann},-7,charged back\n{ann},-2,charged back\n{bob},4,new\n{bob},-4,back\n"
+    reply = send(gateway, text, dry_run=dry_run)
+    assert statuses(reply) == [
+        ("would_do", 8), ("would_do", 1), ("refused", 1), ("would_do", 4), ("would_do", 0),
+    ]  # fmt: skip
+    assert (reply.json["dryRun"], reply.json["counts"]) == (True, {"would_do": 4, "refused": 1})
+    assert len(gateway.entries(ann)) == 1
+    assert gateway.ledger.account(bob).exists is False
+
+
+def test_rows_are_done_in_their_order_and_a_refused_one_stops_no_other(gateway: Gateway) -> None:
+    ann, bob = users(2)
+    gateway.add(ann, 5)
+    text = f"{HEAD}{ann},3,thanks\n{ann},-9,too much\n{bob},-1,nobody\n{ann},-8,charged back\n"
+    preview = send(gateway, text, dry_run=True)
+    made = send(gateway, text)
+    assert statuses(made) == [("done", 8), ("refused", 8), ("refused", None), ("done", 0)]
+    assert [row["code"] for row in made.json["rows"]] == [
+        "",
+        "insufficient_credits",
+        "not_found",
+        "",
+    ]
+    assert [row["balance"] for row in preview.json["rows"]] == [8, 8, None, 0]
+    entries = gateway.entries(ann)[1:]
+    assert [(e.type, e.amount, e.reason, e.actor) for e in entries] == [
+        ("admin_add", 3, "thanks", "admin:secret"),
+        ("admin_deduct", -8, "charged back", "admin:secret"),
+    ]
+    assert [row["seq"] for row in made.json["rows"]] == [2, None, None, 3]
+    gateway.assert_explained(ann)
+
+
+def test_every_refused_row_is_kept_in_the_audit(gateway: Gateway) -> None:
+    (ann,) = users(1)
+    gateway.add(ann, 1)
+    send(gateway, f"{HEAD}{ann},-9,too much\n{ann},-8,too much as well\n")
+    kept = audit.of_user(gateway.ledger.table, ann, limit=9)
+    assert sorted(one["reason"] for one in kept if not one["ok"]) == [
+        "too much",
+        "too much as well",
+    ]
+
+
+def test_the_same_file_again_changes_nothing(gateway: Gateway) -> None:
+    ann, bob = users(2)
+    text = f"{HEAD}{ann},3,thanks\n{bob},4,thanks\n"
+    first = send(gateway, text)
+    again = send(gateway, text)
+    assert [status for status, _ in statuses(again)] == ["repeated", "repeated"]
+    assert [row["seq"] for row in again.json["rows"]] == [row["seq"] for row in first.json["rows"]]
+    assert statuses(send(gateway, text, dry_run=True)) == [("repeated", None)] * 2
+    assert (gateway.balance(ann), gateway.balance(bob)) == (3, 4)
+
+
+def test_an_id_makes_a_row_happen_once_in_whatever_file(gateway: Gateway) -> None:
+    ann, bob = users(2)
+    one, two = fresh("row"), fresh("row")
+    assert statuses(send(gateway, f"user,amount,reason,id\n{ann},3,a,{one}\n")) == [("done", 3)]
+    longer = f"id,reason,amount,user\n{two},b,4,{bob}\n{one},a,3,{ann}\n"
+    assert statuses(send(gateway, longer)) == [("done", 4), ("repeated", 3)]
+    other = f"user,amount,reason,id\n{ann},30,a,{one}\n"
+    for dry_run in (True, False):
+        (row,) = send(gateway, other, dry_run=dry_run).json["rows"]
+        assert (row["status"], row["code"]) == ("refused", "idempotency_key_reused")
+    assert (gateway.balance(ann), gateway.balance(bob)) == (3, 4)
+
+
+FAULTS = {
+    "user": ["a#b,1,x", ",1,x", f"{'x' * 129},1,x", "ann bob,1,x"],
+    "amount": ["u,0,x", "u,1.5,x", "u,1e3,x", "u,,x", "u,ten,x", "u,1000001,x", "u,-1000001,x", "u,²,x"],
+    "reason": ["u,1,", "u,1,   ", f"u,1,{'x' * 201}"],
+    "columns": ["u,1,x,more"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "line"), [(field, line) for field, lines in FAULTS.items() for line in lines]
+)
+def test_a_row_with_a_fault_stops_the_file_before_anything_is_changed(
+    gateway: Gateway, field: str, line: str
+) -> None:
+    (ann,) = users(1)
+    text = f"{HEAD}{ann},1,fine\n{line}\n"
+    assert [row["status"] for row in send(gateway, text, dry_run=True).json["rows"]] == [
+        "would_do",
+        "invalid",
+    ]
+    reply = send(gateway, text)
+    assert_refused(reply, 400)
+    assert reply.json["details"]["rows"] == [{"line": 3, "field": field}]
+    assert gateway.ledger.account(ann).exists is False
+
+
+def test_two_rows_with_one_id_are_a_fault(gateway: Gateway) -> None:
+    text = "user,amount,reason,id\nu1,1,x,same\nu2,1,x,same\nu3,1,x,#\n"
+    reply = send(gateway, text)
+    assert reply.json["details"]["rows"] == [
+        {"line": 3, "field": "id"},
+        {"line": 4, "field": "id"},
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n\n",
+        HEAD,
+        "user,amount\nann,1\n",
+        "user,amount,reason,user\nann,1,x,bob\n",
+        'user,amount,reason\nann,1,"never closed\n',
+        '{"user": "ann", "amount": 1, "reason": "x"}',
+        "\x00",
+        HEAD + "ann,1,x\n" * 501,
+    ],
+)
+def test_what_is_no_such_table_is_refused(gateway: Gateway, text: str) -> None:
+    assert_refused(send(gateway, text, dry_run=True), 400)
+
+
+def test_what_is_not_utf_8_or_over_the_limit_is_refused(gateway: Gateway) -> None:
+    with pytest.raises(InvalidRequest):
+        bulk.parse(b"user,amount,reason\n\xff,1,x\n")
+    assert_refused(send(gateway, HEAD + "x" * 70_000), 413)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffuser,amount,reason\r\n{},+7,\"a, b\"\r\n",
+        "User; Amount ;REASON\n{};7;a, b\n\n",
+        "reason,user,amount,note\n\"a, b\",{},7,anything\n",
+    ],
+)  # fmt: skip
+def test_tables_as_spreadsheets_write_them_are_read(gateway: Gateway, text: str) -> None:
+    (ann,) = users(1)
+    assert statuses(send(gateway, text.format(ann))) == [("done", 7)]
+    assert gateway.entries(ann)[-1].reason == "a, b"
+
+
+def run_through(gateway: Gateway, client: object, sheet: bulk.Sheet) -> list[bulk.Outcome]:
+    ledger = type(gateway.ledger)(
+        Table(client, gateway.table_name),  # type: ignore[arg-type]
+        sleep=lambda _: None,
+    )
+    origin = Origin("admin:secret", fresh("r"), "203.0.113.7", "tests", "")
+    return bulk.Run(ledger, origin, 1_800_000_000, 400).make(sheet)
+
+
+def test_a_file_whose_answer_was_lost_is_sent_again_and_counts_once(gateway: Gateway) -> None:
+    ann, bob, cid = users(3)
+    sheet = bulk.parse(f"{HEAD}{ann},1,x\n{bob},2,x\n{cid},3,x\n".encode())
+    lost = run_through(gateway, AnswersLost(gateway.dynamodb, 1), sheet)
+    assert [one.status for one in lost] == ["not_reached"] * 3
+    again = run_through(gateway, gateway.dynamodb, sheet)
+    assert [one.status for one in again] == ["repeated", "done", "done"]
+    assert [gateway.balance(user) for user in (ann, bob, cid)] == [1, 2, 3]
+
+
+def test_a_store_that_goes_away_ends_the_file_where_it_is(gateway: Gateway) -> None:
+    ann, bob = users(2)
+    sheet = bulk.parse(f"{HEAD}{ann},1,x\n{bob},2,x\n{ann},3,x\n".encode())
+    away = Refusing(gateway.dynamodb, "ThrottlingException", word=bob)
+    outcomes = run_through(gateway, away, sheet)
+    assert [one.status for one in outcomes] == ["done", "not_reached", "not_reached"]
+    assert [one.status for one in run_through(gateway, gateway.dynamodb, sheet)] == [
+        "repeated",
+        "done",
+        "done",
+    ]
+
+
+def test_rows_are_begun_for_so_long(gateway: Gateway) -> None:
+    ann, bob = users(2)
+    sheet = bulk.parse(f"{HEAD}{ann},1,x\n{bob},2,x\n".encode())
+    ticks = iter([0.0, 1.0, 20.0])
+    origin = Origin("admin:secret", fresh("r"), "203.0.113.7", "tests", "")
+    run = bulk.Run(gateway.ledger, origin, 1_800_000_000, 400, clock=lambda: next(ticks))
+    assert [one.status for one in run.make(sheet)] == ["done", "not_reached"]

@@ -1,0 +1,363 @@
+"""`pluct` against a made-up gateway: where it calls, what it shows, what it repeats, how it ends."""
+
+import re
+import socket
+from pathlib import Path
+
+import jwt
+import pytest
+
+from cli import calls
+from tests.support.answering import DROP, Answer, Answering, answering
+from tests.support.terminal import Terminal
+
+HEALTH = Answer(200, {"status": "ok", "version": "1.0.0", "build": {"ref": "abc"}, "routes": []})
+SECRETS = {
+    "ENGINE_ADMIN_KEY": "the-engine-admin-key",
+    "ADMIN_SECRET": "the-admin-secret",
+    "WEBHOOK_SECRET": "the-webhook-secret",
+    "ENGINE_JWT_SECRET": "the-user-jwt-secret-of-32-characters",
+}
+ADDED = Answer(200, {"ok": True, "newBalance": 5})
+
+
+@pytest.fixture
+def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    return Terminal(tmp_path, monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls.Calls.__init__, "__defaults__", (lambda _: None,))
+
+
+def free_address() -> str:
+    """Where nobody listens."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+def refused(status: int, code: str = "x", **members: object) -> Answer:
+    body = {"ok": False, "code": code, "message": f"Said {code}.", "requestId": "r-7", **members}
+    return Answer(status, body)
+
+
+def paths(server: Answering) -> list[str]:
+    return [asked.path for asked in server.asked]
+
+
+def test_without_a_gateway_it_says_how_to_name_one(terminal: Terminal) -> None:
+    result = terminal.say("status")
+    assert result.exit_code == 2
+    assert "make run" in result.stderr and "BASE_URL" in result.stderr
+
+
+def test_dev_vars_names_the_gateway_and_its_secrets(terminal: Terminal) -> None:
+    with answering(ADDED) as server:
+        terminal.vars(BASE_URL=server.url + "/", **SECRETS)
+        assert terminal.say("seed-credits", "ann", "5").exit_code == 0
+    (asked,) = server.asked
+    assert asked.headers["x-api-key"] == SECRETS["ENGINE_ADMIN_KEY"]
+
+
+def test_base_url_of_the_environment_and_of_the_option_go_before_that_of_the_file(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with answering(HEALTH) as first, answering(HEALTH) as second:
+        terminal.vars(BASE_URL=free_address())
+        monkeypatch.setenv("BASE_URL", first.url)
+        assert terminal.say("status").exit_code == 0
+        assert terminal.say("--base-url", second.url, "status").exit_code == 0
+    assert (paths(first), paths(second)) == (["/health"], ["/health"])
+
+
+def test_a_local_run_needs_no_settings_and_gets_no_other_secrets(terminal: Terminal) -> None:
+    with answering(ADDED) as server:
+        terminal.run_file(baseUrl=server.url, adminKey="the-local-key")
+        terminal.vars(**SECRETS)
+        terminal.say("seed-credits", "ann", "5")
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        terminal.say("seed-credits", "ann", "5")
+    assert [asked.headers["x-api-key"] for asked in server.asked] == ["the-local-key"] * 2
+
+
+def test_a_deployment_gets_no_secret_of_the_local_run(terminal: Terminal) -> None:
+    with answering(HEALTH) as server:
+        terminal.run_file(baseUrl=free_address(), adminKey="the-local-key", adminSecret="local")
+        terminal.vars(BASE_URL=server.url)
+        assert terminal.say("seed-credits", "ann", "5").exit_code == 2
+        assert terminal.say("users", "list").exit_code == 2
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "given", ["http://gateway.example", "ftp://x", "gateway.example", "https://u:p@x", "http://"]
+)
+def test_secrets_do_not_travel_unprotected(terminal: Terminal, given: str) -> None:
+    result = terminal.say("--base-url", given, "status")
+    assert (result.exit_code, "BASE_URL" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("given", ["ADMIN_SECRET", "ADMIN_API_KEY"])
+def test_older_names_of_the_admin_key_are_taken(terminal: Terminal, given: str) -> None:
+    with answering(ADDED) as server:
+        terminal.vars(BASE_URL=server.url, **{given: "an-older-key"})
+        assert terminal.say("seed-credits", "ann", "1").exit_code == 0
+    assert server.asked[0].headers["x-api-key"] == "an-older-key"
+
+
+@pytest.mark.parametrize("given", ["ENGINE_JWT_SECRET", "JWT_SECRET", "ENGINE_SHARED_SECRET"])
+def test_a_vend_where_the_older_route_is_off_is_made_with_a_token_of_the_user_s(
+    terminal: Terminal, given: str
+) -> None:
+    sold = Answer(200, {"token": "sold", "balanceAfter": 0, "expiresAt": "soon"})
+    with answering(refused(403, "forbidden"), sold) as server:
+        terminal.vars(BASE_URL=server.url, **{given: "a-signing-secret-of-32-characters"})
+        result = terminal.say("vend-token", "ann")
+    assert (result.exit_code, result.stdout) == (0, "sold\n")
+    assert paths(server) == ["/vend-token", "/v1/vend-token"]
+    token = server.asked[1].headers["authorization"].removeprefix("Bearer ")
+    claims = jwt.decode(
+        token, "a-signing-secret-of-32-characters", ["HS256"], audience="pluct-business-engine"
+    )
+    assert (claims["sub"], claims["scope"]) == ("ann", "ttt:transcribe")
+    assert token not in result.output
+
+
+def test_a_vend_without_credits_asks_no_other_route(terminal: Terminal) -> None:
+    with answering(refused(403, "insufficient_credits")) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        assert terminal.say("vend-token", "ann").exit_code == 6
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("line", ["no equals sign", "=value", "two words=x"])
+def test_a_file_of_secrets_that_is_none_names_the_line_and_not_its_words(
+    terminal: Terminal, line: str
+) -> None:
+    (terminal.folder / ".dev.vars").write_text(f"# a comment\n\n{line}\n")
+    result = terminal.say("status")
+    assert (result.exit_code, result.stderr.strip()) == (
+        2,
+        "Not done: .dev.vars, line 3: not NAME=value",
+    )
+
+
+def test_quotes_comments_and_export_are_read_as_wrangler_reads_them(terminal: Terminal) -> None:
+    with answering(ADDED) as server:
+        text = f"export BASE_URL='{server.url}' # here\nENGINE_ADMIN_KEY=\"a#b = c\" # there\n"
+        (terminal.folder / ".dev.vars").write_text(text)
+        terminal.say("seed-credits", "ann", "5")
+    assert server.asked[0].headers["x-api-key"] == "a#b = c"
+
+
+EXITS = {401: 3, 403: 3, 404: 4, 402: 6, 429: 8, 400: 7, 409: 7, 413: 7, 422: 7, 500: 5, 503: 5}
+
+
+@pytest.mark.parametrize(("status", "code"), EXITS.items())
+def test_a_refusal_is_one_line_with_the_request_and_its_exit_code(
+    terminal: Terminal, status: int, code: int
+) -> None:
+    with answering(refused(status, "some_code", details={"field": "x"})) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        result = terminal.say("balance", "ann")
+        members = terminal.ask("balance", "ann", code=code)
+    assert result.exit_code == code
+    (line,) = result.stderr.strip().splitlines()
+    assert "Said some_code. [field: x]" in line and "request r-7" in line
+    assert members["ok"] is False
+    assert (members["status"], members["code"], members["requestId"]) == (
+        status,
+        "some_code",
+        "r-7",
+    )
+
+
+def test_a_gateway_that_is_away_is_told_in_one_line(terminal: Terminal) -> None:
+    terminal.vars(BASE_URL=free_address())
+    result = terminal.say("status")
+    assert result.exit_code == 5
+    assert re.fullmatch(r"Not done: http://127.0.0.1:\d+ can not be reached .*\n", result.stderr)
+
+
+def test_an_answer_that_is_not_the_gateway_s_is_no_health(terminal: Terminal) -> None:
+    with answering(Answer(200, "<html>a captive portal</html>")) as server:
+        result = terminal.say("--base-url", server.url, "status")
+    assert (result.exit_code, "captive" in result.output) == (5, False)
+
+
+@pytest.mark.parametrize("members", [{}, {"other": "service"}, "<html>", "[]"])
+def test_an_answer_of_another_service_is_told_in_one_line(
+    terminal: Terminal, members: object
+) -> None:
+    with answering(Answer(200, members)) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        for words in (("balance", "ann"), ("users", "list"), ("vend-token", "ann")):
+            result = terminal.say(*words)
+            assert result.exit_code == 5
+            assert "is this address a Pluct gateway?" in result.stderr
+
+
+def test_a_gateway_that_is_not_well_ends_with_five(terminal: Terminal) -> None:
+    ill = Answer(503, {**HEALTH.members, "status": "degraded"}, {"retry-after": "60"})
+    with answering(ill) as server:
+        result = terminal.say("--base-url", server.url, "status")
+    assert (result.exit_code, "degraded" in result.stdout) == (5, True)
+
+
+def test_reads_are_tried_again(terminal: Terminal) -> None:
+    with answering(DROP, Answer(503, {}), HEALTH) as server:
+        assert terminal.say("--base-url", server.url, "status").exit_code == 0
+    assert len(server.asked) == 3
+
+
+def test_a_write_is_repeated_under_one_id(terminal: Terminal) -> None:
+    with answering(DROP, Answer(503, {}), ADDED) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        assert terminal.say("seed-credits", "ann", "5").exit_code == 0
+    keys = {asked.headers["idempotency-key"] for asked in server.asked}
+    assert (len(server.asked), len(keys), set(paths(server))) == (3, 1, {"/v1/credits/add"})
+
+
+def test_the_three_ways_are_tried_in_order_and_it_says_why_not(terminal: Terminal) -> None:
+    with answering(refused(401, "unauthorized"), refused(404, "route_not_found"), ADDED) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        found = terminal.ask("seed-credits", "ann", "5", "--reason", "gift")
+    assert paths(server) == ["/v1/credits/add", "/admin/credits/add", "/add-credits"]
+    assert server.asked[0].headers["x-api-key"] == SECRETS["ENGINE_ADMIN_KEY"]
+    assert server.asked[1].headers["authorization"] == f"Bearer {SECRETS['ADMIN_SECRET']}"
+    assert server.asked[2].headers["x-webhook-secret"] == SECRETS["WEBHOOK_SECRET"]
+    assert {tuple(asked.body.items()) for asked in server.asked} == {
+        (("userId", "ann"), ("amount", 5), ("reason", "gift"))
+    }
+    assert [step["ok"] for step in found["tried"]] == [False, False, True]
+    assert "unauthorized" in found["tried"][0]["why"]
+    assert (found["newBalance"], found["way"]) == (5, "POST /add-credits (WEBHOOK_SECRET)")
+
+
+def test_a_way_without_its_secret_is_passed_over(terminal: Terminal) -> None:
+    with answering(ADDED) as server:
+        terminal.vars(BASE_URL=server.url, WEBHOOK_SECRET="w")
+        result = terminal.say("seed-credits", "ann", "5")
+    assert (result.exit_code, paths(server)) == (0, ["/add-credits"])
+    assert "ENGINE_ADMIN_KEY is not set" in result.stdout and "new balance 5" in result.stdout
+
+
+def test_when_no_way_works_the_last_refusal_is_the_exit_code(terminal: Terminal) -> None:
+    with answering(refused(401)) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        assert terminal.say("seed-credits", "ann", "5").exit_code == 3
+    assert len(server.asked) == 3
+
+
+@pytest.mark.parametrize("answer", [DROP, refused(500, "internal_error"), refused(504)])
+def test_no_other_way_is_tried_where_the_credits_may_have_arrived(
+    terminal: Terminal, answer: Answer | str
+) -> None:
+    with answering(answer) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        result = terminal.say("seed-credits", "ann", "5", "--request-id", "mine")
+    assert result.exit_code == 5
+    assert set(paths(server)) == {"/v1/credits/add"}
+    assert "--request-id mine" in result.stderr
+
+
+@pytest.mark.parametrize("status", [400, 409, 413, 422])
+def test_no_other_way_is_tried_where_the_request_itself_is_wrong(
+    terminal: Terminal, status: int
+) -> None:
+    with answering(refused(status)) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        assert terminal.say("seed-credits", "ann", "5").exit_code == 7
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("amount", ["0", "-5", "1.5", "1000001", "many"])
+def test_an_amount_that_is_none_is_not_sent(terminal: Terminal, amount: str) -> None:
+    with answering(ADDED) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        assert terminal.say("seed-credits", "ann", "--", amount).exit_code == 2
+    assert server.asked == []
+
+
+def test_validate_sends_the_token_and_reads_it_from_standard_input_too(terminal: Terminal) -> None:
+    with answering(Answer(200, {"ok": True})) as server:
+        terminal.vars(BASE_URL=server.url)
+        assert terminal.say("validate", "the.jwt.itself").exit_code == 0
+        assert terminal.say("validate", "-", typed="the.other.jwt\n").exit_code == 0
+        assert terminal.say("validate", "-", typed="").exit_code == 2
+    sent = [(asked.path, asked.headers["authorization"]) for asked in server.asked]
+    assert sent == [
+        ("/ttt/status/ping", "Bearer the.jwt.itself"),
+        ("/ttt/status/ping", "Bearer the.other.jwt"),
+    ]
+
+
+@pytest.mark.parametrize("user", ["a/b", "...", "a?b", "a b", "é"])
+def test_a_user_id_stays_one_part_of_the_path(terminal: Terminal, user: str) -> None:
+    with answering(refused(404)) as server:
+        terminal.vars(BASE_URL=server.url)
+        assert terminal.say("balance", user).exit_code == 4
+    (path,) = paths(server)
+    assert path.count("/") == 3 and "?" not in path and path.endswith("/balance")
+
+
+@pytest.mark.parametrize("user", ["", ".", ".."])
+def test_what_would_be_another_path_is_not_called(terminal: Terminal, user: str) -> None:
+    with answering(refused(404)) as server:
+        terminal.vars(BASE_URL=server.url)
+        assert terminal.say("balance", user).exit_code == 7
+    assert server.asked == []
+
+
+def test_the_log_tells_what_was_called_and_no_secret(terminal: Terminal) -> None:
+    with answering(refused(401), ADDED) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        terminal.say("seed-credits", "ann", "5", "--reason", "private words")
+        terminal.say("validate", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl")
+        terminal.say("meta", "https://www.tiktok.com/@ann/video/1234567890123456789")
+    lines = terminal.log.splitlines()
+    form = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (call|end) .+"
+    assert all(re.fullmatch(form, line) for line in lines)
+    assert "call POST /v1/credits/add 401" in lines[0] and lines[0].endswith("ms asked-1")
+    assert "call POST /admin/credits/add 200" in lines[1]
+    assert lines[2].endswith("end seed-credits exit=0")
+    hidden = [*SECRETS.values(), "private words", "eyJ", "1234567890123456789"]
+    assert [word for word in hidden if word in terminal.log] == []
+    assert (terminal.folder / "logs" / "cli.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_log_that_can_not_be_written_stops_nothing(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLUCT_LOG", "/dev/null/nowhere/cli.log")
+    with answering(HEALTH) as server:
+        assert terminal.say("--base-url", server.url, "status").exit_code == 0
+
+
+def test_a_redirect_is_not_followed_with_a_secret(terminal: Terminal) -> None:
+    with answering(HEALTH) as other:
+        moved = Answer(302, {}, {"location": other.url})
+        with answering(moved) as server:
+            terminal.vars(BASE_URL=server.url, **SECRETS)
+            result = terminal.say("balance", "ann")
+    assert (other.asked, result.exit_code) == ([], 5)
+
+
+def test_completions_are_to_be_had(terminal: Terminal) -> None:
+    assert "--install-completion" in terminal.say("--help").stdout
+
+
+def test_every_command_explains_itself_and_takes_json(terminal: Terminal) -> None:
+    groups = {"users": ("list", "search", "show"), "adjust": ("add", "deduct"),
+              "keys": ("generate", "list", "revoke"), "ledger": ("verify", "rebuild"),
+              "secrets": ("list", "rotate", "retire", "import")}  # fmt: skip
+    alone = ("status", "seed-credits", "vend-token", "balance", "validate", "meta", "transcribe",
+             "transactions", "smoke")  # fmt: skip
+    every = [(name,) for name in alone]
+    every += [(group, name) for group, names in groups.items() for name in names]
+    for words in every:
+        result = terminal.say(*words, "--help")
+        assert result.exit_code == 0
+        assert "--json" in result.stdout, words

@@ -1,0 +1,242 @@
+"""`pluct secrets`: imports, rotations and what is shown of them; never a value."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from engine import keyrings, ring_store
+from engine.keyrings import KEEP_S, Key, KeyRings, key_name
+from engine.ring_store import Stored
+from engine.rotation import DAY_S, STAGE_S
+from tests.support import deployed
+from tests.support.gateway import Gateway
+from tests.support.terminal import Terminal
+
+NUMBERS = iter(range(1000))
+
+
+class Safe:
+    """A deployment's parameters, and a terminal that works on them."""
+
+    def __init__(self, endpoint: str, terminal: Terminal) -> None:
+        self.prefix = f"/cli-secrets-{next(NUMBERS)}/"
+        self.terminal = terminal
+        settings: Any = deployed.client_settings(endpoint)
+        self.ssm: Any = boto3.client("ssm", **settings)
+        terminal.run_file(
+            baseUrl="http://127.0.0.1:9", engineUrl=endpoint, secretsPrefix=self.prefix
+        )
+
+    def put(self, **secrets: Key) -> None:
+        for name, key in secrets.items():
+            value = ring_store.document(Stored((key,)))
+            self.ssm.put_parameter(Name=self.prefix + name, Value=value, Type="SecureString")
+
+    def keys(self, name: str) -> tuple[Key, ...]:
+        path = self.prefix + name
+        found = self.ssm.get_parameter(Name=path, WithDecryption=True)["Parameter"]
+        assert found["Type"] == "SecureString"
+        return keyrings.parse(found["Value"])
+
+    def secrets(self, name: str) -> list[str]:
+        return [key.secret for key in self.keys(name)]
+
+
+def made(secret: str, days_ago: int = 1) -> Key:
+    at = int(time.time()) - days_ago * DAY_S
+    return Key(secret, at, at)
+
+
+@pytest.fixture
+def safe(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Safe:
+    return Safe(endpoint, Terminal(tmp_path, monkeypatch))
+
+
+def test_an_import_says_what_was_created_kept_and_replaced(safe: Safe) -> None:
+    safe.put(ADMIN_SECRET=made("the-admin-secret"), WEBHOOK_SECRET=made("generated-webhook"))
+    safe.terminal.vars(
+        ADMIN_SECRET="the-admin-secret", WEBHOOK_SECRET="the-webhook", TTT_SHARED_SECRET="the-ttt"
+    )
+    found = safe.terminal.ask("secrets", "import")
+    assert {one["name"]: one["done"] for one in found["secrets"]} == {
+        "ENGINE_ADMIN_KEY": "created",
+        "ADMIN_SECRET": "kept",
+        "WEBHOOK_SECRET": "replaced",
+        "TTT_SHARED_SECRET": "created",
+    }
+    assert safe.secrets("WEBHOOK_SECRET") == ["generated-webhook", "the-webhook"]
+    assert safe.secrets("TTT_SHARED_SECRET") == ["the-ttt"]
+    assert safe.keys("WEBHOOK_SECRET")[1].imported
+    again = safe.terminal.ask("secrets", "import")
+    assert {one["done"] for one in again["secrets"]} == {"kept"}
+
+
+def test_older_names_are_taken_where_the_preferred_one_is_missing(safe: Safe) -> None:
+    safe.terminal.vars(ENGINE_SHARED_SECRET="shared", ADMIN_API_KEY="admin", EMPTY="", OTHER="x")
+    found = safe.terminal.ask("secrets", "import")["secrets"]
+    assert {one["name"]: one["from"] for one in found} == {
+        "ENGINE_JWT_SECRET": "ENGINE_SHARED_SECRET",
+        "ENGINE_ADMIN_KEY": "ADMIN_API_KEY",
+        "TTT_SHARED_SECRET": "ENGINE_SHARED_SECRET",
+    }
+    safe.terminal.vars(JWT_SECRET="jwt", ENGINE_SHARED_SECRET="shared", ENGINE_ADMIN_KEY="key")
+    found = safe.terminal.ask("secrets", "import")["secrets"]
+    assert found[0] == {"name": "ENGINE_JWT_SECRET", "from": "JWT_SECRET", "done": "replaced"}
+    assert safe.secrets("ENGINE_JWT_SECRET") == ["shared", "jwt"]
+
+
+def test_a_dry_run_writes_nothing(safe: Safe) -> None:
+    safe.put(WEBHOOK_SECRET=made("before"))
+    safe.terminal.vars(WEBHOOK_SECRET="after", ADMIN_SECRET="new")
+    result = safe.terminal.say("secrets", "import", "--dry-run")
+    assert (result.exit_code, "nothing was written" in result.stdout) == (0, True)
+    assert safe.secrets("WEBHOOK_SECRET") == ["before"]
+    found = safe.ssm.get_parameters(Names=[safe.prefix + "ADMIN_SECRET"])
+    assert found["Parameters"] == []
+
+
+def test_an_imported_signing_key_waits_until_every_function_knows_it(safe: Safe) -> None:
+    safe.put(ENGINE_JWT_SECRET=made("generated"))
+    safe.terminal.vars(ENGINE_JWT_SECRET="imported")
+    safe.terminal.ask("secrets", "import")
+    ring = KeyRings(safe.ssm, safe.prefix, ("ENGINE_JWT_SECRET",))["ENGINE_JWT_SECRET"]
+    assert (ring.signing, ring.matches("imported")) == ("generated", True)
+    later = KeyRings(
+        safe.ssm, safe.prefix, ("ENGINE_JWT_SECRET",), clock=lambda: time.time() + STAGE_S
+    )
+    assert later["ENGINE_JWT_SECRET"].signing == "imported"
+
+
+def test_what_is_agreed_with_others_is_shown_to_them_at_once(safe: Safe) -> None:
+    safe.put(TTT_SHARED_SECRET=made("before"))
+    safe.terminal.vars(TTT_SHARED_SECRET="agreed")
+    safe.terminal.ask("secrets", "import")
+    ring = KeyRings(safe.ssm, safe.prefix, ("TTT_SHARED_SECRET",))["TTT_SHARED_SECRET"]
+    assert ring.signing == "agreed"
+
+
+def test_a_key_that_was_taken_out_can_be_imported_again(safe: Safe) -> None:
+    safe.put(WEBHOOK_SECRET=made("one"))
+    for value in ("two", "one", "two"):
+        safe.terminal.vars(WEBHOOK_SECRET=value)
+        safe.terminal.ask("secrets", "import")
+    assert safe.secrets("WEBHOOK_SECRET") == ["one", "two"]
+    safe.terminal.ask("secrets", "retire", "WEBHOOK_SECRET", key_name("one"))
+    safe.terminal.vars(WEBHOOK_SECRET="one")
+    safe.terminal.ask("secrets", "import")
+    assert safe.secrets("WEBHOOK_SECRET") == ["two", "one"]
+
+
+def test_a_rotation_appends_a_key_once_and_says_from_when_it_signs(safe: Safe) -> None:
+    safe.put(VEND_JWT_SECRET=made("first"))
+    found = safe.terminal.ask("secrets", "rotate", "VEND_JWT_SECRET")
+    first, second = safe.keys("VEND_JWT_SECRET")
+    assert (first.secret, found["made"], len(found["keys"])) == ("first", [second.kid], 2)
+    assert second.signs_from == second.created_at + STAGE_S
+    assert safe.terminal.ask("secrets", "rotate", "VEND_JWT_SECRET")["made"] == []
+    assert "waits already" in safe.terminal.say("secrets", "rotate", "VEND_JWT_SECRET").stdout
+    assert len(safe.keys("VEND_JWT_SECRET")) == 2
+
+
+def test_what_belongs_to_others_is_not_rotated(safe: Safe) -> None:
+    safe.put(TTT_SHARED_SECRET=made("theirs"), PROVISIONING_API_KEY=made("sk-or-theirs"))
+    for name in ("TTT_SHARED_SECRET", "PROVISIONING_API_KEY"):
+        result = safe.terminal.say("secrets", "rotate", name)
+        assert (result.exit_code, "pluct secrets import" in result.stderr) == (2, True)
+        assert len(safe.keys(name)) == 1
+    assert safe.terminal.say("secrets", "rotate", "NO_SUCH").exit_code == 4
+
+
+def test_the_key_in_use_is_not_taken_out(safe: Safe) -> None:
+    safe.put(WEBHOOK_SECRET=made("old"))
+    assert safe.terminal.say("secrets", "retire", "WEBHOOK_SECRET", key_name("old")).exit_code == 2
+    safe.terminal.ask("secrets", "rotate", "WEBHOOK_SECRET")
+    assert safe.terminal.say("secrets", "retire", "WEBHOOK_SECRET", "nothing").exit_code == 4
+    safe.terminal.ask("secrets", "retire", "WEBHOOK_SECRET", key_name("old"))
+    assert "old" not in safe.secrets("WEBHOOK_SECRET")
+
+
+def test_a_list_shows_age_and_names_of_keys_and_warns_of_old_ones(safe: Safe) -> None:
+    safe.put(VEND_JWT_SECRET=made("a", 10), WEBHOOK_SECRET=made("b", 91))
+    result = safe.terminal.say("secrets", "list")
+    assert result.exit_code == 0
+    assert key_name("a") in result.stdout and "the calendar" in result.stdout
+    assert "WEBHOOK_SECRET is 91 days old." in result.stdout
+    found = safe.terminal.ask("secrets", "list")["secrets"]
+    assert {one["name"]: one["ageDays"] for one in found} == {
+        "VEND_JWT_SECRET": 10, "WEBHOOK_SECRET": 91,
+    }  # fmt: skip
+
+
+def test_a_deployment_without_secrets_says_so(safe: Safe) -> None:
+    result = safe.terminal.say("secrets", "list")
+    assert (result.exit_code, "has no secrets" in result.stdout) == (0, True)
+
+
+def test_no_command_prints_or_logs_a_value(safe: Safe) -> None:
+    safe.put(WEBHOOK_SECRET=made("a-value-of-before"), VEND_JWT_SECRET=made("a-value-that-signs"))
+    safe.terminal.vars(WEBHOOK_SECRET="a-value-of-now", ADMIN_SECRET="a-value-of-an-admin")
+    seen = ""
+    for form in ((), ("--json",)):
+        for words in (
+            ("import", "--dry-run"), ("import",), ("list",), ("rotate", "VEND_JWT_SECRET"),
+            ("rotate", "WEBHOOK_SECRET"), ("retire", "WEBHOOK_SECRET", "x"),
+        ):  # fmt: skip
+            seen += safe.terminal.say("secrets", *words, *form).output
+    values = [
+        secret for name in ("VEND_JWT_SECRET", "WEBHOOK_SECRET") for secret in safe.secrets(name)
+    ]
+    assert [v for v in (*values, "a-value") if v in seen or v in safe.terminal.log] == []
+    assert "end secrets rotate VEND_JWT_SECRET exit=0" in safe.terminal.log
+
+
+def test_a_file_without_secrets_and_a_ring_that_is_none_are_told(safe: Safe) -> None:
+    safe.terminal.vars(OTHER="x")
+    assert safe.terminal.say("secrets", "import").exit_code == 2
+    assert safe.terminal.say("secrets", "import", "missing.vars").exit_code == 2
+    name = safe.prefix + "ADMIN_SECRET"
+    safe.ssm.put_parameter(Name=name, Value="a bare one", Type="SecureString")
+    result = safe.terminal.say("secrets", "list")
+    assert (result.exit_code, "not a key ring" in result.stderr) == (5, True)
+
+
+def test_a_stack_in_aws_is_found_by_the_usual_settings(
+    safe: Safe, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    safe.put(WEBHOOK_SECRET=made("x"))
+    for name, value in (deployed.CREDENTIALS | {"AWS_ENDPOINT_URL": endpoint}).items():
+        monkeypatch.setenv(name, value)
+    stack = safe.prefix.strip("/")
+    found = safe.terminal.ask("secrets", "list", "--stack", stack)
+    assert (found["place"], len(found["secrets"])) == (f"The stack {stack}", 1)
+    assert safe.terminal.say("secrets", "list", "--stack", "a", "--run-file", "b").exit_code == 2
+
+
+def test_without_a_local_run_a_stack_must_be_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    result = Terminal(tmp_path, monkeypatch).say("secrets", "list")
+    assert (result.exit_code, "--stack" in result.stderr) == (2, True)
+
+
+def test_what_an_operator_rotates_is_what_the_gateway_reads(
+    endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal(tmp_path, monkeypatch)
+    name = f"cli-secrets-{next(NUMBERS)}"
+    gateway = Gateway(endpoint, SECRETS_PREFIX=name)
+    terminal.run_file(baseUrl="http://x", engineUrl=endpoint, secretsPrefix=f"/{name}/")
+    user, headers = gateway.user(balance=1)
+    terminal.vars(WEBHOOK_SECRET="a-provider-s-own")
+    terminal.ask("secrets", "import")
+    function: Any = gateway.function("credits")
+    function.rings.clock = lambda: time.time() + KEEP_S
+    body = {"userId": user, "amount": 1}
+    shown = {"x-webhook-secret": "a-provider-s-own"}
+    reply = gateway.call("POST", "/add-credits", body, headers=shown)
+    assert (reply.status, gateway.balance(user)) == (200, 2)
+    assert json.loads(gateway.vend(headers).text)["balanceAfter"] == 1
