@@ -27,6 +27,7 @@ prove: setup browser
 	$(BIN)/python -m tests.model --deep
 	PROVE=1 $(BIN)/python -m pytest -s tests/test_histories.py tests/test_races.py
 	PROVE=1 $(BIN)/python -m pytest -s tests/browser/test_many.py
+	PROVE=1 $(BIN)/python -m pytest -s tests/test_subscription_histories.py tests/test_subscription_crashes.py
 	$(BIN)/python -m tests.mutation
 
 check: setup setup-sam setup-checkov

@@ -27,7 +27,8 @@ def local_run(**env: str) -> Iterator[dict[str, str]]:
     What the caller's own environment says about services and limits does not reach it.
     Raises RuntimeError with all of its output when it does not get ready, or when it does not stop.
     """
-    unwanted = {*BASE_VARIABLES, "RATE_LIMIT", "REQUEST_TIMEOUT", "TTT_SHARED_SECRET"}
+    secrets = {"TTT_SHARED_SECRET", "PROVISIONING_API_KEY"}
+    unwanted = {*BASE_VARIABLES, *secrets, "RATE_LIMIT", "REQUEST_TIMEOUT"}
     inherited = {name: value for name, value in os.environ.items() if name not in unwanted}
     with tempfile.TemporaryDirectory(prefix="pluct-run-") as folder:
         run_file, output = Path(folder) / "run.json", Path(folder) / "output.txt"

@@ -21,7 +21,8 @@ class Settings:
     """The choices of one local run.
 
     `port` 0 means any free port; `bases` are origins that replace stand-ins, by the variable that
-    named them; `ttt_secret` is the secret shared with a TTTranscribe that runs elsewhere.
+    named them; `ttt_secret` is the secret shared with a TTTranscribe that runs elsewhere, and
+    `provisioning_key` that of an OpenRouter account.
     """
 
     root: Path
@@ -35,6 +36,7 @@ class Settings:
     engine_port: int | None
     function_env: Mapping[str, str]
     """Where functions look for AWS's services in place of the engine, for whoever stands between."""
+    provisioning_key: str | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], root: Path = ROOT) -> Settings:
@@ -56,6 +58,7 @@ class Settings:
             ttt_secret=given.get("TTT_SHARED_SECRET"),
             engine_port=_whole(engine_port, "ENGINE_PORT", 1, 65_535) if engine_port else None,
             function_env={name: given[name] for name in ENDPOINT_VARIABLES if name in given},
+            provisioning_key=given.get("PROVISIONING_API_KEY"),
         )
 
 

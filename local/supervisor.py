@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import secrets
 import signal
 import socket
 import subprocess
@@ -152,6 +153,12 @@ def _deploy(
 ) -> Deployment:
     if settings.ttt_secret:
         put_secret(engine.endpoint, "TTT_SHARED_SECRET", settings.ttt_secret)
+    if "OpenrouterBase" in template["Parameters"]:
+        put_secret(
+            engine.endpoint,
+            "PROVISIONING_API_KEY",
+            settings.provisioning_key or "sk-or-v1-" + secrets.token_hex(32),
+        )
     packages = _packages(template, settings.root, engine.workdir)
     parameters = _parameters(template, settings, upstreams)
     try:
@@ -212,12 +219,19 @@ async def _start_standins(parts: _Parts, held: AsyncExitStack) -> dict[str, str]
         if upstream.listener is None:
             titles[title] = upstream.base
             continue
-        settings = _transcriber(parts) if upstream.service.parameter == "TttBase" else {}
+        settings = _shared(parts, upstream.service.parameter)
         held.push_async_callback(
             await services.start(upstream.service, upstream.listener, **settings)
         )
         titles[f"{title} stand-in"] = upstream.base
     return titles
+
+
+def _shared(parts: _Parts, parameter: str) -> dict[str, Any]:
+    """What a stand-in must know of the gateway."""
+    if parameter == "OpenrouterBase":
+        return {"management_key": parts.deployment.secrets["PROVISIONING_API_KEY"]}
+    return _transcriber(parts) if parameter == "TttBase" else {}
 
 
 def _transcriber(parts: _Parts) -> dict[str, Any]:
@@ -280,4 +294,7 @@ def _members(parts: _Parts, demo_user: str) -> dict[str, str]:
         "demoUser": demo_user,
         "upstreamUrl": next(u.base for u in parts.upstreams if u.service.parameter == "TttBase"),
         "tiktokUrl": next(u.base for u in parts.upstreams if u.service.parameter == "TiktokBase"),
+        "openrouterUrl": next(
+            u.base for u in parts.upstreams if u.service.parameter == "OpenrouterBase"
+        ),
     }

@@ -132,6 +132,7 @@ def test_the_sample_of_a_deployment_asks_for_the_secrets_that_the_template_names
     (event,) = [e for e in sample_events().values() if e.get("ResourceType") == "Custom::Secrets"]
     assert event["RequestType"] == "Create"
     assert set(event["ResourceProperties"]["Names"]) == template.secret_names()
+    assert set(event["ResourceProperties"]["Imported"]) == template.imported_names()
 
 
 def reading(name: str) -> Iterator[tuple[str, type[msgspec.Struct], bool]]:
@@ -275,7 +276,8 @@ def test_a_function_may_read_the_secrets_that_its_code_names_and_no_more(name: s
     allowed = function.parameters_reached - {health.PROBE_PARAMETER}
     assert not wanted - allowed, f"template.yaml: {name} may not reach {sorted(wanted - allowed)}"
     assert not allowed - wanted, f"template.yaml: {name} has no use for {sorted(allowed - wanted)}"
-    assert wanted <= template.secret_names(), f"nobody creates {wanted - template.secret_names()}"
+    there = template.secret_names() | template.imported_names()
+    assert wanted <= there, f"nobody creates {wanted - there}"
 
 
 def test_the_template_sets_what_the_settings_read_and_no_more() -> None:

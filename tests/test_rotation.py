@@ -332,4 +332,5 @@ def test_the_template_creates_all_secrets_that_functions_may_read() -> None:
             else [statement["Resource"]]
         )
     }
-    assert granted - {health.PROBE_PARAMETER} == set(deployed.secret_names())
+    named = {*deployed.secret_names(), *deployed.imported_names()}
+    assert granted - {health.PROBE_PARAMETER} == named

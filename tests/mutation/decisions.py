@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from tests.mutation.subscription_decisions import SUBSCRIPTIONS
+
 LEDGER: Final = [
     (
         "ledger.once-item-is-not-looked-at",
@@ -466,4 +468,5 @@ DECISIONS: Final = [
     *READ_MODELS,
     *ADJUSTMENTS,
     *KEYS,
+    *SUBSCRIPTIONS,
 ]

@@ -28,14 +28,21 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_transcription_status",
         "test_sweeping",
     ),
+    "key_monitor": ("test_key_monitor",),
+    "key_rotation": ("test_subscription", "test_key_monitor", "test_subscription_races"),
+    "key_steps": ("test_key_steps", "test_key_monitor"),
     "ledger": (MONEY, JOBS, "test_vending", "test_credits", "test_users", "test_crash_points"),
     "ledger_items": (MONEY, "test_ledger_items", "test_vending"),
     "limits": (MONEY, "test_limits", "test_vending"),
+    "notices": ("test_notices",),
+    "plans": ("test_subscription",),
     "payments": (MONEY, "test_credits", "test_crash_points"),
     "projection": (MODELS, "test_projection"),
     "rebuild": (MODELS, "test_rebuild"),
     "requests_once": (MONEY, "test_credits", "test_users", "test_crash_points"),
     "starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+    "subscribing": ("test_subscription", "test_subscription_admin", "test_key_monitor"),
+    "subscription_moves": ("test_key_steps", "test_subscription", "test_subscription_admin"),
     "sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     "transcription": (JOBS, "test_transcription", "test_job_answers"),
     "users": (MONEY, "test_users", "test_crash_points"),
@@ -43,7 +50,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
 }
 """The tests that should kill a module's mutants, the likeliest first."""
 
-NO_MONEY = frozenset({"metadata_cache", "circuit"})
+NO_MONEY = frozenset({"metadata_cache", "circuit", "key_monitor"})
 """Modules whose conditions guard no credit and are left out."""
 
 

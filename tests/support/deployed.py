@@ -35,6 +35,12 @@ SETTINGS = {
     "BUILD_REF": "test",
     "AUDIT_DAYS": "400",
     "LOW_BALANCE": "3",
+    "OPENROUTER_BASE": "https://openrouter.ai",
+    "OPENROUTER_WORKSPACE": "",
+    "PLAN_POLICY": "reset",
+    "HOUSE_LOW_USD": "25",
+    "KMS_KEY": "alias/none",
+    "NOTIFY_URL": "",
     "ROTATE_AFTER_DAYS": "60",
     "DEPLOYED_AT": "2026-01-01T00:00:00Z",
     "POWERTOOLS_LOG_LEVEL": "INFO",
@@ -71,6 +77,12 @@ def secret_names() -> list[str]:
     """The secrets that the deployment creates."""
     (custom,) = resources_of_type(load_template(TEMPLATE), "Custom::Secrets").values()
     return list(custom["Properties"]["Names"])
+
+
+def imported_names() -> list[str]:
+    """The secrets that an operator puts in."""
+    (custom,) = resources_of_type(load_template(TEMPLATE), "Custom::Secrets").values()
+    return list(custom["Properties"]["Imported"])
 
 
 def load(name: str, environment: Mapping[str, str]) -> ModuleType:

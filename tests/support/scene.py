@@ -61,6 +61,11 @@ ADJUST = {"userId": "ann", "amount": 1, "reason": "x"}
 DOORS = (
     Door("/v1/credits/add", lambda scene: scene.api_key, {"userId": "ann", "amount": 1}),
     Door("/add-credits", lambda scene: scene.webhook, {"userId": "ann", "amount": 1}),
+    Door(
+        "/webhooks/top-up",
+        lambda scene: scene.webhook,
+        {"userId": "ann", "amount": "1", "transactionId": "order-1"},
+    ),
     Door("/user/create", lambda scene: scene.api_key, {"userId": "ann", "initialCredits": 1}),
     Door("/v1/vend-token", lambda scene: scene.headers),
     Door("/ttt/transcribe", lambda scene: scene.vended_headers, {"url": VIDEO}),

@@ -107,6 +107,12 @@ def secret_names() -> frozenset[str]:
     return frozenset(custom["Names"])
 
 
+def imported_names() -> frozenset[str]:
+    """The secrets that an operator puts in, because another service makes them."""
+    (custom,) = resources("Custom::Secrets").values()
+    return frozenset(custom["Imported"])
+
+
 def as_list(value: Any) -> list[Any]:
     """IAM takes one thing where it takes a list."""
     return value if isinstance(value, list) else [value]

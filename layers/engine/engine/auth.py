@@ -8,7 +8,7 @@ from engine.config import Settings
 from engine.errors import Forbidden, Unauthorized
 from engine.http import Call
 from engine.keyrings import Ring
-from engine.tokens import UserToken, VendedToken
+from engine.tokens import SubscriberToken, UserToken, VendedToken
 
 
 def user(call: Call, ring: Ring, settings: Settings) -> UserToken:
@@ -16,6 +16,11 @@ def user(call: Call, ring: Ring, settings: Settings) -> UserToken:
     return tokens.verify_user(
         _bearer(call), ring, now=call.now, max_age_s=settings.user_token_max_age_s
     )
+
+
+def subscriber(call: Call, ring: Ring) -> SubscriberToken:
+    """The subscriber of the bearer token. Raises `Unauthorized`, `Forbidden`."""
+    return tokens.verify_subscriber(_bearer(call), ring, now=call.now)
 
 
 def require_scope(scopes: frozenset[str], scope: str) -> None:

@@ -42,8 +42,23 @@ class Settings:
     """How long refusals and admin acts are kept; the ledger itself is kept for ever."""
     low_balance: int
     """A notice is made when a balance falls below this."""
+    openrouter_base: str
+    openrouter_workspace: str
+    """The workspace of the operator's account that keys are made in, empty for the default one."""
+    plan_policy: str
+    """What becomes of a subscription that is used up: `reset`, `block` or `top_up`."""
+    house_low_usd: int
+    """An alarm is raised when the operator's OpenRouter account has less than this."""
+    kms_key: str
+    notify_url: str
+    """Where notices about subscriptions are sent, empty for nowhere."""
     rotate_after_days: int
     """Age at which a key that signs is followed by a new one."""
+
+    @property
+    def deployment(self) -> str:
+        """The stack's name, as it stands in names that are seen outside."""
+        return self.secrets_prefix.strip("/")
 
     @property
     def is_local(self) -> bool:
@@ -78,6 +93,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         deployed_at=environ["DEPLOYED_AT"],
         audit_days=int(environ["AUDIT_DAYS"]),
         low_balance=int(environ["LOW_BALANCE"]),
+        openrouter_base=_origin(environ["OPENROUTER_BASE"], local=environment == "local"),
+        openrouter_workspace=environ["OPENROUTER_WORKSPACE"],
+        plan_policy=environ["PLAN_POLICY"],
+        house_low_usd=int(environ["HOUSE_LOW_USD"]),
+        kms_key=environ["KMS_KEY"],
+        notify_url=environ["NOTIFY_URL"],
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
     )
 

@@ -123,6 +123,26 @@ class InsufficientCredits(EngineError):
         self.required = required
 
 
+class SubscriptionUsedUp(EngineError):
+    """Everything that the subscription had is used; money that comes in lifts it."""
+
+    status = 402
+    code = "subscription_used_up"
+    error = "Subscription used up"
+    message = "All credits of this subscription are used."
+    guidance = "Add credits; the next call then answers a key again."
+
+
+class SubscriptionBlocked(EngineError):
+    """The subscription is stopped, because it is used up or by an operator."""
+
+    status = 402
+    code = "subscription_blocked"
+    error = "Subscription blocked"
+    message = "This subscription is blocked."
+    guidance = "Ask the operator of this service to lift the block."
+
+
 class Forbidden(EngineError):
     """The credential is good but does not allow this."""
 
@@ -329,6 +349,22 @@ class OutcomeUnknown(Busy):
 
     code = "outcome_unknown"
     message = "The answer of the store was lost; whether it took effect is not known yet."
+
+
+class KeysUnavailable(EngineError):
+    """No key can be made or read now, and none that is good is stored."""
+
+    status = 503
+    code = "keys_unavailable"
+    error = "Keys unavailable"
+    message = "No key can be had at this moment."
+    guidance = "Send the same request again after the seconds that Retry-After gives."
+
+    def __init__(self, *, retry_after_s: int = 5) -> None:
+        super().__init__(
+            members={"retryAfterSeconds": retry_after_s},
+            headers={"Retry-After": str(retry_after_s)},
+        )
 
 
 class UpstreamRefused(UpstreamFailed):

@@ -119,6 +119,58 @@ class PageQuery(Struct):
     cursor: Annotated[int, Meta(ge=1, le=10**12)] | None = None
 
 
+class TopUpForm(Struct, rename="camel"):
+    """Money for a subscription, in credits with up to six decimals; each `transactionId` counts once."""
+
+    user_id: UserId
+    amount: Annotated[str, Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?\Z")]
+    transaction_id: PaymentId
+    reason: Reason = ""
+
+
+class SubscriptionAdjustForm(Struct):
+    """Credits that an operator adds, or with a minus takes away."""
+
+    amount: Annotated[str, Meta(pattern=r"^-?[0-9]{1,6}(\.[0-9]{1,6})?\Z")]
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class PlanForm(Struct):
+    """The plan of a subscription, and its policy where that is to differ from the deployment's."""
+
+    plan: Annotated[str, Meta(pattern=r"^(basic|pro|enterprise)\Z")]
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    policy: Annotated[str, Meta(pattern=r"^(reset|block|top_up)\Z")] | None = None
+
+
+class ReasonForm(Struct):
+    """Why an operator does it."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class RotateForm(Struct):
+    """A key to replace; with `revoke` the old one works no longer."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    revoke: bool = False
+
+
+class SubscriptionsQuery(Struct):
+    """Subscribers in the order of their ids; `cursor` is the last page's `nextCursor`."""
+
+    prefix: Annotated[str, Meta(max_length=128)] = ""
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: UserId | None = None
+
+
+class WebhooksQuery(Struct):
+    """A page of notices, newest first; `cursor` is the last page's `nextCursor`."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[str, Meta(pattern=r"^msg_[A-Za-z0-9_-]{1,60}\Z")] | None = None
+
+
 class AuditQuery(Struct):
     """The records of a user or of a UTC day, newest first; `outcome` tells acts from refusals."""
 

@@ -46,6 +46,10 @@ ENGINE_ADMIN_KEY = "ENGINE_ADMIN_KEY"
 ADMIN_SECRET = "ADMIN_SECRET"
 WEBHOOK_SECRET = "WEBHOOK_SECRET"
 TTT_SHARED_SECRET = "TTT_SHARED_SECRET"
+JWT_SECRET_CLOUD = "JWT_SECRET_CLOUD"
+NOTIFY_SECRET = "NOTIFY_SECRET"
+PROVISIONING_API_KEY = "PROVISIONING_API_KEY"
+"""OpenRouter's, so nobody creates it: an operator puts it in, and until then no key can be made."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,14 @@ def not_projected(trouble: str) -> None:
         line.count("NotProjected")
 
 
+def house_balance(left_micros: int, low_usd: int) -> None:
+    """The line and the metric of an operator's OpenRouter account that runs low."""
+    if left_micros < low_usd * 1_000_000:
+        with _line() as line:
+            logger.error("be:house-low", extra={"left_micros": left_micros, "low_usd": low_usd})
+            line.count("HouseLow")
+
+
 def moved(entries: Mapping[str, int]) -> None:
     """Counts of new ledger entries by type ("spend", "capture", "refund", ...), each entry once."""
     with _line() as line:

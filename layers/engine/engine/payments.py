@@ -1,6 +1,6 @@
 """Credits coming in: from an API key's holder and from payment providers, each payment once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,8 +41,9 @@ class Granted:
     replayed: bool
 
 
-def grant(ledger: Ledger, asked: Grant, *, now: int) -> Granted:
-    """Add the credits once; the account is created if there is none.
+def grant(ledger: Ledger, asked: Grant, *, now: int, beside: Sequence[Write] = ()) -> Granted:
+    """Add the credits once; the account is created if there is none. `beside` goes into the same
+    transaction and must have no condition.
 
     Raises `KeyReused`, `Busy` or `OutcomeUnknown`.
     """
@@ -65,7 +66,7 @@ def grant(ledger: Ledger, asked: Grant, *, now: int) -> Granted:
         if asked.key is not None:
             also = requests_once.beside_payment(request)
     try:
-        posted = ledger.post(move, once, now=now, also=also)
+        posted = ledger.post(move, once, now=now, also=lambda entry: [*also(entry), *beside])
     except AlreadyDone as done:
         return _granted(requests_once.replayed(done.item, fingerprint_), origin.request_id)
     except BesideRefused:

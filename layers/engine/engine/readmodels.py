@@ -52,7 +52,7 @@ AT_DIGITS = 11
 BALANCE_DIGITS = 15
 BY_BALANCE = "users-by-balance"
 BY_START = "users-by-start"
-CONSUMING = frozenset({"spend", "capture", "refund", "write_off"})
+CONSUMING = frozenset({"spend", "capture", "refund", "write_off", "usage", "usage_write_off"})
 """Types that turn what was issued into what is spent, or back; every other type issues or takes back."""
 
 FIGURES = (

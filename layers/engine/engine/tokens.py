@@ -11,7 +11,7 @@ from typing import Any
 
 import jwt
 
-from engine.errors import Unauthorized
+from engine.errors import Forbidden, Unauthorized
 from engine.ids import is_user_id
 from engine.keyrings import Ring
 
@@ -23,6 +23,9 @@ UPSTREAM_LIFETIME_S = 60
 SKEW_S = 60
 """How far an issuer's clock may run ahead of ours; none is granted to a token that has run out."""
 MAX_LENGTH = 4096
+TOLD_LIMIT = 320
+"""No e-mail address is longer (RFC 3696)."""
+
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 """Three parts in base64url without padding (RFC 7515, section 2)."""
 ALGORITHM = "HS256"
@@ -44,6 +47,15 @@ class UserToken:
 
     user: str
     scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberToken:
+    """A subscriber who proved who they are; `email` and `username` are empty where not told."""
+
+    user: str
+    email: str
+    username: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +124,16 @@ def verify_user(text: str, ring: Ring, *, now: int, max_age_s: int) -> UserToken
     return UserToken(claims["sub"], _scopes(claims))
 
 
+def verify_subscriber(text: str, ring: Ring, *, now: int) -> SubscriberToken:
+    """The subscriber that `text` stands for, named by `uid`. Raises `Unauthorized`, and `Forbidden` where
+    the token is good and meant for another service.
+    """
+    claims = _verified(text, ring, now, "uid")
+    if claims.get("aud", ISSUER) not in (ISSUER, [ISSUER]):
+        raise Forbidden("This credential is for another service.")
+    return SubscriberToken(claims["uid"], _told(claims, "email"), _told(claims, "username"))
+
+
 def verify_vended(text: str, ring: Ring, *, now: int) -> VendedToken:
     """The vended token in `text`. Raises `Unauthorized`."""
     claims = _verified(text, ring, now)
@@ -134,13 +156,15 @@ def is_for_upstream(text: str) -> bool:
     return bool(claims.get("aud") == UPSTREAM_AUDIENCE)
 
 
-def _verified(text: str, ring: Ring, now: int) -> dict[str, Any]:
-    """The claims of a token that any key of `ring` signed and whose time has come and not passed."""
+def _verified(text: str, ring: Ring, now: int, subject: str = "sub") -> dict[str, Any]:
+    """The claims of a token that any key of `ring` signed and whose time has come and not passed; the
+    claim `subject` names a user.
+    """
     if len(text) > MAX_LENGTH or not _COMPACT.fullmatch(text):
         raise Unauthorized("malformed")
     _refuse_foreign_header(text)
     claims = _signed_claims(text, ring)
-    if not is_user_id(claims.get("sub")):
+    if not is_user_id(claims.get(subject)):
         raise Unauthorized("no subject")
     if not all(_is_time(claims.get(name, 0)) for name in ("nbf", "iat")):
         raise Unauthorized("malformed")
@@ -175,6 +199,11 @@ def _signed_claims(text: str, ring: Ring) -> dict[str, Any]:
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise Unauthorized("malformed") from None
     raise Unauthorized("bad signature")
+
+
+def _told(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    return value[:TOLD_LIMIT] if isinstance(value, str) else ""
 
 
 def _is_time(value: Any) -> bool:

@@ -1,0 +1,31 @@
+"""Every minute: notices about subscriptions are sent to the operator's own system."""
+
+import time
+from typing import Any
+
+from engine import config, keyrings, notice_delivery, table, webhook_sender
+from engine.keyrings import NOTIFY_SECRET, KeyRings
+from engine.logs import logger
+from engine.notice_delivery import Receiver
+from engine.table import Table
+
+settings = config.load()
+store = Table(table.connect(), settings.table_name)
+rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (NOTIFY_SECRET,))
+clock = time.time
+resolver = webhook_sender.resolve
+
+
+def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """A scheduled event, of which nothing is read; the counts of what was sent."""
+    if not settings.notify_url:
+        return {}
+    receiver = Receiver(settings.notify_url, rings[NOTIFY_SECRET], settings.is_local, resolver)
+    counts = notice_delivery.deliver(
+        store,
+        receiver,
+        clock=clock,
+        remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    logger.info("notices", extra=counts)
+    return counts

@@ -1,0 +1,98 @@
+"""What operators do with subscriptions: list, look, adjust, change the plan, block, force a rotation."""
+
+from engine import config, keyrings, sealing, subscription_keys, table
+from engine import subscription_admin as admin
+from engine.access import SUBSCRIPTIONS_WRITE, USERS_READ, Access, by_session
+from engine.forms import (
+    PlanForm,
+    ReasonForm,
+    RotateForm,
+    SubscriptionAdjustForm,
+    SubscriptionsQuery,
+    WebhooksQuery,
+)
+from engine.http import Answer, Api, Call
+from engine.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
+from engine.ledger import Ledger
+from engine.plans import UNIT
+from engine.subscribing import Subscribing
+from engine.table import Table
+
+settings = config.load()
+ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
+rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
+rotation = subscription_keys.rotation(settings, ledger, rings, sealing.connect())
+subscribing = Subscribing(rotation, settings.plan_policy)
+access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
+api = Api(settings)
+lambda_handler = api
+
+
+@api.route("GET", "/admin/subscriptions")
+def subscriptions(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(SubscriptionsQuery)
+    return Answer(admin.page_members(ledger, query.prefix, query.limit, query.cursor))
+
+
+@api.route("GET", "/admin/subscriptions/{id}")
+def subscription(call: Call, id: str) -> Answer:
+    access.require(call, USERS_READ)
+    return Answer(admin.look(ledger, id, call.now))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/adjust")
+def adjust(call: Call, id: str) -> Answer:
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
+    form = call.read(SubscriptionAdjustForm)
+    origin = call.origin(actor, form.reason)
+    return Answer(admin.adjust(ledger, id, form.amount, call.request_key, origin, now=call.now))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/plan")
+def plan(call: Call, id: str) -> Answer:
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
+    form = call.read(PlanForm)
+    origin, asked = call.origin(actor, form.reason), call.request_key
+    return Answer(
+        admin.change_plan(ledger, id, form.plan, form.policy, asked, origin, now=call.now)
+    )
+
+
+@api.route("POST", "/admin/subscriptions/{id}/block")
+def block(call: Call, id: str) -> Answer:
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
+    origin = call.origin(actor, call.read(ReasonForm).reason)
+    return Answer(admin.block(subscribing, id, origin, settings.audit_days, now=call.now))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/unblock")
+def unblock(call: Call, id: str) -> Answer:
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
+    origin = call.origin(actor, call.read(ReasonForm).reason)
+    return Answer(admin.unblock(ledger, id, origin, settings.audit_days, now=call.now))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/rotate")
+def rotate(call: Call, id: str) -> Answer:
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
+    form = call.read(RotateForm)
+    origin, keep_days = call.origin(actor, form.reason), settings.audit_days
+    return Answer(
+        admin.rotate(subscribing, id, origin, keep_days, revoke=form.revoke, now=call.now)
+    )
+
+
+@api.route("GET", "/admin/subscriptions/{id}/webhooks")
+def webhooks(call: Call, id: str) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(WebhooksQuery)
+    return Answer(admin.notice_page(ledger, id, query.limit, query.cursor))
+
+
+@api.route("POST", "/admin/subscriptions/{id}/webhooks/{message}/replay")
+def replay(call: Call, id: str, message: str) -> Answer:
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
+    origin = call.origin(actor, call.read(ReasonForm).reason)
+    keep_days = settings.audit_days
+    return Answer(admin.replay_notice(ledger, id, message, origin, keep_days, now=call.now))

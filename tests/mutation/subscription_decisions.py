@@ -1,0 +1,139 @@
+"""Recorded mutants of what the subscription service decides beside its conditions."""
+
+from typing import Final
+
+SUBSCRIPTIONS: Final = [
+    ("plans.used-up-at", "EXHAUSTED_AT = CREDIT // 10", "EXHAUSTED_AT = CREDIT // 10 - 1"),
+    ("plans.a-key-spends-a-credit", "KEY_LIMIT = CREDIT\n", "KEY_LIMIT = 2 * CREDIT\n"),
+    (
+        "subscribing.a-tenth-is-used-up",
+        "if seen.remaining <= subscription.terms.used_up_at:",
+        "if seen.remaining < subscription.terms.used_up_at:",
+    ),
+    (
+        "subscribing.half-is-half",
+        "2 * key.held <= key.limit",
+        "2 * key.held < key.limit",
+    ),
+    (
+        "subscribing.a-new-key-carries-more",
+        "min(KEY_LIMIT, available) > key.held and 2",
+        "2",
+    ),
+    (
+        "subscribing.ends-soon",
+        "    return now >= key.ends_at - ENDING_S and available > 0",
+        "    return False",
+    ),
+    (
+        "subscribing.retry-at",
+        "not seen.is_fresh or now < subscription.retry_at",
+        "not seen.is_fresh",
+    ),
+    (
+        "subscribing.away-makes-no-key",
+        "if not seen.is_fresh or now < subscription.retry_at:",
+        "if now < subscription.retry_at:",
+    ),
+    (
+        "subscribing.disabled-is-replaced",
+        "None if facts.disabled else key",
+        "key",
+    ),
+    (
+        "subscribing.replaces-what-was-seen",
+        "        if subscription.current != number:\n            return False\n",
+        "",
+    ),
+    (
+        "subscribing.blocked-is-refused",
+        "BLOCKED:\n            raise SubscriptionBlocked()\n        if subscription.rotation:",
+        "BLOCKED:\n            pass\n        if subscription.rotation:",
+    ),
+    ("subscribing.top-up-waits", "        if policy == TOP_UP:\n", "        if False:\n"),
+    (
+        "key_rotation.lease-is-kept",
+        "key.state != INTENDED or now < key.expires_at:",
+        "key.state != INTENDED:",
+    ),
+    (
+        "key_rotation.unknown-is-lost",
+        "not_made, state = NotMade(RETRY_S), LOST",
+        "not_made, state = NotMade(RETRY_S), CLOSED",
+    ),
+    (
+        "key_rotation.limit-is-what-is-left",
+        "limit = min(KEY_LIMIT, available)",
+        "limit = KEY_LIMIT",
+    ),
+    (
+        "key_rotation.unwanted-is-deleted",
+        "            self._discard(key, created, origin, now, retry_at=0)\n            raise Overtaken()",
+        "            raise Overtaken()",
+    ),
+    (
+        "key_rotation.two-readings-agree",
+        "if not facts.disabled or usage != key.settled_usage:",
+        "if not facts.disabled:",
+    ),
+    (
+        "key_rotation.enabled-again-is-disabled",
+        "        if not facts.disabled:\n            self.provider.disable(key.hash)\n",
+        "",
+    ),
+    (
+        "key_rotation.final-reading-is-charged",
+        "        key = self.charge(key, usage, origin, now=now)\n",
+        "",
+    ),
+    (
+        "key_rotation.lost-is-waited-for",
+        "if found or now >= key.created_at + LOST_S:",
+        "if True:",
+    ),
+    (
+        "key_rotation.lost-is-deleted",
+        "        for hash_ in found:\n            self.provider.delete(hash_)\n",
+        "",
+    ),
+    (
+        "subscription_moves.held-pays-first",
+        "from_held = min(delta, key.held)",
+        "from_held = 0",
+    ),
+    (
+        "subscription_moves.rest-is-from-what-is-available",
+        "from_available = min(delta - from_held, ledger.account(key.user).available)",
+        "from_available = 0",
+    ),
+    (
+        "subscription_moves.usage-follows",
+        "usage=key.usage + (paid or delta),",
+        "usage=usage,",
+    ),
+    (
+        "subscription_moves.reset-fills-up",
+        "allowance - left, 0, origin",
+        "allowance, 0, origin",
+    ),
+    (
+        "subscription_moves.plan-grants-the-difference",
+        "amount = max(0, PLANS[plan].allowance - seen.total)",
+        "amount = PLANS[plan].allowance",
+    ),
+    (
+        "key_monitor.foreign-names-are-left",
+        "            if place is not None:\n",
+        "            place = place or (facts.name, 1)\n            if True:\n",
+    ),
+    (
+        "key_monitor.lost-and-closed-are-deleted",
+        "key.state in (LOST, CLOSED)",
+        "key.state in (LOST,)",
+    ),
+    (
+        "key_monitor.known-keys-stay",
+        'key.hash not in ("", facts.hash)',
+        "key.hash != facts.hash",
+    ),
+]

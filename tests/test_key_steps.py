@@ -1,0 +1,416 @@
+"""Each step of a subscription and its keys happens from just what was seen, and not at all otherwise.
+
+Somebody else changes one thing between the look and the step; then nothing may have moved.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from engine import key_steps as steps
+from engine import subscription_moves as moves
+from engine.ledger_items import Move, account_pk
+from engine.origin import Origin
+from engine.requests_once import RequestOnce
+from engine.subscription_items import (
+    CLOSED,
+    LOST,
+    SUBSCRIPTION_SK,
+    ProviderKey,
+    Subscription,
+    key_sk,
+    shard_of,
+)
+from engine.table import Item, Update
+from tests.support.openrouter import Studio, fresh_user, serving
+
+pytestmark = pytest.mark.enable_socket
+NOW = 1_800_000_000
+ORIGIN = Origin("system:test", "request", "", "", "test")
+
+
+@pytest.fixture(scope="module")
+def studio(endpoint: str) -> Iterator[Studio]:
+    with serving() as standin:
+        yield Studio(endpoint, standin)
+
+
+@dataclass
+class Bench:
+    """A new subscriber, and the table behind them."""
+
+    studio: Studio
+    user: str
+
+    @property
+    def ledger(self) -> Any:
+        return self.studio.ledger
+
+    @property
+    def table(self) -> Any:
+        return self.studio.table
+
+    def seen(self) -> Subscription:
+        return self.studio.subscription(self.user)
+
+    def key(self, number: int) -> ProviderKey:
+        found = steps.find_key(self.table, self.user, number)
+        assert found is not None
+        return found
+
+    def edit(self, sk: str, **values: Any) -> None:
+        names = {f"#{name}": name for name in values}
+        change = "SET " + ", ".join(f"#{name} = :{name}" for name in values)
+        new = {f":{name}": value for name, value in values.items()}
+        self.table.write(Update(account_pk(self.user), sk, change, "", names, new))
+
+    def stored(self) -> list[Item]:
+        items = self.table.ascending(account_pk(self.user), "A", "\uffff", consistent=True)
+        return [item for item in items if not item["sk"].startswith("RATE")]
+
+    def intend(self, seen: Subscription | None = None) -> ProviderKey | None:
+        return moves.intend(
+            self.ledger, seen or self.seen(), 1000, "t", ORIGIN, now=NOW, lease_s=20, lifetime_s=900
+        )
+
+    def store(self, key: ProviderKey, replaced: int = 0) -> ProviderKey | None:
+        return steps.store(
+            self.ledger, key, replaced, hash_="h" * 8, sealed="c2VhbGVk", now=NOW, grace_s=300
+        )
+
+    def give_up(self, key: ProviderKey, to: str = LOST) -> bool:
+        return moves.give_up(self.ledger, key, to, ORIGIN, now=NOW, retry_at=NOW + 9, look_at=NOW)
+
+    def live(self) -> ProviderKey:
+        key = self.intend()
+        assert key is not None
+        stored = self.store(key, self.seen().current)
+        assert stored is not None
+        return self.key(key.number)
+
+    def retiring(self) -> ProviderKey:
+        old = self.live()
+        self.live()
+        return self.key(old.number)
+
+    def settling(self) -> ProviderKey:
+        key = self.retiring()
+        assert steps.disabled(self.table, key, look_at=NOW)
+        return self.key(key.number)
+
+    def lost(self) -> ProviderKey:
+        key = self.intend()
+        assert key is not None and self.give_up(key)
+        return self.key(key.number)
+
+
+@pytest.fixture
+def bench(studio: Studio) -> Bench:
+    user = fresh_user("step")
+    moves.open_subscription(studio.ledger, user, ORIGIN, now=NOW)
+    return Bench(studio, user)
+
+
+def unmoved(bench: Bench, act: Callable[[], Any]) -> None:
+    """`act` is refused, and whatever is stored is as it was."""
+    before = bench.stored()
+    assert not act()
+    assert bench.stored() == before
+
+
+def test_a_subscription_is_opened_once(bench: Bench) -> None:
+    first = bench.seen()
+    again = moves.open_subscription(bench.ledger, bench.user, ORIGIN, now=NOW + 1)
+    assert again == first
+    assert bench.studio.types(bench.user) == ["plan_grant"]
+
+
+def test_who_the_user_is_is_written_down_once(bench: Bench) -> None:
+    assert bench.seen().email == ""
+    for email in ("ann@example.test", "other@example.test"):
+        steps.introduce(bench.table, bench.user, email, email[:3])
+        assert (bench.seen().email, bench.seen().username) == ("ann@example.test", "ann")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rotations": 5}, {"rotation": 7}, {"state": "blocked"}, {"current": 3}],
+    ids=str,
+)
+def test_a_key_is_intended_only_from_what_was_seen(bench: Bench, change: dict[str, Any]) -> None:
+    seen = bench.seen()
+    bench.edit(SUBSCRIPTION_SK, **change)
+    unmoved(bench, lambda: bench.intend(seen))
+
+
+def test_a_number_is_given_once(bench: Bench) -> None:
+    seen = bench.seen()
+    assert bench.intend(seen) is not None
+    unmoved(bench, lambda: bench.intend(seen))
+    bench.edit(SUBSCRIPTION_SK, rotation=0, rotations=0)
+    unmoved(bench, lambda: bench.intend(seen))
+
+
+def test_no_key_is_intended_for_money_that_is_not_there(bench: Bench) -> None:
+    once = RequestOnce(
+        bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
+    )
+    bench.ledger.post(Move(bench.user, "admin_deduct", -9_999_001, 0, ORIGIN), once, now=NOW)
+    unmoved(bench, bench.intend)
+
+
+def test_an_intended_key_has_its_money_set_aside_and_is_looked_for_again(bench: Bench) -> None:
+    key = bench.intend()
+    assert key is not None and key == bench.key(1)
+    assert bench.studio.figures(bench.user) == (9_999_000, 1000)
+    assert (bench.seen().rotation, bench.seen().rotations) == (1, 1)
+    (item,) = [item for item in bench.stored() if item["sk"] == key_sk(1)]
+    assert (item["open_shard"], item["expires_at"]) == (shard_of(bench.user), NOW + 20)
+
+
+@pytest.mark.parametrize(
+    ("sk", "change"),
+    [
+        (key_sk(2), {"state": "lost"}),
+        (SUBSCRIPTION_SK, {"rotation": 3}),
+        (SUBSCRIPTION_SK, {"current": 5}),
+        (SUBSCRIPTION_SK, {"state": "blocked"}),
+        (key_sk(1), {"state": "retiring"}),
+    ],
+    ids=str,
+)
+def test_a_key_is_stored_only_where_it_is_still_wanted(
+    bench: Bench, sk: str, change: dict[str, Any]
+) -> None:
+    bench.live()
+    key = bench.intend()
+    assert key is not None
+    bench.edit(sk, **change)
+    unmoved(bench, lambda: bench.store(key, 1))
+
+
+def test_a_stored_key_is_current_and_the_old_one_begins_to_retire(bench: Bench) -> None:
+    old, new = bench.retiring(), bench.key(2)
+    assert (old.state, old.expires_at, new.state) == ("retiring", NOW + 300, "live")
+    assert (bench.seen().current, bench.seen().rotation) == (2, 0)
+    shards = {item["sk"]: item.get("open_shard") for item in bench.stored()}
+    assert (shards[key_sk(1)], shards[key_sk(2)]) == (shard_of(bench.user), None)
+
+
+@pytest.mark.parametrize(
+    ("sk", "change"),
+    [(key_sk(1), {"state": "live"}), (SUBSCRIPTION_SK, {"rotation": 4})],
+    ids=str,
+)
+def test_an_intended_key_is_given_up_only_while_it_is_intended(
+    bench: Bench, sk: str, change: dict[str, Any]
+) -> None:
+    key = bench.intend()
+    assert key is not None
+    bench.edit(sk, **change)
+    unmoved(bench, lambda: bench.give_up(key))
+
+
+@pytest.mark.parametrize("to", [LOST, CLOSED])
+def test_a_key_that_is_given_up_gives_its_money_back_once(bench: Bench, to: str) -> None:
+    key = bench.intend()
+    assert key is not None
+    assert bench.give_up(key, to)
+    unmoved(bench, lambda: bench.give_up(key, to))
+    assert bench.studio.figures(bench.user) == (10_000_000, 0)
+    assert (bench.seen().rotation, bench.seen().retry_at) == (0, NOW + 9)
+    shards = {item["sk"]: item.get("open_shard") for item in bench.stored()}
+    assert (shards[key_sk(1)] is None) is (to == CLOSED)
+
+
+def charged(bench: Bench, key: ProviderKey, usage: int) -> ProviderKey:
+    return moves.charge(bench.ledger, key, usage, ORIGIN, now=NOW)
+
+
+def test_two_that_read_the_same_usage_charge_it_once(bench: Bench) -> None:
+    seen = bench.live()
+    for _ in range(2):
+        after = charged(bench, seen, 300)
+        assert (after.usage, after.held, after.charged) == (300, 700, 300)
+    assert bench.studio.figures(bench.user) == (9_999_000, 700)
+    assert bench.studio.types(bench.user).count("usage") == 1
+    assert charged(bench, after, 299) == after, "a reading that lags changes nothing"
+
+
+def test_a_reading_ahead_of_another_charges_the_difference(bench: Bench) -> None:
+    seen = bench.live()
+    charged(bench, seen, 300)
+    after = charged(bench, seen, 500)
+    assert (after.usage, after.held) == (500, 500)
+    bench.studio.assert_explained(bench.user)
+
+
+def test_what_is_spent_beyond_the_limit_is_charged_once_too(bench: Bench) -> None:
+    seen = charged(bench, bench.live(), 1000)
+    assert seen.held == 0
+    for _ in range(2):
+        assert charged(bench, seen, 1200).usage == 1200
+    assert bench.studio.figures(bench.user) == (9_998_800, 0)
+    bench.studio.assert_explained(bench.user)
+
+
+def test_a_key_that_was_closed_meanwhile_is_charged_from_what_is_available(bench: Bench) -> None:
+    seen = bench.settling()
+    assert moves.close(bench.ledger, seen, ORIGIN, now=NOW)
+    before = bench.studio.figures(bench.user)
+    after = charged(bench, seen, 40)
+    assert (after.state, after.usage, after.held) == ("closed", 40, 0)
+    available, held = before
+    assert bench.studio.figures(bench.user) == (available - 40, held)
+    bench.studio.assert_explained(bench.user)
+
+
+def test_what_nobody_can_pay_is_written_off_once(bench: Bench) -> None:
+    seen = bench.live()
+    once = RequestOnce(
+        bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
+    )
+    bench.ledger.post(Move(bench.user, "admin_deduct", -9_998_950, 0, ORIGIN), once, now=NOW)
+    for _ in range(2):
+        after = charged(bench, seen, 1100)
+        assert (after.usage, after.charged, after.written_off) == (1100, 1050, 50)
+    entries = bench.studio.entries(bench.user)
+    usage = [(e.type, e.amount, e.held) for e in entries if e.type.startswith("usage")]
+    assert usage == [("usage", -50, -1000), ("usage_write_off", 0, 0)]
+    assert entries[-1].reason == "50 micro-dollars beyond what there was"
+    bench.studio.assert_explained(bench.user)
+
+
+def test_what_is_used_is_kept_by_day(bench: Bench) -> None:
+    key = charged(bench, bench.live(), 300)
+    charged(bench, key, 450)
+    days = {i["sk"]: i["used"] for i in bench.stored() if i["sk"].startswith("USED#")}
+    assert days == {"USED#2027-01-15": 450}
+
+
+def test_only_a_retiring_key_is_taken_for_disabled(bench: Bench) -> None:
+    key = bench.retiring()
+    bench.edit(key_sk(key.number), state="closed")
+    unmoved(bench, lambda: steps.disabled(bench.table, key, look_at=NOW))
+
+
+def test_a_key_is_looked_at_later_only_in_the_state_that_was_seen(bench: Bench) -> None:
+    key = bench.settling()
+    assert steps.look_again(bench.table, key, settled_usage=7, look_at=NOW + 5)
+    assert (bench.key(1).settled_usage, bench.key(1).expires_at) == (7, NOW + 5)
+    bench.edit(key_sk(1), state="closed")
+    unmoved(bench, lambda: steps.look_again(bench.table, key, settled_usage=8, look_at=NOW + 9))
+
+
+def test_only_a_lost_key_is_forgotten(bench: Bench) -> None:
+    key = bench.lost()
+    bench.edit(key_sk(1), state="live")
+    unmoved(bench, lambda: steps.forget(bench.table, key))
+    bench.edit(key_sk(1), state="lost")
+    assert steps.forget(bench.table, key) and bench.key(1).state == "closed"
+
+
+def close(bench: Bench, key: ProviderKey) -> bool:
+    return moves.close(bench.ledger, key, ORIGIN, now=NOW)
+
+
+def test_a_closed_key_gives_back_what_it_has_left_once(bench: Bench) -> None:
+    key = charged(bench, bench.settling(), 400)
+    assert close(bench, key)
+    unmoved(bench, lambda: close(bench, key))
+    assert bench.studio.figures(bench.user) == (9_998_600, 1000)
+    assert bench.key(1).sealed == ""
+    assert bench.seen().current == 2
+    bench.studio.assert_explained(bench.user)
+
+
+@pytest.mark.parametrize("change", [{"state": "closed"}, {"usage": 500, "held": 500}], ids=str)
+def test_a_key_that_changed_meanwhile_is_not_closed(bench: Bench, change: dict[str, Any]) -> None:
+    key = bench.settling()
+    bench.edit(key_sk(1), **change)
+    unmoved(bench, lambda: close(bench, key))
+
+
+def test_a_current_key_that_is_gone_is_current_no_more(bench: Bench) -> None:
+    key = bench.live()
+    bench.edit(SUBSCRIPTION_SK, current=8)
+    unmoved(bench, lambda: close(bench, key))
+    bench.edit(SUBSCRIPTION_SK, current=1)
+    assert close(bench, key)
+    assert bench.seen().current == 0
+
+
+def renew(bench: Bench, seen: Subscription) -> bool:
+    return moves.renew(bench.ledger, seen, 50, ORIGIN, now=NOW)
+
+
+@pytest.mark.parametrize("change", [{"period": 2}, {"plan": "pro"}], ids=str)
+def test_an_allowance_is_renewed_only_from_what_was_seen(
+    bench: Bench, change: dict[str, Any]
+) -> None:
+    seen = bench.seen()
+    bench.edit(SUBSCRIPTION_SK, **change)
+    unmoved(bench, lambda: renew(bench, seen))
+
+
+def test_an_allowance_is_renewed_once(bench: Bench) -> None:
+    seen = bench.seen()
+    assert renew(bench, seen)
+    unmoved(bench, lambda: renew(bench, seen))
+    assert bench.studio.figures(bench.user) == (19_999_950, 0)
+    assert (bench.seen().period, bench.seen().total) == (2, 10_000_000)
+
+
+def change_plan(bench: Bench, seen: Subscription) -> Any:
+    once = RequestOnce(
+        bench.table, user=bench.user, operation="p", key="p", fingerprint="", now=NOW, facts={}
+    )
+    return moves.change_plan(bench.ledger, seen, "pro", None, once, ORIGIN, now=NOW)
+
+
+@pytest.mark.parametrize("change", [{"period": 2}, {"plan": "enterprise"}], ids=str)
+def test_a_plan_is_changed_only_from_what_was_seen(bench: Bench, change: dict[str, Any]) -> None:
+    seen = bench.seen()
+    bench.edit(SUBSCRIPTION_SK, **change)
+    unmoved(bench, lambda: change_plan(bench, seen))
+
+
+def test_a_changed_plan_grants_the_difference(bench: Bench) -> None:
+    assert change_plan(bench, bench.seen()) is not None
+    assert bench.studio.figures(bench.user) == (50_000_000, 0)
+    assert (bench.seen().plan, bench.seen().total, bench.seen().period) == ("pro", 50_000_000, 2)
+
+
+def retire(bench: Bench, seen: Subscription) -> bool:
+    return steps.retire(bench.ledger, seen, state="blocked", now=NOW, look_at=NOW + 3)
+
+
+@pytest.mark.parametrize(
+    ("sk", "change"),
+    [
+        (SUBSCRIPTION_SK, {"period": 2}),
+        (SUBSCRIPTION_SK, {"current": 2}),
+        (SUBSCRIPTION_SK, {"state": "blocked"}),
+        (key_sk(1), {"state": "retiring"}),
+    ],
+    ids=str,
+)
+def test_a_subscription_is_blocked_only_from_what_was_seen(
+    bench: Bench, sk: str, change: dict[str, Any]
+) -> None:
+    bench.live()
+    seen = bench.seen()
+    bench.edit(sk, **change)
+    unmoved(bench, lambda: retire(bench, seen))
+
+
+def test_a_blocked_subscription_has_no_current_key_and_can_be_unblocked(bench: Bench) -> None:
+    bench.live()
+    assert retire(bench, bench.seen())
+    assert (bench.seen().state, bench.seen().current) == ("blocked", 0)
+    assert (bench.key(1).state, bench.key(1).expires_at) == ("retiring", NOW + 3)
+    assert steps.unblock(bench.table, bench.seen(), now=NOW)
+    unmoved(bench, lambda: steps.unblock(bench.table, bench.seen(), now=NOW))
+    assert bench.seen().state == "active"

@@ -1,0 +1,403 @@
+"""Notices: made with what they tell of, signed, tried again, kept, and sent to public addresses alone."""
+
+import base64
+import hashlib
+import hmac
+import json
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from engine import notices, standard_webhooks, webhook_sender
+from engine.keyrings import Ring
+from engine.subscription_items import hook_shard
+from engine.table import Item
+from engine.webhook_sender import NotAllowed, NotDelivered, target
+from tests.support.gateway import Reply
+from tests.support.openrouter import Context, Studio, fresh_user, serving
+from tests.test_subscription_admin import act, call
+from tests.test_subscription_crashes import drain
+
+pytestmark = pytest.mark.enable_socket
+
+
+class Receiver(ThreadingHTTPServer):
+    """The operator's own system: keeps what it is sent, and answers as it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.status = 204
+        self.got: list[tuple[str, dict[str, str], bytes]] = []
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Receiver
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.got.append((self.path, headers, body))
+        self.send_response(self.server.status)
+        self.send_header("Location", "/elsewhere")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing on the terminal."""
+
+
+@contextmanager
+def receiving(context: ssl.SSLContext | None = None) -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        if context is not None:
+            receiver.socket = context.wrap_socket(receiver.socket, server_side=True)
+        thread = threading.Thread(target=receiver.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield receiver
+        finally:
+            receiver.shutdown()
+            thread.join()
+
+
+class Scene:
+    """A subscriber, and a receiver of notices about them."""
+
+    def __init__(self, endpoint: str, standin: Any, receiver: Receiver) -> None:
+        url = f"http://127.0.0.1:{receiver.port}/hooks?of=pluct"
+        self.studio = Studio(endpoint, standin, NOTIFY_URL=url)
+        self.function = self.studio.gateway.function("notices")
+        self.function.clock = lambda: self.studio.now
+        self.receiver = receiver
+        self.user = fresh_user("notice")
+        self.key = self.studio.key(self.user)["key"]
+
+    def send(self, left_s: float = 100.0) -> dict[str, int]:
+        found: dict[str, int] = self.function.lambda_handler({}, Context(left_s))
+        return found
+
+    def rotate(self) -> None:
+        assert act(self.studio, self.user, "rotate").json["rotated"]
+
+    def log(self, **query: str) -> Reply:
+        path = f"/admin/subscriptions/{self.user}/webhooks"
+        return call(self.studio, "GET", path, query=query)
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = self.log().json["webhooks"]
+        return found
+
+    def replay(self, message: str) -> Reply:
+        path = f"/admin/subscriptions/{self.user}/webhooks/{message}/replay"
+        return call(self.studio, "POST", path, {"reason": "again"})
+
+    def items(self) -> list[Item]:
+        return [i for i in self.studio.everything() if i["pk"] == f"HOOK#{self.user}"]
+
+
+@pytest.fixture
+def scene(endpoint: str) -> Iterator[Scene]:
+    with serving() as standin, receiving() as receiver:
+        yield Scene(endpoint, standin, receiver)
+
+
+def test_a_rotation_is_told_once_signed_and_without_the_key(scene: Scene) -> None:
+    scene.rotate()
+    assert scene.send() == {"sent": 1, "delivered": 1}
+    assert scene.send() == {"sent": 0, "delivered": 0}
+    ((path, headers, body),) = scene.receiver.got
+    assert path == "/hooks?of=pluct"
+    message = json.loads(body)
+    assert message == {
+        "type": "subscription.key_rotated",
+        "timestamp": "2027-01-15T08:00:00.000Z",
+        "data": {
+            "userId": scene.user, "keyNumber": 2, "replacedNumber": 1, "limit_credits": 1,
+        },
+    }  # fmt: skip
+    assert scene.key not in body.decode() and "sk-or" not in body.decode()
+    assert headers["content-type"] == "application/json"
+    secret = scene.function.rings["NOTIFY_SECRET"].signing
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    digest = hmac.new(secret.encode(), signed, hashlib.sha256).digest()
+    assert headers["webhook-signature"] == "v1," + base64.b64encode(digest).decode()
+    assert headers["webhook-timestamp"] == str(int(scene.studio.now))
+
+
+def test_the_first_key_is_no_rotation(scene: Scene) -> None:
+    assert scene.items() == []
+
+
+def test_a_balance_that_falls_below_a_credit_is_told_once(scene: Scene) -> None:
+    studio = scene.studio
+    drain(studio, scene.user)
+    act(studio, scene.user, "adjust", amount="0.3")
+    for used in ("0.3", "0.000001", "0.1"):
+        assert studio.standin.spend(scene.key, used)
+        studio.key(scene.user)
+    (told,) = scene.webhooks()
+    assert told["type"] == "subscription.low_balance"
+    assert told["data"] == {
+        "userId": scene.user, "remaining_credits": 0.999999, "threshold_credits": 1,
+    }  # fmt: skip
+
+
+def test_without_an_address_there_are_no_notices(endpoint: str) -> None:
+    with serving() as standin:
+        studio = Studio(endpoint, standin)
+        user = fresh_user("notice")
+        studio.key(user)
+        assert act(studio, user, "rotate").json["rotated"]
+        assert not [i for i in studio.everything() if i["pk"].startswith("HOOK#")]
+        assert studio.gateway.function("notices").lambda_handler({}, Context()) == {}
+
+
+def test_it_is_tried_again_later_and_later_and_then_no_more(scene: Scene) -> None:
+    scene.receiver.status = 500
+    scene.rotate()
+    for wait_s in (0, *notices.DELAYS_S):
+        if wait_s:
+            scene.studio.now += wait_s - 1
+            assert scene.send()["sent"] == 0
+            scene.studio.now += 1
+        assert scene.send() == {"sent": 1, "delivered": 0}
+    (told,) = scene.webhooks()
+    assert (told["state"], told["nextAttemptAt"]) == ("failed", None)
+    assert [attempt["outcome"] for attempt in told["attempts"]] == ["500"] * 8
+    assert len({headers["webhook-id"] for _, headers, _ in scene.receiver.got}) == 1
+    scene.studio.now += 10**6
+    assert scene.send()["sent"] == 0
+
+
+def test_a_notice_can_be_sent_again_with_the_same_id(scene: Scene) -> None:
+    scene.rotate()
+    scene.send()
+    (told,) = scene.webhooks()
+    assert scene.replay(told["id"]).json == {"ok": True, "id": told["id"], "state": "pending"}
+    assert scene.send() == {"sent": 1, "delivered": 1}
+    first, second = scene.receiver.got
+    assert first[1]["webhook-id"] == second[1]["webhook-id"] == told["id"]
+    assert first[2] == second[2]
+    assert [a["outcome"] for a in scene.webhooks()[0]["attempts"]] == ["204", "204"]
+    for missing in ("msg_1", "nothing", "msg_" + "x" * 61):
+        assert scene.replay(missing).status == 404
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [(200, "delivered"), (410, "delivered"), (302, "pending"), (404, "pending")],
+)
+def test_only_2xx_is_delivered_gone_is_the_end_and_no_redirect_is_followed(
+    scene: Scene, status: int, state: str
+) -> None:
+    scene.receiver.status = status
+    scene.rotate()
+    scene.send()
+    assert len(scene.receiver.got) == 1
+    assert scene.webhooks()[0]["state"] == state
+    assert scene.webhooks()[0]["attempts"][0]["outcome"] == str(status)
+
+
+def test_a_receiver_that_is_away_is_tried_again(scene: Scene) -> None:
+    scene.rotate()
+    scene.receiver.shutdown()
+    scene.receiver.server_close()
+    assert scene.send() == {"sent": 1, "delivered": 0}
+    (told,) = scene.webhooks()
+    assert told["attempts"][0]["outcome"] == "NewConnectionError"
+    assert told["nextAttemptAt"] == "2027-01-15T08:01:00.000Z"
+
+
+def test_the_log_has_pages(scene: Scene) -> None:
+    for _ in range(3):
+        scene.rotate()
+        scene.studio.forward(1)
+    first = scene.log(limit="2").json
+    rest = scene.log(limit="2", cursor=first["nextCursor"]).json
+    numbers = [told["data"]["keyNumber"] for told in first["webhooks"] + rest["webhooks"]]
+    assert (numbers, rest["nextCursor"]) == ([4, 3, 2], None)
+    assert scene.log(cursor="KEY#1").status == 400
+    assert call(scene.studio, "GET", "/admin/subscriptions/nobody/webhooks").status == 404
+
+
+def test_nothing_is_begun_when_the_time_is_over(scene: Scene) -> None:
+    scene.rotate()
+    assert scene.send(left_s=1.0) == {"sent": 0, "delivered": 0}
+
+
+def test_one_process_sends_a_notice_and_its_outcome_is_kept_by_that_one(scene: Scene) -> None:
+    scene.rotate()
+    table, now = scene.studio.table, int(scene.studio.now)
+    (item,) = scene.items()
+    assert notices.claim(table, item, now)
+    assert not notices.claim(table, item, now)
+    assert notices.due(table, int(hook_shard(scene.user)[-1]), now, 5) == []
+    notices.tried(table, item, "late", is_delivered=True, now=now - 1)
+    assert scene.items()[0]["attempts"] == []
+    notices.tried(table, item, "200", is_delivered=True, now=now)
+    assert scene.items()[0]["state"] == "delivered"
+    assert "open_shard" not in scene.items()[0]
+    notices.tried(table, item, "500", is_delivered=False, now=now)
+    assert len(scene.items()[0]["attempts"]) == 1
+    assert not notices.claim(table, {**item, "expires_at": now + 60}, now)
+
+
+def test_a_notice_whose_state_changed_meanwhile_is_not_put_back(scene: Scene) -> None:
+    """Two operators replay it: the second finds it pending, which is as good."""
+    scene.rotate()
+    scene.send()
+    (item,) = scene.items()
+    table, now = scene.studio.table, int(scene.studio.now)
+
+    class Stale:
+        def get(self, *_: Any) -> Item:
+            return item
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(table, name)
+
+    assert notices.replay(Stale(), scene.user, item["sk"], now)  # type: ignore[arg-type]
+    assert not notices.replay(Stale(), scene.user, item["sk"], now + 5)  # type: ignore[arg-type]
+    assert scene.items()[0]["expires_at"] == now
+
+
+def test_the_signature_is_that_of_the_standard_and_every_key_signs() -> None:
+    """Key, id, time, body and signature of the Standard Webhooks library's own test."""
+    key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    body = b'{"test": 2432232314}'
+    signed = b"msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330." + body
+    known = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+    assert standard_webhooks._signature(key, signed) == known
+    headers = standard_webhooks.headers("msg_1", 5, body, Ring(("old", "new")))
+    old, new = headers["webhook-signature"].split(" ")
+    assert old != new and old.startswith("v1,") and new.startswith("v1,")
+
+
+def to(*addresses: str) -> Any:
+    return lambda *_: list(addresses)
+
+
+PUBLIC = "93.184.216.34"
+INSIDE = [
+    "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+    "224.0.0.1", "255.255.255.255", "192.0.2.1", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1",
+    "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:7f00:1::", "2001:db8::1",
+    "nonsense",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", INSIDE)
+def test_an_address_inside_is_not_called_also_beside_a_public_one(address: str) -> None:
+    for found in ([address], [PUBLIC, address]):
+        with pytest.raises(NotAllowed):
+            target("https://hooks.example.test/x", is_local=False, resolver=to(*found))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://hooks.example.test/", "ftp://hooks.example.test/", "https://", "https:///x", "//x",
+     "https://user@hooks.example.test/", "https://a:b@hooks.example.test/", "https://[::1", "",
+     "https://hooks.example.test:99999/", "file:///etc/passwd"],
+)  # fmt: skip
+def test_only_an_https_address_is_called(url: str) -> None:
+    with pytest.raises(NotAllowed):
+        target(url, is_local=False, resolver=to(PUBLIC))
+
+
+def test_a_name_without_addresses_is_not_called() -> None:
+    with pytest.raises(NotAllowed):
+        target("https://hooks.example.test/", is_local=False, resolver=to())
+    with pytest.raises(NotDelivered):
+        webhook_sender.resolve("no-such-name.invalid", 443)
+    assert webhook_sender.resolve("127.0.0.1", 443) == ["127.0.0.1"]
+
+
+def test_locally_loopback_may_be_called_and_still_nothing_else() -> None:
+    found = target("http://127.0.0.1:8080/a?b=c", is_local=True, resolver=to("127.0.0.1"))
+    assert (found.address, found.port, found.path, found.is_tls) == (
+        "127.0.0.1", 8080, "/a?b=c", False,
+    )  # fmt: skip
+    for url in ("http://x.test/", "https://x.test/"):
+        with pytest.raises(NotAllowed):
+            target(url, is_local=True, resolver=to("10.0.0.1"))
+    with pytest.raises(NotAllowed):
+        target("http://x.test/", is_local=True, resolver=to(PUBLIC))
+
+
+@pytest.mark.parametrize(
+    ("url", "header"),
+    [("https://hooks.example.test/", "hooks.example.test"),
+     ("https://hooks.example.test:8443/", "hooks.example.test:8443"),
+     ("https://[2606:2800:220:1::1]/", "[2606:2800:220:1::1]")],
+)  # fmt: skip
+def test_the_host_is_named_as_it_was_asked_for(url: str, header: str) -> None:
+    found = target(url, is_local=False, resolver=to("2606:2800:220:1::1"))
+    assert (found.host_header, found.address) == (header, "2606:2800:220:1::1")
+
+
+def test_the_checked_address_is_called_under_the_names_certificate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name resolves to nothing here: only the address that was checked can have been called."""
+    certificate, key = self_signed(tmp_path, "hooks.example.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    monkeypatch.setattr("engine.webhook_sender.certifi.where", lambda: str(certificate))
+    with receiving(context) as receiver:
+        url = f"https://hooks.example.test:{receiver.port}/in"
+        found = target(url, is_local=True, resolver=to("127.0.0.1"))
+        assert webhook_sender.post(found, b"{}", {"webhook-id": "msg_1"}) == 204
+        ((path, headers, body),) = receiver.got
+        assert (path, body, headers["host"]) == (
+            "/in",
+            b"{}",
+            f"hooks.example.test:{receiver.port}",
+        )
+        other = target(
+            f"https://other.example.test:{receiver.port}/", is_local=True, resolver=to("127.0.0.1")
+        )
+        with pytest.raises(NotDelivered):
+            webhook_sender.post(other, b"{}", {})
+        assert len(receiver.got) == 1
+
+
+def self_signed(folder: Path, name: str) -> tuple[Path, Path]:
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return paths
