@@ -5,7 +5,7 @@ PIP_FLAGS = -qq --disable-pip-version-check
 BIN = .venv/bin
 LAYER = layers/engine
 
-.PHONY: run test prove check setup setup-sam format build bench smoke clean lock
+.PHONY: run test prove check setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
@@ -20,16 +20,21 @@ prove: setup
 	PROVE=1 $(BIN)/python -m pytest -s tests/test_subscription_histories.py tests/test_subscription_crashes.py
 	$(BIN)/python -m tests.mutation
 
-check: setup setup-sam
+check: setup setup-sam setup-checkov
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=$(LAYER) $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m local.openapi --check
+	$(BIN)/python -m local.secret_scan
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
+	.venv-sam/bin/cfn-lint docs/deploy-roles.yaml
+	.venv-checkov/bin/checkov --config-file .checkov.yaml
 
-build: setup-sam
+# What is deployed, compiled for the runtime: needs a Python of its version, or UNCOMPILED=1.
+build: setup setup-sam
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
+	$(BIN)/python -m local.artifact $(if $(UNCOMPILED),--uncompiled)
 
 bench: setup
 	$(BIN)/python -m bench.vend
@@ -47,11 +52,14 @@ setup: .venv/.ready .venv-engine/.ready $(BIN)/pluct
 
 setup-sam: .venv-sam/.ready
 
+setup-checkov: .venv-checkov/.ready
+
 .venv/.ready: requirements-dev.txt
 .venv-engine/.ready: local/requirements-engine.txt
 .venv-sam/.ready: local/requirements-sam.txt
+.venv-checkov/.ready: local/requirements-checkov.txt
 
-.venv/.ready .venv-engine/.ready .venv-sam/.ready:
+.venv/.ready .venv-engine/.ready .venv-sam/.ready .venv-checkov/.ready:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install $(PIP_FLAGS) -r $<
 	@touch $@
@@ -63,8 +71,8 @@ $(BIN)/pluct: .venv/.ready pyproject.toml
 
 # Writes the lock files anew from the .in files; needs `uv` on the path.
 lock:
-	for name in requirements-dev local/requirements-engine local/requirements-sam layers/engine/requirements; do \
+	for name in requirements-dev local/requirements-engine local/requirements-sam local/requirements-checkov layers/engine/requirements; do \
 		uv pip compile -q --universal --python-version 3.11 --no-header $$name.in -o $$name.txt; done
 
 clean:
-	rm -rf .venv .venv-engine .venv-sam .cache .aws-sam .local build
+	rm -rf .venv .venv-engine .venv-sam .venv-checkov .cache .aws-sam .local build

@@ -39,6 +39,9 @@ ROUNDS = 9
 WARM_CALLS = 200
 WARM_UP_CALLS = 20
 
+INIT_BUDGET_MS = {"tokens": 200}
+"""CPU above the bare interpreter; a figure to look at, as times are never asserted."""
+
 BARE = "bare interpreter"
 EMPTY = "empty handler"
 BARE_PROGRAM = "print(open('/proc/self/status').read())"
@@ -111,8 +114,9 @@ def starts(
     with contextlib.ExitStack() as held:
         variants = {EMPTY: held.enter_context(empty_function())}
         for name in functions:
+            variants[naive(name)] = held.enter_context(packaged(name, compiled=False, trim=False))
             variants[f"{name}, sources"] = held.enter_context(packaged(name, compiled=False))
-            variants[f"{name}, compiled"] = held.enter_context(packaged(name, compiled=True))
+            variants[compiled(name)] = held.enter_context(packaged(name, compiled=True))
         seen: dict[str, list[Usage]] = {BARE: [], **{name: [] for name in variants}}
         for _ in range(rounds + 1):
             seen[BARE].append(_bare_interpreter())
@@ -148,14 +152,24 @@ def invocations(
     )
 
 
+def naive(name: str) -> str:
+    """What the start of a function is called whose layer is as pip leaves it: all services, sources."""
+    return f"{name}, naive"
+
+
+def compiled(name: str) -> str:
+    """What the start of a function is called that is packed as for a deployment."""
+    return f"{name}, compiled"
+
+
 @contextlib.contextmanager
-def packaged(function: str, *, compiled: bool) -> Iterator[Folders]:
+def packaged(function: str, *, compiled: bool, trim: bool = True) -> Iterator[Folders]:
     """`functions/<function>` and the layer, laid out in a folder of their own, removed on exit."""
-    with _folders() as folders:
+    with runtime_folders() as folders:
         _copy(ROOT / "functions" / function, folders.task)
         for layer in layers(load_template(ROOT / "template.yaml"), ROOT):
-            build_dependencies(layer, ROOT / ".cache")
-            _copy(dependencies_folder(layer, ROOT / ".cache"), folders.opt / "python")
+            build_dependencies(layer, ROOT / ".cache", trim=trim)
+            _copy(dependencies_folder(layer, ROOT / ".cache", trim=trim), folders.opt / "python")
             for package in layer.source.glob("*/__init__.py"):
                 _copy(package.parent, folders.opt / "python" / package.parent.name)
         if compiled:
@@ -167,7 +181,7 @@ def packaged(function: str, *, compiled: bool) -> Iterator[Folders]:
 @contextlib.contextmanager
 def empty_function() -> Iterator[Folders]:
     """A compiled handler that does nothing, without any layer."""
-    with _folders() as folders:
+    with runtime_folders() as folders:
         folders.task.mkdir()
         (folders.task / "app.py").write_text(EMPTY_HANDLER)
         _compile(folders.task)
@@ -182,8 +196,8 @@ def _invoke(function: runtime_api.Function, event: Event) -> float:
 
 
 @contextlib.contextmanager
-def _folders() -> Iterator[Folders]:
-    """The three folders, the runtime's filled and compiled, as Lambda ships it."""
+def runtime_folders() -> Iterator[Folders]:
+    """The three folders, the runtime's filled and compiled, as Lambda ships it; the others are not there."""
     with tempfile.TemporaryDirectory(prefix="pluct-bench-") as root:
         folders = Folders(Path(root) / "task", Path(root) / "opt", Path(root) / "runtime")
         folders.runtime.mkdir()
@@ -261,7 +275,17 @@ def table(found: Mapping[str, Start]) -> str:
         f"{start.cpu_above_empty_ms:>13.0f}{start.peak_mb:>9.0f}{start.rounds:>4}"
         for name, start in found.items()
     ]
-    return "\n".join([heading, *lines])
+    return "\n".join([heading, *lines, *_verdicts(found)])
+
+
+def _verdicts(found: Mapping[str, Start]) -> Iterator[str]:
+    """For each function: its start against a naive build of it in the same run, and the budget."""
+    for name, start in found.items():
+        function = name.removesuffix(compiled(""))
+        if name == compiled(function):
+            ratio = start.cpu_above_bare_ms / found[naive(function)].cpu_above_bare_ms
+            budget = f", budget {INIT_BUDGET_MS[function]} ms" if function in INIT_BUDGET_MS else ""
+            yield f"{function}: {start.cpu_above_bare_ms:.0f} ms CPU{budget}; {ratio:.2f} of naive"
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
+from local.conditions import decided
 from local.engine import aws_client
 from local.template import Resources, Template, parameter_values, resources_of_type
 from local.translate import API_ID, Translation, translate, without_types
@@ -65,9 +66,10 @@ def deploy(
     Raises DeployError when anything of it did not arrive, TemplateError when it can not.
     """
     _upload(endpoint, packages)
-    translation = _create(endpoint, translate(template, _BUCKET), parameters)
-    physical = _physical_ids(endpoint)
     values = parameter_values(template, parameters)
+    translation = translate(decided(template, values), _BUCKET)
+    translation = _create(endpoint, translation, parameters)
+    physical = _physical_ids(endpoint)
     _finish_tables(endpoint, translation.template, physical)
     _finish_functions(endpoint, translation.template, physical, values)
     secrets = newest_secrets(endpoint)

@@ -151,13 +151,16 @@ def free_port() -> int:
         return port
 
 
-def start_ready(root: Path = ROOT, function_env: Mapping[str, str] | None = None) -> Engine:
-    """An engine that answers. Another program may take a free port first, so it tries again.
+def start_ready(
+    root: Path = ROOT, function_env: Mapping[str, str] | None = None, port: int | None = None
+) -> Engine:
+    """An engine that answers, on `port` or a free one. Another program may take that first, so it
+    tries again.
 
     Raises EngineError when it does not come up.
     """
     for attempt in range(1, PORT_ATTEMPTS + 1):
-        engine = Engine.start(root, function_env=function_env)
+        engine = Engine.start(root, port, function_env=function_env)
         try:
             engine.wait_ready()
         except EngineError:

@@ -11,6 +11,7 @@ import contextlib
 import hashlib
 import io
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import botocore
 
 from local.template import Template, resources_of_type
 
@@ -80,26 +83,27 @@ def layer_package(layer: Layer, cache: Path, workdir: Path) -> bytes:
     )
 
 
-def dependencies_folder(layer: Layer, cache: Path) -> Path:
+def dependencies_folder(layer: Layer, cache: Path, *, trim: bool = True) -> Path:
     """Where the built dependencies of the layer lie or will lie: a folder for `sys.path`."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]}".encode())
-    for name in ("requirements.txt", "Makefile"):
-        digest.update((layer.source / name).read_bytes())
+    digest = hashlib.sha256(f"{sys.version_info[:2]}{_aws_calls(layer) if trim else ''}".encode())
+    for path in _builders(layer):
+        digest.update(path.read_bytes())
     return cache / f"{layer.logical_id}-{digest.hexdigest()[:16]}" / "python"
 
 
-def build_dependencies(layer: Layer, cache: Path) -> None:
+def build_dependencies(layer: Layer, cache: Path, *, trim: bool = True) -> None:
     """Builds the layer by its own Makefile for this machine; does nothing where that was done before.
 
-    Raises PackageError with the builder's output when it fails. Leaves nothing half-built behind.
+    `trim` takes out what the functions never read, as for a deployment. Raises PackageError with the
+    builder's output when it fails. Leaves nothing half-built behind.
     """
-    target = dependencies_folder(layer, cache).parent
+    target = dependencies_folder(layer, cache, trim=trim).parent
     if target.exists():
         return
     cache.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=cache))
     try:
-        _make(layer, building)
+        _make(layer, building, trim=trim)
         for package in _own_packages(layer):
             shutil.rmtree(building / "python" / package.name)
         # Another run may have built the same thing meanwhile.
@@ -109,7 +113,7 @@ def build_dependencies(layer: Layer, cache: Path) -> None:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _make(layer: Layer, artifacts: Path) -> None:
+def _make(layer: Layer, artifacts: Path, *, trim: bool) -> None:
     command = [
         "make",
         "--no-print-directory",
@@ -117,6 +121,7 @@ def _make(layer: Layer, artifacts: Path) -> None:
         str(layer.source),
         f"build-{layer.logical_id}",
         "TARGET=host",
+        f"TRIM={'yes' if trim else 'no'}",
         f"PYTHON={sys.executable}",
         f"ARTIFACTS_DIR={artifacts}",
     ]
@@ -131,6 +136,22 @@ def _make(layer: Layer, artifacts: Path) -> None:
         raise
     if process.returncode:
         raise PackageError(f"The layer {layer.logical_id} can not be built:\n{output}")
+
+
+def _builders(layer: Layer) -> list[Path]:
+    """The files that say what the dependencies are and how they are built."""
+    names = ("requirements.txt", "Makefile")
+    return [*(layer.source / name for name in names), *sorted(layer.source.glob("*.py"))]
+
+
+def _aws_calls(layer: Layer) -> str:
+    """What the layer's build leaves of botocore's data, as text; nothing where it has no such step."""
+    program = layer.source / "trim_botocore.py"
+    if not program.exists():
+        return ""
+    needed = runpy.run_path(str(program))["needed"]
+    data = Path(botocore.__file__).with_name("data")
+    return str([needed(data, package) for package in _own_packages(layer)])
 
 
 def _own_packages(layer: Layer) -> list[Path]:

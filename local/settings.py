@@ -9,6 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = 8787
 BASE_VARIABLES = ("TTT_BASE", "TIKTOK_BASE", "OPENROUTER_BASE")
+ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SSM")
 
 
 class SettingsError(ValueError):
@@ -32,6 +33,9 @@ class Settings:
     request_timeout: int | None
     bases: Mapping[str, str]
     ttt_secret: str | None
+    engine_port: int | None
+    function_env: Mapping[str, str]
+    """Where functions look for AWS's services in place of the engine, for whoever stands between."""
     provisioning_key: str | None = None
 
     @classmethod
@@ -42,6 +46,7 @@ class Settings:
         """
         given = {name: value.strip() for name, value in environ.items() if value.strip()}
         rate_limit, timeout = given.get("RATE_LIMIT"), given.get("REQUEST_TIMEOUT")
+        engine_port = given.get("ENGINE_PORT")
         return cls(
             root=root,
             port=_whole(given.get("PORT", str(DEFAULT_PORT)), "PORT", 0, 65_535),
@@ -52,6 +57,8 @@ class Settings:
             bases={name: given[name].rstrip("/") for name in BASE_VARIABLES if name in given},
             ttt_secret=given.get("TTT_SHARED_SECRET"),
             provisioning_key=given.get("PROVISIONING_API_KEY"),
+            engine_port=_whole(engine_port, "ENGINE_PORT", 1, 65_535) if engine_port else None,
+            function_env={name: given[name] for name in ENDPOINT_VARIABLES if name in given},
         )
 
 

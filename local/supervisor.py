@@ -99,7 +99,8 @@ async def _start(
     settings.run_file.unlink(missing_ok=True)
     template = load_template(settings.root / "template.yaml")
     log_port = await _show_function_logs(settings, held)
-    engine = await asyncio.to_thread(start_ready, settings.root, {LOG_PORT_VARIABLE: str(log_port)})
+    function_env = {LOG_PORT_VARIABLE: str(log_port), **settings.function_env}
+    engine = await asyncio.to_thread(start_ready, settings.root, function_env, settings.engine_port)
     held.callback(engine.stop)
     ended = _end_of(engine)
     upstreams = services.choose(template, settings)

@@ -36,6 +36,10 @@ _WITHOUT_EFFECT = {
     ("AWS::ApiGatewayV2::Stage", "DefaultRouteSettings"): "throttling",
     ("AWS::ApiGatewayV2::Stage", "RouteSettings"): "throttling of routes",
     ("AWS::ApiGatewayV2::Stage", "StageVariables"): "stage variables",
+    (
+        "AWS::CloudWatch::Alarm",
+        "AlarmActions",
+    ): "alarms: no figure of AWS's own services is ever reported",
     ("AWS::DynamoDB::Table", "PointInTimeRecoverySpecification"): "point-in-time recovery",
     ("AWS::DynamoDB::Table", "SSESpecification"): "encryption at rest",
     (
@@ -64,6 +68,7 @@ def translate(source: Template, bucket: str) -> Translation:
     Raises TemplateError, also when SAM itself refuses the template.
     """
     prepared = copy.deepcopy(source)
+    not_deployed = list(_without_gradual_deployment(prepared))
     for type_name, member in _CODE_MEMBERS.items():
         for logical_id, resource in resources_of_type(prepared, type_name).items():
             resource["Properties"][member] = {"Bucket": bucket, "Key": logical_id}
@@ -71,12 +76,9 @@ def translate(source: Template, bucket: str) -> Translation:
     routes = _expand_apis(translated["Resources"])
     _adapt_functions(translated)
     _adapt_custom_resources(translated)
-    for resource in translated["Resources"].values():
-        # CodeDeploy's business: locally an alias simply moves.
-        resource.pop("UpdatePolicy", None)
-    return Translation(
-        translated, frozenset(routes), tuple(_without_effect(translated["Resources"]))
-    )
+    not_deployed += _without_computed_alarms(translated["Resources"])
+    not_deployed += _without_effect(translated["Resources"])
+    return Translation(translated, frozenset(routes), tuple(not_deployed))
 
 
 def without_types(translation: Translation, refused: set[str]) -> Translation:
@@ -102,6 +104,19 @@ def without_types(translation: Translation, refused: set[str]) -> Translation:
     }
     template = {**translation.template, "Resources": kept, "Outputs": outputs}
     return Translation(template, translation.routes, (*translation.not_shown, *notes))
+
+
+def _without_gradual_deployment(template: Template) -> Iterator[str]:
+    """Takes out what is CodeDeploy's business, since locally an alias simply moves, and the rules about
+    parameters, which no deployment by hand can break here.
+    """
+    functions = resources_of_type(template, "AWS::Serverless::Function").values()
+    scopes = [template.get("Globals", {}).get("Function", {})]
+    scopes += [function["Properties"] for function in functions]
+    if [scope for scope in scopes if scope.pop("DeploymentPreference", None)]:
+        yield "canary deployment and its rollback by alarms (CodeDeploy)"
+    if template.pop("Rules", None):
+        yield "rules about parameters"
 
 
 def _by_sam(template: Template) -> Template:
@@ -199,6 +214,19 @@ def _adapt_functions(template: Template) -> None:
 def _adapt_custom_resources(template: Template) -> None:
     for resource in resources_of_type(template, "Custom::").values():
         resource["Properties"].setdefault("ServiceTimeout", CUSTOM_RESOURCE_TIMEOUT_S)
+
+
+def _without_computed_alarms(resources: Resources) -> Iterator[str]:
+    """Takes out the alarms that the engine refuses, and names them."""
+    gone = sorted(
+        name
+        for name, resource in resources.items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm" and "Metrics" in resource["Properties"]
+    )
+    for name in gone:
+        del resources[name]
+    if gone:
+        yield f"alarms on computed figures ({', '.join(gone)})"
 
 
 def _without_effect(resources: Resources) -> Iterator[str]:

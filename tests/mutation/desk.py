@@ -163,6 +163,7 @@ class Service:
     """It takes jobs, and nobody hears of it."""
     base: str = "http://upstream.test"
     started: int = 0
+    asked: int = 0
 
     def transcribe(self, *_: object) -> UpstreamAnswer:
         self.started += 1
@@ -172,6 +173,7 @@ class Service:
         return UpstreamAnswer(202, {"id": self.job_id}, None)
 
     def status(self, *_: object) -> UpstreamAnswer:
+        self.asked += 1
         self.meanwhile()
         if self.says is None:
             raise NotSent()

@@ -4,7 +4,7 @@ What `tests/test_conditions.py` shows of credits and holds, this shows of what i
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -25,7 +25,7 @@ from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
 from engine.idempotency import KEEP_S
 from engine.ledger_items import account_pk
 from engine.starting import Mirrored
-from engine.table import Put, Table
+from engine.table import Put, Table, Update
 from engine.transcription import SWEEP_AFTER_S
 from engine.upstream import NotSent, UpstreamAnswer
 from tests.mutation.desk import (
@@ -362,7 +362,7 @@ def test_a_refused_vend_is_counted_and_one_that_the_limit_refused_is_not(gateway
     assert isinstance(limited, RateLimited)
     table = desk.interrupted(nothing)
     assert told(desk, limited, table) is limited
-    assert table.made == 1, "the audit alone"
+    assert table.made == 2, "the audit and its figure alone"
 
 
 def test_a_refused_vend_of_nobodys_is_counted_beside(gateway: Gateway) -> None:
@@ -372,3 +372,59 @@ def test_a_refused_vend_of_nobodys_is_counted_beside(gateway: Gateway) -> None:
     with pytest.raises(RateLimited):
         limits.take(desk.table, account_pk(desk.user), "vend", 1, NOW)
     assert desk.table.get(account_pk(desk.user), "ACCOUNT#credits") is None
+
+
+def ended_elsewhere(desk: Desk, job_id: str) -> None:
+    """Somebody else hears that the job has completed."""
+    said = '{"status":"completed","result":{"transcription":"words"}}'
+    change = "SET said = :said, is_final = :yes"
+    desk.table.write(Update(f"J#{job_id}", "JOB", change, "", values={":said": said, ":yes": True}))
+
+
+def test_a_job_that_has_ended_meanwhile_is_not_asked_for(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.hold()
+    service = Service(says=(200, {"status": "failed"}))
+    submit(desk, hold, service)
+    table = desk.interrupted(lambda: ended_elsewhere(desk, service.job_id))
+    gone = transcription.status(proxy(service, table), desk.user, service.job_id, origin(), now=NOW)
+    assert '"credit":"captured"' in gone.body
+    assert desk.stored(hold)["state"] == CAPTURED
+    assert service.asked == 0
+
+
+@pytest.mark.parametrize(
+    "says", [(200, {"status": "processing"}), (200, {"status": "failed"}), (404, {})]
+)
+def test_what_was_heard_of_a_jobs_end_first_stays(
+    gateway: Gateway, says: tuple[int, dict[str, Any]]
+) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+    submit(desk, hold, service)
+    service.says, service.meanwhile = says, lambda: ended_elsewhere(desk, service.job_id)
+    assert '"credit":"captured"' in read(desk, service.job_id, service).body
+    assert desk.stored(hold)["state"] == CAPTURED
+
+
+def test_a_job_that_passes_while_upstream_is_asked_does_not_come_back(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+    submit(desk, hold, service)
+    key = {"pk": {"S": f"J#{service.job_id}"}, "sk": {"S": "JOB"}}
+    service.meanwhile = lambda: gateway.dynamodb.delete_item(TableName=desk.table.name, Key=key)
+    read(desk, service.job_id, service)
+    assert desk.table.get(f"J#{service.job_id}", "JOB") is None
+
+
+def test_a_job_that_upstream_knows_again_begins_its_time_anew(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service(says=(404, {}))
+    submit(desk, hold, service)
+    for later_s, says in ((0, (404, {})), (60, (200, {"status": "processing"})), (130, (404, {}))):
+        service.says = says
+        with suppress(JobNotFound):
+            transcription.status(
+                proxy(service, desk.table), desk.user, service.job_id, origin(), now=NOW + later_s
+            )
+    assert desk.stored(hold)["state"] == OPEN

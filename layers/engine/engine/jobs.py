@@ -96,9 +96,9 @@ def own_id(jti: str) -> str:
 
 
 def begun(user: str, jti: str, url: str, public: str, now: int) -> Put:
-    """The job under our own id, before upstream was called."""
+    """The job under our own id, before upstream was called; it is put with the claim, which is made once."""
     item = _item(own_id(jti), user, jti, now) | {"url": url, "public": public}
-    return Put(item, condition="attribute_not_exists(pk)")
+    return Put(item, condition="")
 
 
 def named(hold: Hold, job_id: str, now: int) -> Put:

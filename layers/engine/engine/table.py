@@ -212,10 +212,18 @@ class Table:
             request["Limit"] = limit
         return islice(self._pages("query", request), limit)
 
-    def scan(self, condition: str, values: Mapping[str, Any]) -> Iterator[Item]:
+    def scan(
+        self,
+        condition: str,
+        values: Mapping[str, Any],
+        *,
+        names: Mapping[str, str] | None = None,
+        after: tuple[str, str] | None = None,
+    ) -> Iterator[Item]:
         """Items of the whole table that `condition` lets through: for operators' commands only.
 
-        Raises `Busy`.
+        `after` is the `pk` and `sk` of an item, and what comes before it in the table's own order is
+        left out. Raises `Busy`.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -223,6 +231,10 @@ class Table:
             "ExpressionAttributeValues": marshal(values),
             "ConsistentRead": True,
         }
+        if names:
+            request["ExpressionAttributeNames"] = dict(names)
+        if after is not None:
+            request["ExclusiveStartKey"] = _key(*after)
         return self._pages("scan", request)
 
     def write(self, write: Write) -> Item:

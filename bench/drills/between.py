@@ -1,0 +1,103 @@
+"""Stands between the functions and the engine, and fails calls as AWS does when it is told to."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+Trouble = Callable[[str], tuple[int, str] | None]
+"""For an operation ("DynamoDB.PutItem"): None to let it pass, or a status and AWS's name of the error."""
+
+_HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
+
+
+def none(_operation: str) -> None:
+    """Everything passes."""
+
+
+class Between(ThreadingHTTPServer):
+    """Passes calls on to the engine at `port` of this machine; `met` counts those that it failed."""
+
+    daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", 0), _Exchange)
+        self.port = port
+        self.trouble: Trouble = none
+        self.met: Counter[str] = Counter()
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    @contextlib.contextmanager
+    def failing(self, trouble: Trouble) -> Iterator[None]:
+        self.trouble = trouble
+        try:
+            yield
+        finally:
+            self.trouble = none
+
+
+@contextlib.contextmanager
+def standing(port: int) -> Iterator[Between]:
+    between = Between(port)
+    serving = threading.Thread(target=between.serve_forever, args=(0.05,), daemon=True)
+    serving.start()
+    try:
+        yield between
+    finally:
+        between.shutdown()
+        serving.join()
+        between.server_close()
+
+
+class _Exchange(BaseHTTPRequestHandler):
+    server: Between
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:
+        """Every call of DynamoDB and Parameter Store is a POST that names its operation."""
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        operation = self.headers.get("X-Amz-Target", "")
+        refused = self.server.trouble(operation)
+        if refused is None:
+            self._pass_on(body)
+            return
+        status, name = refused
+        self.server.met[operation.rpartition(".")[2]] += 1
+        self._answer(status, json.dumps({"__type": name, "message": "drill"}).encode(), {})
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
+
+    def _pass_on(self, body: bytes) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
+        try:
+            headers = {n: v for n, v in self.headers.items() if n.lower() not in _HOP_BY_HOP}
+            connection.request("POST", self.path, body, headers)
+            answer = connection.getresponse()
+            kept = {n: v for n, v in answer.getheaders() if n.lower() not in _HOP_BY_HOP}
+            self._answer(answer.status, answer.read(), kept)
+        except OSError:
+            # The engine has ended, or the function that asked has.
+            self.close_connection = True
+        finally:
+            connection.close()
+
+    def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        if not headers:
+            self.send_header("Content-Type", "application/x-amz-json-1.0")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)

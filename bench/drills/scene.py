@@ -1,0 +1,160 @@
+"""A local run with something between it and the engine, its clients, and what is asked afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+
+from bench.drills.between import Between, standing
+from bench.processes import descendants, function_of
+from engine import rebuild, verify
+from engine.ledger import Ledger
+from engine.table import Table
+from local.engine import aws_client, free_port
+from local.harness import local_run
+
+TIMEOUT_S = 40
+AUDIT_DAYS = 400
+VIDEO = "https://www.tiktok.com/@scout2015/video/{}"
+Reply = requests.Response
+
+
+@dataclass
+class Record:
+    """What a drill saw, line by line; `held` says whether every promise was kept."""
+
+    lines: list[str] = field(default_factory=list)
+    held: bool = True
+
+    def saw(self, text: str) -> None:
+        self.lines.append(f"  {text}")
+
+    def promise(self, text: str, kept: bool) -> None:
+        self.lines.append(f"  {'kept  ' if kept else 'BROKEN'} {text}")
+        self.held = self.held and kept
+
+
+@dataclass(frozen=True)
+class User:
+    id: str
+    headers: Mapping[str, str]
+
+
+class Scene:
+    """What a drill works with."""
+
+    def __init__(self, run: Mapping[str, str], between: Between) -> None:
+        self.run = run
+        self.between = between
+        self.table = Table(aws_client("dynamodb", run["engineUrl"]), run["tableName"])
+        self.ledger = Ledger(self.table)
+
+    def aws(self, service: str) -> Any:
+        return aws_client(service, self.run["engineUrl"])
+
+    def call(
+        self, method: str, path: str, headers: Mapping[str, str] | None = None, body: Any = None
+    ) -> Reply:
+        return requests.request(
+            method, self.run["baseUrl"] + path, headers=headers, json=body, timeout=TIMEOUT_S
+        )
+
+    def user(self, balance: int) -> User:
+        """A device with credits. Raises RuntimeError when the gateway refuses one."""
+        made = self.call("POST", "/v1/devices")
+        paid = self.call(
+            "POST",
+            "/add-credits",
+            {"x-webhook-secret": self.run["webhookSecret"]},
+            {"userId": made.json()["userId"], "amount": balance},
+        )
+        if not made.ok or not paid.ok:
+            raise RuntimeError(f"no user: {made.status_code} {paid.status_code}")
+        return User(made.json()["userId"], {"authorization": f"Bearer {made.json()['token']}"})
+
+    def vend(self, user: User, key: str) -> Reply:
+        return self.call("POST", "/v1/vend-token", user.headers, {"clientRequestId": key})
+
+    def vends(self, user: User, keys: list[str], at_once: int = 4) -> dict[str, Reply]:
+        with ThreadPoolExecutor(at_once) as pool:
+            return dict(zip(keys, pool.map(lambda key: self.vend(user, key), keys), strict=True))
+
+    def transcribe(self, vended: Reply, video: int) -> Reply:
+        bearer = {"authorization": f"Bearer {vended.json()['token']}"}
+        return self.call("POST", "/ttt/transcribe", bearer, {"url": VIDEO.format(video)})
+
+    def balance(self, user: User) -> tuple[int, int]:
+        """What can be spent and what is held, from the table itself."""
+        account = self.ledger.account(user.id)
+        return account.available, account.held
+
+    def kill(self, function: str) -> int:
+        """Ends the processes of a function, so that its next call is a cold start; how many."""
+        ended = 0
+        for pid in list(descendants(os.getpid())):
+            if function_of(pid) == function:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+                    ended += 1
+        time.sleep(0.3)
+        return ended
+
+    def upstream(self, *faults: Mapping[str, Any]) -> None:
+        """Tells the stand-in for TTTranscribe how to fail from now on. Raises where it refuses."""
+        told = requests.post(
+            self.run["upstreamUrl"] + "/_control/faults", json=list(faults), timeout=TIMEOUT_S
+        )
+        told.raise_for_status()
+
+    def findings(self) -> list[str]:
+        """What `pluct ledger verify` finds."""
+        checked = verify.verify_all(self.table)
+        return [f"{one.user}: {finding.text}" for one in checked for finding in one.findings]
+
+    def differences(self) -> list[str]:
+        """What `pluct ledger rebuild` finds."""
+        compared = rebuild.compare(self.table, audit_days=AUDIT_DAYS, now=int(time.time()))
+        return [difference.key for difference in compared.differences]
+
+
+def statuses(replies: Mapping[str, Reply]) -> str:
+    """Such as "12 x 200, 3 x 503"."""
+    counted = Counter(reply.status_code for reply in replies.values())
+    return ", ".join(f"{count} x {status}" for status, count in sorted(counted.items()))
+
+
+def all_are(replies: Mapping[str, Reply], status: int) -> bool:
+    return all(reply.status_code == status for reply in replies.values())
+
+
+def becomes(wanted: Callable[[], bool], within_s: float) -> float | None:
+    """Seconds until `wanted` holds; None where it does not in time."""
+    started = time.monotonic()
+    while time.monotonic() - started < within_s:
+        if wanted():
+            return time.monotonic() - started
+        time.sleep(0.5)
+    return None
+
+
+@contextlib.contextmanager
+def scene() -> Iterator[Scene]:
+    """A local run whose functions reach table and secrets through a `Between`."""
+    port = free_port()
+    with standing(port) as between:
+        env = {
+            "ENGINE_PORT": str(port),
+            "AWS_ENDPOINT_URL_DYNAMODB": between.address,
+            "AWS_ENDPOINT_URL_SSM": between.address,
+        }
+        with local_run(RATE_LIMIT="100000", QUIET="1", **env) as run:
+            yield Scene(run, between)

@@ -1,0 +1,167 @@
+"""A mix of all that clients do, for minutes, on a local run of its own: `python -m bench.soak`.
+
+Afterwards: no answer 5xx and none missing, no function process that grew or kept files open, a ledger in
+which everything adds up, and read models that say the same. Ends with 1 where one of these is not so.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import replace
+from uuid import uuid4
+
+import aiohttp
+
+from bench.http_load import FAILED, REQUEST_LIMIT_S, Driver, Load, Samples, Target, report, text
+from bench.processes import Growth, Watch
+from engine import rebuild, verify
+from engine.keyrings import Ring
+from engine.table import Table
+from local.engine import aws_client
+from local.harness import local_run
+
+SAMPLE_EVERY_S = 5
+WARM_UP_S = 15.0
+SETTLE_S = 20.0
+AUDIT_DAYS = 400
+CREDITS = 1_000_000
+WEIGHTS = {
+    "balance": 40,
+    "vend": 25,
+    "journey": 15,
+    "meta": 10,
+    "replay": 5,
+    "device": 3,
+    "health": 2,
+}
+"""Of a hundred units. An app asks for balances most."""
+
+
+class Client(Driver):
+    """Everything that clients do, one call or journey at a time."""
+
+    async def meta(self, _token: str) -> None:
+        number = random.randrange(1, 50)
+        path = f"/meta?url=https://www.tiktok.com/@scout2015/video/67183353908450{number:05d}"
+        await self._ask("meta", "GET", path, _token)
+
+    async def health(self, token: str) -> None:
+        await self._ask("health", "GET", "/health", token)
+
+    async def device(self, token: str) -> None:
+        await self._ask("device", "POST", "/v1/devices", token)
+
+    async def replay(self, token: str) -> None:
+        """The same vend twice at once."""
+        asked = {"clientRequestId": str(uuid4())}
+        async with asyncio.TaskGroup() as group:
+            for _ in range(2):
+                group.create_task(self._ask("replay", "POST", "/v1/vend-token", token, asked))
+
+
+async def soak(target: Target, load: Load, watch: Watch) -> Samples:
+    """Keeps `load.connections` busy for `load.seconds`, after a while that is not counted."""
+    timeout = aiohttp.ClientTimeout(total=REQUEST_LIMIT_S)
+    connector = aiohttp.TCPConnector(limit=2 * load.connections)
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, trust_env=False
+    ) as session:
+        samples = Samples()
+        client = Client(session, target, samples)
+        users = [f"soak-{uuid4().hex}" for _ in range(load.users)]
+        for user in users:
+            await client.give(user, CREDITS)
+        bearers = [client.token(user) for user in users]
+        await _busy(Client(session, target, Samples()), bearers, replace(load, seconds=WARM_UP_S))
+        started = time.perf_counter()
+        sampling = asyncio.create_task(_sample(watch))
+        samples.units = await _busy(client, bearers, load)
+        sampling.cancel()
+        samples.seconds = time.perf_counter() - started
+    return samples
+
+
+async def _busy(client: Client, bearers: list[str], load: Load) -> int:
+    ends_at = time.monotonic() + load.seconds
+    done = Counter[str]()
+
+    async def connection() -> None:
+        while time.monotonic() < ends_at:
+            (unit,) = random.choices(list(WEIGHTS), weights=list(WEIGHTS.values()))
+            await getattr(client, unit)(random.choice(bearers))
+            done[unit] += 1
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(load.connections):
+            group.create_task(connection())
+    return done.total()
+
+
+async def _sample(watch: Watch) -> None:
+    while True:
+        await asyncio.sleep(SAMPLE_EVERY_S)
+        await asyncio.to_thread(watch.sample)
+
+
+def troubles(samples: Samples, growths: list[Growth], table: Table) -> list[str]:
+    """Everything that is not as it should be afterwards; empty when all is."""
+    found = [
+        f"{step}: {count} x {status}"
+        for step, statuses in samples.statuses.items()
+        for status, count in statuses.items()
+        if status == FAILED or status.startswith("5")
+    ]
+    found += [f"{growth} grew" for growth in growths if growth.is_leak]
+    for checked in verify.verify_all(table):
+        found += [f"ledger of {checked.user}: {finding.text}" for finding in checked.findings]
+    return found + _differences(table)
+
+
+def _differences(table: Table) -> list[str]:
+    """Where read models differ from the ledger once the stream has had time to come in."""
+    give_up_at = time.monotonic() + SETTLE_S
+    while True:
+        compared = rebuild.compare(table, audit_days=AUDIT_DAYS, now=int(time.time()))
+        left = [f"read model {difference.key}" for difference in compared.differences]
+        if not left or time.monotonic() > give_up_at:
+            return left
+        time.sleep(1)
+
+
+def _table(growths: list[Growth]) -> str:
+    lines = [f"{'function':<24}{'pid':>8}{'MB first':>10}{'last':>8}{'files first':>13}{'last':>6}"]
+    lines += [
+        f"{growth.function:<24}{growth.pid:>8}{growth.memory_mb[0]:>10.1f}{growth.memory_mb[1]:>8.1f}"
+        f"{growth.files[0]:>13}{growth.files[1]:>6}"
+        for growth in growths
+    ]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
+    parser.add_argument("-m", "--minutes", type=float, default=10)
+    parser.add_argument("-c", "--connections", type=int, choices=range(1, 33), default=8)
+    parser.add_argument("-u", "--users", type=int, choices=range(1, 1001), default=200)
+    asked = parser.parse_args()
+    seconds = min(asked.minutes, 60) * 60
+    load = Load("soak", 0, asked.connections, seconds, asked.users)
+    watch = Watch()
+    with local_run(RATE_LIMIT="1000000", QUIET="1") as run:
+        target = Target(run["baseUrl"], run["adminKey"], Ring((run["userJwtSecret"],)))
+        samples = asyncio.run(soak(target, load, watch))
+        growths = watch.growths(fewest=max(2, int(seconds / SAMPLE_EVERY_S / 2)))
+        table = Table(aws_client("dynamodb", run["engineUrl"]), run["tableName"])
+        wrong = troubles(samples, growths, table)
+    print(text(report(load, samples)))
+    print(_table(growths))
+    print("\n".join(wrong) or "Nothing failed, nothing grew, everything adds up.")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

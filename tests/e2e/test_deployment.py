@@ -1,0 +1,63 @@
+"""What arrived in the local engine is what the template declares, less what the run says it can not show."""
+
+import re
+from typing import Any
+
+import boto3
+
+from local.conditions import decided
+from local.settings import ROOT
+from local.template import load_template, parameter_values, resources_of_type
+from local.translate import translate
+from tests.e2e.conftest import App
+from tests.support import deployed
+
+LOCAL = {"Environment": "local"}
+
+
+def client(app: App, service: str) -> Any:
+    return boto3.client(service, **deployed.client_settings(app.run["engineUrl"]))
+
+
+def declared() -> dict[str, Any]:
+    template = load_template(ROOT / "template.yaml")
+    return decided(template, parameter_values(template, LOCAL))
+
+
+def test_every_resource_arrived(app: App) -> None:
+    """After SAM's translation; what the local copy leaves out it names, see test_local_deployment."""
+    found = client(app, "cloudformation").describe_stack_resources(StackName="pluct-local")
+    arrived = [item["LogicalResourceId"] for item in found["StackResources"]]
+    wanted = translate(declared(), "bucket").template["Resources"]
+    assert sorted(map(lasting, arrived)) == sorted(map(lasting, wanted))
+
+
+def lasting(logical_id: str) -> str:
+    """The name without the digest that SAM gives to versions, which is another for every setting."""
+    return re.sub(r"[0-9a-f]{10}$", "", logical_id)
+
+
+def test_every_function_logs_into_its_own_group_which_is_emptied_in_time(app: App) -> None:
+    pages = client(app, "logs").get_paginator("describe_log_groups").paginate()
+    groups = {group["logGroupName"]: group for page in pages for group in page["logGroups"]}
+    functions = client(app, "lambda").list_functions()["Functions"]
+    assert len(functions) == len(resources_of_type(declared(), "AWS::Serverless::Function"))
+    for function in functions:
+        assert groups[function["LoggingConfig"]["LogGroup"]]["retentionInDays"] == 90
+
+
+def test_every_function_is_called_by_its_alias(app: App) -> None:
+    functions = client(app, "lambda")
+    for function in functions.list_functions()["Functions"]:
+        aliases = functions.list_aliases(FunctionName=function["FunctionName"])["Aliases"]
+        assert [alias["Name"] for alias in aliases] == ["live"]
+        assert aliases[0]["FunctionVersion"] != "$LATEST"
+
+
+def test_alarms_reach_the_topic_and_the_overview_is_there(app: App) -> None:
+    alarms = client(app, "cloudwatch").describe_alarms()["MetricAlarms"]
+    (topic,) = client(app, "sns").list_topics()["Topics"]
+    assert alarms
+    assert all(alarm["AlarmActions"] == [topic["TopicArn"]] for alarm in alarms)
+    (board,) = client(app, "cloudwatch").list_dashboards()["DashboardEntries"]
+    assert board["DashboardName"] == "pluct-local"

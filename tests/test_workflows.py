@@ -1,0 +1,75 @@
+"""GitHub's workflows: nothing unpinned, no right that is not needed, production after staging."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.template import ROOT
+
+FOLDER = ROOT / ".github" / "workflows"
+FILES = sorted(FOLDER.glob("*.yml"))
+PINNED = re.compile(r"uses: ([\w./-]+)@([0-9a-f]{40}) # v\d+\.\d+\.\d+$")
+
+
+def jobs(name: str) -> dict[str, dict[str, Any]]:
+    return yaml.safe_load((FOLDER / f"{name}.yml").read_text())["jobs"]
+
+
+def steps() -> Iterator[dict[str, Any]]:
+    for file in FILES:
+        for job in yaml.safe_load(file.read_text())["jobs"].values():
+            yield from job.get("steps", [])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_actions_of_others_are_pinned_by_commit_with_their_version_beside(file: Any) -> None:
+    """A tag can be moved to other code, a commit can not."""
+    used = [line.strip() for line in file.read_text().splitlines() if "uses: " in line]
+    assert used
+    for line in used:
+        assert "uses: ./" in line or PINNED.search(line), line
+
+
+def test_one_action_has_one_version() -> None:
+    used = [PINNED.search(line) for file in FILES for line in file.read_text().splitlines()]
+    versions = {(match[1], match[2]) for match in used if match}
+    assert len(versions) == len({action for action, _ in versions})
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_workflow_may_read_and_a_job_that_deploys_may_ask_for_its_role(file: Any) -> None:
+    workflow = yaml.safe_load(file.read_text())
+    assert workflow["permissions"] == {"contents": "read"}
+    for name, job in workflow["jobs"].items():
+        wanted = {"contents": "read", "id-token": "write"} if "environment" in job else None
+        assert job.get("permissions") == wanted, name
+
+
+def test_no_checkout_leaves_its_credential_behind() -> None:
+    checkouts = [step for step in steps() if step.get("uses", "").startswith("actions/checkout")]
+    assert checkouts
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_what_a_stranger_can_write_is_never_put_into_a_script() -> None:
+    """Titles, branches and inputs reach a script by the environment, if at all."""
+    assert not [step["run"] for step in steps() if "${{" in step.get("run", "")]
+
+
+def test_production_comes_after_staging_and_staging_after_every_check() -> None:
+    found = jobs("deploy")
+    assert found["ci"]["uses"] == "./.github/workflows/ci.yml"
+    assert found["staging"]["needs"] == "ci"
+    assert found["prod"]["needs"] == "staging"
+    for name in ("staging", "prod"):
+        assert found[name]["environment"]["name"] == name
+        assert found[name]["steps"][-1]["run"] == "make smoke"
+
+
+def test_every_job_ends_by_itself() -> None:
+    for file in FILES:
+        for name, job in yaml.safe_load(file.read_text())["jobs"].items():
+            assert "uses" in job or job["timeout-minutes"] <= 90, name
