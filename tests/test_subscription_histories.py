@@ -6,6 +6,7 @@ there is at most one live key for each user, no key that nobody knows of, and ch
 """
 
 import os
+import sys
 from contextlib import ExitStack, suppress
 from typing import Any, ClassVar
 
@@ -53,6 +54,7 @@ class Histories(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
+        self.lag = 0
         self.held = ExitStack()
         self.standin = self.held.enter_context(serving())
         self.studio = Studio(self.endpoint, self.standin, PLAN_POLICY=self.policy)
@@ -64,8 +66,10 @@ class Histories(RuleBasedStateMachine):
         self.standin.order("settings", {"usage_lag_seconds": lag})
 
     def teardown(self) -> None:
+        failed = sys.exc_info()[0] is not None
         try:
-            self._end()
+            if not failed:
+                self._end()
         finally:
             self.held.close()
 
