@@ -25,7 +25,7 @@ def found(text: str) -> list[str]:
         f'"password": "{secrets.token_urlsafe(32)}0"',
         f"api_key: '{secrets.token_urlsafe(32)}0'",
     ],
-    ids=lambda text: text[:4] + str(len(text)),
+    ids=lambda text: f"{text[:3]} of {len(text)}",
 )
 def test_a_secret_is_found_and_not_repeated(text: str) -> None:
     (finding,) = found(text)
