@@ -129,7 +129,7 @@ def shop(endpoint: str) -> Gateway:
     gateway = Gateway(endpoint)
     ssm = gateway.rings._client
     own = gateway.rings["WEBHOOK_SECRET"].secrets
-    keys = [{"secret": secret, "createdAt": ""} for secret in (SECRET, *own)]
+    keys = [{"secret": secret, "createdAt": "2026-01-01T00:00:00Z"} for secret in (SECRET, *own)]
     ssm.put_parameter(
         Name=f"/{PREFIX}/WEBHOOK_SECRET", Value=json.dumps({"keys": keys}), Type="SecureString",
         Overwrite=True,
