@@ -218,6 +218,15 @@ _VISIBLE = [
         code="ZTponly12",
         oembed=False,
     ),
+    # The video of the README's journey, so that its address can be looked up too.
+    Post(
+        id="6718335390845095173",
+        handle="scout2015",
+        nickname="Scout, Suki & Stella",
+        caption="Scramble up ur name & I\u2019ll try to guess it😍❤️ #foryoupage #petsoftiktok #aesthetic",
+        duration_s=10,
+        code="ZTscout13",
+    ),
 ]
 
 _HIDDEN_POSTS = [
