@@ -50,7 +50,9 @@ TESTS: Mapping[str, tuple[str, ...]] = {
 }
 """The tests that should kill a module's mutants, the likeliest first."""
 
-NO_MONEY = frozenset({"metadata_cache", "circuit", "key_monitor"})
+NO_MONEY = frozenset(
+    {"attempts", "circuit", "key_monitor", "metadata_cache", "operators", "sessions"}
+)
 """Modules whose conditions guard no credit and are left out."""
 
 
