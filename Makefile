@@ -5,7 +5,7 @@ PIP_FLAGS = -qq --disable-pip-version-check
 BIN = .venv/bin
 LAYER = layers/engine
 
-.PHONY: run test test-browser browser prove check setup setup-sam setup-checkov format build bench smoke clean lock
+.PHONY: run test test-browser browser test-many prove mutants check setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
@@ -23,12 +23,18 @@ browser:
 		|| { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
 
 # The long forms of the proofs about money; `make test` runs the short ones.
-prove: setup browser
+prove: setup
 	$(BIN)/python -m tests.model --deep
-	PROVE=1 $(BIN)/python -m pytest -s tests/test_histories.py tests/test_races.py
-	PROVE=1 $(BIN)/python -m pytest -s tests/browser/test_many.py
-	PROVE=1 $(BIN)/python -m pytest -s tests/test_subscription_histories.py tests/test_subscription_crashes.py
+	PROVE=1 $(BIN)/python -m pytest -s -n $(PROCESSES) --dist loadgroup tests/test_histories.py tests/test_races.py \
+		tests/test_subscription_histories.py
+
+# Each clause of each condition that guards credits deleted or bent: a test must die.
+mutants: setup
 	$(BIN)/python -m tests.mutation
+
+# A hundred thousand users behind the dashboard; the local engine takes its time over them.
+test-many: setup browser
+	PROVE=1 $(BIN)/python -m pytest -s tests/browser/test_many.py
 
 check: setup setup-sam setup-checkov
 	$(BIN)/ruff check .
