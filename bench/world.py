@@ -176,7 +176,12 @@ def _function_environ(template: Mapping[str, Any]) -> dict[str, str]:
         if "Ref" in value
     }
     literal = {name: value for name, value in variables.items() if isinstance(value, str)}
-    return {**literal, **referred, "SECRETS_PREFIX": SECRETS_PREFIX}
+    made = {
+        name: str(value["Fn::GetAtt"][0])
+        for name, value in variables.items()
+        if "Fn::GetAtt" in value
+    }
+    return {**literal, **referred, **made, "SECRETS_PREFIX": SECRETS_PREFIX}
 
 
 def _aws_environ(engines: Engines) -> dict[str, str]:
