@@ -6,6 +6,7 @@ spent, to the micro-dollar.
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -67,11 +68,15 @@ def used_up(studio: Studio, user: str) -> None:
     assert studio.standin.spend(key, "0.9")
 
 
+_drains = itertools.count(1)
+
+
 def drain(studio: Studio, user: str) -> None:
     available, _ = studio.figures(user)
     origin = Origin("system:test", "drain", "", "", "drained")
     once = RequestOnce(
-        studio.table, user=user, operation="drain", key=f"{studio.now}", fingerprint="", now=0, facts={},
+        studio.table, user=user, operation="drain", key=f"drain-{next(_drains)}", fingerprint="", now=0,
+        facts={},
     )  # fmt: skip
     studio.ledger.post(Move(user, "admin_deduct", -available, 0, origin), once, now=int(studio.now))
 
