@@ -237,3 +237,25 @@ def test_a_key_needs_a_description_and_scopes_that_there_are(
     gateway: Gateway, body: dict[str, Any]
 ) -> None:
     assert_refused(gateway.call("POST", "/admin/generate-key", body, headers=gateway.admin), 400)
+
+
+UNKNOWN = "key_0123456789abcdef"
+
+
+def test_revoking_or_using_a_key_that_is_not_there_makes_none(gateway: Gateway) -> None:
+    table = gateway.ledger.table
+    assert api_keys.revoke(table, UNKNOWN, now=1) is None
+    api_keys.note_use(table, UNKNOWN, now=10_000)
+    assert table.get(api_keys.KEYS_PK, UNKNOWN) is None
+
+
+def test_a_key_that_is_there_is_not_replaced_by_another(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids are random; where two came out alike, the first stays what it is."""
+    monkeypatch.setattr(api_keys.secrets, "choice", lambda letters: letters[7])
+    first, text = api_keys.generate(gateway.ledger.table, "first", ["admin"], "a", now=1)
+    api_keys.generate(gateway.ledger.table, "second", ["users:read"], "b", now=2)
+    found = api_keys.find(gateway.ledger.table, text)
+    assert found is not None
+    assert (found.description, found.scopes) == (first.description, first.scopes)
