@@ -259,3 +259,11 @@ def test_a_key_that_is_there_is_not_replaced_by_another(
     found = api_keys.find(gateway.ledger.table, text)
     assert found is not None
     assert (found.description, found.scopes) == (first.description, first.scopes)
+
+
+def test_a_second_revocation_does_not_move_the_first(gateway: Gateway) -> None:
+    table = gateway.ledger.table
+    made, _ = api_keys.generate(table, "short-lived", ["users:read"], "a", now=1)
+    for now in (5, 9):
+        revoked = api_keys.revoke(table, made.id, now=now)
+        assert revoked is not None and revoked.revoked_at == 5

@@ -124,7 +124,7 @@ def note_use(table: Table, key_id: str, *, now: int) -> None:
         KEYS_PK,
         key_id,
         "SET last_used_at = :now",
-        "attribute_exists(pk) AND last_used_at <= :before",
+        "last_used_at <= :before",
         values={":now": now, ":before": now - USE_NOTED_S},
     )
     with contextlib.suppress(ConditionFailed, EngineError):
