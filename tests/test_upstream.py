@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from engine.mirror import without_addresses
 from engine.upstream import SIZE_LIMIT, NotSent, Unknown, Upstream, UpstreamAnswer, parse
+from tests.support.gateway import Gateway
 from tests.support.upstream import Standin, serving
 
 SECRET = "a-shared-secret-of-the-tests-of-upstream-calls"
@@ -221,3 +223,21 @@ def test_whatever_is_believed_can_also_be_mirrored(depth: int) -> None:
 
 def test_the_size_limit_leaves_room_for_the_longest_transcript() -> None:
     assert SIZE_LIMIT >= 4 * 10_000 * 6
+
+
+def test_a_deployment_that_signs_shows_a_token_that_the_service_takes_before_the_secret(
+    endpoint: str,
+) -> None:
+    """The service looks at the token alone where both are shown, so it is good where the job is taken."""
+    secret = Gateway(endpoint).rings["TTT_SHARED_SECRET"].signing
+    with serving(secret) as standin:
+        service = Upstream(standin.base, signs=True, clock=time.time)
+        assert service.transcribe(SIGNED_VIDEO, "job-signed", secret, 5).status == 202
+        (call,) = standin.calls("transcribe")
+        names = {name.lower() for name in call["headers"]}
+        assert {"authorization", "x-engine-auth"} <= names
+        stale = Upstream(standin.base, signs=True, clock=lambda: 1.0)
+        assert stale.transcribe(SIGNED_VIDEO, "job-stale", secret, 5).status == 401
+
+
+SIGNED_VIDEO = "https://www.tiktok.com/@someone/video/7300000000000000001"
