@@ -9,10 +9,11 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,13 +22,15 @@ import typer
 from cli import target
 from cli.console import FOUND, Json, Trouble, print_json, say, speaking
 from cli.target import RunFile, TableName
+from engine import origins
 from engine.ids import iso
 from engine.ledger_items import Entry, account_pk, entry_sk, read_entry
+from engine.origins import UNKNOWN, Name, Texts
 from engine.table import Table
 
 COLUMNS = (
     "user", "unit", "seq", "at", "type", "amount", "held", "available_after", "held_after",
-    "subject", "reverses", "actor", "reason", "request_id", "hash",
+    "subject", "reverses", "actor", "reason", "request_id", "origin_id", "prev", "hash",
 )  # fmt: skip
 PERSONAL = ("address", "user_agent")
 FLUSH_EVERY = 1000
@@ -59,6 +62,10 @@ class Wanted:
     since: int = 0
     until: int = 2**40
     columns: tuple[str, ...] = COLUMNS
+
+    @property
+    def is_personal(self) -> bool:
+        return self.columns != COLUMNS
 
     @property
     def is_whole(self) -> bool:
@@ -116,18 +123,22 @@ def export_command(
 def export(table: Table, output: Path, wanted: Wanted) -> None:
     """Writes the entries that `output` does not hold yet. Raises `Trouble` or `Busy`."""
     last = _cut_to_whole_lines(output, wanted)
+    entries = _entries(table, wanted, last)
     with output.open("a", encoding="utf-8", newline="") as file:
         if wanted.format is Format.csv and file.tell() == 0:
             file.write(_csv_line(wanted.columns))
-        for number, entry in enumerate(_entries(table, wanted, last), 1):
-            file.write(line(entry, wanted))
-            if number % FLUSH_EVERY == 0:
-                file.flush()
+        while some := list(islice(entries, FLUSH_EVERY)):
+            known = _origins(table, some) if wanted.is_personal else {}
+            file.writelines(line(entry, wanted, known) for entry in some)
+            file.flush()
 
 
-def line(entry: Entry, wanted: Wanted) -> str:
-    """One entry as the file has it: times in ISO 8601, UTC; amounts whole, in credits or micro-dollars."""
-    facts = {**asdict(entry), "at": iso(entry.at)}
+def line(entry: Entry, wanted: Wanted, known: Mapping[Name, Texts]) -> str:
+    """One entry as the file has it: times in ISO 8601, UTC; amounts whole, in credits or micro-dollars;
+    where it came from as `known` says, empty where that was erased.
+    """
+    origin = known.get((entry.user, entry.origin_id), UNKNOWN)
+    facts = {**asdict(entry), **asdict(origin), "at": iso(entry.at)}
     row = {name: facts[name] for name in wanted.columns}
     if wanted.format is Format.jsonl:
         return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
@@ -168,6 +179,10 @@ def _entries(table: Table, wanted: Wanted, last: tuple[str, str] | None) -> Iter
     values = {":entry": "E#", ":since": wanted.since, ":until": wanted.until}
     scanned = table.scan(condition, values, names={"#at": "at"}, after=last)
     return map(read_entry, scanned)
+
+
+def _origins(table: Table, entries: list[Entry]) -> Mapping[Name, Texts]:
+    return origins.texts(table, ((entry.user, entry.origin_id) for entry in entries))
 
 
 def _cut_to_whole_lines(output: Path, wanted: Wanted) -> tuple[str, str] | None:

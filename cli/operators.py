@@ -15,6 +15,7 @@ from cli.console import (
     say,
 )
 from cli.desk import Desk, at, pages
+from cli.erasure import erase_user
 from cli.gateway import Amount, RequestId, User
 
 users = typer.Typer(help="Look users up.", no_args_is_help=True)
@@ -295,5 +296,7 @@ def revoke_key(
         if not desk.show_json(members):
             say(f"{key_id} is revoked.")
 
+
+users.command("erase")(erase_user)
 
 GROUPS = {"users": users, "adjust": adjust, "keys": keys}

@@ -11,6 +11,7 @@ import pytest
 from engine import audit
 from engine.ids import iso
 from engine.ledger_items import account_pk, account_sk
+from engine.origins import Texts
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import BEGINNING, World
 
@@ -143,7 +144,7 @@ def test_the_older_route_keeps_its_refusals_too(office: Office) -> None:
 def test_in_key_form_a_record_names_its_user_its_time_and_itself(office: Office) -> None:
     unknown(office)
     (kept,) = office.records("ann")
-    shown = audit.members(kept)
+    shown = audit.members(kept, {})
     assert re.fullmatch(
         r"audit:ann:\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.000Z:[A-Za-z0-9_-]{22}", shown["key"]
     )
@@ -160,7 +161,9 @@ def test_a_vend_reaches_the_audit_by_the_projector_and_a_replay_does_not(office:
     (kept,) = office.records("ann")
     assert (kept["action"], kept["ok"], kept["code"]) == ("vend", True, "")
     assert kept["request_id"] == first.json["requestId"]
-    assert (kept["address"], kept["user_agent"]) == (ADDRESS, AGENT)
+    (entry,) = [one for one in office.gateway.entries("ann") if one.type == "spend"]
+    assert (kept["address"], kept["user_agent"], kept["origin_id"]) == ("", "", entry.origin_id)
+    assert office.gateway.origin(entry) == Texts(ADDRESS, AGENT)
     assert kept["ttl"] == kept["at"] + KEEP_DAYS * DAY_S
 
 

@@ -38,7 +38,9 @@ class Books:
 
     def entries(self) -> list[dict[str, Any]]:
         found = self.table.scan("begins_with(sk, :entry)", {":entry": "E#"})
-        return [json.loads(export.line(read_entry(item), Wanted(Format.jsonl))) for item in found]
+        return [
+            json.loads(export.line(read_entry(item), Wanted(Format.jsonl), {})) for item in found
+        ]
 
     def run(self, name: str, *words: str) -> Result:
         given = (
@@ -160,13 +162,13 @@ def test_no_text_of_a_client_is_a_formula_or_breaks_a_line(
     entry = replace(newest, reason=reason)
     for form in Format:
         wanted = Wanted(form)
-        written = export.line(entry, wanted)
+        written = export.line(entry, wanted, {})
         assert written.count("\n") == 1
         path = tmp_path / f"one.{form}"
         path.write_text((",".join(export.COLUMNS) + "\n" if form is Format.csv else "") + written)
         (row,) = export.rows(path, wanted)
         assert row["seq"] == entry.seq
-    cell = next(csv.reader([export.line(entry, Wanted(Format.csv))]))[
+    cell = next(csv.reader([export.line(entry, Wanted(Format.csv), {})]))[
         export.COLUMNS.index("reason")
     ]
     assert not cell.startswith(("=", "+", "-", "@", "\t"))

@@ -19,7 +19,7 @@ from engine.ledger_items import START, account_pk, account_sk, entry_sk
 from engine.limits import WINDOW_S
 from engine.table import Cancelled, ConditionFailed, Put, Refusal, Table, Write
 from engine.users import NewUserRequest
-from tests.mutation.desk import NOW, Desk, Interrupted, brisk, fresh, nothing, origin
+from tests.mutation.desk import NOW, Desk, Interrupted, brisk, fresh, nothing, nowhere
 from tests.support.gateway import Gateway
 
 ACCOUNT = account_sk("credits")
@@ -66,7 +66,7 @@ def test_an_account_that_appears_meanwhile_is_not_written_over(gateway: Gateway)
     made = {
         "pk": account_pk(desk.user), "sk": ACCOUNT, "user": desk.user, "unit": "credits",
         "available": 7, "held": 0, "seq": 1, "head": START, "rate_from": 0, "rate_used": 0,
-        "created_at": NOW, "updated_at": NOW,
+        "created_at": NOW, "updated_at": NOW, "origin_salt": "s", "recent_origins": [],
     }  # fmt: skip
     desk.grant(2, table=desk.interrupted(lambda: desk.table.write(Put(made, ""))))
     account = desk.ledger.account(desk.user)
@@ -248,7 +248,7 @@ def test_a_conflict_on_what_goes_beside_a_move_is_no_refusal(gateway: Gateway) -
 
 
 def created(desk: Desk, key: str, *, table: Table | None = None, now: int = NOW) -> users.NewUser:
-    asked = NewUserRequest(desk.user, 5, key, "print", origin())
+    asked = NewUserRequest(desk.user, 5, key, "print", nowhere())
     return users.create(brisk(table or desk.table), Ring(("k" * 40,)), asked, now=now)
 
 
@@ -277,15 +277,15 @@ def test_a_devices_secret_is_not_written_over(
     user = fresh("device")
     monkeypatch.setattr(users, "new_id", lambda _: user)
     ring, ledger = Ring(("k" * 40,)), brisk(gateway.ledger.table)
-    first = users.register_device(ledger, ring, origin(), now=NOW)
+    first = users.register_device(ledger, ring, nowhere(), now=NOW)
     with pytest.raises(BesideRefused):
-        users.register_device(ledger, ring, origin(), now=NOW)
+        users.register_device(ledger, ring, nowhere(), now=NOW)
     assert users.refresh_device(ledger, ring, user, first.refresh_secret, now=NOW)
     gateway.assert_explained(user)
 
 
 def test_a_record_of_the_audit_is_not_written_over(gateway: Gateway) -> None:
-    user, by = fresh("audited"), origin()
+    user, by = fresh("audited"), nowhere()
     for code in ("first", "second"):
         audit.keep(gateway.ledger.table, Record(user, "vend", False, code, by, NOW), 400)
     (kept,) = audit.of_user(gateway.ledger.table, user, limit=9)

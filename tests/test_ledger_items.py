@@ -18,11 +18,14 @@ from engine.ledger_items import (
     read_entry,
 )
 from engine.origin import Origin
+from engine.origins import origin_id
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
 
 ORIGIN = Origin("user:ann", "req-1", "203.0.113.7", "agent/1", "because")
-ACCOUNT = Account("ann", "credits", True, available=5, held=1, seq=3, head="h" * 43)
+ACCOUNT = Account(
+    "ann", "credits", True, available=5, held=1, seq=3, head="h" * 43, origin_salt="salt"
+)
 ENTRY = next_entry(ACCOUNT, Move("ann", "spend", -1, 1, ORIGIN, "jti", reverses=2), 1_800_000_000)
 
 
@@ -43,8 +46,7 @@ def test_an_entry_follows_from_the_account_and_the_move() -> None:
             actor="user:ann",
             reason="because",
             request_id="req-1",
-            address="203.0.113.7",
-            user_agent="agent/1",
+            origin_id=origin_id("salt", "203.0.113.7", "agent/1"),
             prev="h" * 43,
             hash=ENTRY.hash,
         )

@@ -8,20 +8,23 @@ from engine import (
     bulk,
     config,
     dead_letters,
+    erasure,
     feed,
     keyrings,
+    origins,
     overview,
     table,
 )
-from engine.access import CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access, by_session
+from engine.access import ADMIN, CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access, by_session
 from engine.adjustments import Adjusted, Adjustment
 from engine.audit import Record
-from engine.errors import Forbidden, NotFound
+from engine.errors import Forbidden, InvalidRequest, NotFound
 from engine.feed import Wanted
 from engine.forms import (
     AdjustForm,
     AuditQuery,
     BulkQuery,
+    EraseForm,
     KeyForm,
     StatsQuery,
     TransactionsQuery,
@@ -62,6 +65,19 @@ def user(call: Call, id: str) -> Answer:
     if members is None:
         raise NotFound()
     return Answer(legacy(members, call.now))
+
+
+@api.route("POST", "/admin/users/{id}/erase")
+def erase(call: Call, id: str) -> Answer:
+    actor = access.require(call, ADMIN).actor
+    form = call.read(EraseForm)
+    if not is_user_id(id):
+        raise NotFound()
+    if form.confirm != id:
+        raise InvalidRequest("confirm is not the user's id.", details={"field": "confirm"})
+    origin = call.origin(actor, form.reason)
+    erased = erasure.erase(ledger.table, id, origin, now=call.now, keep_days=settings.audit_days)
+    return Answer(legacy(admin.erased_members(id, erased, call.now), call.now))
 
 
 @api.route("POST", "/admin/credits/add")
@@ -115,14 +131,14 @@ def transactions(call: Call) -> Answer:
     )
     is_csv = query.format == "csv"
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
+    known = admin.origins_of(ledger.table, found.entries)
     if is_csv:
         headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
         headers |= {"X-Next-Cursor": found.cursor} if found.cursor else {}
-        return Answer(
-            admin.as_csv(found.entries), headers=headers, content_type="text/csv; charset=utf-8"
-        )
+        text = admin.as_csv(found.entries, known)
+        return Answer(text, headers=headers, content_type="text/csv; charset=utf-8")
     undone = adjustments.undone_by(ledger, query.user) if query.user else {}
-    entries = [admin.entry_members(entry, undone) for entry in found.entries]
+    entries = [admin.entry_members(entry, known, undone) for entry in found.entries]
     members = {"ok": True, "transactions": entries, "nextCursor": found.cursor}
     return Answer(legacy(members, call.now))
 
@@ -144,7 +160,8 @@ def records(call: Call) -> Answer:
     ok = None if query.outcome == "any" else query.outcome == "done"
     wanted = audit.Wanted(query.user, day, query.action, ok)
     page = audit.page(ledger.table, wanted, query.cursor, query.limit)
-    shown = [audit.members(item) for item in page.items]
+    known = origins.texts(ledger.table, map(audit.origin_name, page.items))
+    shown = [audit.members(item, known) for item in page.items]
     return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 
 

@@ -111,7 +111,9 @@ class Desk:
     def __init__(self, answers: Sequence[Answer], tries: int) -> None:
         tape = Tape(answers)
         self.table = Table(Client(tape), TABLE)  # type: ignore[arg-type]
-        self.ledger = Ledger(self.table, clock=_clock(tries), sleep=lambda _: None)
+        self.ledger = Ledger(
+            self.table, clock=_clock(tries), sleep=lambda _: None, new_salt=lambda: "salt"
+        )
         self.upstream: Any = ModelUpstream(tape)
 
 

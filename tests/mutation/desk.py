@@ -29,7 +29,7 @@ def fresh(name: str) -> str:
     return f"{name}-of-{next(_numbers)}"
 
 
-def origin() -> Origin:
+def nowhere() -> Origin:
     return Origin("system:test", fresh("request"), "", "", "test")
 
 
@@ -91,9 +91,11 @@ class Desk:
         table: Table | None = None,
         now: int = NOW,
         fingerprint: str = "print",
+        origin: Origin | None = None,
     ) -> Granted:
+        by = origin or nowhere()
         asked = Grant(
-            self.user, amount, "api_add", "shop", payment_id, key or None, fingerprint, origin()
+            self.user, amount, "api_add", "shop", payment_id, key or None, fingerprint, by
         )
         return payments.grant(brisk(table or self.table), asked, now=now)
 
@@ -107,7 +109,7 @@ class Desk:
         rate_limit: int = 1000,
         fingerprint: str = "print",
     ) -> tuple[Hold, Posted | None]:
-        vend = Vend(self.user, "vend", key or fresh("key"), fingerprint, state, "kid", origin())
+        vend = Vend(self.user, "vend", key or fresh("key"), fingerprint, state, "kid", nowhere())
         return holds.place(brisk(table or self.table), vend, now=now, rate_limit=rate_limit)
 
     def hold(self, key: str = "", *, state: str = OPEN, now: int = NOW) -> Hold:
@@ -118,7 +120,7 @@ class Desk:
     def settle(
         self, hold: Hold, outcome: str, *, table: Table | None = None, now: int = NOW
     ) -> Hold:
-        return holds.settle(brisk(table or self.table), hold, outcome, origin(), now=now)
+        return holds.settle(brisk(table or self.table), hold, outcome, nowhere(), now=now)
 
     def item(self, sk: str) -> Item:
         found = self.table.get(account_pk(self.user), sk)
@@ -191,7 +193,7 @@ def submit(
 ) -> Mirrored:
     """Start the job that `hold` pays for."""
     gateway = proxy(service, table or desk.table)
-    return transcription.submit(gateway, hold.token, url, origin(), now=now)
+    return transcription.submit(gateway, hold.token, url, nowhere(), now=now)
 
 
 def proxy(service: Service, table: Table) -> Proxy:

@@ -38,7 +38,7 @@ from tests.mutation.desk import (
     brisk,
     fresh,
     nothing,
-    origin,
+    nowhere,
     proxy,
     submit,
 )
@@ -46,7 +46,7 @@ from tests.support.gateway import Gateway
 
 
 def redeem(desk: Desk, hold: Hold, key: str = "", *, table: Table | None = None) -> None:
-    vending.redeem(brisk(table or desk.table), hold, key or fresh("key"), origin(), now=NOW)
+    vending.redeem(brisk(table or desk.table), hold, key or fresh("key"), nowhere(), now=NOW)
 
 
 @contextmanager
@@ -249,7 +249,7 @@ def handed_over(desk: Desk, state: str = OPEN) -> Hold:
             return None
 
     gateway = replace(proxy(Away(), desk.table), timeout_s=0, handover=Kept())
-    transcription.submit(gateway, hold.token, VIDEO, origin(), now=NOW)
+    transcription.submit(gateway, hold.token, VIDEO, nowhere(), now=NOW)
     return holds.read(desk.stored(hold))
 
 
@@ -290,7 +290,7 @@ def test_a_job_is_named_only_to_the_hold_that_lacks_it(
 
 
 def read(desk: Desk, job_id: str, service: Service) -> Mirrored:
-    return transcription.status(proxy(service, desk.table), desk.user, job_id, origin(), now=NOW)
+    return transcription.status(proxy(service, desk.table), desk.user, job_id, nowhere(), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -349,7 +349,7 @@ def test_a_job_is_read_by_its_user_alone(gateway: Gateway) -> None:
 
 def told(desk: Desk, error: EngineError, table: Table, limit: int = 2) -> EngineError:
     return vending.refused(
-        table, desk.user, error, origin(), now=NOW, rate_limit=limit, keep_days=400
+        table, desk.user, error, nowhere(), now=NOW, rate_limit=limit, keep_days=400
     )
 
 
@@ -387,7 +387,9 @@ def test_a_job_that_has_ended_meanwhile_is_not_asked_for(gateway: Gateway) -> No
     service = Service(says=(200, {"status": "failed"}))
     submit(desk, hold, service)
     table = desk.interrupted(lambda: ended_elsewhere(desk, service.job_id))
-    gone = transcription.status(proxy(service, table), desk.user, service.job_id, origin(), now=NOW)
+    gone = transcription.status(
+        proxy(service, table), desk.user, service.job_id, nowhere(), now=NOW
+    )
     assert '"credit":"captured"' in gone.body
     assert desk.stored(hold)["state"] == CAPTURED
     assert service.asked == 0
@@ -425,6 +427,6 @@ def test_a_job_that_upstream_knows_again_begins_its_time_anew(gateway: Gateway) 
         service.says = says
         with suppress(JobNotFound):
             transcription.status(
-                proxy(service, desk.table), desk.user, service.job_id, origin(), now=NOW + later_s
+                proxy(service, desk.table), desk.user, service.job_id, nowhere(), now=NOW + later_s
             )
     assert desk.stored(hold)["state"] == OPEN

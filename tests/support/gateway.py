@@ -11,9 +11,10 @@ from typing import Any
 
 import boto3
 
-from engine import keyrings, rotation, tokens
+from engine import keyrings, origins, rotation, tokens
 from engine.ledger import Ledger
 from engine.ledger_items import Entry
+from engine.origins import Texts
 from engine.table import Table
 from local.engine import create_table
 from tests.support import deployed
@@ -145,8 +146,15 @@ class Gateway:
         assert len(found) <= 1000
         return found[::-1]
 
+    def origin(self, entry: Entry) -> Texts:
+        """Where `entry` came from, as far as that is kept."""
+        name = (entry.user, entry.origin_id)
+        return origins.texts(self.ledger.table, [name]).get(name, origins.UNKNOWN)
+
     def assert_explained(self, user: str) -> None:
-        """The entries are contiguous, chained, add up at every step, and end at the account."""
+        """The entries are contiguous, chained, add up at every step, end at the account, and each origin
+        that they name is kept.
+        """
         account = self.ledger.account(user)
         available = held = 0
         previous = "0" * 43
@@ -160,6 +168,8 @@ class Gateway:
             previous = entry.hash
         assert (account.available, account.held, account.seq) == (available, held, len(entries))
         assert account.head == previous
+        kept = {item["sk"] for item in origins.of_user(self.ledger.table, user)}
+        assert {entry.origin_id for entry in entries} <= {*kept, ""}
 
 
 def event_of(

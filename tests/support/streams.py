@@ -9,6 +9,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from engine import origins
 from engine.ledger_items import (
     Account,
     Entry,
@@ -22,6 +23,7 @@ from engine.origin import Origin
 from engine.table import Item, Table, marshal
 
 _numbers = itertools.count(1)
+SALT = "salt-of-a-test"
 ORIGIN = Origin("user:tester", "r-1", "203.0.113.7", "pluct-tests/1", "because")
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/pluct/stream/2026-01-01T00:00:00.000"
 
@@ -48,7 +50,7 @@ class Book:
         self.user = user
         self.unit = unit
         self.at = int(time.time()) if at is None else at
-        self.account = Account(user, unit)
+        self.account = Account(user, unit, origin_salt=SALT)
         self.entries: list[Entry] = []
 
     def post(
@@ -71,6 +73,8 @@ class Book:
             entry.held_after,
             entry.seq,
             entry.hash,
+            origin_salt=SALT,
+            recent_origins=(entry.origin_id,),
         )
         return entry
 
@@ -116,8 +120,14 @@ class Book:
             "rate_used": 0,
             "created_at": self.at,
             "updated_at": self.at,
+            "origin_salt": SALT,
+            "recent_origins": self.account.recent_origins,
         }
-        return [account, *(entry.item() for entry in self.entries)]
+        return [account, *self._origin(), *(entry.item() for entry in self.entries)]
+
+    def _origin(self) -> list[Item]:
+        known = self.account.recent_origins
+        return [origins.put(self.user, self.unit, name, ORIGIN).item for name in known]
 
     def store(self, dynamodb: Any, table_name: str) -> None:
         """Put the account and its entries as they are now."""

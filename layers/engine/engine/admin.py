@@ -6,15 +6,17 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from engine import adjustments, figures, holds, ids, readmodels, users
+from engine import adjustments, figures, holds, ids, origins, readmodels, users
 from engine.adjustments import Adjusted
+from engine.erasure import Erased
 from engine.errors import InvalidRequest
 from engine.holds import OPEN, Hold
 from engine.ids import iso
 from engine.ledger import Ledger
 from engine.ledger_items import Entry, account_pk
+from engine.origins import Name, Texts
 from engine.readmodels import Summary
-from engine.table import Item
+from engine.table import Item, Table
 from engine.verify import Finding, Verification, verify_user
 
 LAST_TRANSACTIONS = 20
@@ -71,27 +73,51 @@ def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, 
     newest = sorted(kept, key=lambda item: int(item["seq"]), reverse=True)
     summary = figures.get_summary(ledger.table, ledger.unit, user)
     undone = adjustments.undone_by(ledger, user)
+    last = ledger.entries(user, limit=LAST_TRANSACTIONS)
+    known = origins_of(ledger.table, last)
     return {
         **users.balance_members(account, build),
         "openHolds": [_hold_members(item) for item in newest if item["state"] == OPEN],
         "holds": [_hold_members(item) for item in newest[:HOLDS_SHOWN]],
-        "transactions": [
-            entry_members(entry, undone) for entry in ledger.entries(user, limit=LAST_TRANSACTIONS)
-        ],
+        "transactions": [entry_members(entry, known, undone) for entry in last],
+        "erasedAt": iso(account.erased_at) if account.erased_at else None,
         "totals": None if summary is None else _totals(summary),
         "verification": _verification_members(verify_user(ledger.table, ledger.unit, user)),
     }
 
 
-def entry_members(entry: Entry, undone: Mapping[int, int] | None = None) -> dict[str, Any]:
+def origins_of(table: Table, entries: Iterable[Entry]) -> Mapping[Name, Texts]:
+    """Where `entries` came from, as far as it was not erased. Raises `Busy`."""
+    return origins.texts(table, ((entry.user, entry.origin_id) for entry in entries))
+
+
+def entry_members(
+    entry: Entry, known: Mapping[Name, Texts], undone: Mapping[int, int] | None = None
+) -> dict[str, Any]:
     """An entry with who made it and from where; `undone` says by which seq its account's were undone."""
+    origin = known.get((entry.user, entry.origin_id), origins.UNKNOWN)
     return {
         **users.transaction_members(entry),
         "actor": entry.actor,
-        "address": entry.address,
-        "userAgent": entry.user_agent,
+        "address": origin.address,
+        "userAgent": origin.user_agent,
         "undoable": adjustments.is_undoable(entry) and entry.seq not in (undone or {}),
         "undoneBy": (undone or {}).get(entry.seq),
+    }
+
+
+def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
+    """What an erasure answers."""
+    return {
+        "ok": True,
+        "userId": user,
+        "erasedAt": iso(now),
+        "origins": erased.origins,
+        "auditRecords": erased.audit_records,
+        "device": erased.device,
+        "profile": erased.profile,
+        "subscription": erased.subscription,
+        "complete": erased.complete,
     }
 
 
@@ -109,13 +135,13 @@ def adjusted_members(made: Adjusted) -> dict[str, Any]:
     }
 
 
-def as_csv(entries: Iterable[Entry]) -> str:
+def as_csv(entries: Iterable[Entry], known: Mapping[Name, Texts]) -> str:
     """`entries` for a spreadsheet: no cell of text begins as a formula does."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(_CSV_COLUMNS)
     for entry in entries:
-        shown = entry_members(entry)
+        shown = entry_members(entry, known)
         writer.writerow([_cell(shown[name]) for name in _CSV_COLUMNS])
     return text.getvalue()
 

@@ -1,20 +1,21 @@
 """The audit: who was refused what, and who did what, with address, user agent, request id and reason.
 
-Vends and admin acts reach it from the ledger, by the projector; refusals leave no entry, so they are
-written here. In key form a record is `audit:<user>:<ISO time>:<id>`. Records pass after a setting's
-days; the ledger never does.
+Vends and admin acts reach it from the ledger, by the projector, with the id of their origin; refusals
+leave no entry, so they are written here, with address and user agent. In key form a record is
+`audit:<user>:<ISO time>:<id>`. Records pass after a setting's days; the ledger never does.
 """
 
 import contextlib
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.errors import EngineError
 from engine.ids import digest, iso
 from engine.origin import Origin
+from engine.origins import Name, Texts
 from engine.table import ConditionFailed, Item, Put, Table, Update
 
 DAY_S = 86_400
@@ -23,6 +24,8 @@ REFUSALS_PK = "REFUSALS#"
 SHARDS = 4
 PAGE = 101
 MOST_LOOKED = 2000
+OPERATORS = ("operator:", "admin:", "api-key:")
+"""How the names of actors begin who are not the user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,18 +172,49 @@ def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> 
     return table.query_index(BY_DAY, "audit_day", day, limit=limit, before=before)
 
 
-def members(item: Item) -> dict[str, Any]:
-    """A record as the admin API shows it."""
+def members(item: Item, known: Mapping[Name, Texts]) -> dict[str, Any]:
+    """A record as the admin API shows it; `known` has the texts of the origin that it names, if it
+    names one.
+    """
     moment, _, record_id = str(item["sk"]).partition("#")
-    shown = ("action", "ok", "code", "actor", "reason", "address")
+    said = Texts(item.get("address", ""), item.get("user_agent", ""))
+    origin = known.get(origin_name(item), said)
+    shown = ("action", "ok", "code", "actor", "reason")
     return {
         "key": f"audit:{item['user']}:{moment}:{record_id}",
         "userId": item["user"],
         "timestamp": moment,
         **{name: item.get(name) for name in shown},
-        "userAgent": item["user_agent"],
+        "address": origin.address,
+        "userAgent": origin.user_agent,
         "requestId": item["request_id"],
     }
+
+
+def origin_name(item: Item) -> Name:
+    """The origin that a record names, if it was made from an entry."""
+    return str(item["user"]), item.get("origin_id", "")
+
+
+def with_texts(table: Table, user: str) -> Iterator[Item]:
+    """Records of what the user did that say from where themselves; not those of operators' acts.
+
+    Raises `Busy`.
+    """
+    kept = table.ascending(audit_pk(user), "!", "~", consistent=True)
+    told = (item for item in kept if item.get("address") or item.get("user_agent"))
+    return (item for item in told if not str(item["actor"]).startswith(OPERATORS))
+
+
+def blank(item: Item, now: int) -> Update:
+    """Erases address and user agent of a record; what was done stays until it passes."""
+    return Update(
+        item["pk"],
+        item["sk"],
+        "REMOVE address, user_agent SET erased_at = :now",
+        condition="attribute_exists(pk)",
+        values={":now": now},
+    )
 
 
 def audit_pk(user: str) -> str:

@@ -60,6 +60,13 @@ class UndoForm(Struct):
     reason: GivenReason
 
 
+class EraseForm(Struct):
+    """Why a person's data is erased; `confirm` is the user's id once more, as nothing brings it back."""
+
+    reason: GivenReason
+    confirm: UserId
+
+
 class KeyForm(Struct):
     """A new API key: what it is for, and what it may do."""
 

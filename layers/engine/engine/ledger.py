@@ -2,6 +2,7 @@
 
 - The account changes where `available` is enough and `seq` is what the move was computed from.
 - The entry is put where none is.
+- An origin that the account does not remember is kept beside it, for the salt that the account has.
 - The once-item (the request's record, the hold, the payment) is put or changed where nobody was first.
 
 So a balance can not go below zero, a request can not be charged twice and no entry can be missing,
@@ -12,9 +13,10 @@ attempt was charged must find its answer, not a lowered balance.
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
 
+from engine import origins
 from engine.errors import Busy, EngineError, InsufficientCredits, RateLimited
 from engine.ledger_items import (
     CREDITS,
@@ -83,16 +85,19 @@ class Ledger:
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        new_salt: Callable[[], str] = origins.new_salt,
     ) -> None:
         self.table = table
         self.unit = unit
         self._clock = clock
         self._sleep = sleep
+        self._new_salt = new_salt
 
     def account(self, user: str) -> Account:
-        """The account as it is now. Raises `Busy`."""
+        """The account as it is now, or as it would begin. Raises `Busy`."""
         item = self.table.get(account_pk(user), account_sk(self.unit))
-        return read_account(user, self.unit, item)
+        account = read_account(user, self.unit, item)
+        return account if account.exists else replace(account, origin_salt=self._new_salt())
 
     def entries(self, user: str, *, limit: int, before: int | None = None) -> list[Entry]:
         """Newest first; `before` is a seq. Raises `Busy`."""
@@ -134,9 +139,11 @@ class Ledger:
                 _account_write(account, entry, window),
                 _entry_write(entry),
                 once.write(entry),
+                *also(entry),
+                *_origin_writes(account, entry, move),
             ]
             try:
-                self.table.transact([*writes, *also(entry)])
+                self.table.transact(writes)
                 return Posted(entry, window)
             except Cancelled as cancelled:
                 self._raise_if_done(cancelled, once)
@@ -235,6 +242,8 @@ def _account_write(account: Account, entry: Entry, window: Window | None) -> Wri
         "rate_used": rate_used,
         "created_at": entry.at,
         "updated_at": entry.at,
+        "origin_salt": account.origin_salt,
+        "recent_origins": origins.remembered((), entry.origin_id),
     }
     return Put(item, condition="attribute_not_exists(pk)")
 
@@ -244,13 +253,14 @@ def _account_change(account: Account, entry: Entry, window: Window | None) -> Up
         "SET available = available + :amount, held = held + :held_change, "
         "seq = :next, head = :head, updated_at = :now"
     )
-    condition = "seq = :seq AND available >= :needed AND held >= :released"
-    values = {
+    condition = "seq = :seq AND origin_salt = :salt AND available >= :needed AND held >= :released"
+    values: dict[str, Any] = {
         ":amount": entry.amount,
         ":held_change": entry.held,
         ":needed": max(0, -entry.amount),
         ":released": max(0, -entry.held),
         ":seq": account.seq,
+        ":salt": account.origin_salt,
         ":next": entry.seq,
         ":head": entry.hash,
         ":now": entry.at,
@@ -260,9 +270,20 @@ def _account_change(account: Account, entry: Entry, window: Window | None) -> Up
         condition += " AND rate_from = :seen_from AND rate_used = :seen_used"
         values |= {":rate_from": window.start, ":rate_used": window.used}
         values |= {":seen_from": account.rate_from, ":seen_used": account.rate_used}
+    recent = origins.remembered(account.recent_origins, entry.origin_id)
+    if recent != account.recent_origins:
+        change += ", recent_origins = :recent"
+        values[":recent"] = recent
     return Update(
         account_pk(account.user), account_sk(account.unit), change, condition, values=values
     )
+
+
+def _origin_writes(account: Account, entry: Entry, move: Move) -> list[Write]:
+    """Keeps where the move came from, unless the account remembers that it is kept."""
+    if not entry.origin_id or entry.origin_id in account.recent_origins:
+        return []
+    return [origins.put(account.user, account.unit, entry.origin_id, move.origin)]
 
 
 def _entry_write(entry: Entry) -> Put:

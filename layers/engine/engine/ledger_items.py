@@ -12,12 +12,17 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from engine.origin import Origin
+from engine.origins import origin_id
 from engine.table import Item
 
 CREDITS = "credits"
 SEQ_DIGITS = 12
 START = "0" * 43
 """What the first entry of an account names as its predecessor's hash."""
+
+_ACCOUNT_FACTS = (
+    "available", "held", "seq", "head", "rate_from", "rate_used", "updated_at", "origin_salt",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,11 @@ class Account:
     rate_from: int = 0
     rate_used: int = 0
     updated_at: int = 0
+    origin_salt: str = ""
+    recent_origins: tuple[str, ...] = ()
+    """Ids of the origins that moves came from last; their texts are kept."""
+    erased_at: int = 0
+    """When the person's data was erased last, 0 for never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +79,8 @@ class Entry:
     actor: str
     reason: str
     request_id: str
-    address: str
-    user_agent: str
+    origin_id: str
+    """Names address and user agent, which lie apart: see `engine.origins`. Empty for none."""
     prev: str
     hash: str
 
@@ -106,8 +116,9 @@ def read_account(user: str, unit: str, item: Mapping[str, Any] | None) -> Accoun
     """The account in `item`; one that does not exist yet has nothing and has seen nothing."""
     if item is None:
         return Account(user, unit)
-    names = ("available", "held", "seq", "head", "rate_from", "rate_used", "updated_at")
-    return Account(user, unit, True, *(item[name] for name in names))
+    facts: dict[str, Any] = {name: item[name] for name in _ACCOUNT_FACTS}
+    recent, erased_at = tuple(item["recent_origins"]), item.get("erased_at", 0)
+    return Account(user, unit, exists=True, recent_origins=recent, erased_at=erased_at, **facts)
 
 
 def read_entry(item: Mapping[str, Any]) -> Entry:
@@ -133,8 +144,7 @@ def next_entry(account: Account, move: Move, now: int) -> Entry:
         "actor": origin.actor,
         "reason": origin.reason,
         "request_id": origin.request_id,
-        "address": origin.address,
-        "user_agent": origin.user_agent,
+        "origin_id": origin_id(account.origin_salt, origin.address, origin.user_agent),
         "prev": account.head,
     }
     return Entry(**facts, hash=Entry(**facts, hash="").expected_hash())

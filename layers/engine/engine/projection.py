@@ -301,11 +301,13 @@ def is_audited(entry: Entry) -> bool:
 
 
 def audit_record(entry: Entry, audit_days: int) -> Item:
-    """The audit's item of a vend or an admin act; `unit` and `seq` are its entry's."""
-    origin = Origin(entry.actor, entry.request_id, entry.address, entry.user_agent, entry.reason)
+    """The audit's item of a vend or an admin act; `unit` and `seq` are its entry's, and it names the
+    entry's origin as the entry does.
+    """
+    origin = Origin(entry.actor, entry.request_id, "", "", entry.reason)
     record = Record(entry.user, AUDITED[entry.type], True, "", origin, entry.at)
     item = audit_item(record, entry.hash[:RECORD_ID_LENGTH], audit_days)
-    return {**item, "unit": entry.unit, "seq": entry.seq}
+    return {**item, "origin_id": entry.origin_id, "unit": entry.unit, "seq": entry.seq}
 
 
 def readable(item: Item) -> Entry | None:

@@ -39,6 +39,8 @@ CONFLICT = "TransactionConflictException"
 IN_PROGRESS = "TransactionInProgressException"
 CONFLICT_TRIES = 8
 CONFLICT_PAUSE_S = 0.05
+BATCH = 100
+"""Items that one BatchGetItem may ask for."""
 
 
 class ConditionFailed(Exception):
@@ -124,6 +126,25 @@ class Table:
             "get_item", Key=_key(pk, sk), ConsistentRead=consistent, TableName=self.name
         )
         return unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
+        """The items of these `pk` and `sk` that are there, in no order; each key is given once.
+
+        Raises `Busy`, also where the store leaves keys over again and again.
+        """
+        found: list[Item] = []
+        for start in range(0, len(keys), BATCH):
+            left: Any = [_key(*key) for key in keys[start : start + BATCH]]
+            for _ in range(CONFLICT_TRIES):
+                answer = self._read("batch_get_item", RequestItems={self.name: {"Keys": left}})
+                found += [unmarshal(item) for item in answer["Responses"].get(self.name, [])]
+                left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+                if not left:
+                    break
+                self._sleep(random.uniform(0, CONFLICT_PAUSE_S))
+            else:
+                raise Busy()
+        return found
 
     def query(
         self,

@@ -114,10 +114,12 @@ def register_device(ledger: Ledger, ring: Ring, origin: Origin, *, now: int) -> 
 
 
 def refresh_device(ledger: Ledger, ring: Ring, user: str, secret: str, *, now: int) -> str:
-    """A fresh user token for a device's secret. Raises `Unauthorized`, `Busy`."""
-    item = ledger.table.get(account_pk(user), DEVICE_SK)
-    known = str(item["secret_hash"]) if item is not None else _hashed("")
-    if not hmac.compare_digest(known, _hashed(secret)) or item is None:
+    """A fresh user token for a device's secret. Raises `Unauthorized`, also where the secret was erased,
+    and `Busy`.
+    """
+    item = ledger.table.get(account_pk(user), DEVICE_SK) or {}
+    known = item.get("secret_hash")
+    if not hmac.compare_digest(known or _hashed(""), _hashed(secret)) or known is None:
         raise Unauthorized("bad refresh secret")
     return _token(user, ring, now)
 

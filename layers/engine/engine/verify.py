@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine import holds
+from engine import holds, origins
 from engine.errors import Busy
 from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.ledger_items import (
+    CREDITS,
     START,
     Account,
     Entry,
@@ -102,9 +103,9 @@ def account_findings(
 def verify_user(table: Table, unit: str, user: str) -> Verification:
     """Look at one account while it is in use. Raises `Busy`.
 
-    Every change of an account or of a hold's state moves the account's seq, so what was read between
-    two readings of the same seq belongs together; until that is so, only what is new is read.
-    Where that never came to be, `Busy` is raised, too.
+    Every change of an account or of a hold's state moves the account's seq, and an erasure its salt, so
+    what was read between two readings of the same two belongs together; until that is so, only what
+    is new is read. Where that never came to be, `Busy` is raised, too.
     """
     pk = account_pk(user)
     check = AccountCheck(user, unit)
@@ -113,11 +114,13 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
         low, high = entry_sk(unit, check.seq + 1), entry_prefix(unit) + "\uffff"
         for item in table.ascending(pk, low, high, consistent=True):
             check.feed(item)
-        hold_items = list(table.ascending(pk, "H#", "H#\uffff", consistent=True))
+        hold_items = _holds(table, pk) if unit == CREDITS else []
+        origin_items = [item for item in origins.of_user(table, user) if item.get("unit") == unit]
         after = table.get(pk, account_sk(unit))
-        if _seq(before) == _seq(after):
+        if _stand(before) == _stand(after):
             account, trouble = _account(user, unit, after)
             found = trouble + check.finish(account, hold_items)
+            found += _origin_findings(account, origin_items)
             return Verification(user, unit, check.entries, account.available, account.held, found)
     raise Busy(f"The account of {user} never stood still for long enough.")
 
@@ -396,7 +399,7 @@ def _entry(item: Item) -> Entry | None:
     numbers = (entry.seq, entry.at, entry.amount, entry.held)
     after = (entry.available_after, entry.held_after, entry.reverses or 0)
     texts = (entry.user, entry.unit, entry.type, entry.subject, entry.prev, entry.hash)
-    origin = (entry.actor, entry.reason, entry.request_id, entry.address, entry.user_agent)
+    origin = (entry.actor, entry.reason, entry.request_id, entry.origin_id)
     whole = all(_is_number(number) for number in (*numbers, *after))
     return entry if whole and all(isinstance(text, str) for text in (*texts, *origin)) else None
 
@@ -428,5 +431,19 @@ def _account(user: str, unit: str, item: Item | None) -> tuple[Account, list[Fin
     return account, [Finding("account", None, text)] if wrong else []
 
 
-def _seq(item: Item | None) -> int | None:
-    return item.get("seq") if item is not None else None
+def _holds(table: Table, pk: str) -> list[Item]:
+    """The holds of an account of credits: no other unit has any."""
+    return list(table.ascending(pk, "H#", "H#\uffff", consistent=True))
+
+
+def _origin_findings(account: Account, items: Iterable[Item]) -> list[Finding]:
+    """Origins whose texts are not those that their entries name: edited, or left by half an erasure."""
+    return [
+        Finding("origin", None, f"the origin {item['sk']} does not say what its entries name")
+        for item in items
+        if not origins.is_erased(item) and not origins.is_genuine(item, account.origin_salt)
+    ]
+
+
+def _stand(item: Item | None) -> tuple[Any, Any]:
+    return (item.get("seq"), item.get("origin_salt")) if item is not None else (None, None)
