@@ -4,6 +4,7 @@ import re
 
 from selenium import webdriver
 
+from engine import origins
 from tests.browser.conftest import CHROMIUM, DRIVER, Office
 from tests.browser.desk import Desk, chrome
 
@@ -177,3 +178,32 @@ def test_a_key_is_shown_once_works_and_is_revoked(desk: Desk, office: Office) ->
     desk.press("Revoke", "dialog[open]")
     desk.sees("The key “Nightly report” is revoked.", "revoked")
     desk.wait(lambda: not desk.maybe("dialog[open]"))
+
+
+def test_an_admin_erases_a_persons_data_and_the_books_stay(desk: Desk, office: Office) -> None:
+    user = office.user(5)
+    before = office.entries(user)
+    desk.open(desk.user_path(user))
+    desk.sees("Bought 5 credits")
+    assert any("from 127.0.0.1" in text for text in desk.texts(".story summary"))
+    desk.press("Erase personal data")
+    desk.sees("The account still has 5 credits")
+    desk.press("Erase for good")
+    desk.sees("Type the user id exactly as it stands above.", "Say why; the audit keeps it.")
+    desk.fill("User id, once more", user)
+    desk.fill("Reason", "asked by letter")
+    desk.press("Erase for good")
+    desk.sees("Erased: ", "What was done since may name where it came from.")
+    desk.wait(lambda: not any("127.0.0.1" in text for text in desk.texts(".story summary")))
+    assert office.entries(user) == before
+    kept = [item for item in origins.of_user(office.table, user) if not origins.is_erased(item)]
+    assert kept == []
+    desk.open("/audit")
+    desk.sees("erased personal data", "asked by letter")
+
+
+def test_an_operator_who_is_no_admin_is_not_offered_to_erase(nobody: Desk, office: Office) -> None:
+    user = office.user(5)
+    nobody.start(*office.operator(), nobody.user_path(user))
+    nobody.sees("Bought 5 credits")
+    assert "Erase personal data" not in nobody.texts("button")

@@ -3,6 +3,7 @@ import { html, useState } from "./html.js";
 import { AdjustDialog, UndoDialog } from "./adjust.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
+import { EraseDialog, PersonalData } from "./erase.js";
 import { Ago, change, credits, number, Time } from "./format.js";
 import { href } from "./router.js";
 import { Badge, Copy, Empty, Head, Skeleton, Trouble, useLoad } from "./ui.js";
@@ -22,6 +23,7 @@ export function User({ id, query, session }) {
   const page = useLoad((signal) => load(id, signal), [id]);
   const [dialog, setDialog] = useState(null);
   const mayChange = session.scopes.includes("credits:write");
+  const mayErase = session.scopes.includes("admin");
   const done = ({ undo }) => {
     setDialog(undo ? { kind: "undo", entry: undo } : null);
     page.reload();
@@ -49,9 +51,11 @@ export function User({ id, query, session }) {
         <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} holds=${user.openHolds} none="Nothing is set aside at this moment." /></section>
         <section><${Course} entries=${entries} /></section>
         <section aria-labelledby="jobs"><h2 id="jobs">Tokens and jobs</h2><${Holds} holds=${(user.holds || []).filter((hold) => hold.state !== "open")} none="No token has come to its end yet." /></section>
+        <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>
     </div>
     ${dialog?.kind === "undo" && html`<${UndoDialog} key=${`undo${dialog.entry.seq}`} userId=${id} balance=${user.balance} entry=${dialog.entry} onClose=${close} onDone=${done} />`}
+    ${dialog?.kind === "erase" && html`<${EraseDialog} user=${user} onClose=${close} onDone=${done} />`}
     ${["add", "deduct"].includes(dialog?.kind) && html`<${AdjustDialog} key=${dialog.kind} kind=${dialog.kind} userId=${id} balance=${user.balance} onClose=${close} onDone=${done} />`}`;
 }
 

@@ -66,7 +66,7 @@ export function who(actor = "") {
 
 const ACTIONS = {
   vend: "asked for a token", login: "logged in", logout: "logged out", logout_everywhere: "logged out everywhere",
-  admin_add: "added credits", admin_deduct: "took credits off", key_generate: "made an API key",
+  admin_add: "added credits", admin_deduct: "took credits off", erase_personal_data: "erased personal data", key_generate: "made an API key",
   key_revoke: "revoked an API key",
 };
 
