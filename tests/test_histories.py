@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )  # fmt: skip
 
-from engine import holds
+from engine import erasure, holds
 from engine.holds import CAPTURED, OPEN, RELEASED, SPENT
 from engine.jobs import OWN_JOB
 from engine.ledger_items import Entry
@@ -55,6 +55,7 @@ KEYS = ("k1", "k2", None)
 PAYMENTS = ("pi_1", "pi_2", "pi_3", None)
 WAITS_S = (1, 20, 61, 290, 301, 601, 901, 961, 3600, 6 * 3600, 86_400, 3 * 86_400)
 WEBHOOK = Origin("system:upstream", "upstream-says", "", "", "the job ended")
+DESK = Origin("admin:desk", "r-desk", "192.0.2.9", "desk", "asked by letter")
 REFUSED = {REFUSE: 422, FAIL: 502, AWAY: 502, GARBLE: 502, TAKEN: 502}
 
 users = st.sampled_from(USERS)
@@ -136,6 +137,12 @@ class Histories(RuleBasedStateMachine):
         else:
             reply = self.world.pay({**body, "transactionId": payment})
             self._paid(reply, (user, "add_webhook", name), amount, payment)
+
+    @rule(user=users)
+    def erase_personal_data(self, user: str) -> None:
+        """No figure, no answer and no hold is another one for it."""
+        if self.money.book(user).bookings:
+            erasure.erase(self.world.table, user, DESK, now=self.world.now, keep_days=30)
 
     def _granted(self, reply: Reply, user: str, amount: int, type_: str, name: str) -> None:
         place = (user, type_, name)
