@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import requests
 
-from engine.metadata_client import OEMBED_LIMIT, PAGE_LIMIT, REAL, Lost, Reply, Tiktok, is_public
+from engine.metadata_client import OEMBED_LIMIT, PAGE_LIMIT, REAL, Lost, Reply, Tiktok
 from engine.metadata_facts import Trouble
+from engine.public_addresses import is_public
 from engine.tiktok import ShortLink
 from tests.support.tiktok import VISIBLE
 
@@ -119,7 +120,8 @@ def test_addresses_of_the_public_internet_are_talked_to(address: str) -> None:
     "address",
     ["127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1",
      "0.0.0.0", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254",
-     "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2001:db8::1"],
+     "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2001:db8::1", "224.0.0.1", "ff02::1",
+     "64:ff9b::a00:1", "2002:7f00:1::", "nonsense"],
 )  # fmt: skip
 def test_addresses_of_other_networks_are_not(address: str) -> None:
     assert not is_public(address)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine import webhooks
+from engine import standard_webhooks, webhooks
 from engine.config import Settings
 from engine.errors import Unauthorized
 from engine.http import Call
@@ -111,7 +111,7 @@ def test_only_a_secret_of_that_form_signs(secret: str) -> None:
     """The plain secret travels in headers: who has seen it must not be able to sign."""
     text = secret.removeprefix("whsec_")
     for key in (secret.encode(), text.encode(), b""):
-        signed = "v1," + webhooks.signature(key, ID, str(AT), BODY.encode())
+        signed = "v1," + standard_webhooks.signature(key, ID, str(AT), BODY.encode())
         event: dict[str, Any] = {
             "requestContext": {"requestId": "r", "http": {"method": "POST"}},
             "rawPath": "/add-credits",
@@ -142,7 +142,7 @@ def pay(shop: Gateway, body: dict[str, Any], message_id: str, **more: str) -> Re
     text = json.dumps(body)
     key = base64.b64decode(SECRET.removeprefix("whsec_"))
     at = str(int(shop.clock()))
-    signed = webhooks.signature(key, message_id, at, text.encode())
+    signed = standard_webhooks.signature(key, message_id, at, text.encode())
     sent = {"webhook-id": message_id, "webhook-timestamp": at, "webhook-signature": f"v1,{signed}"}
     return shop.call("POST", "/add-credits", raw=text, headers=sent | more)
 

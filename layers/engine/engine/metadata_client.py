@@ -11,7 +11,6 @@ import socket
 import time
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -22,6 +21,7 @@ from urllib3.connectionpool import HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from engine.metadata_facts import Trouble
+from engine.public_addresses import is_public
 from engine.tiktok import ShortLink
 
 REAL = "https://www.tiktok.com"
@@ -78,13 +78,6 @@ class _Public(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         super().init_poolmanager(*args, **options)
         self.poolmanager.pool_classes_by_scheme = {"https": _PublicPool}
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public Internet, also where it is written as IPv6."""
-    found = ip_address(address.partition("%")[0])
-    inner = found.ipv4_mapped if isinstance(found, IPv6Address) else None
-    return (inner or found).is_global
 
 
 class Tiktok:

@@ -1,4 +1,4 @@
-"""Signatures of outgoing webhooks. Format: Standard Webhooks 1.0, symmetric (`v1`).
+"""Signatures of webhooks, both ways. Format: Standard Webhooks 1.0, symmetric (`v1`).
 
 A receiver's secret is `whsec_` and the base64 of a ring's secret in UTF-8. While a ring has several keys
 each signs, so a receiver may change over at any time.
@@ -13,15 +13,18 @@ from engine.keyrings import Ring
 
 def headers(message_id: str, timestamp: int, body: bytes, ring: Ring) -> dict[str, str]:
     """The three headers of a message; `timestamp` in epoch seconds."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    signatures = [_signature(secret.encode(), signed) for secret in ring.secrets]
+    at = str(timestamp)
+    signatures = [
+        f"v1,{signature(secret.encode(), message_id, at, body)}" for secret in ring.secrets
+    ]
     return {
         "webhook-id": message_id,
-        "webhook-timestamp": str(timestamp),
+        "webhook-timestamp": at,
         "webhook-signature": " ".join(signatures),
     }
 
 
-def _signature(key: bytes, signed: bytes) -> str:
-    digest = hmac.new(key, signed, hashlib.sha256).digest()
-    return "v1," + base64.b64encode(digest).decode()
+def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
+    """The base64 text of one signature of version 1; `timestamp` as it is sent."""
+    signed = f"{message_id}.{timestamp}.".encode() + body
+    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

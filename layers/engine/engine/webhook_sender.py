@@ -6,7 +6,6 @@ redirect is followed, nothing of the answer but its status is used. Limits: 3 s 
 Where the deployment is local, loopback is allowed, and http to it.
 """
 
-import ipaddress
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,12 +16,9 @@ import certifi
 import urllib3
 from urllib3.exceptions import HTTPError
 
-LIMITS = urllib3.Timeout(connect=3, read=5)
-TRANSLATED = tuple(
-    ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16")
-)
-"""IPv6 networks whose addresses stand for IPv4 ones, private ones too."""
+from engine import public_addresses
 
+LIMITS = urllib3.Timeout(connect=3, read=5)
 Resolve = Callable[[str, int], list[str]]
 
 
@@ -119,15 +115,7 @@ def _pool(to: Target) -> urllib3.HTTPConnectionPool:
 
 
 def _allowed(text: str, is_local: bool, is_tls: bool) -> bool:
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return False
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        elif any(address in net for net in TRANSLATED):
-            return False
-    if address.is_loopback:
+    address = public_addresses.read(text)
+    if address is not None and address.is_loopback:
         return is_local
-    return is_tls and address.is_global and not address.is_multicast
+    return is_tls and public_addresses.is_public(text)

@@ -6,7 +6,6 @@ Keys of signatures are the secrets of the ring that begin with `whsec_`; a plain
 
 import base64
 import binascii
-import hashlib
 import hmac
 import re
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from engine.errors import Unauthorized
 from engine.http import Call
 from engine.keyrings import Ring
+from engine.standard_webhooks import signature
 
 ACTOR = "webhook:payment"
 SCHEME = "WebhookSecret"
@@ -44,12 +44,6 @@ def verify(call: Call, ring: Ring) -> Delivery:
     if not ring.matches(presented):
         raise Unauthorized("not known", scheme=SCHEME)
     return Delivery(ACTOR, None)
-
-
-def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    """The base64 text of one signature of version 1."""
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()
 
 
 def _signed_id(call: Call, ring: Ring) -> str:
