@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import typer.main
+import yaml
 
 from cli.__main__ import app
 from engine import logs
@@ -24,16 +25,16 @@ SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|[ (])(?:\.venv/bin/)?pluct ([^|<>#;]*(?:<[a-z]+>[^|<>#;]*)*)")
 INSIGHTS = {
-    "and", "as", "asc", "bin", "by", "count", "desc", "display", "fields", "filter", "in", "like", "limit", "or",
-    "parse", "sort", "stats",
+    "and", "as", "asc", "bin", "by", "count", "desc", "display", "fields", "filter", "in", "like", "limit",
+    "or", "parse", "sort", "stats",
 }  # fmt: skip
 """Words of Logs Insights' language that our queries use."""
-AWS_WORDS = {
+OTHERS_WORDS = {
     "TransactionConflict", "AccessDenied", "WarmThroughput", "ParallelizationFactor", "InvokeFunction",
     "AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSLambdaSQSQueueExecutionRole",
-    "AWSCodeDeployRoleForLambda",
+    "AWSCodeDeployRoleForLambda", "HttpOnly", "SameSite",
 }  # fmt: skip
-"""AWS's own names: errors, properties of resources, policies."""
+"""Names of others: AWS's errors, properties and policies, and attributes of cookies."""
 
 
 def spans(path: Path) -> Iterator[str]:
@@ -206,7 +207,7 @@ def metrics() -> set[str]:
 def names() -> set[str]:
     """Every name with a capital inside that an operator may look for."""
     found = document()
-    actions = set(AWS_WORDS)
+    actions = set(OTHERS_WORDS)
     return {
         *found["Parameters"], *found["Resources"], *found["Outputs"], *found["Conditions"],
         *metrics(), *actions, *log_fields(),
@@ -246,3 +247,54 @@ def test_each_file_of_ours_that_is_named_exists(path: Path) -> None:
     for span in spans(path):
         for named in form.findall(span):
             assert (ROOT / named).exists(), named
+
+
+SECURITY = (ROOT / "docs/security.md").read_text(encoding="utf-8")
+
+
+def secret_rows() -> list[str]:
+    """What the rows of "What each single secret gives" are about."""
+    table = SECURITY.partition("## What each single secret gives")[2].partition("\n## ")[0]
+    return [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| ")][1:]
+
+
+def test_every_secret_has_its_row_and_a_row_is_whole() -> None:
+    """The template's secrets, what only the command line holds, and what GitHub is given."""
+    (made,) = resources("Custom::Secrets").values()
+    workflows = "".join(p.read_text() for p in (ROOT / ".github/workflows").glob("*.yml"))
+    given = set(re.findall(r"secrets\.(\w+)", workflows)) - {"SMOKE_USER"}
+    assert given
+    about = "\n".join(secret_rows())
+    assert not [
+        name for name in (*made["Names"], *made["Imported"], *given) if f"`{name}`" not in about
+    ]
+
+
+def test_every_kind_of_credential_of_the_description_has_its_row() -> None:
+    schemes = yaml.safe_load((ROOT / "docs/openapi.yaml").read_text())["components"][
+        "securitySchemes"
+    ]
+    about = "\n".join(secret_rows())
+    words = {
+        "userToken": "user's token", "vendedToken": "vended token", "apiKey": "generated key",
+        "adminSecret": "ADMIN_SECRET", "dashboardSession": "session's cookie",
+        "webhookSecret": "WEBHOOK_SECRET", "webhookSignature": "WEBHOOK_SECRET",
+        "jobSignature": "TTT_SHARED_SECRET", "subscriberToken": "JWT_SECRET_CLOUD",
+    }  # fmt: skip
+    assert set(schemes) == set(words)
+    assert not [scheme for scheme, word in words.items() if word not in about]
+
+
+def test_each_test_that_the_threats_name_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+)`", SECURITY))
+    there = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(named) > 30
+    assert not named - there
+
+
+def test_each_letter_of_stride_and_all_ten_of_owasp_are_answered() -> None:
+    assert set(re.findall(r"^\| ([A-Z]) \|", SECURITY, flags=re.MULTILINE)) == set("STRIDE")
+    ten = SECURITY.partition("## OWASP")[2].partition("\n## ")[0]
+    items = re.split(r"^ *\d+\. ", ten, flags=re.MULTILINE)[1:]
+    assert len(items) == 10
+    assert not [item for item in items if "`test_" not in item]
