@@ -32,7 +32,7 @@ INSIGHTS = {
 OTHERS_WORDS = {
     "TransactionConflict", "AccessDenied", "WarmThroughput", "ParallelizationFactor", "InvokeFunction",
     "AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSLambdaSQSQueueExecutionRole",
-    "AWSCodeDeployRoleForLambda", "HttpOnly", "SameSite",
+    "AWSCodeDeployRoleForLambda", "DetailedMetricsEnabled", "HttpOnly", "SameSite",
 }  # fmt: skip
 """Names of others: AWS's errors, properties and policies, and attributes of cookies."""
 
