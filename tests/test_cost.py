@@ -10,11 +10,11 @@ import pytest
 
 from bench import bends, cost, quantities
 from bench.meter import Meter, Units
-from engine import holds, readmodels, table
+from engine import holds, readmodels, sweeping, table
 from tests.support import streams
 from tests.support.streams import Context
 from tests.support.studio import Studio, opened
-from tests.support.template import ROOT
+from tests.support.template import ROOT, resources
 
 SCALE = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
 
@@ -142,3 +142,14 @@ def test_shards_are_those_of_the_code() -> None:
     assert shards["statistics: day, hour, total"] == readmodels.STATS_SHARDS
     assert shards["feed of a day"] == readmodels.FEED_SHARDS
     assert shards["index `users-by-balance`"] == readmodels.USER_SHARDS
+
+
+def test_the_sweeper_resolves_as_many_holds_as_the_document_says() -> None:
+    """Its schedule is the template's, its batch and shards are the code's."""
+    (event,) = resources("AWS::Serverless::Function")["SweeperFunction"]["Events"].values()
+    minutes = int(event["Properties"]["Schedule"].removeprefix("rate(").split()[0])
+    most = sweeping.BATCH * holds.SHARDS
+    assert (
+        f"at most {most} holds in a run, every {minutes} minutes: {most // minutes} a minute"
+        in SCALE
+    )

@@ -3,6 +3,7 @@
 Whoever renames one is told here which page would lie in the night.
 """
 
+import ast
 import inspect
 import json
 import re
@@ -21,12 +22,13 @@ from tests.support.template import ROOT, document, resources
 
 DOCS = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md"]
 NIGHTLY = [ROOT / "docs" / f"{name}.md" for name in ("runbook", "slo", "scale", "security")]
+OBJECTIVES = (ROOT / "docs/slo.md").read_text(encoding="utf-8")
 SPAN = re.compile(r"`([^`\n]+)`")
 FENCE = re.compile(r"^ *```.*?\n(.*?)^ *```", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"(?:^|[ (])(?:\.venv/bin/)?pluct ([^|<>#;]*(?:<[a-z]+>[^|<>#;]*)*)")
 INSIGHTS = {
     "and", "as", "asc", "bin", "by", "count", "desc", "display", "fields", "filter", "in", "like", "limit",
-    "or", "parse", "sort", "stats",
+    "not", "or", "parse", "sort", "stats", "sum",
 }  # fmt: skip
 """Words of Logs Insights' language that our queries use."""
 OTHERS_WORDS = {
@@ -145,8 +147,15 @@ def access_log() -> set[str]:
     return set(json.loads(api["AccessLogSettings"]["Format"]))
 
 
+def sweeps() -> set[str]:
+    """What the sweeper's own line counts."""
+    tree = ast.parse((ROOT / "functions/sweeper/app.py").read_text(encoding="utf-8"))
+    dicts = [node for node in ast.walk(tree) if isinstance(node, ast.Dict)]
+    return {key.value for node in dicts for key in node.keys if isinstance(key, ast.Constant)}
+
+
 def log_fields() -> set[str]:
-    return access_log() | {name for line in lines_of_functions() for name in line}
+    return access_log() | sweeps() | {name for line in lines_of_functions() for name in line}
 
 
 def queries(path: Path) -> Iterator[str]:
@@ -156,7 +165,7 @@ def queries(path: Path) -> Iterator[str]:
 def asked_fields(query: str) -> set[str]:
     """The fields that a query reads, less those that it makes itself."""
     plain = re.sub(r'/[^/]*/|"[^"]*"', " ", query)
-    made = set(re.findall(r"\bas ([\w, ]+?)(?: by| \||$)", plain))
+    made = set(re.findall(r"\bas (\w+(?:, \w+)*)", plain))
     own = {word.strip() for names in made for word in names.split(",")}
     words = set(re.findall(r"(?<![@\w.])[a-zA-Z_]\w*", plain))
     return words - INSIGHTS - own
@@ -298,3 +307,18 @@ def test_each_letter_of_stride_and_all_ten_of_owasp_are_answered() -> None:
     items = re.split(r"^ *\d+\. ", ten, flags=re.MULTILINE)[1:]
     assert len(items) == 10
     assert not [item for item in items if "`test_" not in item]
+
+
+def test_each_objective_names_its_indicator_and_alarms_that_there_are() -> None:
+    """An objective without an alarm says so."""
+    table, _, where = OBJECTIVES.partition("## Where each is read")
+    rows = [line.split("|")[1:-1] for line in table.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 7
+    for row in rows:
+        named = set(SPAN.findall(row[4]))
+        assert named or row[4].strip().startswith("none"), row[0]
+        assert named <= set(resources("AWS::CloudWatch::Alarm")), row[0]
+    read = [SPAN.findall(line) for line in where.splitlines() if line.startswith("| ")][1:]
+    assert {
+        name for found in read for name in found if re.fullmatch(r"[A-Z0-9]\w+", name)
+    } <= metrics()
