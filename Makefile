@@ -43,9 +43,11 @@ check: setup setup-sam setup-checkov
 	PYTHONPATH=$(LAYER) $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m local.openapi --check
 	$(BIN)/python -m local.secret_scan
+	$(BIN)/zizmor --offline --quiet --persona=auditor .github
 	$(BIN)/python -m local.web --check
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv-sam/bin/cfn-lint docs/deploy-roles.yaml
+	.venv-sam/bin/python -m local.role_coverage
 	.venv-checkov/bin/checkov --config-file .checkov.yaml
 
 # What is deployed, compiled for the runtime: needs a Python of its version, or UNCOMPILED=1.

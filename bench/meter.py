@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,10 +67,19 @@ class Meter:
         events.register("after-call", self._ended)
         return client
 
-    def measure(self, handler: Handler, event: Event) -> Metered:
+    def units(self, act: Callable[[], object]) -> list[Units]:
+        """What the watched clients take while `act` runs."""
+        self._reset()
+        act()
+        return list(self._units)
+
+    def _reset(self) -> None:
         self._calls.clear()
         self._trips.clear()
         self._units, self._unreported = [], []
+
+    def measure(self, handler: Handler, event: Event) -> Metered:
+        self._reset()
         answer = handler(event, None)
         return Metered(
             answer["statusCode"],

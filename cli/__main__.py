@@ -59,6 +59,7 @@ app.add_typer(secrets.app, name="secrets")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(dashboard.app, name="operators")
 app.command("smoke")(smoke.smoke)
+app.command("smoke-account")(smoke.account)
 
 
 def main() -> None:

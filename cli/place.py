@@ -18,6 +18,8 @@ from cli.target import DEFAULT_RUN_FILE, Options
 
 DEFAULT_VARS = Path(".dev.vars")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+OWN = ("SMOKE_USER", "SMOKE_REFRESH_SECRET")
+"""What only this command line holds: no secret of the gateway's, so none that is imported into it."""
 RUN_MEMBERS = {
     "ENGINE_ADMIN_KEY": "adminKey",
     "ADMIN_SECRET": "adminSecret",
@@ -35,6 +37,8 @@ class Place:
     credentials: Mapping[str, str] = field(repr=False)
     user: str | None
     """The demo user of a local run."""
+    is_local: bool = False
+    """Whether it is the local run, whose accounts go when it stops."""
 
     @property
     def is_loopback(self) -> bool:
@@ -62,10 +66,9 @@ def find(options: Options, environ: Mapping[str, str] = os.environ) -> Place:
             )
         return _local(run)
     known = {name: environ[name] for name in _all_names() if environ.get(name)}
-    found = dotenv.secrets({**variables, **known})
-    return Place(
-        _checked(base_url), base_url, {name: value for name, (value, _) in found.items()}, None
-    )
+    found = {name: v for name, (v, _) in dotenv.secrets({**variables, **known}).items()}
+    own = {name: value for name in OWN if (value := environ.get(name) or variables.get(name))}
+    return Place(_checked(base_url), base_url, {**found, **own}, None)
 
 
 def _variables(path: Path | None) -> dict[str, str]:
@@ -87,7 +90,9 @@ def _run(path: Path | None) -> dict[str, str] | None:
 
 def _local(run: Mapping[str, str]) -> Place:
     known = {name: run[member] for name, member in RUN_MEMBERS.items() if member in run}
-    return Place(_checked(run["baseUrl"]), "the local run", known, run.get("demoUser"))
+    return Place(
+        _checked(run["baseUrl"]), "the local run", known, run.get("demoUser"), is_local=True
+    )
 
 
 def _all_names() -> set[str]:

@@ -1,7 +1,13 @@
-"""`pluct smoke`: the whole journey against a deployment, safe in production: one reserved account pays."""
+"""`pluct smoke`: the whole journey against a deployment, safe in production: one reserved account pays.
+
+A run signs in as a device of that account, so it needs no key that signs tokens and none that makes
+credits: what it is given can spend what was put into that one account. Nothing is assumed about the
+account but its own entries, so two runs at once, or one that was cut off, do not fail the next.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import Annotated, Any
 
 import typer
@@ -9,10 +15,16 @@ import typer
 from cli.calls import Reply, new_key, segment
 from cli.console import FOUND, Json, Trouble, print_json, print_table, say
 from cli.desk import Desk, at
+from cli.place import OWN
 from cli.transcribe import ENDED, POLL_S
 
-ACCOUNT = "pluct-smoke"
 VIDEO = "https://www.tiktok.com/@scout2015/video/6718335390845095173"
+REASON = "smoke test"
+FEW = 10
+"""Credits left at which a run says that more should be put in."""
+LOOKS = 5
+"""How often balance and history are read again because another run moved between the two."""
+PAGE = 50
 
 
 class Failed(Exception):
@@ -22,23 +34,29 @@ class Failed(Exception):
 class Journey:
     """The steps in order; each takes what the ones before have found."""
 
-    def __init__(self, desk: Desk, user: str, url: str, wait_s: int) -> None:
+    def __init__(self, desk: Desk, url: str, wait_s: int) -> None:
         self.desk = desk
-        self.user = user
         self.url = url
         self.wait_s = wait_s
         self.run = new_key()
-        self.before = 0
+        self.user = ""
+        self.own: dict[str, str] = {}
+        self.granted = ""
+        self.sold: Mapping[str, Any] = {}
         self.ticket: dict[str, str] = {}
         self.job = ""
 
     def steps(self) -> list[tuple[str, Callable[[], str]]]:
+        pays = ("one credit is put in, once", self.credit)
+        if "ENGINE_ADMIN_KEY" not in self.desk.place.credentials:
+            pays = ("the account can pay", self.funds)
         return [
             ("the gateway is well", self.health),
             ("it describes itself", self.description),
             ("a stranger is refused", self.stranger),
-            ("one credit is put in, once", self.credit),
-            ("the balance shows it", self.balance),
+            ("the device signs in", self.sign_in),
+            pays,
+            ("the balance is that of the history", self.balance),
             ("a token is sold, once", self.vend),
             ("the token starts one job", self.submit),
             ("the job ends", self.wait),
@@ -61,34 +79,59 @@ class Journey:
         _must(reply.status == 401, f"it answers {reply.status} without a token")
         return "401"
 
+    def sign_in(self) -> str:
+        """The reserved account's device; in a local run a new one, which goes with the run."""
+        if self.desk.place.is_local:
+            found = self.desk.calls.post("/v1/devices", {}).required().members
+        else:
+            known = self.desk.place.credentials
+            missing = [name for name in OWN if name not in known]
+            _must(not missing, f"{' and '.join(missing)} not set: `pluct smoke-account` makes them")
+            who = dict(zip(("userId", "refreshSecret"), (known[name] for name in OWN), strict=True))
+            found = self.desk.calls.post("/v1/devices/token", who).required().members
+        self.user = str(found["userId"])
+        self.own = {"authorization": f"Bearer {found['token']}"}
+        return self.user
+
     def credit(self) -> str:
         key = {"x-api-key": self.desk.place.credential("ENGINE_ADMIN_KEY")}
-        body = {
-            "userId": self.user, "amount": 1, "reason": "smoke test", "transactionId": self.run,
-        }  # fmt: skip
+        body = {"userId": self.user, "amount": 1, "reason": REASON, "transactionId": self.run}
         first, second = (
             self.desk.calls.post("/v1/credits/add", body, headers=key, key=self.run).required()
             for _ in range(2)
         )
         _must(first.text == second.text, "the repeated call got another answer")
-        self.before = int(first.members["newBalance"])
-        return f"balance {self.before}"
+        self.granted = str(first.members["requestId"])
+        return f"balance {first.members['newBalance']}"
+
+    def funds(self) -> str:
+        left = int(self._balance()["balance"])
+        _must(left > 0, f"the account is empty: `pluct seed-credits {self.user} 100`")
+        return f"{left} credits" + (", put more in soon" if left < FEW else "")
 
     def balance(self) -> str:
-        found = self._balance()
-        _must(found["balance"] == self.before, f"it shows {found['balance']}")
-        return f"{found['balance']} and {found['heldCredits']} held"
+        for _ in range(LOOKS):
+            newest = self._entries()[:1]
+            found = self._balance()
+            if self._entries()[:1] == newest:
+                break
+        _must(bool(newest), "the account has no history")
+        shown = (found["balance"], found["heldCredits"])
+        kept = (newest[0]["balanceAfter"], newest[0]["heldAfter"])
+        _must(
+            shown == kept, f"it shows {shown[0]} and {shown[1]} held, not {kept[0]} and {kept[1]}"
+        )
+        return f"{shown[0]} and {shown[1]} held"
 
     def vend(self) -> str:
-        headers = self.desk.user_headers(self.user)
         first, second = (
-            self.desk.calls.post("/v1/vend-token", {}, headers=headers, key=self.run).required()
+            self.desk.calls.post("/v1/vend-token", {}, headers=self.own, key=self.run).required()
             for _ in range(2)
         )
         _must(first.text == second.text, "the repeated call got another token")
-        _must(first.members["balanceAfter"] == self.before - 1, "it did not cost one credit")
-        self.ticket = {"authorization": f"Bearer {first.members['token']}"}
-        return f"balance {first.members['balanceAfter']}"
+        self.sold = first.members
+        self.ticket = {"authorization": f"Bearer {self.sold['token']}"}
+        return f"balance {self.sold['balanceAfter']}"
 
     def submit(self) -> str:
         body = {"url": self.url}
@@ -107,22 +150,34 @@ class Journey:
             time.sleep(POLL_S)
 
     def settled(self) -> str:
-        _must(self._status().members.get("credit") == "captured", "the credit was not captured")
-        found = self._balance()
-        _must(found["balance"] == self.before - 1, f"the balance is {found['balance']}")
-        return f"captured; balance {found['balance']}"
+        credit = self._status().required().members.get("credit")
+        _must(credit == "captured", f"the credit is {credit}, not captured")
+        return "captured"
 
     def history(self) -> str:
-        path = f"/user/{segment(self.user)}/transactions"
-        key = {"x-api-key": self.desk.place.credential("ENGINE_ADMIN_KEY")}
-        found = self.desk.calls.get(path, headers=key, query={"limit": 3}).required().members
-        types = [one["type"] for one in found["transactions"]]
-        _must(types == ["capture", "spend", "api_add"], f"it shows {', '.join(types)}")
+        """What this run did: at most a grant, one spend, one capture, in an unbroken sum."""
+        entries = self._entries()
+        by_request = {entry["requestId"]: entry for entry in entries}
+        spend = by_request.get(self.sold["requestId"])
+        if spend is None:
+            raise Failed("it does not show the vend")
+        ours = [entry for entry in entries if entry["subject"] == spend["subject"]]
+        types = [entry["type"] for entry in reversed(ours)]
+        _must(types == ["spend", "capture"], f"it shows {', '.join(types)} of one token")
+        if self.granted:
+            _must(self.granted in by_request, "it does not show the credit that was put in")
+            types.insert(0, by_request[self.granted]["type"])
+        _must_add_up(entries)
         return ", ".join(types)
 
-    def _balance(self) -> dict[str, Any]:
-        headers = self.desk.user_headers(self.user)
-        return self.desk.calls.get("/v1/credits/balance", headers=headers).required().members
+    def _balance(self) -> Mapping[str, Any]:
+        return self.desk.calls.get("/v1/credits/balance", headers=self.own).required().members
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """The account's newest entries, the newest first."""
+        path, query = f"/user/{segment(self.user)}/transactions", {"limit": PAGE}
+        reply = self.desk.calls.get(path, headers=self.own, query=query)
+        return list(reply.required().members["transactions"])
 
     def _status(self) -> Reply:
         return self.desk.calls.get(f"/ttt/status/{segment(self.job)}", headers=self.ticket)
@@ -130,18 +185,18 @@ class Journey:
 
 def smoke(
     context: typer.Context,
-    user: Annotated[str, typer.Option(help="The reserved account.")] = ACCOUNT,
     url: Annotated[str, typer.Option(help="The video that is transcribed.")] = VIDEO,
     wait: Annotated[int, typer.Option(min=1, help="Seconds to wait for the job.")] = 300,
     as_json: Json = False,
 ) -> None:
     """The journey of a credit, step by step.
 
-    Ends with 1 at the first step that fails. It puts one credit into the reserved account and spends
-    it; nobody else's account is touched.
+    Ends with 1 at the first step that fails. It spends one credit of the account of SMOKE_USER and
+    SMOKE_REFRESH_SECRET (see `smoke-account`); with ENGINE_ADMIN_KEY it puts one in before. In a local
+    run it needs nothing.
     """
     with at(context, as_json=as_json) as desk:
-        journey = Journey(desk, user, url, wait)
+        journey = Journey(desk, url, wait)
         rows: list[dict[str, Any]] = []
         for title, step in journey.steps():
             began = time.monotonic()
@@ -154,14 +209,41 @@ def smoke(
         if as_json:
             print_json({"ok": passed, "steps": rows, "baseUrl": desk.place.base_url})
         else:
-            shown = [
-                (one["step"], "ok" if one["ok"] else "FAILED", one["result"], one["ms"])
-                for one in rows
-            ]
-            print_table(("Step", "", "What was found", "ms"), shown, right=("ms",))
-            say("The journey works." if passed else "The journey fails.", good=passed)
+            _show(rows)
         if not passed:
             raise typer.Exit(FOUND)
+
+
+def account(
+    context: typer.Context,
+    credits_: Annotated[
+        int, typer.Option("--credits", min=1, max=1000, help="What it may spend, one a run.")
+    ] = 100,
+    as_json: Json = False,
+) -> None:
+    """Makes the account that `smoke` pays from: once for each deployment.
+
+    Prints SMOKE_USER and SMOKE_REFRESH_SECRET as lines that `gh secret set --env-file -` takes; the
+    secret is shown here only. Whoever has it can spend the credits of this account and nothing else.
+    """
+    with at(context, as_json=as_json) as desk:
+        key = {"x-api-key": desk.place.credential("ENGINE_ADMIN_KEY")}
+        made = desk.calls.post("/v1/devices", {}).required().members
+        user, secret = made["userId"], made["refreshSecret"]
+        body = {"userId": user, "amount": credits_, "reason": REASON}
+        desk.calls.post("/v1/credits/add", body, headers=key, key=new_key()).required()
+        if not desk.show_json({"ok": True, "SMOKE_USER": user, "SMOKE_REFRESH_SECRET": secret}):
+            typer.echo(f"SMOKE_USER={user}\nSMOKE_REFRESH_SECRET={secret}")
+        desk.note(f"{user} has {credits_} credits; more: `pluct seed-credits {user} 100`.")
+
+
+def _show(rows: list[dict[str, Any]]) -> None:
+    passed = rows[-1]["ok"]
+    shown = [
+        (one["step"], "ok" if one["ok"] else "FAILED", one["result"], one["ms"]) for one in rows
+    ]
+    print_table(("Step", "", "What was found", "ms"), shown, right=("ms",))
+    say("The journey works." if passed else "The journey fails.", good=passed)
 
 
 def _taken(step: Callable[[], str]) -> tuple[bool, str]:
@@ -174,3 +256,13 @@ def _taken(step: Callable[[], str]) -> tuple[bool, str]:
 def _must(holds: bool, otherwise: str) -> None:
     if not holds:
         raise Failed(otherwise)
+
+
+def _must_add_up(entries: list[dict[str, Any]]) -> None:
+    """Each entry begins where the one before it ended; the newest comes first."""
+    for later, earlier in pairwise(entries):
+        sums = earlier["balanceAfter"] + later["amount"], earlier["heldAfter"] + later["heldChange"]
+        _must(
+            sums == (later["balanceAfter"], later["heldAfter"]),
+            f"entry {later['seq']} does not follow from entry {earlier['seq']}",
+        )

@@ -24,6 +24,7 @@ PATTERNS = {
     "signing secret of webhooks": r"\bwhsec_[A-Za-z0-9+/=]{30,}",
     "OpenRouter key": r"\bsk-or-v1-[0-9a-f]{64}\b",
     "API key of the gateway": r"\bpk_live_[A-Za-z0-9_-]{24,}",
+    "refresh secret of a device": r"\brs_[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])",
     "signed token": r"\beyJ[A-Za-z0-9_-]{15,}\.eyJ[A-Za-z0-9_-]{15,}\.[A-Za-z0-9_-]{20,}",
 }
 ASSIGNED = re.compile(

@@ -354,7 +354,7 @@ def test_every_command_explains_itself_and_takes_json(terminal: Terminal) -> Non
               "keys": ("generate", "list", "revoke"), "ledger": ("verify", "rebuild"),
               "secrets": ("list", "rotate", "retire", "import")}  # fmt: skip
     alone = ("status", "seed-credits", "vend-token", "balance", "validate", "meta", "transcribe",
-             "transactions", "smoke")  # fmt: skip
+             "transactions", "smoke", "smoke-account")  # fmt: skip
     every = [(name,) for name in alone]
     every += [(group, name) for group, names in groups.items() for name in names]
     for words in every:

@@ -20,6 +20,7 @@ def found(text: str) -> list[str]:
         "sk-or-v1-" + "0a" * 32,
         "sk_live_" + "aB3" * 8,
         "pk_live_" + "aB3_" * 8,
+        f"SMOKE_USER=u_1 rs_{secrets.token_urlsafe(32)}",
         f"eyJ{secrets.token_hex(10)}.eyJ{secrets.token_hex(10)}.{secrets.token_hex(16)}",
         f'ENGINE_JWT_SECRET = "{secrets.token_urlsafe(32)}0"',
         f'"password": "{secrets.token_urlsafe(32)}0"',

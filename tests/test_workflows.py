@@ -1,5 +1,6 @@
 """GitHub's workflows: nothing unpinned, no right that is not needed, production after staging."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +8,14 @@ from typing import Any
 import pytest
 import yaml
 
+from cli import place
 from tests.support.template import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
+CALLED = "./.github/workflows/ci.yml"
+DEPLOYING = ("staging", "prod")
+TRYING = ("staging-smoke", "prod-smoke")
 PINNED = re.compile(r"uses: ([\w./-]+)@([0-9a-f]{40}) # v\d+\.\d+\.\d+$")
 
 
@@ -44,8 +49,38 @@ def test_a_workflow_may_read_and_a_job_that_deploys_may_ask_for_its_role(file: A
     workflow = yaml.safe_load(file.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
-        wanted = {"contents": "read", "id-token": "write"} if "environment" in job else None
+        wanted = {"contents": "read", "id-token": "write"} if name in DEPLOYING else None
         assert job.get("permissions") == wanted, name
+
+
+def test_a_job_that_may_ask_for_a_role_installs_what_deploys_and_reads_no_secret() -> None:
+    """The packages of tests and tools run where no role is to be had, and the reverse."""
+    for name, job in jobs("deploy").items():
+        commands = [step["run"] for step in job.get("steps", []) if "run" in step]
+        if name in DEPLOYING:
+            assert "secrets." not in json.dumps(job)
+            assert [line for line in commands if line.startswith("make")] == ["make setup-sam"]
+        elif "environment" in job:
+            assert "configure-aws-credentials" not in json.dumps(job)
+
+
+def test_the_journey_holds_no_key_that_signs_or_makes_credits() -> None:
+    for name in TRYING:
+        step = jobs("deploy")[name]["steps"][-1]
+        assert step["run"] == "make smoke"
+        assert set(step["env"]) == {"BASE_URL", *place.OWN}
+
+
+def test_only_main_is_deployed_also_by_hand() -> None:
+    assert jobs("deploy")["staging"]["if"] == "github.ref == 'refs/heads/main'"
+
+
+def test_github_runs_what_a_change_must_pass_anyway() -> None:
+    """Each command of `.ci/run` is one of the workflow's; its browser comes with the pages' tests."""
+    needed = {line for line in (ROOT / ".ci/run").read_text().splitlines() if "make " in line}
+    done = {step["run"] for job in jobs("ci").values() for step in job["steps"] if "run" in step}
+    assert needed - {"make browser"} <= done
+    assert "make test-browser" in done
 
 
 def test_no_checkout_leaves_its_credential_behind() -> None:
@@ -59,14 +94,17 @@ def test_what_a_stranger_can_write_is_never_put_into_a_script() -> None:
     assert not [step["run"] for step in steps() if "${{" in step.get("run", "")]
 
 
-def test_production_comes_after_staging_and_staging_after_every_check() -> None:
+def test_production_comes_after_staging_s_journey_and_staging_after_every_check() -> None:
     found = jobs("deploy")
-    assert found["ci"]["uses"] == "./.github/workflows/ci.yml"
-    assert found["staging"]["needs"] == "ci"
-    assert found["prod"]["needs"] == "staging"
-    for name in ("staging", "prod"):
+    assert found["ci"]["uses"] == CALLED
+    order = ["ci", *(name for pair in zip(DEPLOYING, TRYING, strict=True) for name in pair)]
+    assert list(found) == order
+    for name, before in zip(order[1:], order, strict=False):
+        assert found[name]["needs"] == before
+    for name in DEPLOYING:
         assert found[name]["environment"]["name"] == name
-        assert found[name]["steps"][-1]["run"] == "make smoke"
+    for name in TRYING:
+        assert found[name]["environment"] == name
 
 
 def test_every_job_ends_by_itself() -> None:

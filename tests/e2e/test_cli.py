@@ -235,19 +235,6 @@ def test_what_a_video_shows_or_why_not(terminal: Terminal) -> None:
     assert result.exit_code in (0, 4)
 
 
-def test_the_smoke_test_walks_the_whole_journey(app: App, terminal: Terminal) -> None:
-    found = terminal.ask("smoke", "--user", fresh())
-    assert found["ok"] is True
-    assert len(found["steps"]) == 10 and all(step["ok"] for step in found["steps"])
-
-
-def test_a_smoke_test_that_fails_says_where_and_ends_with_one(app: App, terminal: Terminal) -> None:
-    terminal.run_file(**{**app.run, "adminKey": "not-the-key"})
-    found = terminal.ask("smoke", "--user", fresh(), code=1)
-    assert (found["ok"], found["steps"][-1]["step"]) == (False, "one credit is put in, once")
-    assert "FAILED" in terminal.say("smoke", "--user", fresh()).stdout
-
-
 def test_a_rotation_while_clients_vend_logs_nobody_out(app: App, terminal: Terminal) -> None:
     user, headers = app.device(balance=4)
     sold = app.vend(headers, "before")

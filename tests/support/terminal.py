@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import dotenv, target
+from cli import dotenv, place, target
 from cli.__main__ import app
 
 
@@ -18,7 +18,7 @@ class Terminal:
         self.folder = folder
         patch.chdir(folder)
         names = {name for known, others in dotenv.ALIASES.items() for name in (known, *others)}
-        for name in (*names, "BASE_URL", "PLUCT_LOG", "PLUCT_STACK", "PLUCT_TABLE"):
+        for name in (*names, *place.OWN, "BASE_URL", "PLUCT_LOG", "PLUCT_STACK", "PLUCT_TABLE"):
             patch.delenv(name, raising=False)
         patch.setenv("COLUMNS", "200")
 

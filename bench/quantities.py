@@ -1,0 +1,82 @@
+"""What one journey takes: a vend, its job, and what the projector makes of both. `tests/test_cost.py`
+measures it through the real handlers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.meter import Units
+
+
+@dataclass(frozen=True)
+class Taken:
+    """Request units of one step; `indexes` is the part of `write` that indexes take."""
+
+    write: float
+    read: float
+    indexes: Mapping[str, float] = field(default_factory=dict)
+
+
+STEPS: Mapping[str, Taken] = {
+    "vend": Taken(7, 1, {"open-holds": 1}),
+    "project the spend": Taken(
+        16, 3, {"users-by-balance": 2, "users-by-start": 1, "audit-by-day": 1}
+    ),
+    "submit": Taken(11, 2, {"open-holds": 2}),
+    "status, running": Taken(3, 2),
+    "status, ended": Taken(13, 4, {"open-holds": 1}),
+    "project the capture": Taken(12, 3, {"users-by-balance": 1, "users-by-start": 1}),
+}
+"""Of an account that has vended before. Writes as measured; reads rounded up to whole units."""
+
+REQUESTS: Mapping[str, int] = {
+    "vend": 1,
+    "submit": 1,
+    "status, running": 3,
+    "status, ended": 1,
+}
+"""A journey's requests: an app asks four times how its job goes, at the pace that upstream names."""
+
+PROJECTED = ("project the spend", "project the capture")
+"""Each entry is projected by itself where the table is quiet; a busy one folds several into one."""
+
+STORED_BYTES = 2500
+"""What stays for ever: two entries and their copies in the feed, with DynamoDB's 100 bytes for each."""
+
+
+def taken(units: Iterable[Units]) -> Taken:
+    """The sum of what was measured."""
+    parts = list(units)
+    indexes: Counter[str] = Counter()
+    for part in parts:
+        if part.at != "table" and part.write:
+            indexes[part.at] += part.write  # type: ignore[assignment]
+    return Taken(sum(p.write for p in parts), sum(p.read for p in parts), dict(indexes))
+
+
+def times(step: str) -> int:
+    """How often a journey takes the step."""
+    return REQUESTS.get(step, 1)
+
+
+def writes() -> float:
+    """Write units of a journey."""
+    return sum(step.write * times(name) for name, step in STEPS.items())
+
+
+def reads() -> float:
+    return sum(step.read * times(name) for name, step in STEPS.items())
+
+
+def requests() -> int:
+    return sum(REQUESTS.values())
+
+
+def on_index(index: str) -> float:
+    """Write units of a journey on an index."""
+    return sum(step.indexes.get(index, 0) * times(name) for name, step in STEPS.items())

@@ -1,0 +1,155 @@
+"""What a journey takes, measured through the real handlers, is what `bench.cost` reckons with; and the
+tables that it prints are those of `docs/scale.md`.
+"""
+
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from bench import bends, cost, quantities
+from bench.meter import Meter, Units
+from engine import holds, readmodels, sweeping, table
+from tests.support import streams
+from tests.support.streams import Context
+from tests.support.studio import Studio, opened
+from tests.support.template import ROOT, resources
+
+SCALE = (ROOT / "docs/scale.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def meter(monkeypatch: pytest.MonkeyPatch) -> Meter:
+    found, connect = Meter(), table.connect
+    monkeypatch.setattr(table, "connect", lambda: found.watch(connect()))
+    return found
+
+
+@pytest.fixture
+def studio(meter: Meter, endpoint: str) -> Iterator[Studio]:
+    with opened(endpoint) as found:
+        yield found
+
+
+class Walk:
+    """One journey, step by step; what each step took is kept by its name."""
+
+    def __init__(self, studio: Studio, meter: Meter) -> None:
+        self.studio, self.meter = studio, meter
+        self.taken: dict[str, list[Units]] = {}
+
+    def step(self, name: str, act: Callable[[], Any]) -> Any:
+        answers: list[Any] = []
+        self.taken[name] = self.meter.units(lambda: answers.append(act()))
+        return answers[0]
+
+    def project(self, user: str, *, all: bool = False) -> None:
+        """The projector gets the user's newest entry, or every one."""
+        gateway: Any = self.studio.gateway
+        entries = streams.stored_entries(gateway.ledger.table, user)
+        batch = streams.event(streams.records(entries if all else entries[-1:]))
+        assert gateway.function("projector").lambda_handler(batch, Context()) == {
+            "batchItemFailures": []
+        }
+
+    def run(self) -> dict[str, quantities.Taken]:
+        """An account that has vended before, all functions warm; each request of a new minute."""
+        studio, gateway = self.studio, self.studio.gateway
+        user, headers = gateway.user(5)
+        gateway.vend(headers)
+        self.project(user, all=True)
+        token = self.step("vend", lambda: gateway.vend(headers, "second")).json["token"]
+        self.step("project the spend", lambda: self.project(user))
+        ticket = {"authorization": f"Bearer {token}"}
+        job = self.step("submit", lambda: studio.submit(ticket)).json["jobId"]
+        studio.upstream.forward(1)
+        running = self.step("status, running", lambda: studio.status(ticket, job))
+        assert running.json["credit"] == "held"
+        studio.upstream.forward(60)
+        ended = self.step("status, ended", lambda: studio.status(ticket, job))
+        assert ended.json["credit"] == "captured"
+        self.step("project the capture", lambda: self.project(user))
+        return {name: quantities.taken(units) for name, units in self.taken.items()}
+
+
+def test_the_units_of_a_journey_are_those_that_are_reckoned_with(
+    studio: Studio, meter: Meter
+) -> None:
+    """Reads are those of a local engine, which counts them otherwise than DynamoDB; writes are right."""
+    found = Walk(studio, meter).run()
+    assert {name: step.write for name, step in found.items()} == {
+        name: step.write for name, step in quantities.STEPS.items()
+    }
+    assert {n: s.indexes for n, s in found.items()} == {
+        n: s.indexes for n, s in quantities.STEPS.items()
+    }
+
+
+def test_what_stays_of_a_journey_is_no_larger_than_reckoned(studio: Studio, meter: Meter) -> None:
+    """Entries and their copies in the feed, which have no `ttl`."""
+    walk = Walk(studio, meter)
+    walk.run()
+    gateway = studio.gateway
+    items = gateway.dynamodb.scan(TableName=gateway.table_name)["Items"]
+    spends = [i for i in items if i.get("type") == {"S": "spend"}]
+    captures = [i for i in items if i.get("type") == {"S": "capture"}]
+    assert not [item for item in spends + captures if "ttl" in item]
+    largest = sum(max(map(size, group)) + 100 for group in (spends, captures))
+    assert 2 * largest <= quantities.STORED_BYTES < 4 * largest
+
+
+def size(item: dict[str, dict[str, str]]) -> int:
+    """As DynamoDB reckons it: names and values in UTF-8, 21 bytes for a number at most."""
+    return sum(len(n) + len(next(iter(v.values())).encode()) for n, v in item.items())
+
+
+def block(name: str) -> str:
+    """The table of `docs/scale.md` between the marks of that name."""
+    start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
+    assert SCALE.count(start) == SCALE.count(end) == 1
+    return SCALE.partition(start)[2].partition(end)[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "printed"),
+    [
+        ("units", cost.units_table), ("costs", cost.costs_table), ("fixed", cost.fixed_table),
+        ("prices", cost.prices_table), ("bends", bends.table), ("rates", bends.rates_table),
+    ],
+)  # fmt: skip
+def test_the_document_holds_what_the_command_prints(name: str, printed: Callable[[], str]) -> None:
+    assert block(name) == printed()
+
+
+def test_lines_add_up_to_the_whole() -> None:
+    lines = cost.costs()
+    assert sum(line.dollars for line in lines) == cost.total()
+    assert all(isinstance(line.dollars, Decimal) for line in lines)
+    assert f"{cost.total():.2f}" in cost.costs_table()
+
+
+def test_every_price_says_where_and_when_it_was_seen() -> None:
+    for price in cost.PRICES.values():
+        assert price.seen_at
+        assert price.dated or "not dated" in price.note
+
+
+def test_shards_are_those_of_the_code() -> None:
+    """The limits are computed from the constants that the functions use."""
+    shards = {bend.name: bend.shards for bend in bends.BENDS}
+    assert shards["index `open-holds`"] == holds.SHARDS
+    assert shards["statistics: day, hour, total"] == readmodels.STATS_SHARDS
+    assert shards["feed of a day"] == readmodels.FEED_SHARDS
+    assert shards["index `users-by-balance`"] == readmodels.USER_SHARDS
+
+
+def test_the_sweeper_resolves_as_many_holds_as_the_document_says() -> None:
+    """Its schedule is the template's, its batch and shards are the code's."""
+    (event,) = resources("AWS::Serverless::Function")["SweeperFunction"]["Events"].values()
+    minutes = int(event["Properties"]["Schedule"].removeprefix("rate(").split()[0])
+    most = sweeping.BATCH * holds.SHARDS
+    assert (
+        f"at most {most} holds in a run, every {minutes} minutes: {most // minutes} a minute"
+        in SCALE
+    )
