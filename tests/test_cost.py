@@ -144,12 +144,10 @@ def test_shards_are_those_of_the_code() -> None:
     assert shards["index `users-by-balance`"] == readmodels.USER_SHARDS
 
 
-def test_the_sweeper_resolves_as_many_holds_as_the_document_says() -> None:
-    """Its schedule is the template's, its batch and shards are the code's."""
+def test_the_sweeper_has_as_long_as_the_document_says() -> None:
+    """Its schedule and its limit are the template's, its reserve is the code's."""
     (event,) = resources("AWS::Serverless::Function")["SweeperFunction"]["Events"].values()
     minutes = int(event["Properties"]["Schedule"].removeprefix("rate(").split()[0])
-    most = sweeping.BATCH * holds.SHARDS
-    assert (
-        f"at most {most} holds in a run, every {minutes} minutes: {most // minutes} a minute"
-        in SCALE
-    )
+    (properties,) = [resources("AWS::Serverless::Function")["SweeperFunction"]]
+    works_s = int(properties["Timeout"] - sweeping.RESERVE_S)
+    assert f"{works_s} s of every {minutes} minutes" in SCALE

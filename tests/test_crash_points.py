@@ -116,6 +116,7 @@ def sweep(scene: Scene) -> object:
         now=placed(scene).issued_at + 2000,
         request_id="sweep",
         timeout_s=1,
+        remaining_s=lambda: 60.0,
     )
 
 

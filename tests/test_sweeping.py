@@ -17,7 +17,9 @@ from engine.vending import claim_write
 from tests.support.gateway import Gateway
 from tests.support.histories import World
 from tests.support.invariants import Snapshot
+from tests.support.loglines import caught
 from tests.support.scripted import ACCEPT, COMPLETED, FAILED, LOSE, RUNNING
+from tests.support.streams import Context
 
 UNUSED_S = 960
 """A token's quarter of an hour, and a minute."""
@@ -330,36 +332,18 @@ def test_a_look_that_could_not_be_noted_keeps_no_other_hold_from_its_end(
     assert world.money() == (5, 1)
 
 
-def test_what_one_sweep_can_not_take_the_next_one_takes(
-    world: Sweeping, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweeping, "BATCH", 2)
-    for _ in range(20):
-        world.sold()
-    world.pass_(UNUSED_S + 1)
-    left, sweeps = 20, 0
-    while left:
-        counts = world.sweep()
-        assert 0 < counts["released"] <= 2 * holds.SHARDS
-        left -= counts["released"]
-        sweeps += 1
-    assert 20 / (2 * holds.SHARDS) <= sweeps <= 10
-    assert world.money() == (20, 0)
-
-
 def test_waiting_jobs_keep_no_later_hold_from_its_turn(
     world: Sweeping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What waits goes to the back of the index, however many it is."""
-    monkeypatch.setattr(sweeping, "BATCH", 1)
+    monkeypatch.setattr(sweeping, "PAGE", 1)
     for _ in range(6):
         world.submitted()
     world.pass_(2)
     for _ in range(6):
         world.sold()
     world.pass_(UNUSED_S + 1)
-    for _ in range(12):
-        world.sweep()
+    assert world.sweep() == {**NOTHING, "lookedAt": 12, "released": 6, "waiting": 6}
     assert world.money() == (6, 6)
 
 
@@ -392,3 +376,56 @@ def test_a_status_call_in_the_middle_of_a_sweep_moves_the_credit_once(world: Swe
     assert world.sweep()["lookedAt"] == 1
     assert [entry.type for entry in world.gateway.entries("ann")].count("capture") == 1
     assert (world.state(jti), world.money()) == (CAPTURED, (0, 0))
+
+
+def many(world: Sweeping, number: int) -> list[str]:
+    """The ids of tokens that were bought at once and not used, past their time."""
+    world.add({"userId": "ann", "amount": number})
+    tokens = [world.vend("ann", {}).json["token"] for _ in range(number)]
+    assert len(set(tokens)) == number
+    world.pass_(UNUSED_S + 1)
+    return [entry.subject for entry in world.gateway.entries("ann")[-number:]]
+
+
+def test_however_many_are_past_their_time_one_sweep_resolves_them(
+    world: Sweeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweeping, "PAGE", 2)
+    many(world, 17)
+    assert world.sweep() == {**NOTHING, "lookedAt": 17, "released": 17}
+    assert world.money() == (17, 0)
+
+
+def test_holds_that_can_not_be_resolved_keep_none_behind_them_waiting(
+    world: Sweeping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the oldest page are met by trouble, now and in every sweep after."""
+    monkeypatch.setattr(sweeping, "PAGE", 1)
+    stuck = set(many(world, 8)[:4])
+    settle = holds.settle
+
+    def troubled(ledger: Any, hold: Hold, *args: Any, **kwargs: Any) -> Hold:
+        if hold.jti in stuck:
+            raise Busy()
+        return settle(ledger, hold, *args, **kwargs)
+
+    monkeypatch.setattr(holds, "settle", troubled)
+    assert world.sweep() == {**NOTHING, "lookedAt": 8, "released": 4, "waiting": 4}
+    assert world.money() == (4, 4)
+
+
+def test_a_sweep_whose_time_runs_out_says_so_and_the_next_goes_on(world: Sweeping) -> None:
+    many(world, 5)
+    left = iter([60.0, 60.0, 60.0, sweeping.RESERVE_S - 0.001])
+
+    class Ending(Context):
+        def get_remaining_time_in_millis(self) -> int:
+            return int(next(left) * 1000)
+
+    with caught() as lines:
+        handler = world.gateway.function("sweeper").lambda_handler
+        assert handler({}, Ending()) == {**NOTHING, "lookedAt": 3, "released": 3}
+        assert world.sweep() == {**NOTHING, "lookedAt": 2, "released": 2}
+    behind = [line.get("SweeperBehind") for line in lines.json if line["message"] == "sweep"]
+    assert behind == [1, None]
+    assert world.money() == (5, 0)

@@ -7,7 +7,7 @@ from engine import config, keyrings, logs, sweeping, table
 from engine.circuit import Circuit
 from engine.keyrings import TTT_SHARED_SECRET, KeyRings
 from engine.ledger import Ledger
-from engine.logs import logger
+from engine.sweeping import Swept
 from engine.table import Table
 from engine.upstream import Upstream
 
@@ -22,21 +22,22 @@ clock = time.time
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """A scheduled event, of which nothing is read; the counts of what was done."""
     with logs.invocation(context):
-        counts = _swept(str(getattr(context, "aws_request_id", "sweep")))
-        logger.info("sweep", extra=counts)
+        swept = sweeping.sweep(
+            ledger,
+            upstream,
+            rings[TTT_SHARED_SECRET].signing,
+            now=int(clock()),
+            request_id=str(getattr(context, "aws_request_id", "sweep")),
+            timeout_s=settings.request_timeout_s,
+            remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
+            breaker=circuit,
+        )
+        counts = _counts(swept)
+        logs.sweep(counts, is_cut=swept.is_cut)
     return counts
 
 
-def _swept(request_id: str) -> dict[str, int]:
-    swept = sweeping.sweep(
-        ledger,
-        upstream,
-        rings[TTT_SHARED_SECRET].signing,
-        now=int(clock()),
-        request_id=request_id,
-        timeout_s=settings.request_timeout_s,
-        breaker=circuit,
-    )
+def _counts(swept: Swept) -> dict[str, int]:
     return {
         "lookedAt": swept.looked_at,
         "captured": swept.captured,

@@ -163,7 +163,7 @@ def swept(asked: Asked) -> Program:
     def run(desk: Desk) -> Mapping[str, Any]:
         sweeping.sweep(
             desk.ledger, desk.upstream, SECRET, now=asked.now,
-            request_id=f"{asked.request}.{asked.attempt}", timeout_s=1,
+            request_id=f"{asked.request}.{asked.attempt}", timeout_s=1, remaining_s=lambda: 60.0,
         )  # fmt: skip
         return {}
 

@@ -33,6 +33,7 @@ class Sweep:
             now=self.claimed_at + age_s,
             request_id=fresh("sweep"),
             timeout_s=1,
+            remaining_s=lambda: 60.0,
         )
 
     @property

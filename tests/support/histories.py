@@ -95,7 +95,7 @@ class World:
         return self.gateway.call("GET", "/v1/credits/balance", headers=headers).json
 
     def sweep(self) -> dict[str, int]:
-        return self.gateway.function("sweeper").lambda_handler({}, None)
+        return self.gateway.function("sweeper").lambda_handler({}, Context())
 
     def project(self, entries: Sequence[Entry]) -> None:
         """Deliver the records of `entries` as one batch of the stream."""

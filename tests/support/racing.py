@@ -176,7 +176,13 @@ def sweep(gateway: Gateway, now: int) -> int | str:
     upstream: Any = NoUpstream()
     try:
         return sweeping.sweep(
-            gateway.ledger, upstream, "", now=now, request_id="race", timeout_s=1
+            gateway.ledger,
+            upstream,
+            "",
+            now=now,
+            request_id="race",
+            timeout_s=1,
+            remaining_s=lambda: 60.0,
         ).released
     except EngineError as error:
         return error.code

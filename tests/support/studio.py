@@ -10,6 +10,7 @@ from engine.circuit import Circuit
 from engine.holds import Hold, find
 from tests.support.direct import assert_error_body
 from tests.support.gateway import Gateway, Reply
+from tests.support.streams import Context
 from tests.support.upstream import Standin, serving
 
 VIDEO = "https://www.tiktok.com/@someone/video/7300000000000000001"
@@ -89,7 +90,7 @@ class Studio:
     def sweep(self) -> dict[str, int]:
         module: Any = self.gateway.function("sweeper")
         module.clock = self.gateway.clock
-        return module.lambda_handler({}, None)
+        return module.lambda_handler({}, Context())
 
     def notify(self, body: Mapping[str, Any]) -> Reply:
         """Upstream's webhook, as it was signed."""

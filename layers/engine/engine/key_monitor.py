@@ -10,6 +10,7 @@ Keys whose names are not ours are never touched.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 from engine import key_steps as steps
 from engine.errors import Busy, EngineError
@@ -106,7 +107,7 @@ class Monitor:
     def _due(self, now: int) -> Iterator[ProviderKey]:
         table = self._ledger.table
         for shard in range(SHARDS):
-            for place in table.due(INDEX, f"keys#{shard}", now + 1, limit=BATCH):
+            for place in islice(table.due(INDEX, f"keys#{shard}", now + 1, page=BATCH), BATCH):
                 item = table.get(place["pk"], place["sk"])
                 if item is not None:
                     yield read_key(item)

@@ -159,6 +159,11 @@ def tiktok_not_kept(subject: str, trouble: str) -> None:
     logger.info(f"be:meta not-kept={subject}", extra={"trouble": trouble})
 
 
+def sweep(counts: Mapping[str, int], *, is_cut: bool) -> None:
+    """The line of a sweep: what it did. Counted where its time ran out before it was through."""
+    _say("sweep", counts, *(("SweeperBehind",) if is_cut else ()))
+
+
 def low_balance(user: str, available: int, **facts: object) -> None:
     """The line and the metric of a balance that fell below the threshold."""
     _say(f"be:low-balance user={user} available={available}", facts, "LowBalance")

@@ -7,6 +7,7 @@ time, until the receiver answers 2xx, for about two days; what was tried is kept
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from engine.ids import digest, iso
@@ -75,7 +76,7 @@ def due(table: Table, shard: int, now: int, limit: int) -> list[Item]:
     """Notices to send, as they are now."""
     found = (
         table.get(place["pk"], place["sk"])
-        for place in table.due(INDEX, f"hooks#{shard}", now + 1, limit=limit)
+        for place in islice(table.due(INDEX, f"hooks#{shard}", now + 1, page=limit), limit)
     )
     return [item for item in found if item is not None and item["state"] == PENDING]
 

@@ -13,7 +13,9 @@ resolved.
 A release that was wrong is put right by `holds.settle` when the true outcome arrives.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from engine import holds, jobs
 from engine.circuit import AlwaysClosed, Breaker
@@ -24,11 +26,14 @@ from engine.ledger import Ledger
 from engine.ledger_items import account_pk
 from engine.logs import logger
 from engine.origin import Origin
-from engine.table import ConditionFailed, Update
+from engine.table import ConditionFailed, Item, Update
 from engine.upstream import Upstream
 
 INDEX = "open-holds"
-BATCH = 100
+PAGE = 100
+RESERVE_S = 45.0
+"""No hold is begun with less time than this left: upstream may take 25 s and the store 10."""
+
 LOOK_AGAIN_S = 300
 LOST_AFTER_S = 900
 GIVE_UP_AFTER_S = 6 * 3600
@@ -43,6 +48,8 @@ class Swept:
     captured: int = 0
     released: int = 0
     waiting: int = 0
+    is_cut: bool = False
+    """Its time ran out, and holds are left that are past theirs."""
 
     def counting(self, verdict: str) -> "Swept":
         return Swept(
@@ -61,18 +68,30 @@ def sweep(
     now: int,
     request_id: str,
     timeout_s: float,
+    remaining_s: Callable[[], float],
     breaker: Breaker | None = None,
 ) -> Swept:
-    """Resolve what is past its time, at most `BATCH` holds a shard. Raises `Busy`."""
+    """Resolve what is past its time, the oldest first, for as long as `remaining_s` allows.
+
+    Raises `Busy`.
+    """
     gateway = Gateway(ledger, upstream, secret, timeout_s, "", breaker or AlwaysClosed())
     swept = Swept()
-    for shard in range(SHARDS):
-        for key in ledger.table.due(INDEX, f"open#{shard}", now, limit=BATCH):
-            item = ledger.table.get(key["pk"], key["sk"])
-            if item is None or item["state"] not in (OPEN, SPENT):
-                continue
-            swept = swept.counting(_swept(gateway, holds.read(item), now, request_id))
+    for key in _due(ledger, now):
+        if remaining_s() < RESERVE_S:
+            return replace(swept, is_cut=True)
+        item = ledger.table.get(key["pk"], key["sk"])
+        if item is None or item["state"] not in (OPEN, SPENT):
+            continue
+        swept = swept.counting(_swept(gateway, holds.read(item), now, request_id))
     return swept
+
+
+def _due(ledger: Ledger, now: int) -> Iterator[Item]:
+    """Keys of holds past their time, from each shard in turn, so that a full one keeps none waiting."""
+    shards = (ledger.table.due(INDEX, f"open#{n}", now, page=PAGE) for n in range(SHARDS))
+    for keys in zip_longest(*shards):
+        yield from (key for key in keys if key is not None)
 
 
 def _swept(gateway: Gateway, hold: Hold, now: int, request_id: str) -> str:

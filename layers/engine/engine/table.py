@@ -202,20 +202,18 @@ class Table:
         )
         return [unmarshal(item) for item in answer["Items"]]
 
-    def due(self, index: str, shard: str, before: int, *, limit: int) -> list[Item]:
-        """Keys of the index of open holds whose `expires_at` is below `before`, oldest first.
-
-        Raises `Busy`.
+    def due(self, index: str, shard: str, before: int, *, page: int) -> Iterator[Item]:
+        """Keys of the index of open holds whose `expires_at` is below `before`, oldest first, `page` of
+        them at a time as they are taken. Raises `Busy`.
         """
-        answer = self._read(
-            "query",
-            TableName=self.name,
-            IndexName=index,
-            KeyConditionExpression="open_shard = :shard AND expires_at < :before",
-            ExpressionAttributeValues=marshal({":shard": shard, ":before": before}),
-            Limit=limit,
-        )
-        return [unmarshal(item) for item in answer["Items"]]
+        request = {
+            "TableName": self.name,
+            "IndexName": index,
+            "KeyConditionExpression": "open_shard = :shard AND expires_at < :before",
+            "ExpressionAttributeValues": marshal({":shard": shard, ":before": before}),
+            "Limit": page,
+        }
+        return self._pages("query", request)
 
     def ascending(
         self, pk: str, low: str, high: str, *, limit: int | None = None, consistent: bool = False
