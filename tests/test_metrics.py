@@ -13,6 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
+from engine import logs
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught
@@ -45,6 +46,7 @@ class Context:
 @pytest.fixture(scope="module")
 def lines(endpoint: str) -> list[dict[str, Any]]:
     """All that is logged by vends, refusals, an upstream that is away, and the triggers."""
+    logs._started = False  # Whatever ran before in this process, here is a cold start.
     with caught() as written:
         _requests(endpoint)
         _projections(endpoint)
