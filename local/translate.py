@@ -20,36 +20,16 @@ from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
 from local.engine import REGION
+from local.not_shown import WITHOUT_EFFECT
 from local.package import ENTRY_HANDLER
-from local.template import Resources, Template, TemplateError, resources_of_type
+from local.template import Resources, Template, TemplateError, parameter_values, resources_of_type
 
 API_ID = "pluct-local"
 # A custom resource whose function never answers would otherwise hold the deployment for an hour.
 CUSTOM_RESOURCE_TIMEOUT_S = 30
-_CODE_MEMBERS = {
+CODE_MEMBERS = {
     "AWS::Serverless::Function": "CodeUri",
     "AWS::Serverless::LayerVersion": "ContentUri",
-}
-# What the engine accepts and then does nothing about, by resource type and property.
-_WITHOUT_EFFECT = {
-    ("AWS::ApiGatewayV2::Stage", "AccessLogSettings"): "access logs",
-    ("AWS::ApiGatewayV2::Stage", "DefaultRouteSettings"): "throttling",
-    ("AWS::ApiGatewayV2::Stage", "RouteSettings"): "throttling of routes",
-    ("AWS::ApiGatewayV2::Stage", "StageVariables"): "stage variables",
-    (
-        "AWS::CloudWatch::Alarm",
-        "AlarmActions",
-    ): "alarms: no figure of AWS's own services is ever reported",
-    ("AWS::DynamoDB::Table", "PointInTimeRecoverySpecification"): "point-in-time recovery",
-    ("AWS::DynamoDB::Table", "SSESpecification"): "encryption at rest",
-    (
-        "AWS::Lambda::EventSourceMapping",
-        "BisectBatchOnFunctionError",
-    ): "bisecting of failed batches",
-    ("AWS::Lambda::EventSourceMapping", "MaximumRetryAttempts"): "limit on retries",
-    ("AWS::Lambda::Function", "DeadLetterConfig"): "dead-letter queue of the function",
-    ("AWS::Lambda::Function", "KmsKeyArn"): "encryption of the environment",
-    ("AWS::Lambda::Function", "TracingConfig"): "tracing",
 }
 
 
@@ -69,14 +49,15 @@ def translate(source: Template, bucket: str) -> Translation:
     """
     prepared = copy.deepcopy(source)
     not_deployed = list(_without_gradual_deployment(prepared))
-    for type_name, member in _CODE_MEMBERS.items():
+    for type_name, member in CODE_MEMBERS.items():
         for logical_id, resource in resources_of_type(prepared, type_name).items():
             resource["Properties"][member] = {"Bucket": bucket, "Key": logical_id}
-    translated = _by_sam(prepared)
+    translated = by_sam(prepared)
     routes = _expand_apis(translated["Resources"])
     _adapt_functions(translated)
     _adapt_custom_resources(translated)
-    not_deployed += _without_computed_alarms(translated["Resources"])
+    if gone := take_out_computed_alarms(translated["Resources"]):
+        not_deployed.append(f"alarms on computed figures ({', '.join(gone)})")
     not_deployed += _without_effect(translated["Resources"])
     return Translation(translated, frozenset(routes), tuple(not_deployed))
 
@@ -119,10 +100,18 @@ def _without_gradual_deployment(template: Template) -> Iterator[str]:
         yield "rules about parameters"
 
 
-def _by_sam(template: Template) -> Template:
+def by_sam(template: Template, values: dict[str, str] | None = None) -> Template:
+    """SAM's own translation; `values` are those of parameters, defaults for the rest.
+
+    Raises TemplateError when SAM refuses the template.
+    """
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
+    known = parameter_values(template, values or {})
+    for name, parameter in template.get("Parameters", {}).items():
+        if parameter["Type"] == "CommaDelimitedList":
+            known[name] = known[name].split(",")
     try:
-        translated: Template = translator.translate(template, {"AWS::Region": REGION})
+        translated: Template = translator.translate(template, {**known, "AWS::Region": REGION})
     except InvalidDocumentException as refusal:
         causes = "; ".join(cause.message for cause in refusal.causes)
         raise TemplateError(f"SAM refuses the template: {causes}") from refusal
@@ -143,8 +132,10 @@ def _expand_apis(resources: Resources) -> list[str]:
         _refuse_authorizers(body)
         api["Properties"] |= {
             "Name": body["info"]["title"],
+            "Description": body["info"].get("description", ""),
+            "Version": body["info"]["version"],
             "ProtocolType": "HTTP",
-            "Tags": {"ms-custom-id": API_ID},
+            "Tags": {**_tags(body), "ms-custom-id": API_ID},
             # The engine keeps this member as it is given and obeys it only in the spelling of OpenAPI.
             "CorsConfiguration": body.get("x-amazon-apigateway-cors", {}),
         }
@@ -152,6 +143,10 @@ def _expand_apis(resources: Resources) -> list[str]:
         resources |= added
         routes += keys
     return routes
+
+
+def _tags(body: dict[str, Any]) -> dict[str, str]:
+    return {tag["name"]: tag["x-amazon-apigateway-tag-value"] for tag in body.get("tags", [])}
 
 
 def _refuse_authorizers(body: dict[str, Any]) -> None:
@@ -216,8 +211,8 @@ def _adapt_custom_resources(template: Template) -> None:
         resource["Properties"].setdefault("ServiceTimeout", CUSTOM_RESOURCE_TIMEOUT_S)
 
 
-def _without_computed_alarms(resources: Resources) -> Iterator[str]:
-    """Takes out the alarms that the engine refuses, and names them."""
+def take_out_computed_alarms(resources: Resources) -> list[str]:
+    """Takes the alarms out of `resources` that the engine refuses, and returns their names."""
     gone = sorted(
         name
         for name, resource in resources.items()
@@ -225,15 +220,14 @@ def _without_computed_alarms(resources: Resources) -> Iterator[str]:
     )
     for name in gone:
         del resources[name]
-    if gone:
-        yield f"alarms on computed figures ({', '.join(gone)})"
+    return gone
 
 
 def _without_effect(resources: Resources) -> Iterator[str]:
     noted: dict[str, list[str]] = {}
     for logical_id, resource in resources.items():
         for member in resource.get("Properties", {}):
-            what = _WITHOUT_EFFECT.get((resource["Type"], member))
+            what = WITHOUT_EFFECT.get((resource["Type"], member))
             if what:
                 noted.setdefault(what, []).append(logical_id)
     for what, names in sorted(noted.items()):

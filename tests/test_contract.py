@@ -270,9 +270,9 @@ def test_a_function_may_read_the_secrets_that_its_code_names_and_no_more(name: s
     function = template.functions()[name]
     rings = getattr(module(name), "rings", None)
     named = frozenset() if rings is None else frozenset(rings._paths.values())
-    # The one function that writes secrets is told their names by the template.
+    # The one function that writes secrets is told their names by the template; it tells the ages of all.
     writes = any("ssm:PutParameter" in template.as_list(s["Action"]) for s in function.statements)
-    wanted = template.secret_names() if writes else named
+    wanted = template.secret_names() | template.imported_names() if writes else named
     allowed = function.parameters_reached - {health.PROBE_PARAMETER}
     assert not wanted - allowed, f"template.yaml: {name} may not reach {sorted(wanted - allowed)}"
     assert not allowed - wanted, f"template.yaml: {name} has no use for {sorted(allowed - wanted)}"

@@ -2,11 +2,9 @@
 
 from typing import Any
 
-import boto3
 import pytest
-from samtranslator.parser.parser import Parser
-from samtranslator.translator.translator import Translator
 
+from local import declared
 from local.conditions import decided
 from local.settings import ROOT
 from local.template import TemplateError, load_template, parameter_values
@@ -66,38 +64,48 @@ def test_alarms_that_the_engine_refuses_are_left_out_by_name_and_the_others_kept
         for name, found in translation.template["Resources"].items()
         if found["Type"] == "AWS::CloudWatch::Alarm"
     }
-    declared = {
+    in_template = {
         name: found["Properties"]
         for name, found in TEMPLATE["Resources"].items()
         if found["Type"] == "AWS::CloudWatch::Alarm"
     }
-    gone = {name for name, properties in declared.items() if "Metrics" in properties}
-    assert alarms == declared.keys() - gone
+    gone = {name for name, properties in in_template.items() if "Metrics" in properties}
+    assert alarms == in_template.keys() - gone
     (named,) = [line for line in translation.not_shown if line.startswith("alarms on computed")]
     assert all(name in named for name in gone)
 
 
-def test_the_canary_of_a_real_deployment_watches_the_alarms() -> None:
+GRADUAL = ["Canary10Percent5Minutes", "Canary10Percent15Minutes", "Linear10PercentEvery1Minute"]
+
+
+@pytest.mark.parametrize("deployment_type", GRADUAL)
+def test_the_canary_of_a_real_deployment_watches_the_alarms(deployment_type: str) -> None:
     """SAM itself makes of the template a deployment group for each function, with the alarms in it."""
-    resources = plainly_translated()
-    groups = [r for r in resources.values() if r["Type"] == "AWS::CodeDeploy::DeploymentGroup"]
-    functions = [r for r in resources.values() if r["Type"] == "AWS::Lambda::Function"]
+    resources = by_sam(deployment_type).values()
+    groups = [r for r in resources if r["Type"] == "AWS::CodeDeploy::DeploymentGroup"]
+    functions = [r for r in resources if r["Type"] == "AWS::Lambda::Function"]
     assert len(groups) == len(functions) > 0
     for group in groups:
         alarms = [a["Name"]["Ref"] for a in group["Properties"]["AlarmConfiguration"]["Alarms"]]
         assert {"ApiServerErrors", "VendSlow"} < set(alarms)
         assert group["Properties"]["AutoRollbackConfiguration"]["Enabled"] is True
+        assert deployment_type in str(group["Properties"]["DeploymentConfigName"])
+    aliases = [r for r in resources if r["Type"] == "AWS::Lambda::Alias"]
+    assert all("CodeDeployLambdaAliasUpdate" in alias["UpdatePolicy"] for alias in aliases)
 
 
-def plainly_translated() -> dict[str, Any]:
+def test_what_takes_over_all_at_once_needs_no_codedeploy() -> None:
+    """Nothing would be left to watch; the alias moves by itself."""
+    resources = by_sam("AllAtOnce").values()
+    assert not [r for r in resources if r["Type"].startswith("AWS::CodeDeploy::")]
+    aliases = [r for r in resources if r["Type"] == "AWS::Lambda::Alias"]
+    assert aliases and not [alias for alias in aliases if "UpdatePolicy" in alias]
 
-    source = load_template(ROOT / "template.yaml")
-    for found in source["Resources"].values():
-        member = {
-            "AWS::Serverless::Function": "CodeUri",
-            "AWS::Serverless::LayerVersion": "ContentUri",
-        }
-        if found["Type"] in member:
-            found["Properties"][member[found["Type"]]] = {"Bucket": "b", "Key": "k"}
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
-    return translator.translate(source, {"AWS::Region": "us-east-1"})["Resources"]
+
+def test_every_way_to_take_over_is_either_gradual_or_not() -> None:
+    allowed = TEMPLATE["Parameters"]["DeploymentType"]["AllowedValues"]
+    assert set(allowed) == {"AllAtOnce", *GRADUAL} == set(TEMPLATE["Mappings"]["IsGradual"])
+
+
+def by_sam(deployment_type: str) -> dict[str, Any]:
+    return declared.translated(TEMPLATE, {"DeploymentType": deployment_type})["Resources"]

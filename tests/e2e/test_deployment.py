@@ -1,11 +1,14 @@
 """What arrived in the local engine is what the template declares, less what the run says it can not show."""
 
-import re
 from typing import Any
 
 import boto3
+import pytest
 
+from local.arrived import Comparison, compare_run
 from local.conditions import decided
+from local.declared import lasting
+from local.not_shown import BY_RUN, entries
 from local.settings import ROOT
 from local.template import load_template, parameter_values, resources_of_type
 from local.translate import translate
@@ -32,9 +35,20 @@ def test_every_resource_arrived(app: App) -> None:
     assert sorted(map(lasting, arrived)) == sorted(map(lasting, wanted))
 
 
-def lasting(logical_id: str) -> str:
-    """The name without the digest that SAM gives to versions, which is another for every setting."""
-    return re.sub(r"[0-9a-f]{10}$", "", logical_id)
+@pytest.fixture(scope="module")
+def comparison(app: App) -> Comparison:
+    return compare_run(app.run)
+
+
+def test_every_value_arrived_or_is_listed_as_one_that_can_not(comparison: Comparison) -> None:
+    """All resources and properties that SAM makes of the template, against what the services say."""
+    assert comparison.unlisted(entries(BY_RUN)) == []
+    assert len(comparison.same) > 1000
+
+
+def test_nothing_is_listed_that_arrives(comparison: Comparison) -> None:
+    assert comparison.outdated(entries(BY_RUN)) == []
+    assert comparison.unused(entries(BY_RUN)) == []
 
 
 def test_every_function_logs_into_its_own_group_which_is_emptied_in_time(app: App) -> None:

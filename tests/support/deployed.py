@@ -11,6 +11,7 @@ from typing import Any
 
 from local.settings import ROOT
 from local.template import load_template, resources_of_type
+from tests.support import permissions
 
 TEMPLATE = ROOT / "template.yaml"
 CREDENTIALS = {
@@ -86,13 +87,14 @@ def imported_names() -> list[str]:
 
 
 def load(name: str, environment: Mapping[str, str]) -> ModuleType:
-    """The module of function `name`, loaded anew under `environment`."""
+    """The module of function `name`, loaded anew under `environment`, held to its policy."""
     os.environ.update(CREDENTIALS | SETTINGS | environment)
     path = ROOT / "functions" / name / "app.py"
     spec = importlib.util.spec_from_file_location(f"function_{name}_{next(_numbers)}", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with permissions.held_to(name):
+        spec.loader.exec_module(module)
     return module
 
 

@@ -1,0 +1,165 @@
+"""What a function's role lets it do, asked before every call that its code makes of AWS.
+
+Tests call handlers in process, where nobody checks a role. So `held_to` stands in the way of a function's
+clients: a call that the template does not grant fails as it would in AWS, and what is called is kept.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cache
+from typing import Any
+
+from botocore.exceptions import ClientError
+from botocore.session import Session
+
+from engine import aws
+from engine.health import PROBE_PARAMETER
+from tests.support import template
+
+TABLE = "Table"
+_WRITES = {
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+    "Delete": "DeleteItem",
+    "ConditionCheck": "ConditionCheckItem",
+}
+_LEADING_KEYS = "dynamodb:LeadingKeys"
+
+
+@dataclass(frozen=True)
+class Use:
+    """One action on one thing: `Table`, `Table/index/<name>`, `parameter/<name>`, or `` where it is all one.
+
+    `key` is the partition key of an item, where there is one.
+    """
+
+    action: str
+    thing: str
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One action on one thing, for all partition keys or those of these patterns."""
+
+    action: str
+    thing: str
+    keys: tuple[str, ...] = ()
+
+    def covers(self, use: Use) -> bool:
+        is_it = (self.action, self.thing) == (use.action, use.thing)
+        return is_it and (not self.keys or any(fnmatchcase(use.key, key) for key in self.keys))
+
+
+USED: dict[str, set[Use]] = {}
+"""What functions called so far in this process, by name."""
+
+
+@cache
+def grants(function: str) -> tuple[Grant, ...]:
+    """All that the policy of `function` in the template says."""
+    return tuple(_grants(template.functions()[function].statements))
+
+
+def _grants(statements: list[dict[str, Any]]) -> Iterator[Grant]:
+    for statement in statements:
+        condition = statement.get("Condition", {"ForAllValues:StringLike": {_LEADING_KEYS: []}})
+        (patterns,) = condition["ForAllValues:StringLike"].values()
+        for action in template.as_list(statement["Action"]):
+            for resource in template.as_list(statement["Resource"]):
+                yield Grant(action, _thing(action, resource), tuple(patterns))
+
+
+def _thing(action: str, resource: Any) -> str:
+    service = action.partition(":")[0]
+    match resource:
+        case {"Fn::Sub": str(text)} if service == "ssm":
+            return "parameter/" + text.rpartition("/")[2]
+        case {"Fn::Sub": str(text)} if service == "dynamodb":
+            return text.replace("${Table.Arn}", TABLE)
+        case {"Fn::GetAtt": ["Table", attribute]}:
+            return TABLE if attribute == "Arn" else f"{TABLE}/stream"
+    return ""
+
+
+@contextmanager
+def held_to(function: str) -> Iterator[None]:
+    """Clients that are made meanwhile are those of `function`, also where this is nested."""
+    session: Any = aws.session()
+    before = session.create_client
+
+    def create_client(*arguments: Any, **options: Any) -> Any:
+        client = Session.create_client(session, *arguments, **options)
+        client.meta.events.register("before-parameter-build", _gate(function))
+        return client
+
+    session.create_client = create_client
+    try:
+        yield
+    finally:
+        session.create_client = before
+
+
+def _gate(function: str) -> Callable[..., None]:
+    used = USED.setdefault(function, set())
+
+    def check(params: Mapping[str, Any], model: Any, **_: Any) -> None:
+        service = model.service_model.endpoint_prefix
+        for use in uses(service, model.name, params):
+            used.add(use)
+            if not _is_of_a_test(use) and not any(grant.covers(use) for grant in grants(function)):
+                said = f"{function} is not authorized to perform {use}"
+                error: Any = {"Error": {"Code": "AccessDeniedException", "Message": said}}
+                raise ClientError(error, model.name)
+
+    return check
+
+
+def _is_of_a_test(use: Use) -> bool:
+    """A parameter that no deployment has: tests make secrets of their own."""
+    kind, _, name = use.thing.partition("/")
+    known = template.secret_names() | template.imported_names() | {PROBE_PARAMETER}
+    return kind == "parameter" and name not in known
+
+
+def uses(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[Use]:
+    """What IAM is asked for one call; a transaction is asked for each of its items."""
+    match operation:
+        case "TransactWriteItems":
+            for item in params["TransactItems"]:
+                ((kind, write),) = item.items()
+                yield Use(f"dynamodb:{_WRITES[kind]}", TABLE, _key(write))
+        case "GetParameters":
+            for name in params["Names"]:
+                yield Use("ssm:GetParameters", _parameter(name))
+        case "PutParameter":
+            yield Use("ssm:PutParameter", _parameter(params["Name"]))
+        case "Query" | "Scan":
+            index = params.get("IndexName")
+            yield Use(
+                f"dynamodb:{operation}",
+                f"{TABLE}/index/{index}" if index else TABLE,
+                _queried(params),
+            )
+        case _ if service == "dynamodb":
+            yield Use(f"dynamodb:{operation}", TABLE, _key(params))
+        case _:
+            yield Use(f"{service}:{operation}", "")
+
+
+def _parameter(name: str) -> str:
+    return "parameter/" + name.rpartition("/")[2].partition(":")[0]
+
+
+def _key(write: Mapping[str, Any]) -> str:
+    key: str = (write.get("Key") or write["Item"])["pk"]["S"]
+    return key
+
+
+def _queried(params: Mapping[str, Any]) -> str:
+    """The partition that a query names; the hash key comes first in every condition of ours."""
+    found = re.search(r"=\s*(:\w+)", params.get("KeyConditionExpression", ""))
+    return str(params["ExpressionAttributeValues"][found[1]]["S"]) if found else ""

@@ -1,0 +1,147 @@
+"""The comparison of what arrived with what was declared: it sees every kind of difference."""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from local import arrived
+from local.arrived import Comparison
+from local.declared import Known, resolved, translated
+from local.described import _DESCRIBERS, Arrived, Described
+from local.not_shown import ADDED, DIFFERS, MISSING, NOT_SHOWN, WITHOUT_EFFECT, Entry, table
+from local.settings import ROOT
+from local.template import TemplateError, load_template
+
+QUEUE = "AWS::SQS::Queue"
+DECLARED = {
+    "Calls": {
+        "Type": QUEUE,
+        "Properties": {"VisibilityTimeout": 720, "RedrivePolicy": {"maxReceiveCount": 3}},
+    }
+}
+PAGE = (ROOT / "docs" / "local-engine.md").read_text(encoding="utf-8")
+
+
+def compared(properties: dict[str, Any] | None, **more: str) -> Comparison:
+    """Against a queue that was found with these properties, or not at all, and more resources."""
+    types = {"Calls": QUEUE, **more}
+    found = {name: Described({}) for name in more}
+    if properties is not None:
+        found["Calls"] = Described(properties)
+    there = Arrived(types, dict.fromkeys(types, "id"), found, "000000000000")
+    return arrived._compared(DECLARED, there)
+
+
+AS_DECLARED = {"VisibilityTimeout": "720", "RedrivePolicy": {"maxReceiveCount": 3}}
+
+
+def test_a_number_is_the_same_whether_a_service_gives_it_as_text() -> None:
+    found = compared(AS_DECLARED)
+    assert found.differences == ()
+    assert {place.path for place in found.same} == {
+        "VisibilityTimeout",
+        "RedrivePolicy.maxReceiveCount",
+    }
+
+
+@pytest.mark.parametrize(
+    ("properties", "more", "kind", "path"),
+    [
+        ({**AS_DECLARED, "VisibilityTimeout": "30"}, {}, DIFFERS, "VisibilityTimeout"),
+        ({"VisibilityTimeout": "720"}, {}, MISSING, "RedrivePolicy"),
+        ({**AS_DECLARED, "RedrivePolicy": {}}, {}, MISSING, "RedrivePolicy.maxReceiveCount"),
+        (
+            {**AS_DECLARED, "RedrivePolicy": {"maxReceiveCount": 3, "x": 1}},
+            {},
+            ADDED,
+            "RedrivePolicy.x",
+        ),
+        (None, {}, MISSING, ""),
+        (AS_DECLARED, {"Stray": "AWS::SNS::Topic"}, ADDED, ""),
+    ],
+)
+def test_every_kind_of_difference_is_found_and_named(
+    properties: dict[str, Any] | None, more: dict[str, str], kind: str, path: str
+) -> None:
+    found = compared(properties, **more)
+    (difference,) = found.differences
+    assert (difference.kind, difference.path) == (kind, path)
+    (said,) = found.unlisted([])
+    assert path in said
+    assert found.unlisted([Entry(difference.type_name, path, kind, "why")]) == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry(QUEUE, "VisibilityTimeout", MISSING, "of another kind"),
+        Entry("AWS::SNS::Topic", "VisibilityTimeout", DIFFERS, "of another type"),
+        Entry(QUEUE, "Visibility", DIFFERS, "a part of the name"),
+        Entry(QUEUE, "", DIFFERS, "a whole resource"),
+    ],
+    ids=lambda entry: entry.why,
+)
+def test_an_entry_excuses_only_what_it_names(entry: Entry) -> None:
+    found = compared({**AS_DECLARED, "VisibilityTimeout": "30"})
+    assert found.unlisted([entry]) == [str(found.differences[0])]
+    assert found.unused([entry]) != []
+
+
+def test_an_entry_whose_property_arrives_is_reported() -> None:
+    entry = Entry(QUEUE, "RedrivePolicy", MISSING, "dropped")
+    (said,) = compared(AS_DECLARED).outdated([entry])
+    assert "RedrivePolicy" in said
+    assert compared({"VisibilityTimeout": "720"}).outdated([entry]) == []
+
+
+def test_an_entry_of_whole_resources_is_reported_when_one_arrives() -> None:
+    entry = Entry(QUEUE, "", MISSING, "refused", having="RedrivePolicy")
+    assert compared(None).unlisted([entry]) == compared(None).outdated([entry]) == []
+    assert compared(AS_DECLARED).outdated([entry]) != []
+    assert compared(None).unlisted([replace(entry, having="KmsMasterKeyId")]) != []
+    assert compared(None).unlisted([replace(entry, having="", named="Other")]) != []
+
+
+def test_references_become_the_values_of_the_stack() -> None:
+    known = Known({"Days": "30"}, {"Queue": "url"}, lambda name, attribute: f"{name}:{attribute}")
+    template = {
+        "Description": "d", "Parameters": {"Days": {"Type": "Number"}}, "Outputs": {},
+        "Resources": {"X": {"Type": "T", "Properties": {
+            "a": {"Ref": "Days"}, "b": {"Fn::GetAtt": ["Queue", "Arn"]}, "c": {"Ref": "AWS::NoValue"},
+            "d": {"Fn::Sub": "${Queue}-${Queue.Arn}-${AWS::Partition}"},
+            "e": {"Fn::Join": ["/", ["x", {"Ref": "Queue"}]]},
+            "f": [{"Fn::Sub": ["${A}", {"A": {"Ref": "Days"}}]}, {"Ref": "AWS::NoValue"}],
+        }}},
+    }  # fmt: skip
+    assert resolved(template, known)["X"]["Properties"] == {
+        "a": "30", "b": "Queue:Arn", "d": "url-Queue:Arn-aws", "e": "x/url", "f": ["30"],
+    }  # fmt: skip
+
+
+def test_a_function_that_the_comparison_does_not_know_is_refused_not_skipped() -> None:
+    template = {
+        "Description": "", "Parameters": {},
+        "Resources": {"X": {"Type": "T", "Properties": {"a": {"Fn::Select": [0, ["b"]]}}}},
+    }  # fmt: skip
+    with pytest.raises(TemplateError, match="Select"):
+        resolved(template, Known({}, {}, "{}.{}".format))
+
+
+def test_every_type_that_the_template_may_have_is_asked_about() -> None:
+    """A resource of a type that nothing describes would otherwise seem to have arrived."""
+    template = load_template(ROOT / "template.yaml")
+    given = {"AlarmEmail": "operator@example.com", "ReserveConcurrency": "true"}
+    types = {r["Type"] for r in translated(template, given)["Resources"].values()}
+    assert types <= _DESCRIBERS.keys()
+
+
+def test_the_list_is_in_the_documents_word_for_word() -> None:
+    """`python -m local.arrived` prints it."""
+    assert table() in PAGE
+    assert all(f"- {what}" in PAGE for what in WITHOUT_EFFECT.values())
+
+
+def test_every_entry_says_why() -> None:
+    assert all(re.search(r"\w{3}", entry.why) and entry.ways for entry in NOT_SHOWN)

@@ -1,0 +1,237 @@
+"""Each function may do what its code does, and nothing else.
+
+That nothing is missing is shown by every test that calls a handler in process: `tests.support.permissions`
+refuses what the template does not grant. Here each function is brought to do all that it does, and what
+is granted and never used fails; so do policies that SAM adds beside those of the template.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from engine import rotation
+from engine.table import Table
+from local.declared import translated
+from local.settings import ROOT
+from local.template import load_template
+from tests.support import deployed, openrouter, operators, permissions, studio, template, tiktok
+from tests.support.gateway import Gateway
+from tests.support.openrouter import Context
+from tests.support.permissions import Grant, Use, grants
+from tests.support.scene import DOORS, make_scene
+from tests.support.streams import event, records, stored_entries
+from tests.test_notices import receiving
+
+pytestmark = pytest.mark.enable_socket
+
+BY_THE_EVENT_SOURCE = {
+    "projector": {
+        ("dynamodb:DescribeStream", "Table/stream"),
+        ("dynamodb:GetRecords", "Table/stream"),
+        ("dynamodb:GetShardIterator", "Table/stream"),
+        ("dynamodb:ListStreams", "Table/stream"),
+        ("sqs:SendMessage", ""),
+    },
+    "transcription_worker": {
+        ("sqs:ReceiveMessage", ""),
+        ("sqs:DeleteMessage", ""),
+        ("sqs:GetQueueAttributes", ""),
+    },
+}
+"""What Lambda does in a function's name for its stream or queue, as its guide lists it."""
+
+
+@pytest.fixture(scope="module")
+def used(endpoint: str) -> dict[str, set[Use]]:
+    permissions.USED.clear()
+    _requests(endpoint)
+    _transcriptions(endpoint)
+    _subscriptions(endpoint)
+    _videos(endpoint)
+    _operators(endpoint)
+    _triggers(endpoint)
+    return {name: set(uses) for name, uses in permissions.USED.items()}
+
+
+def _requests(endpoint: str) -> None:
+    """Every route that reads a body, and every other with what an operator or a user would show."""
+    sqs = boto3.client("sqs", **deployed.client_settings(endpoint))
+    dead = sqs.create_queue(QueueName="permissions-dead")["QueueUrl"]
+    gateway = Gateway(
+        endpoint, RATE_LIMIT="100000", DEAD_LETTERS=dead, TTT_BASE="http://127.0.0.1:9"
+    )
+    scene = make_scene(gateway)
+    for door in DOORS:
+        gateway.call("POST", door.path, door.body, headers=door.headers(scene))
+    for _, method, rule in deployed.routes():
+        path = rule.replace("{userId}", scene.user).replace("{id}", scene.user)
+        for headers in (scene.headers, gateway.admin):
+            with permissions.held_to("admin"):
+                gateway.call(method, path.replace("{seq}", "1"), {"reason": "x"}, headers=headers)
+
+    for sort in ("newest", "balance"):
+        gateway.call("GET", "/admin/users", headers=gateway.admin, query={"sort": sort})
+
+
+def _transcriptions(endpoint: str) -> None:
+    with studio.opened(endpoint) as scene:
+        user, _, vended = scene.vend()
+        scene.submit(vended)
+        scene.vend()
+        with scene.handing_over() as worker:
+            _, _, other = scene.vend()
+            scene.upstream.fault("transcribe", "delay", seconds=60)
+            with scene.impatient():
+                scene.submit(other)
+                scene.submit(scene.vend()[2])
+            assert worker.messages
+        scene.pass_(3600)
+        scene.sweep()
+    sqs = boto3.client("sqs", **deployed.client_settings(endpoint))
+    queue = sqs.create_queue(QueueName="permissions-calls")["QueueUrl"]
+    gateway = Gateway(endpoint, CALLS_QUEUE=queue)
+    module: Any = gateway.function("transcription")
+    with permissions.held_to("transcription"):
+        module.calls.send(user, "some-token")
+
+
+def _subscriptions(endpoint: str) -> None:
+    with openrouter.serving(total_credits="1000") as standin, receiving() as receiver:
+        scene = openrouter.Studio(
+            endpoint, standin, NOTIFY_URL=f"http://127.0.0.1:{receiver.port}/", ENVIRONMENT="local"
+        )
+        user = openrouter.fresh_user()
+        key = scene.key(user)["key"]
+        standin.spend(key, "0.6")
+        scene.monitor()
+        scene.key(user)
+        scene.gateway.call("GET", "/api/usage", headers=scene.headers(user))
+        admin = {"headers": scene.gateway.admin}
+        scene.gateway.call("GET", f"/admin/subscriptions/{user}", **admin)
+        scene.gateway.call("GET", f"/admin/subscriptions/{user}/webhooks", **admin)
+        asked = {"reason": "x"}
+        scene.gateway.call("POST", f"/admin/subscriptions/{user}/rotate", asked, **admin)
+        scene.settle(rounds=2)
+        notices: Any = scene.gateway.function("notices")
+        notices.clock = lambda: scene.now
+        notices.lambda_handler({}, Context())
+
+
+def _videos(endpoint: str) -> None:
+    with tiktok.serving() as standin:
+        gateway = Gateway(endpoint, TIKTOK_BASE=standin.base)
+        gateway.call("GET", "/meta", query={"url": tiktok.address(tiktok.VISIBLE[0])})
+
+
+def _operators(endpoint: str) -> None:
+    browser = operators.logged_in(Gateway(endpoint), "ann")
+    browser.call("GET", "/dashboard/session")
+    browser.call("DELETE", "/dashboard/session")
+
+
+def _triggers(endpoint: str) -> None:
+    gateway = Gateway(endpoint, SECRETS_PREFIX="permissions")
+    user, headers = gateway.user(balance=3)
+    gateway.vend(headers)
+    batch = records(stored_entries(gateway.ledger.table, user))
+    projector: Any = gateway.function("projector")
+    projector.lambda_handler(event(batch[1:]), Context())
+    function: Any = gateway.function("rotation")
+    function.clock = lambda: gateway.clock() + 100 * 86_400
+    function.lambda_handler({}, Context())
+    names = deployed.secret_names()
+    rotation.create_missing(function.parameters, "/permissions-new/", names, int(gateway.clock()))
+
+
+@pytest.mark.parametrize("name", sorted(template.functions()))
+def test_a_function_uses_all_that_it_may_do(name: str, used: dict[str, set[Use]]) -> None:
+    of_lambda = BY_THE_EVENT_SOURCE.get(name, set())
+    idle = [
+        grant
+        for grant in grants(name)
+        if (grant.action, grant.thing) not in of_lambda
+        and not any(grant.covers(use) for use in used[name])
+    ]
+    assert idle == [], f"template.yaml: {name} has no use for {idle}"
+
+
+def test_only_what_has_a_stream_or_a_queue_may_read_one() -> None:
+    mappings = template.resources("AWS::Lambda::EventSourceMapping").values()
+    fed = {mapping["FunctionName"]["Ref"].removesuffix(".Alias") for mapping in mappings}
+    names = {
+        name
+        for name, properties in template.resources("AWS::Serverless::Function").items()
+        if properties["CodeUri"].rpartition("/")[2] in BY_THE_EVENT_SOURCE
+    }
+    assert names == fed
+
+
+def test_what_a_policy_does_not_grant_is_refused(endpoint: str) -> None:
+    """The check itself: a function that goes beyond its policy meets what it would meet in AWS."""
+    gateway = Gateway(endpoint)
+    function: Any = gateway.function("metadata")
+    table: Table = function.store
+    assert table.get("TIKTOK#1", "x") is None
+    with pytest.raises(ClientError, match="not authorized"):
+        table._client.get_item(TableName=table.name, Key={"pk": {"S": "A#ann"}, "sk": {"S": "x"}})
+
+
+@pytest.mark.parametrize(
+    ("grant", "use", "is_covered"),
+    [
+        (Grant("dynamodb:GetItem", "Table"), Use("dynamodb:GetItem", "Table", "A#ann"), True),
+        (Grant("dynamodb:GetItem", "Table"), Use("dynamodb:PutItem", "Table", "A#ann"), False),
+        (Grant("dynamodb:Query", "Table"), Use("dynamodb:Query", "Table/index/open-holds"), False),
+        (Grant("dynamodb:GetItem", "Table", ("IP#*",)), Use("dynamodb:GetItem", "Table", "A#x"), False),
+        (Grant("dynamodb:GetItem", "Table", ("IP#*",)), Use("dynamodb:GetItem", "Table", "IP#1"), True),
+    ],
+)  # fmt: skip
+def test_a_grant_covers_its_action_on_its_thing_and_its_keys(
+    grant: Grant, use: Use, is_covered: bool
+) -> None:
+    assert grant.covers(use) is is_covered
+
+
+def roles() -> Iterator[tuple[str, dict[str, Any]]]:
+    """The roles of all functions as SAM makes them, for production."""
+    given = {"Environment": "prod", "DeploymentType": "Canary10Percent15Minutes"}
+    made = translated(load_template(ROOT / "template.yaml"), given)["Resources"]
+    for name, resource in made.items():
+        if resource["Type"] == "AWS::IAM::Role":
+            yield name, resource["Properties"]
+
+
+OF_AWS = {
+    "CodeDeployServiceRole": {"AWSCodeDeployRoleForLambda"},
+    "": {"AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess"},
+}
+"""Policies of AWS that SAM attaches, and that docs/security.md accepts: logs and traces."""
+
+
+@pytest.mark.parametrize("name", [name for name, _ in roles()])
+def test_no_role_has_more_than_its_policy_and_logs_and_traces(name: str) -> None:
+    """After SAM's translation, which may attach policies of AWS whose resources are `*`."""
+    role = dict(roles())[name]
+    attached = {arn.rpartition("/")[2] for arn in map(_arn, role["ManagedPolicyArns"])}
+    assert attached == OF_AWS.get(name, OF_AWS[""])
+    for policy in role.get("Policies", []):
+        for statement in policy["PolicyDocument"]["Statement"]:
+            named = [
+                *template.as_list(statement["Action"]),
+                *template.as_list(statement["Resource"]),
+            ]
+            assert not [text for text in template.texts(named) if "*" in text], statement
+            assert "NotAction" not in statement and "NotResource" not in statement
+
+
+def _arn(value: Any) -> str:
+    (text,) = [value] if isinstance(value, str) else template.texts(value)
+    return text
+
+
+def test_what_aws_s_own_policies_allow_is_said_where_it_is_accepted() -> None:
+    page = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
+    assert all(f"`{policy}`" in page for policies in OF_AWS.values() for policy in policies)
