@@ -28,6 +28,8 @@ HANDLERS = ("create", "read", "update", "delete")
 CUSTOM = frozenset({"lambda:InvokeFunction"})
 """What a custom resource takes: its function is called."""
 
+_GIVEN = {"AWS::Region": "us-east-1", "DeploymentType": "Canary10Percent5Minutes"}
+
 NOT_NEEDED: dict[str, tuple[str, ...]] = {
     "the table and the key are never deleted by a deployment": (
         "dynamodb:DeleteTable", "kms:DisableKeyRotation", "kms:ScheduleKeyDeletion",
@@ -82,7 +84,7 @@ NOT_NEEDED: dict[str, tuple[str, ...]] = {
 
 
 def types() -> set[str]:
-    """The types of all resources that SAM makes of the template."""
+    """The types of all resources that SAM makes of the template, CodeDeploy's with them."""
     source = load_template(ROOT / "template.yaml")
     members = {
         "AWS::Serverless::Function": "CodeUri",
@@ -92,7 +94,7 @@ def types() -> set[str]:
         if found["Type"] in members:
             found["Properties"][members[found["Type"]]] = {"Bucket": "b", "Key": "k"}
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
-    made = translator.translate(source, {"AWS::Region": "us-east-1"})["Resources"]
+    made = translator.translate(source, _GIVEN)["Resources"]
     return {resource["Type"] for resource in made.values()}
 
 

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from local import role_coverage
+from local.declared import translated
 from local.template import load_template
 from tests.support import template
 from tests.support.template import ROOT, as_list, texts
-from tests.test_local_deployment import plainly_translated
 
 ROLES: dict[str, Any] = load_template(ROOT / "docs/deploy-roles.yaml")["Resources"]
 BOUNDARY = {"iam:PermissionsBoundary": {"Ref": "Boundary"}}
@@ -33,7 +33,15 @@ def by_sid(name: str) -> dict[str, dict[str, Any]]:
 
 
 def translated_roles() -> dict[str, dict[str, Any]]:
-    found = plainly_translated().items()
+    """For a deployment with all that a parameter can switch on."""
+    given = {
+        "Environment": "prod",
+        "TttBase": "https://ttt.example.com",
+        "DeploymentType": "Canary10Percent5Minutes",
+        "Bounded": "true",
+    }
+    template = load_template(ROOT / "template.yaml")
+    found = translated(template, given)["Resources"].items()
     return {n: r["Properties"] for n, r in found if r["Type"] == "AWS::IAM::Role"}
 
 

@@ -10,6 +10,7 @@ from engine import audit, erasure, feed, origins
 from engine.errors import Busy
 from engine.ledger import Ledger
 from engine.origin import Origin
+from engine.projection import Projector
 from engine.rebuild import compare, write
 from engine.subscription_items import SUBSCRIPTION_SK
 from engine.table import Item, Put, Table, Update, Write
@@ -188,11 +189,9 @@ def test_the_device_is_signed_out(person: Person) -> None:
 
 def test_the_read_models_and_a_rebuild_bring_nothing_back(person: Person) -> None:
     person.erase()
-    projector = person.gateway.function("projector").projector  # type: ignore[attr-defined]
     now = int(person.gateway.clock())
-    write(projector, now=now)
-    kept_days = projector._audit_days
-    found = compare(person.table, audit_days=kept_days, now=now, sleep=lambda _: None)
+    write(Projector(person.table, low_balance=3, audit_days=400), now=now)
+    found = compare(person.table, audit_days=400, now=now, sleep=lambda _: None)
     assert found.differences == []
     assert person.where() <= {PASSING}
     days = feed.page(person.gateway.ledger, feed.Wanted(), None, 50)

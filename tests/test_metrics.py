@@ -51,6 +51,7 @@ def lines(endpoint: str) -> list[dict[str, Any]]:
         _requests(endpoint)
         _projections(endpoint)
         _rotation(endpoint)
+        _sweep(endpoint)
         _monitor(endpoint)
     return [line for line in written.json if "_aws" in line]
 
@@ -88,6 +89,18 @@ def _rotation(endpoint: str) -> None:
     ssm.close()
     function.clock = lambda: time.time() + 100 * DAY_S
     function.lambda_handler({"source": "aws.events"}, Context())
+
+
+def _sweep(endpoint: str) -> None:
+    """One whose time is over as it begins."""
+    gateway = Gateway(endpoint)
+    _, headers = gateway.user(balance=1)
+    gateway.vend(headers)
+    function: Any = gateway.function("sweeper")
+    function.clock = lambda: time.time() + DAY_S
+    hurried = Context()
+    hurried.get_remaining_time_in_millis = lambda: 0  # type: ignore[method-assign]
+    function.lambda_handler({}, hurried)
 
 
 def _monitor(endpoint: str) -> None:

@@ -127,27 +127,35 @@ def _is_of_a_test(use: Use) -> bool:
 
 def uses(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[Use]:
     """What IAM is asked for one call; a transaction is asked for each of its items."""
+    if service == "dynamodb":
+        yield from _table_uses(operation, params)
+        return
     match operation:
-        case "TransactWriteItems":
-            for item in params["TransactItems"]:
-                ((kind, write),) = item.items()
-                yield Use(f"dynamodb:{_WRITES[kind]}", TABLE, _key(write))
         case "GetParameters":
             for name in params["Names"]:
                 yield Use("ssm:GetParameters", _parameter(name))
         case "PutParameter":
             yield Use("ssm:PutParameter", _parameter(params["Name"]))
-        case "Query" | "Scan":
-            index = params.get("IndexName")
-            yield Use(
-                f"dynamodb:{operation}",
-                f"{TABLE}/index/{index}" if index else TABLE,
-                _queried(params),
-            )
-        case _ if service == "dynamodb":
-            yield Use(f"dynamodb:{operation}", TABLE, _key(params))
         case _:
             yield Use(f"{service}:{operation}", "")
+
+
+def _table_uses(operation: str, params: Mapping[str, Any]) -> Iterator[Use]:
+    match operation:
+        case "TransactWriteItems":
+            for item in params["TransactItems"]:
+                ((kind, write),) = item.items()
+                yield Use(f"dynamodb:{_WRITES[kind]}", TABLE, _key(write))
+        case "BatchGetItem":
+            for asked in params["RequestItems"].values():
+                for key in asked["Keys"]:
+                    yield Use("dynamodb:BatchGetItem", TABLE, _key({"Key": key}))
+        case "Query" | "Scan":
+            index = params.get("IndexName")
+            thing = f"{TABLE}/index/{index}" if index else TABLE
+            yield Use(f"dynamodb:{operation}", thing, _queried(params))
+        case _:
+            yield Use(f"dynamodb:{operation}", TABLE, _key(params))
 
 
 def _parameter(name: str) -> str:
