@@ -30,17 +30,23 @@ Reply = requests.Response
 
 @dataclass
 class Record:
-    """What a drill saw, line by line; `held` says whether every promise was kept."""
+    """What a drill saw, line by line, each told to `show`; `held` says whether every promise was kept."""
 
     lines: list[str] = field(default_factory=list)
     held: bool = True
+    show: Callable[[str], None] | None = None
 
     def saw(self, text: str) -> None:
-        self.lines.append(f"  {text}")
+        self._add(f"  {text}")
 
     def promise(self, text: str, kept: bool) -> None:
-        self.lines.append(f"  {'kept  ' if kept else 'BROKEN'} {text}")
+        self._add(f"  {'kept  ' if kept else 'BROKEN'} {text}")
         self.held = self.held and kept
+
+    def _add(self, line: str) -> None:
+        self.lines.append(line)
+        if self.show is not None:
+            self.show(line)
 
 
 @dataclass(frozen=True)

@@ -1,52 +1,12 @@
-"""Drills of what is behind and beside: upstream down, the projector standing still, a poison record."""
+"""Drills of what follows the ledger: the projector standing still, a poison record."""
 
 from __future__ import annotations
 
-import time
-
-from bench.drills.scene import Record, Reply, Scene, all_are, becomes, statuses
+from bench.drills.scene import Record, Scene, all_are, becomes, statuses
 from engine.ledger_items import CREDITS, account_pk, entry_sk
 from engine.table import Put
 
-DOWN_S = 20.0
-"""Stands for the hour: nothing in the gateway counts longer than the breaker's minute."""
-
-BREAKER_S = 90.0
 CATCH_UP_S = 60.0
-
-
-def upstream_down(scene: Scene, record: Record) -> None:
-    """TTTranscribe answers 503 to everything for a while, and apps go on asking."""
-    user = scene.user(balance=200)
-    scene.upstream({"route": "*", "action": {"kind": "status", "status": 503}, "times": None})
-    asked: dict[str, Reply] = {}
-    ends_at = time.monotonic() + DOWN_S
-    while time.monotonic() < ends_at:
-        number = len(asked)
-        vended = scene.vend(user, f"down-{number}")
-        asked[str(number)] = scene.transcribe(vended, 6718335390845000000 + number)
-    record.saw(f"{len(asked)} vends and calls in {DOWN_S:.0f} s: {statuses(asked)}")
-    honest = {502, 503, 202}
-    record.promise(
-        "each was answered at once or taken over, none 500",
-        {reply.status_code for reply in asked.values()} <= honest,
-    )
-    handed_over = sum(reply.status_code == 202 for reply in asked.values())
-    available, held = scene.balance(user)
-    record.saw(f"balance {available}, held {held}, taken over {handed_over}")
-    record.promise("no credit is gone", available + held == 200)
-    record.promise("only what was taken over is still held", held <= handed_over)
-    scene.upstream()
-    vended = scene.vend(user, "after")
-    back = becomes(lambda: scene.transcribe(vended, 6718335390845095173).ok, BREAKER_S)
-    if back is None:
-        vended = scene.vend(user, "after-release")
-        back = becomes(lambda: scene.transcribe(vended, 6718335390845095173).ok, BREAKER_S)
-    record.saw(
-        f"first accepted call {back:.1f} s after it was well again" if back is not None else ""
-    )
-    record.promise("calls pass again by themselves", back is not None)
-    record.promise("the ledger adds up", scene.findings() == [])
 
 
 def projector_behind(scene: Scene, record: Record) -> None:
