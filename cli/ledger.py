@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import export, target
+from cli import compare, export, target
 from cli.console import FOUND, NOT_DONE, Json, Trouble, print_json, print_table, say, speaking
 from cli.target import RunFile, TableName
 from engine import rebuild, verify
@@ -19,6 +19,7 @@ from engine.verify import Verification
 app = typer.Typer(help="Checks the ledger and what is made of it.", no_args_is_help=True)
 
 app.command("export")(export.export_command)
+app.command("compare")(compare.compare_command)
 
 User = Annotated[str | None, typer.Option("--user", help="Only the accounts of this user id.")]
 Write = Annotated[bool, typer.Option("--write", help="Make all read models anew, then compare.")]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from bench.drills import aws, changes, outage, services
+from bench.drills import aws, changes, outage, restore, services
 from bench.drills.scene import Record, scene
 
 DRILLS: Mapping[str, Callable[..., None]] = {
@@ -19,6 +19,7 @@ DRILLS: Mapping[str, Callable[..., None]] = {
     "poison-record": services.poison_record,
     "rotated-secret": changes.rotated_secret,
     "bad-deployment": changes.bad_deployment,
+    "restored-table": restore.restored_table,
 }
 
 

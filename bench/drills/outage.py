@@ -84,20 +84,20 @@ class Early:
 def upstream_down(scene: Scene, record: Record, length_s: float = DOWN_S) -> None:
     """TTTranscribe takes jobs, then answers 503 to everything for a while; apps go on asking."""
     users = [scene.user(balance=CREDITS) for _ in range(USERS)]
-    _job_seconds(scene, min(90.0, length_s / 4))
+    scene.job_seconds(min(90.0, length_s / 4))
     early = [_begun(scene, user, number) for number, user in enumerate(users)]
     scene.vend(users[0], "unused").raise_for_status()
     watch, cpu_before = Watch(), cpu_seconds(os.getpid())
     scene.upstream({"route": "*", "action": {"kind": "status", "status": 503}, "times": None})
-    _control(scene, "DELETE", "calls")
+    scene.control("DELETE", "calls")
     seen = _asked_meanwhile(scene, users, early, watch, length_s)
     cpu = (cpu_seconds(os.getpid()) - cpu_before) / seen.passed_s
     _tell(record, seen, cpu)
-    met = _control(scene, "GET", "calls").json()["counts"]
+    met = scene.control("GET", "calls").json()["counts"]
     record.saw(f"calls that reached upstream meanwhile: {met}")
     _compare_balances(scene, users, record, unused=int(length_s < UNUSED_S))
     scene.upstream()
-    _job_seconds(scene, 1.0)
+    scene.job_seconds(1.0)
     _come_back(scene, users, early, record, unused=int(length_s < UNUSED_S))
     for growth in watch.growths(fewest=4):
         record.saw(
@@ -214,19 +214,6 @@ def _begun(scene: Scene, user: User, number: int) -> Early:
     reply = scene.transcribe(scene.vend(user, "early"), VIDEO + 90_000 + number)
     reply.raise_for_status()
     return Early(user, reply.json()["jobId"])
-
-
-def _job_seconds(scene: Scene, seconds: float) -> None:
-    _control(scene, "POST", "settings", {"job_seconds": seconds})
-
-
-def _control(scene: Scene, method: str, what: str, body: object = None) -> Reply:
-    """An order to the stand-in for upstream. Raises where it refuses."""
-    told = requests.request(
-        method, f"{scene.run['upstreamUrl']}/_control/{what}", json=body, timeout=10
-    )
-    told.raise_for_status()
-    return told
 
 
 def _answer(scene: Scene, method: str, path: str, user: User) -> Reply | None:

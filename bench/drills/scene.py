@@ -64,6 +64,15 @@ class Scene:
         self.table = Table(aws_client("dynamodb", run["engineUrl"]), run["tableName"])
         self.ledger = Ledger(self.table)
 
+    def use(self, table: str) -> None:
+        """Looks at another table from now on."""
+        self.table = self.table.beside(table)
+        self.ledger = Ledger(self.table)
+
+    @staticmethod
+    def now() -> int:
+        return int(time.time())
+
     def aws(self, service: str) -> Any:
         return aws_client(service, self.run["engineUrl"])
 
@@ -75,17 +84,30 @@ class Scene:
         )
 
     def user(self, balance: int) -> User:
-        """A device with credits. Raises RuntimeError when the gateway refuses one."""
+        """A device with credits. Raises where the gateway refuses one."""
         made = self.call("POST", "/v1/devices")
-        paid = self.call(
-            "POST",
-            "/add-credits",
-            {"x-webhook-secret": self.run["webhookSecret"]},
-            {"userId": made.json()["userId"], "amount": balance},
+        made.raise_for_status()
+        user = User(made.json()["userId"], {"authorization": f"Bearer {made.json()['token']}"})
+        self.pay(user, balance)
+        return user
+
+    def pay(self, user: User, amount: int) -> None:
+        """Credits from a payment provider. Raises where the gateway refuses."""
+        asked = {"userId": user.id, "amount": amount}
+        secret = {"x-webhook-secret": self.run["webhookSecret"]}
+        self.call("POST", "/add-credits", secret, asked).raise_for_status()
+
+    def adjust(self, table: bytes) -> Reply:
+        """Adjustments of many balances, as CSV."""
+        return requests.post(
+            self.run["baseUrl"] + "/admin/adjustments?dryRun=false",
+            data=table,
+            headers={
+                "authorization": f"Bearer {self.run['adminSecret']}",
+                "content-type": "text/csv",
+            },
+            timeout=TIMEOUT_S,
         )
-        if not made.ok or not paid.ok:
-            raise RuntimeError(f"no user: {made.status_code} {paid.status_code}")
-        return User(made.json()["userId"], {"authorization": f"Bearer {made.json()['token']}"})
 
     def vend(self, user: User, key: str) -> Reply:
         return self.call("POST", "/v1/vend-token", user.headers, {"clientRequestId": key})
@@ -116,10 +138,18 @@ class Scene:
 
     def upstream(self, *faults: Mapping[str, Any]) -> None:
         """Tells the stand-in for TTTranscribe how to fail from now on. Raises where it refuses."""
-        told = requests.post(
-            self.run["upstreamUrl"] + "/_control/faults", json=list(faults), timeout=TIMEOUT_S
-        )
+        self.control("POST", "faults", list(faults))
+
+    def job_seconds(self, seconds: float) -> None:
+        """How long the stand-in for TTTranscribe takes for a job from now on."""
+        self.control("POST", "settings", {"job_seconds": seconds})
+
+    def control(self, method: str, what: str, body: object = None) -> Reply:
+        """An order to the stand-in for TTTranscribe. Raises where it refuses."""
+        address = f"{self.run['upstreamUrl']}/_control/{what}"
+        told = requests.request(method, address, json=body, timeout=TIMEOUT_S)
         told.raise_for_status()
+        return told
 
     def findings(self) -> list[str]:
         """What `pluct ledger verify` finds."""

@@ -118,6 +118,10 @@ class Table:
         self._sleep = sleep
         self.name = name
 
+    def beside(self, name: str) -> "Table":
+        """Another table of the same store."""
+        return Table(self._client, name, sleep=self._sleep)
+
     def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
         """The item, or None. Raises `Busy`."""
         answer = self._read(
