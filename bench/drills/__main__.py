@@ -8,15 +8,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from bench.drills import aws, changes, outage, restore, services
+from bench.drills import aws, changes, outage, poison, projector, restore
 from bench.drills.scene import Record, scene
 
 DRILLS: Mapping[str, Callable[..., None]] = {
     "table-throttled": aws.table_throttled,
     "secrets-away": aws.secrets_away,
     "upstream-down": outage.upstream_down,
-    "projector-behind": services.projector_behind,
-    "poison-record": services.poison_record,
+    "projector-behind": projector.projector_behind,
+    "poison-record": poison.poison_record,
     "rotated-secret": changes.rotated_secret,
     "bad-deployment": changes.bad_deployment,
     "restored-table": restore.restored_table,

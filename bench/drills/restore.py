@@ -21,7 +21,7 @@ AUDIT_DAYS = 400
 
 
 def restored_table(scene: Scene, record: Record) -> None:
-    """The table is copied as of a moment, selling goes on, then the copy takes its place."""
+    """The table is backed up, selling goes on, then what the backup holds takes the table's place."""
     busy, waiting, idle = (scene.user(balance=10) for _ in range(3))
     _sell(scene, busy, ["first", "second"])
     scene.job_seconds(JOB_S)
@@ -29,7 +29,7 @@ def restored_table(scene: Scene, record: Record) -> None:
     scene.job_seconds(1.0)
     becomes(lambda: scene.balance(busy)[1] == 0, SETTLED_WITHIN_S)
     old, new = scene.table.name, f"{scene.table.name}-restored"
-    _restore(scene, old, new)
+    backup = _back_up(scene, old)
     lost = _sell(scene, busy, ["third", "fourth", "fifth"])
     unused = scene.vend(busy, "unused")
     scene.pay(busy, 5)
@@ -39,6 +39,7 @@ def restored_table(scene: Scene, record: Record) -> None:
     before = {user.id: scene.balance(user) for user in (busy, waiting, idle, late)}
     record.saw(f"since that moment: {statuses(lost)} vends and jobs, a payment, a new user")
     record.promise("a job that was under way has ended meanwhile", settled is not None)
+    _restore(scene, backup, new)
     restored = scene.table.beside(new)
     whole = [finding for one in verify.verify_all(restored) for finding in one.findings]
     record.promise("the copy adds up: moves are restored whole", whole == [])
@@ -81,17 +82,19 @@ def _status(scene: Scene, user: User, job: str) -> Any:
     return reply.json()["credit"] if reply.ok else None
 
 
-def _restore(scene: Scene, old: str, new: str) -> None:
-    """Two commands of AWS. The engine's copies what is there now, whatever moment it is told."""
+def _back_up(scene: Scene, table: str) -> str:
+    """A backup on demand, by its ARN: the engine keeps no past moments for a point in time."""
+    made = scene.aws("dynamodb").create_backup(TableName=table, BackupName="drill")
+    arn: str = made["BackupDetails"]["BackupArn"]
+    return arn
+
+
+def _restore(scene: Scene, backup: str, table: str) -> None:
     store = scene.aws("dynamodb")
-    store.restore_table_to_point_in_time(
-        SourceTableName=old, TargetTableName=new, UseLatestRestorableTime=True
-    )
-    store.get_waiter("table_exists").wait(TableName=new, WaiterConfig={"Delay": 1})
-    store.update_table(
-        TableName=new,
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )
+    store.restore_table_from_backup(BackupArn=backup, TargetTableName=table)
+    store.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1})
+    stream = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    store.update_table(TableName=table, StreamSpecification=stream)
 
 
 def _switch(scene: Scene, table: str) -> None:

@@ -2,37 +2,11 @@
 
 from __future__ import annotations
 
-from bench.drills.scene import Record, Scene, all_are, becomes, statuses
+from bench.drills.scene import Record, Scene, all_are, becomes
 from engine.ledger_items import CREDITS, account_pk, entry_sk
 from engine.table import Put
 
 CATCH_UP_S = 60.0
-
-
-def projector_behind(scene: Scene, record: Record) -> None:
-    """The projector gets nothing for a while, as after a deployment that broke it, then again."""
-    user = scene.user(balance=30)
-    functions = scene.aws("lambda")
-    (mapping,) = [
-        found["UUID"]
-        for found in functions.list_event_source_mappings()["EventSourceMappings"]
-        if "ProjectorFunction" in found["FunctionArn"]
-    ]
-    becomes(lambda: scene.differences() == [], CATCH_UP_S)
-    functions.update_event_source_mapping(UUID=mapping, Enabled=False)
-    sold = scene.vends(user, [f"behind-{number}" for number in range(20)])
-    missing = len(scene.differences())
-    record.saw(f"vends meanwhile: {statuses(sold)}; read models behind in {missing} places")
-    record.promise("selling does not wait for read models", all_are(sold, 200))
-    record.promise("the comparison says that they are behind", missing > 0)
-    functions.update_event_source_mapping(UUID=mapping, Enabled=True)
-    scene.vend(user, "next")
-    took = becomes(lambda: scene.differences() == [], CATCH_UP_S)
-    record.saw(
-        f"caught up {took:.1f} s after it ran again" if took is not None else "not caught up"
-    )
-    record.promise("read models are those of the ledger again", took is not None)
-    record.promise("the ledger adds up", scene.findings() == [])
 
 
 def poison_record(scene: Scene, record: Record) -> None:
