@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from typing import Any
 
 from bench.drills.scene import Record, Scene, all_are, statuses
 from engine import rotation
 from engine.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET
 from local.deploy import SECRETS_PREFIX
+from local.settings import ROOT
+from local.template import load_template
 
 RINGS = (ENGINE_JWT_SECRET, VEND_JWT_SECRET)
+ALARM = "drill-tokens-failing"
 BROKEN = (
     "def lambda_handler(event, context):\n    raise RuntimeError('a fault of the new version')\n"
 )
@@ -51,30 +55,67 @@ def rotated_secret(scene: Scene, record: Record) -> None:
 
 
 def bad_deployment(scene: Scene, record: Record) -> None:
-    """A version that always raises takes over the alias, and is taken back, as CodeDeploy does."""
+    """A version that always raises takes over the alias, its alarm goes off, and it is taken back."""
     user = scene.user(balance=20)
-    functions = scene.aws("lambda")
+    functions, alarms = scene.aws("lambda"), scene.aws("cloudwatch")
     (name,) = [
         found["FunctionName"]
         for found in functions.list_functions()["Functions"]
         if "TokensFunction" in found["FunctionName"]
     ]
+    _watch(alarms, name)
+    scene.vend(user, "before")
+    record.promise("the alarm is quiet before it", _state(alarms, name, errors=0) == "OK")
     good = functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
     functions.update_function_code(FunctionName=name, ZipFile=_package(BROKEN))
     bad = functions.publish_version(FunctionName=name)["Version"]
     functions.update_alias(FunctionName=name, Name="live", FunctionVersion=bad)
     keys = [f"bad-{number}" for number in range(8)]
     broken = scene.vends(user, keys)
-    record.saw(f"version {bad} in place of {good}: {statuses(broken)}")
+    errors = sum(reply.status_code == 500 for reply in broken.values())
+    state = _state(alarms, name, errors)
+    record.saw(f"version {bad} in place of {good}: {statuses(broken)}; its alarm: {state}")
     record.promise("clients are answered 500 without a text of ours", all_are(broken, 500))
+    record.promise("the function's alarm goes off", state == "ALARM")
     others = scene.call("GET", "/v1/credits/balance", user.headers)
     record.promise("other functions are not touched by it", others.status_code == 200)
+    # CodeDeploy's part, for which the template names this very alarm.
     functions.update_alias(FunctionName=name, Name="live", FunctionVersion=good)
     again = scene.vends(user, keys)
     record.saw(f"alias back at version {good}, the same requests: {statuses(again)}")
     record.promise("each got its token", all_are(again, 200))
-    record.promise("each was charged once", scene.balance(user) == (12, 8))
+    record.promise("each was charged once", scene.balance(user) == (11, 9))
     record.promise("the ledger adds up", scene.findings() == [])
+
+
+def _watch(alarms: Any, function: str) -> None:
+    """The template's alarm on the tokens function, as far as the engine can: it has no metric math, so
+    on errors alone, without the throttles.
+    """
+    resources = load_template(ROOT / "template.yaml")["Resources"]
+    (declared,) = resources["TokensFunction"]["Properties"]["DeploymentPreference"]["Alarms"]
+    properties = resources[declared["Ref"]]["Properties"]
+    (errors,) = [one["MetricStat"] for one in properties["Metrics"] if one["Id"] == "errors"]
+    alarms.put_metric_alarm(
+        AlarmName=ALARM,
+        Namespace=errors["Metric"]["Namespace"],
+        MetricName=errors["Metric"]["MetricName"],
+        Dimensions=[{"Name": "FunctionName", "Value": function}],
+        Statistic=errors["Stat"],
+        Period=errors["Period"],
+        **{
+            name: properties[name]
+            for name in ("EvaluationPeriods", "Threshold", "ComparisonOperator")
+        },
+    )
+
+
+def _state(alarms: Any, function: str, errors: int) -> str:
+    """The alarm's state once it is told of `errors`: the engine counts none of calls over HTTP."""
+    dimensions = [{"Name": "FunctionName", "Value": function}]
+    figure = {"MetricName": "Errors", "Dimensions": dimensions, "Value": float(errors)}
+    alarms.put_metric_data(Namespace="AWS/Lambda", MetricData=[figure])
+    return str(alarms.describe_alarms(AlarmNames=[ALARM])["MetricAlarms"][0]["StateValue"])
 
 
 def _turn(scene: Scene, name: str, *, keep_old: bool) -> None:
