@@ -14,7 +14,7 @@ from engine import rebuild, verify
 from engine.projection import Projector
 
 VIDEO = 6718335390845070000
-JOB_S = 15.0
+JOB_S = 4.0
 SETTLED_WITHIN_S = 40.0
 LOW_BALANCE = 3
 AUDIT_DAYS = 400
@@ -23,11 +23,12 @@ AUDIT_DAYS = 400
 def restored_table(scene: Scene, record: Record) -> None:
     """The table is backed up, selling goes on, then what the backup holds takes the table's place."""
     busy, waiting, idle = (scene.user(balance=10) for _ in range(3))
+    scene.job_seconds(1.0)
     _sell(scene, busy, ["first", "second"])
+    becomes(lambda: scene.balance(busy)[1] == 0, SETTLED_WITHIN_S)
     scene.job_seconds(JOB_S)
     under_way = scene.transcribe(scene.vend(waiting, "under-way"), VIDEO + 100).json()["jobId"]
     scene.job_seconds(1.0)
-    becomes(lambda: scene.balance(busy)[1] == 0, SETTLED_WITHIN_S)
     old, new = scene.table.name, f"{scene.table.name}-restored"
     backup = _back_up(scene, old)
     lost = _sell(scene, busy, ["third", "fourth", "fifth"])
