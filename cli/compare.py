@@ -6,6 +6,8 @@ before. That holds where `pluct ledger verify` finds nothing in either table.
 """
 
 import csv
+import io
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +24,9 @@ from engine.verify import all_accounts
 
 AHEAD, BEHIND, FORKED = "ahead", "behind", "forked"
 RESOLVES = frozenset({"capture", "refund", "write_off"})
+PAYMENTS = {"add_webhook": "/add-credits", "api_add": "/v1/credits/add"}
+"""Where credits with a provider's payment id come in, by the type of their entries."""
+
 ROWS_IN_A_FILE = 500
 """As many as `POST /admin/adjustments` takes."""
 
@@ -80,6 +85,7 @@ def compare_command(
         written: list[Path] = []
         if adjustments is not None:
             written = write_adjustments(rows(found.table, compared), adjustments)
+            written += write_payments(payments(compared), adjustments)
     if as_json:
         print_json({**compared.members, "files": [str(path) for path in written]})
     else:
@@ -131,20 +137,40 @@ def rows(here: Table, compared: Compared) -> Iterator[dict[str, Any]]:
 
     A lost vend costs nothing by itself, because nobody can use its token any more: it is its capture
     that counts. The end of a vend that the other table still has open is left to the sweeper, which
-    asks the transcription service itself.
+    asks the transcription service itself. Payments are brought back under their own ids: see `payments`.
     """
     for one in compared.parted:
         if one.unit != CREDITS:
             continue
         for entry in one.here:
             amount = entry.amount + entry.held
-            if amount and not _is_still_open_there(here, one, entry):
+            if amount and not _is_payment(entry) and not _is_still_open_there(here, one, entry):
                 yield {
                     "user": one.user,
                     "amount": amount,
                     "reason": f"restored: entry {entry.seq} ({entry.type})",
                     "id": f"restored-{entry.hash}",
                 }
+
+
+def payments(compared: Compared) -> Iterator[dict[str, Any]]:
+    """Calls that bring back payments which the other table lacks: by the provider's own id of each, so
+    that a delivery which comes again does not grant twice.
+    """
+    for one in compared.parted:
+        for entry in one.here:
+            if _is_payment(entry):
+                body = {"userId": one.user, "amount": entry.amount, "transactionId": entry.subject}
+                yield {"path": PAYMENTS[entry.type], "body": body}
+
+
+def write_payments(wanted: Iterator[dict[str, Any]], path: Path) -> list[Path]:
+    """The calls, a line each, beside `path`; no file where there is none. Raises `Trouble`."""
+    lines = [json.dumps(call) + "\n" for call in wanted]
+    part = path.with_name(f"{path.stem}-payments.jsonl")
+    if lines:
+        _written(part, "".join(lines))
+    return [part] if lines else []
 
 
 def write_adjustments(wanted: Iterator[dict[str, Any]], path: Path) -> list[Path]:
@@ -156,15 +182,25 @@ def write_adjustments(wanted: Iterator[dict[str, Any]], path: Path) -> list[Path
     for start in range(0, len(every), ROWS_IN_A_FILE):
         number = start // ROWS_IN_A_FILE + 1
         part = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
-        try:
-            with part.open("x", encoding="utf-8", newline="") as output:
-                writer = csv.DictWriter(output, ("user", "amount", "reason", "id"))
-                writer.writeheader()
-                writer.writerows(every[start : start + ROWS_IN_A_FILE])
-        except FileExistsError:
-            raise Trouble(f"{part} exists.") from None
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, ("user", "amount", "reason", "id"))
+        writer.writeheader()
+        writer.writerows(every[start : start + ROWS_IN_A_FILE])
+        _written(part, text.getvalue())
         written.append(part)
     return written
+
+
+def _written(path: Path, text: str) -> None:
+    try:
+        with path.open("x", encoding="utf-8", newline="") as output:
+            output.write(text)
+    except FileExistsError:
+        raise Trouble(f"{path} exists.") from None
+
+
+def _is_payment(entry: Entry) -> bool:
+    return entry.unit == CREDITS and entry.type in PAYMENTS and entry.subject != ""
 
 
 def _is_still_open_there(here: Table, one: Parted, entry: Entry) -> bool:

@@ -148,7 +148,8 @@ def test_the_file_brings_back_what_counts_and_leaves_open_vends_to_the_sweeper(
     output = tmp_path / "back.csv"
     code, shown = desk.run("--adjustments", str(output))
     assert code == 1
-    assert str(output) in shown
+    assert str(output) in shown.replace("\n", "")
+    assert not (tmp_path / "back-payments.jsonl").exists()
     with output.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["user"], row["amount"]) for row in rows] == [(book.user, "5"), (book.user, "-1")]
@@ -158,6 +159,31 @@ def test_the_file_brings_back_what_counts_and_leaves_open_vends_to_the_sweeper(
     code, shown = desk.run("--adjustments", str(output))
     assert code == 2
     assert "exists" in shown
+
+
+def test_payments_are_brought_back_under_their_own_ids(desk: Desk, tmp_path: Path) -> None:
+    """Else a delivery that comes again would grant them a second time."""
+    book = story()
+    desk.keep(book)
+    book.post("add_webhook", 7, subject="pay_1")
+    book.post("api_add", 8, subject="webhook-id:2")
+    book.post("add_webhook", 9)
+    desk.keep(book, desk.gateway.table_name)
+    output = tmp_path / "back.csv"
+    desk.run("--adjustments", str(output))
+    calls = (tmp_path / "back-payments.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in calls] == [
+        {
+            "path": path,
+            "body": {"userId": book.user, "amount": amount, "transactionId": payment},
+        }
+        for path, amount, payment in [
+            ("/add-credits", 7, "pay_1"),
+            ("/v1/credits/add", 8, "webhook-id:2"),
+        ]
+    ]
+    with output.open(newline="") as file:
+        assert [row["amount"] for row in csv.DictReader(file)] == ["9"]
 
 
 def test_a_long_list_comes_in_files_that_the_gateway_takes(tmp_path: Path) -> None:

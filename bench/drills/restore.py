@@ -14,6 +14,7 @@ from engine import rebuild, verify
 from engine.projection import Projector
 
 VIDEO = 6718335390845070000
+PAYMENT = "drill-payment"
 JOB_S = 4.0
 SETTLED_WITHIN_S = 40.0
 LOW_BALANCE = 3
@@ -33,7 +34,7 @@ def restored_table(scene: Scene, record: Record) -> None:
     backup = _back_up(scene, old)
     lost = _sell(scene, busy, ["third", "fourth", "fifth"])
     unused = scene.vend(busy, "unused")
-    scene.pay(busy, 5)
+    scene.pay(busy, 5, PAYMENT)
     late = scene.user(balance=4)
     becomes(lambda: scene.balance(busy)[1] == 1, SETTLED_WITHIN_S)
     settled = becomes(lambda: _status(scene, waiting, under_way) == "captured", SETTLED_WITHIN_S)
@@ -62,6 +63,10 @@ def restored_table(scene: Scene, record: Record) -> None:
     # Its token is of no use any more, so the credit that was held for it is to spend again.
     before[busy.id] = (before[busy.id][0] + 1, 0)
     record.saw(f"to spend and held: {list(after.values())}")
+    scene.pay(busy, 5, PAYMENT)
+    record.promise(
+        "a payment that is delivered again grants nothing", scene.balance(busy) == after[busy.id]
+    )
     record.promise("everybody has what they had, and a lost token costs nothing", after == before)
     refused = scene.transcribe(unused, VIDEO + 101)
     record.promise("a token that the copy does not know starts no job", not refused.ok)
@@ -132,14 +137,20 @@ def _follow(scene: Scene, functions: Any, table: str) -> None:
 
 def _bring_back(scene: Scene, record: Record, old: str, lacks: Compared) -> None:
     """The file of `pluct ledger compare --adjustments`, sent, and sent again."""
+    here = scene.table.beside(old)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "restored.csv"
-        compare.write_adjustments(compare.rows(scene.table.beside(old), lacks), path)
-        content = path.read_bytes()
+        (rows,) = compare.write_adjustments(compare.rows(here, lacks), path)
+        (calls,) = compare.write_payments(compare.payments(lacks), path)
+        content, payments = rows.read_bytes(), calls.read_text().splitlines()
     first, again = (scene.adjust(content).json()["counts"] for _ in range(2))
     record.saw(f"rows of the adjustments: {json.dumps(first)}; sent again: {json.dumps(again)}")
     record.promise("each move is brought back", set(first) == {"done"})
     record.promise("and once only", again == {"repeated": sum(first.values())})
+    for line in 2 * payments:
+        call = json.loads(line)
+        scene.paid(call["path"], call["body"]).raise_for_status()
+    record.saw(f"{len(payments)} payment under its own id, twice")
 
 
 def _told(lacks: Compared) -> str:

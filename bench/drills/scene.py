@@ -91,11 +91,15 @@ class Scene:
         self.pay(user, balance)
         return user
 
-    def pay(self, user: User, amount: int) -> None:
+    def pay(self, user: User, amount: int, payment: str | None = None) -> None:
         """Credits from a payment provider. Raises where the gateway refuses."""
-        asked = {"userId": user.id, "amount": amount}
+        named = {"transactionId": payment} if payment else {}
+        self.paid("/add-credits", {"userId": user.id, "amount": amount, **named}).raise_for_status()
+
+    def paid(self, path: str, asked: Mapping[str, Any]) -> Reply:
+        """What a payment provider is answered."""
         secret = {"x-webhook-secret": self.run["webhookSecret"]}
-        self.call("POST", "/add-credits", secret, asked).raise_for_status()
+        return self.call("POST", path, secret, asked)
 
     def adjust(self, table: bytes) -> Reply:
         """Adjustments of many balances, as CSV."""
