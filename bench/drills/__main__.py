@@ -21,6 +21,7 @@ DRILLS: Mapping[str, Callable[..., None]] = {
     "bad-deployment": changes.bad_deployment,
     "restored-table": restore.restored_table,
 }
+LONGER = ("upstream-down", "rotated-secret")
 
 
 def main() -> int:
@@ -28,18 +29,19 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="name", help=", ".join(DRILLS))
     parser.add_argument(
         "--for",
-        dest="outage_s",
+        dest="length_s",
         type=float,
-        default=outage.DOWN_S,
         metavar="SECONDS",
-        help="how long upstream is away in upstream-down (%(default)s)",
+        help=f"how long {' and '.join(LONGER)} go on: 3600 for the hour, 330 until a ring is read again",
     )
     asked = parser.parse_args()
     if unknown := set(asked.names) - set(DRILLS):
         parser.error(f"no such drill: {', '.join(sorted(unknown))}")
     held = True
     for name in asked.names or DRILLS:
-        options: dict[str, Any] = {"length_s": asked.outage_s} if name == "upstream-down" else {}
+        options: dict[str, Any] = (
+            {"length_s": asked.length_s} if asked.length_s and name in LONGER else {}
+        )
         print(f"{name}: {DRILLS[name].__doc__}", flush=True)
         record, started = Record(show=partial(print, flush=True)), time.monotonic()
         with scene() as prepared:
