@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import erasure, export, target
+from cli import compare, erasure, export, target
 from cli.console import FOUND, NOT_DONE, Json, Trouble, print_json, print_table, say, speaking
 from cli.target import RunFile, TableName
 from engine import rebuild, verify
@@ -20,6 +20,7 @@ app = typer.Typer(help="Checks the ledger and what is made of it.", no_args_is_h
 
 app.command("export")(export.export_command)
 app.command("erased")(erasure.erased_command)
+app.command("compare")(compare.compare_command)
 
 User = Annotated[str | None, typer.Option("--user", help="Only the accounts of this user id.")]
 Write = Annotated[bool, typer.Option("--write", help="Make all read models anew, then compare.")]

@@ -327,6 +327,35 @@ def test_an_account_with_an_edited_entry_stands_still_and_is_named(office: Offic
     assert (difference.stored, difference.expected) == (4, len(book.entries))
 
 
+@pytest.mark.parametrize("at", [5, 11])
+def test_an_entry_that_is_none_is_named_and_the_others_are_compared(
+    office: Office, at: int
+) -> None:
+    """An item without any member of an entry, in the place of one and on top of the account."""
+    book, other = office.books[:2]
+    key = {"pk": account_pk(book.user), "sk": entry_sk("credits", at)}
+    office.delete(key["pk"], key["sk"])
+    office.gateway.dynamodb.put_item(TableName=office.table.name, Item=marshal(key))
+    office.set(*office.summary_key(other), "spent", 99)
+    last = max(at, len(book.entries))
+    done = rebuild.write(office.projector, now=NOW)
+    assert [reason.partition(":")[0] for reason in done.standing] == [f"{book.user} from {at} on"]
+    office.set(*office.summary_key(other), "spent", 99)
+    found = office.compare().differences
+    shown = {one.key: (one.stored, one.expected) for one in found if "FEED" not in one.key}
+    summary = " ".join(office.summary_key(book))
+    assert shown.pop(f"{summary} projected_seq") == (at - 1, last)
+    assert list(shown) == [" ".join(office.summary_key(other))]
+
+
+def test_an_item_with_a_key_that_no_entry_has_is_left_out(office: Office) -> None:
+    key = {"pk": account_pk(office.books[0].user), "sk": entry_sk("credits", 5) + "x"}
+    office.gateway.dynamodb.put_item(TableName=office.table.name, Item=marshal(key))
+    found = office.compare()
+    assert_clean(found)
+    assert found.entries == sum(len(book.entries) for book in office.books)
+
+
 def test_notices_of_the_last_day_are_made_again_and_older_ones_not(office: Office) -> None:
     book = Book(fresh("u"), "credits", at=NOW - 100_000)
     book.grant(4)

@@ -428,20 +428,6 @@ def test_an_account_that_never_stands_still_could_not_be_checked(gateway: Gatewa
         verify.verify_user(Restless(gateway.dynamodb, gateway.table_name), "credits", author.user)
 
 
-def test_all_accounts_are_looked_at_also_one_whose_account_item_is_gone(endpoint: str) -> None:
-    gateway = Gateway(endpoint)
-    users = [gateway.user(balance=2)[0] for _ in range(5)]
-    gateway.dynamodb.delete_item(
-        TableName=gateway.table_name,
-        Key=marshal({"pk": account_pk(users[0]), "sk": account_sk("credits")}),
-    )
-    table = Table(SmallPages(gateway.dynamodb), gateway.table_name)  # type: ignore[arg-type]
-    found = {one.user: one for one in verify.verify_all(table)}
-    assert sorted(found) == sorted(users)
-    assert [user for user in users if not found[user].ok] == users[:1]
-    assert found[users[0]].findings[0].text == "there is no account item"
-
-
 @pytest.mark.parametrize("name", ["available", "held", "seq", "head", "user", "unit"])
 def test_an_account_item_that_is_not_whole_is_found(gateway: Gateway, name: str) -> None:
     author = Author(gateway)

@@ -1,49 +1,111 @@
-"""Drills of what AWS may do: a throttled table, a parameter store that is away."""
+"""Drills of what AWS may do: a throttled table, a parameter store that is away, slow or out of its mind."""
 
 from __future__ import annotations
 
-from bench.drills.scene import Record, Scene, all_are, statuses
+from collections.abc import Mapping
+from itertools import count
 
-THROTTLED = "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException"
-KEYS = [f"drill-{number}" for number in range(12)]
+from bench.drills.between import Fault, Trouble, refusal
+from bench.drills.scene import Record, Scene, User, all_are, statuses
+
+THROTTLED = refusal(400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException")
+WRITES = ("PutItem", "UpdateItem", "TransactWriteItems")
+VENDS = 12
+SLOWER_S = 5.0
+"""More than the two seconds that a client of the parameter store waits, but not for ever."""
+
+AWAY = refusal(503, "ServiceUnavailable")
+RUBBISH = {
+    "a page of HTML": b"<html><body>Bad gateway</body></html>",
+    "nothing": b"",
+    "half of an answer": b'{"Parameters": [{"Name": "/plu',
+    "another shape": b'{"Parameters": "none"}',
+    "a list": b"[]",
+    "a parameter that is no ring": b'{"Parameters": [{"Name": "/pluct", "Value": "x"}]}',
+}
 
 
 def table_throttled(scene: Scene, record: Record) -> None:
-    """The table refuses every call for lack of throughput, then lets them pass again."""
-    user = scene.user(balance=20)
-    with scene.between.failing(
-        lambda operation: (400, THROTTLED) if operation.startswith("DynamoDB") else None
-    ):
-        refused = scene.vends(user, KEYS)
-    record.saw(f"vends meanwhile: {statuses(refused)}; the table refused {dict(scene.between.met)}")
-    told = all("retry-after" in reply.headers for reply in refused.values())
-    record.promise(
-        "each was answered 503 and told when to come again", all_are(refused, 503) and told
-    )
-    record.promise("nothing was charged", scene.balance(user) == (20, 0))
-    again = scene.vends(user, KEYS)
-    record.saw(f"the same requests afterwards: {statuses(again)}")
-    record.promise("each got its token", all_are(again, 200))
-    record.promise("each was charged once", scene.balance(user) == (8, 12))
+    """The table refuses calls for lack of throughput: all, two of three, one of three, all writes."""
+    user = scene.user(balance=100)
+    numbers = count()
+    kinds: dict[str, Trouble] = {
+        "all calls": _throttle,
+        "two of three": lambda operation: _throttle(operation) if next(numbers) % 3 else None,
+        "one of three": lambda operation: None if next(numbers) % 3 else _throttle(operation),
+        "all writes": lambda operation: _throttle(operation) if _writes(operation) else None,
+    }
+    for kind, trouble in kinds.items():
+        _throttled(scene, record, user, kind, trouble)
     record.promise("the ledger adds up", scene.findings() == [])
 
 
-def secrets_away(scene: Scene, record: Record) -> None:
-    """Parameter Store is away while a function starts, and while another one already runs."""
-    user = scene.user(balance=5)
+def _throttled(scene: Scene, record: Record, user: User, kind: str, trouble: Trouble) -> None:
+    keys = [f"{kind.replace(' ', '-')}-{number}" for number in range(VENDS)]
+    held_before = scene.balance(user)[1]
+    scene.between.met.clear()
+    with scene.between.failing(trouble):
+        first = scene.vends(user, keys)
+    sold = sum(reply.ok for reply in first.values())
+    record.saw(f"{kind} refused: {statuses(first)}; refused calls {dict(scene.between.met)}")
+    if kind.startswith("all"):
+        record.promise("nothing is sold", sold == 0)
+    refused = {key: reply for key, reply in first.items() if not reply.ok}
+    record.promise(
+        "each other is answered 503 and told when to come again",
+        all(
+            reply.status_code == 503 and "retry-after" in reply.headers
+            for reply in refused.values()
+        ),
+    )
+    record.promise("only what was sold is charged", scene.balance(user)[1] == held_before + sold)
+    again = scene.vends(user, keys)
+    record.promise(f"the same {VENDS} requests afterwards: each its token", all_are(again, 200))
+    same = all(again[key].content == reply.content for key, reply in first.items() if reply.ok)
+    record.promise("what was sold before is told again byte for byte", same)
+    record.promise("each was charged once", scene.balance(user)[1] == held_before + VENDS)
+
+
+def _throttle(operation: str) -> Fault | None:
+    return THROTTLED if operation.startswith("DynamoDB") else None
+
+
+def _writes(operation: str) -> bool:
+    return operation.endswith(WRITES)
+
+
+TROUBLES = {
+    "away": AWAY,
+    "slow": Fault(after_s=SLOWER_S),
+    **{name: Fault(body=body) for name, body in RUBBISH.items()},
+}
+
+
+def secrets_away(scene: Scene, record: Record, kinds: Mapping[str, Fault] = TROUBLES) -> None:
+    """Parameter Store is away, slow or answers rubbish while a function starts, and one that runs goes on."""
+    user = scene.user(balance=30)
     scene.vend(user, "before")
-    ended = scene.kill("TokensFunction")
+    for kind, fault in kinds.items():
+        _without_secrets(scene, record, user, kind, fault)
+    again = scene.vends(user, [*kinds, "before"])
+    record.saw(f"afterwards, without any deployment: {statuses(again)}")
+    record.promise("it sells again by itself", all_are(again, 200))
+    sold = len(kinds) + 1
+    record.promise("each vend was charged once", scene.balance(user) == (30 - sold, sold))
+
+
+def _without_secrets(scene: Scene, record: Record, user: User, kind: str, fault: Fault) -> None:
+    """One cold start of the function that sells, and calls of two that run."""
+    scene.kill("TokensFunction")
     with scene.between.failing(
-        lambda operation: (503, "ServiceUnavailable") if operation.startswith("AmazonSSM") else None
+        lambda operation: fault if operation.startswith("AmazonSSM") else None
     ):
-        cold = scene.vends(user, ["cold"])
+        cold = scene.vends(user, [kind])
         warm = scene.call("GET", "/v1/credits/balance", user.headers)
         health = scene.call("GET", "/health")
-    record.saw(f"{ended} processes ended; a vend by a fresh one: {statuses(cold)}")
+    record.saw(
+        f"{kind}: {statuses(cold)} in {cold[kind].elapsed.total_seconds():.1f} s by a fresh one"
+    )
     record.promise("a fresh process sells nothing and answers 503", all_are(cold, 503))
     record.promise("a running one goes on with the keys it has", warm.status_code == 200)
     record.promise("the health check answers", health.status_code == 200)
-    again = scene.vends(user, ["cold", "before"])
-    record.saw(f"afterwards, without any deployment: {statuses(again)}")
-    record.promise("it sells again by itself", all_are(again, 200))
-    record.promise("each vend was charged once", scene.balance(user) == (3, 2))

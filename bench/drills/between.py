@@ -5,13 +5,32 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
-Trouble = Callable[[str], tuple[int, str] | None]
-"""For an operation ("DynamoDB.PutItem"): None to let it pass, or a status and AWS's name of the error."""
+
+@dataclass(frozen=True)
+class Fault:
+    """An answer in place of the engine's after `after_s`; without a body the call passes then."""
+
+    status: int = 200
+    body: bytes | None = None
+    after_s: float = 0.0
+
+
+def refusal(status: int, name: str) -> Fault:
+    """AWS's own answer of the error `name`."""
+    return Fault(status, json.dumps({"__type": name, "message": "drill"}).encode())
+
+
+Trouble = Callable[[str], Fault | None]
+"""For an operation ("DynamoDB.PutItem"): None to let it pass, or what goes wrong."""
 
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
 
@@ -35,6 +54,11 @@ class Between(ThreadingHTTPServer):
     @property
     def address(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing of callers that went away: a drill ends processes."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @contextlib.contextmanager
     def failing(self, trouble: Trouble) -> Iterator[None]:
@@ -67,13 +91,18 @@ class _Exchange(BaseHTTPRequestHandler):
         """Every call of DynamoDB and Parameter Store is a POST that names its operation."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         operation = self.headers.get("X-Amz-Target", "")
-        refused = self.server.trouble(operation)
-        if refused is None:
-            self._pass_on(body)
-            return
-        status, name = refused
-        self.server.met[operation.rpartition(".")[2]] += 1
-        self._answer(status, json.dumps({"__type": name, "message": "drill"}).encode(), {})
+        fault = self.server.trouble(operation)
+        if fault is not None:
+            self.server.met[operation.rpartition(".")[2]] += 1
+            time.sleep(fault.after_s)
+        try:
+            if fault is None or fault.body is None:
+                self._pass_on(body)
+            else:
+                self._answer(fault.status, fault.body, {})
+        except OSError:
+            # The engine has ended, or who asked has gone.
+            self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
         """Says nothing."""
@@ -86,9 +115,6 @@ class _Exchange(BaseHTTPRequestHandler):
             answer = connection.getresponse()
             kept = {n: v for n, v in answer.getheaders() if n.lower() not in _HOP_BY_HOP}
             self._answer(answer.status, answer.read(), kept)
-        except OSError:
-            # The engine has ended, or the function that asked has.
-            self.close_connection = True
         finally:
             connection.close()
 

@@ -30,17 +30,23 @@ Reply = requests.Response
 
 @dataclass
 class Record:
-    """What a drill saw, line by line; `held` says whether every promise was kept."""
+    """What a drill saw, line by line, each told to `show`; `held` says whether every promise was kept."""
 
     lines: list[str] = field(default_factory=list)
     held: bool = True
+    show: Callable[[str], None] | None = None
 
     def saw(self, text: str) -> None:
-        self.lines.append(f"  {text}")
+        self._add(f"  {text}")
 
     def promise(self, text: str, kept: bool) -> None:
-        self.lines.append(f"  {'kept  ' if kept else 'BROKEN'} {text}")
+        self._add(f"  {'kept  ' if kept else 'BROKEN'} {text}")
         self.held = self.held and kept
+
+    def _add(self, line: str) -> None:
+        self.lines.append(line)
+        if self.show is not None:
+            self.show(line)
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,15 @@ class Scene:
         self.table = Table(aws_client("dynamodb", run["engineUrl"]), run["tableName"])
         self.ledger = Ledger(self.table)
 
+    def use(self, table: str) -> None:
+        """Looks at another table from now on."""
+        self.table = self.table.beside(table)
+        self.ledger = Ledger(self.table)
+
+    @staticmethod
+    def now() -> int:
+        return int(time.time())
+
     def aws(self, service: str) -> Any:
         return aws_client(service, self.run["engineUrl"])
 
@@ -69,17 +84,34 @@ class Scene:
         )
 
     def user(self, balance: int) -> User:
-        """A device with credits. Raises RuntimeError when the gateway refuses one."""
+        """A device with credits. Raises where the gateway refuses one."""
         made = self.call("POST", "/v1/devices")
-        paid = self.call(
-            "POST",
-            "/add-credits",
-            {"x-webhook-secret": self.run["webhookSecret"]},
-            {"userId": made.json()["userId"], "amount": balance},
+        made.raise_for_status()
+        user = User(made.json()["userId"], {"authorization": f"Bearer {made.json()['token']}"})
+        self.pay(user, balance)
+        return user
+
+    def pay(self, user: User, amount: int, payment: str | None = None) -> None:
+        """Credits from a payment provider. Raises where the gateway refuses."""
+        named = {"transactionId": payment} if payment else {}
+        self.paid("/add-credits", {"userId": user.id, "amount": amount, **named}).raise_for_status()
+
+    def paid(self, path: str, asked: Mapping[str, Any]) -> Reply:
+        """What a payment provider is answered."""
+        secret = {"x-webhook-secret": self.run["webhookSecret"]}
+        return self.call("POST", path, secret, asked)
+
+    def adjust(self, table: bytes) -> Reply:
+        """Adjustments of many balances, as CSV."""
+        return requests.post(
+            self.run["baseUrl"] + "/admin/adjustments?dryRun=false",
+            data=table,
+            headers={
+                "authorization": f"Bearer {self.run['adminSecret']}",
+                "content-type": "text/csv",
+            },
+            timeout=TIMEOUT_S,
         )
-        if not made.ok or not paid.ok:
-            raise RuntimeError(f"no user: {made.status_code} {paid.status_code}")
-        return User(made.json()["userId"], {"authorization": f"Bearer {made.json()['token']}"})
 
     def vend(self, user: User, key: str) -> Reply:
         return self.call("POST", "/v1/vend-token", user.headers, {"clientRequestId": key})
@@ -110,10 +142,18 @@ class Scene:
 
     def upstream(self, *faults: Mapping[str, Any]) -> None:
         """Tells the stand-in for TTTranscribe how to fail from now on. Raises where it refuses."""
-        told = requests.post(
-            self.run["upstreamUrl"] + "/_control/faults", json=list(faults), timeout=TIMEOUT_S
-        )
+        self.control("POST", "faults", list(faults))
+
+    def job_seconds(self, seconds: float) -> None:
+        """How long the stand-in for TTTranscribe takes for a job from now on."""
+        self.control("POST", "settings", {"job_seconds": seconds})
+
+    def control(self, method: str, what: str, body: object = None) -> Reply:
+        """An order to the stand-in for TTTranscribe. Raises where it refuses."""
+        address = f"{self.run['upstreamUrl']}/_control/{what}"
+        told = requests.request(method, address, json=body, timeout=TIMEOUT_S)
         told.raise_for_status()
+        return told
 
     def findings(self) -> list[str]:
         """What `pluct ledger verify` finds."""

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
 from engine.aws import session
 from engine.errors import Busy
@@ -39,6 +40,9 @@ CLIENT_CONFIG = Config(
     parameter_validation=False,
     user_agent="pluct",
 )
+
+NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, AttributeError, KeyError, TypeError)
+"""What a call raises where the store does not answer, or with something that is no answer of its kind."""
 
 ENGINE_JWT_SECRET = "ENGINE_JWT_SECRET"
 VEND_JWT_SECRET = "VEND_JWT_SECRET"
@@ -145,22 +149,24 @@ class KeyRings:
     def answers(self) -> bool:
         """Whether the parameter store answers; what the parameters hold is not looked at."""
         try:
-            self._client.get_parameters(Names=list(self._paths))
-        except (ClientError, BotoCoreError):
+            self._client.get_parameters(Names=list(self._paths))["Parameters"]
+        except NO_ANSWER:
             return False
         return True
 
     def _refresh(self, now: float) -> None:
         try:
             answer = self._client.get_parameters(Names=list(self._paths), WithDecryption=True)
-        except (ClientError, BotoCoreError) as error:
+            values = {one["Name"]: one["Value"] for one in answer["Parameters"]}
+        except NO_ANSWER as error:
             if not self._keys:
                 raise Busy() from error
             self._read_again_at = now + RETRY_S
             return
-        for parameter in answer["Parameters"]:
-            with contextlib.suppress(ValueError):  # A spoiled parameter leaves the ring in hand.
-                self._keys[self._paths[parameter["Name"]]] = parse(parameter["Value"])
+        for path, name in self._paths.items():
+            # A spoiled parameter leaves the ring in hand, and so does one that is not there.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                self._keys[name] = parse(values[path])
         self._read_again_at = now + KEEP_S
 
 

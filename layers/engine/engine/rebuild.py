@@ -33,7 +33,7 @@ from typing import Any
 from engine import figures, readmodels
 from engine.audit import audit_pk
 from engine.figures import CONTROL_PK, GENERATION_SK, Generations
-from engine.ledger_items import Entry, account_pk, account_sk, entry_sk
+from engine.ledger_items import SEQ_DIGITS, Entry, account_pk, account_sk, entry_sk
 from engine.projection import (
     LAST_SEQ,
     Projector,
@@ -273,9 +273,10 @@ class _Entries:
     """An account's entries, streamed; `last` is the newest seq that was there."""
 
     def __init__(self, table: Table, user: str, unit: str) -> None:
-        self._items = table.ascending(
+        items = table.ascending(
             account_pk(user), entry_sk(unit, 1), entry_sk(unit, LAST_SEQ), consistent=True
         )
+        self._items = (item for item in items if _seq_in(item["sk"]))
         self._last = 0
 
     def up_to(self, seq: int) -> Iterator[Entry]:
@@ -290,8 +291,14 @@ class _Entries:
 
     def last(self) -> int:
         for item in self._items:
-            self._last = max(self._last, item["seq"])
+            self._last = max(self._last, _seq_in(item["sk"]))
         return self._last
+
+
+def _seq_in(sk: str) -> int:
+    """The number of the entry at `sk`, whatever lies there; 0 where no entry has such a key."""
+    digits = sk.rpartition("#")[2]
+    return int(digits) if len(digits) == SEQ_DIGITS and digits.isdecimal() else 0
 
 
 def _announce(table: Table, before: Generations) -> int:

@@ -120,6 +120,10 @@ class Table:
         self._sleep = sleep
         self.name = name
 
+    def beside(self, name: str) -> "Table":
+        """Another table of the same store."""
+        return Table(self._client, name, sleep=self._sleep)
+
     def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
         """The item, or None. Raises `Busy`."""
         answer = self._read(
@@ -238,11 +242,12 @@ class Table:
         *,
         names: Mapping[str, str] | None = None,
         after: tuple[str, str] | None = None,
+        keys_only: bool = False,
     ) -> Iterator[Item]:
         """Items of the whole table that `condition` lets through: for operators' commands only.
 
         `after` is the `pk` and `sk` of an item, and what comes before it in the table's own order is
-        left out. Raises `Busy`.
+        left out. `keys_only` spares sending the rest, not reading it. Raises `Busy`.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -254,6 +259,8 @@ class Table:
             request["ExpressionAttributeNames"] = dict(names)
         if after is not None:
             request["ExclusiveStartKey"] = _key(*after)
+        if keys_only:
+            request["ProjectionExpression"] = "pk, sk"
         return self._pages("scan", request)
 
     def write(self, write: Write) -> Item:

@@ -58,6 +58,9 @@ ENDS = {
 """What the entry that a hold names as its last may be, by the hold's state."""
 
 
+OF_ACCOUNTS = ("ACCOUNT#", "E#", "H#", "U#", "R#", "KEY#", "SUBSCRIPTION")
+"""Sort keys of what is only written together with an account, or after it."""
+
 ROUNDS = 20
 """How often an account that is in use is read again."""
 
@@ -114,7 +117,7 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
         low, high = entry_sk(unit, check.seq + 1), entry_prefix(unit) + "\uffff"
         for item in table.ascending(pk, low, high, consistent=True):
             check.feed(item)
-        hold_items = _holds(table, pk) if unit == CREDITS else []
+        hold_items = list(_holds_of(table, pk, unit))
         origin_items = [item for item in origins.of_user(table, user) if item.get("unit") == unit]
         after = table.get(pk, account_sk(unit))
         if _stand(before) == _stand(after):
@@ -125,6 +128,11 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
     raise Busy(f"The account of {user} never stood still for long enough.")
 
 
+def _holds_of(table: Table, pk: str, unit: str) -> Iterator[Item]:
+    """Only credits are held by holds; the other unit sets money aside for keys."""
+    return table.ascending(pk, "H#", "H#\uffff", consistent=True) if unit == CREDITS else iter(())
+
+
 def verify_all(table: Table) -> Iterator[Verification]:
     """Look at every account, one after the other. Reads the whole table. Raises `Busy`."""
     for user, unit in all_accounts(table):
@@ -133,27 +141,52 @@ def verify_all(table: Table) -> Iterator[Verification]:
 
 def units_of(table: Table, user: str) -> list[str]:
     """The units in which there is anything of an account of `user`. Raises `Busy`."""
-    pk = account_pk(user)
-    keys = [item["sk"] for item in table.ascending(pk, "ACCOUNT#", "ACCOUNT#~", consistent=True)]
-    keys += [item["sk"] for item in table.ascending(pk, "E#", "E#~", limit=1, consistent=True)]
-    return sorted({key.split("#")[1] for key in keys})
+    items = table.ascending(account_pk(user), "!", "~", consistent=True)
+    return sorted({unit for _, unit in _owners(items)})
 
 
 def all_accounts(table: Table) -> Iterator[tuple[str, str]]:
-    """User and unit of every account, also of one of which only the first entry is left.
+    """User and unit of every account, also of one of which only an entry or another item is left.
 
     Reads the whole table: for operators' commands. Raises `Busy`.
     """
-    seen: set[tuple[str, str]] = set()
+    kinds = {f":kind{number}": kind for number, kind in enumerate(OF_ACCOUNTS)}
+    condition = " OR ".join(f"begins_with(sk, {name})" for name in kinds)
     items = table.scan(
-        "begins_with(sk, :account) OR (begins_with(sk, :entry) AND seq = :first)",
-        {":account": "ACCOUNT#", ":entry": "E#", ":first": 1},
+        f"begins_with(pk, :owner) AND ({condition})",
+        {":owner": account_pk(""), **kinds},
+        keys_only=True,
     )
+    return _owners(items)
+
+
+def _owners(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
+    """User and unit of each account that any of `items` belongs to, once.
+
+    The unit of some items is not in their key: their user must have an account in any unit.
+    """
+    seen: set[tuple[str, str]] = set()
+    users: set[str] = set()
+    unplaced: set[str] = set()
     for item in items:
-        key = (item["pk"].partition("#")[2], item["sk"].split("#")[1])
-        if key not in seen:
-            seen.add(key)
-            yield key
+        user, unit = item["pk"].removeprefix(account_pk("")), _unit_in(item["sk"])
+        if unit is None:
+            if user not in users and item["sk"].startswith(OF_ACCOUNTS):
+                unplaced.add(user)
+        elif (user, unit) not in seen:
+            seen.add((user, unit))
+            users.add(user)
+            yield user, unit
+    for user in sorted(unplaced - users):
+        yield user, CREDITS
+
+
+def _unit_in(sk: str) -> str | None:
+    """The unit of the account that an item with this sort key belongs to, None where it does not say."""
+    kind, _, rest = sk.partition("#")
+    if kind == "H":
+        return CREDITS
+    return rest.partition("#")[0] if kind in ("ACCOUNT", "E", "U") else None
 
 
 class AccountCheck:
@@ -429,11 +462,6 @@ def _account(user: str, unit: str, item: Item | None) -> tuple[Account, list[Fin
     wrong = item.get("user") != user or item.get("unit") != unit
     text = f"the account item says it is of {item.get('user')} in {item.get('unit')}"
     return account, [Finding("account", None, text)] if wrong else []
-
-
-def _holds(table: Table, pk: str) -> list[Item]:
-    """The holds of an account of credits: no other unit has any."""
-    return list(table.ascending(pk, "H#", "H#\uffff", consistent=True))
 
 
 def _origin_findings(account: Account, items: Iterable[Item]) -> list[Finding]:

@@ -1,0 +1,189 @@
+"""The drill of read models that fall behind: a backlog over two days, and records that never come."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from bench.drills.scene import AUDIT_DAYS, Record, Scene, all_are, becomes, statuses
+from engine import figures, readmodels, rebuild
+from engine.audit import audit_pk
+from engine.ledger_items import CREDITS, Move
+from engine.origin import Origin
+from engine.projection import Projector
+from engine.requests_once import RequestOnce
+
+ACCOUNTS = 300
+TAKEN = 9
+"""Moves of each account, after what it begins with; half of them yesterday."""
+
+LOST = 40
+LOW_BALANCE = 3
+DAY_S = 86_400
+CATCH_UP_S = 300.0
+HEALED_WITHIN_S = 30.0
+ORIGIN = Origin("admin:drill", "", "", "", "drill")
+
+
+@dataclass(frozen=True)
+class Crowd:
+    """Accounts that were moved by the ledger's own code, at chosen times."""
+
+    scene: Scene
+    users: list[str]
+
+    @property
+    def entries(self) -> int:
+        return len(self.users) * (TAKEN + 1)
+
+    def fill(self, midnight: int) -> None:
+        """Each begins with ten credits shortly before midnight and is taken nine, until shortly after."""
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda user: self._fill(user, midnight), self.users))
+
+    def _fill(self, user: str, midnight: int) -> None:
+        self.move(user, "user_creation", TAKEN + 1, midnight - 60, "begin")
+        for number in range(TAKEN):
+            at = midnight - 30 + 60 * (number >= TAKEN // 2)
+            self.move(user, "admin_deduct", -1, at, str(number))
+
+    def move(self, user: str, type: str, amount: int, at: int, key: str) -> None:
+        once = RequestOnce(
+            self.scene.table,
+            user=user,
+            operation="drill",
+            key=key,
+            fingerprint="",
+            now=at,
+            facts={},
+        )
+        self.scene.ledger.post(Move(user, type, amount, 0, ORIGIN), once, now=at)
+
+    def told(self) -> Counter[str]:
+        """How many low-balance notices and audit records there are of them."""
+        told: Counter[str] = Counter()
+        for user in self.users:
+            told["notices"] += len(figures.notices(self.scene.table, user, limit=9))
+            told["audit"] += len(list(self.scene.table.ascending(audit_pk(user), "0", "9")))
+        return told
+
+
+def projector_behind(scene: Scene, record: Record) -> None:
+    """The projector gets nothing while thousands of entries of two days pile up; later records are lost."""
+    becomes(lambda: scene.differences() == [], CATCH_UP_S)
+    crowd = Crowd(scene, [f"crowd-{number}" for number in range(ACCOUNTS)])
+    midnight = scene.now() // DAY_S * DAY_S
+    _backlog(scene, record, crowd, midnight)
+    _lost(scene, record, crowd)
+
+
+def _backlog(scene: Scene, record: Record, crowd: Crowd, midnight: int) -> None:
+    functions, mapping = scene.aws("lambda"), _mapping(scene)
+    projected = _projected(scene)
+    functions.update_event_source_mapping(UUID=mapping, Enabled=False)
+    crowd.fill(midnight)
+    user = scene.user(balance=30)
+    sold = scene.vends(user, [f"behind-{number}" for number in range(20)])
+    record.saw(f"{crowd.entries} entries of {ACCOUNTS} accounts meanwhile; vends: {statuses(sold)}")
+    record.promise("selling does not wait for read models", all_are(sold, 200))
+    record.promise("none of it is projected", _projected(scene) == projected)
+    functions.update_event_source_mapping(UUID=mapping, Enabled=True)
+    wanted = projected + crowd.entries + scene.ledger.account(user.id).seq
+    took = becomes(lambda: _projected(scene) >= wanted, CATCH_UP_S)
+    rate = (wanted - projected) / took if took else 0
+    record.saw(f"{wanted - projected} entries caught up in {took or 0:.1f} s, {rate:.0f} a second")
+    record.promise("read models are those of the ledger again", scene.differences() == [])
+    days = [_entries_of(scene, readmodels.day_of(midnight + offset)) for offset in (-60, 60)]
+    share = ACCOUNTS * (1 + TAKEN // 2)
+    record.saw(f"entries of the day before and of this one: {days}")
+    record.promise("each is in the figures of its own day", days[0] == share)
+    told = crowd.told()
+    record.saw(f"notices and audit records of them: {dict(told)}")
+    record.promise("each low balance is told once", told["notices"] == ACCOUNTS)
+    record.promise("each act is in the audit once", told["audit"] == ACCOUNTS * TAKEN)
+
+
+def _lost(scene: Scene, record: Record, crowd: Crowd) -> None:
+    """What is older than a day is not in the stream any more: it begins anew behind it."""
+    before = crowd.told()
+    arn = _forget(scene)
+    lost = crowd.users[:LOST]
+    now = scene.now()
+    for user in lost:
+        crowd.move(user, "admin_add", 5, now, "lost")
+        crowd.move(user, "admin_deduct", -4, now, "lost-too")
+    _follow_from_now(scene, arn)
+    healed, standing = lost[0], lost[1:]
+    crowd.move(healed, "admin_add", 1, now, "next")
+    took = becomes(lambda: healed not in _behind(scene), HEALED_WITHIN_S)
+    record.saw(f"{2 * LOST} entries of {LOST} accounts were never delivered")
+    record.promise("an account heals by itself with its next entry", took is not None)
+    record.promise("the comparison names the others, and no more", _behind(scene) == set(standing))
+    projector = Projector(scene.table, low_balance=LOW_BALANCE, audit_days=AUDIT_DAYS)
+    started = time.monotonic()
+    rebuilt = rebuild.write(projector, now=scene.now())
+    took_s = time.monotonic() - started
+    record.saw(f"made anew: {rebuilt.accounts} accounts in {took_s:.1f} s")
+    record.promise("read models are those of the ledger again", scene.differences() == [])
+    for user in standing:
+        crowd.move(user, "admin_add", 1, now, "later")
+    took = becomes(lambda: scene.differences() == [], CATCH_UP_S)
+    record.promise("later entries are projected as ever", took is not None)
+    told = crowd.told()
+    audited = {"notices": before["notices"] + LOST, "audit": before["audit"] + 3 * LOST}
+    record.saw(f"notices and audit records now: {dict(told)}")
+    record.promise("none is doubled, none is missing", told == audited)
+    record.promise("the ledger adds up", scene.findings() == [])
+
+
+def _behind(scene: Scene) -> set[str]:
+    """The accounts whose summaries the comparison names."""
+    named = (key.split(" ") for key in scene.differences())
+    return {words[1] for words in named if words[0].startswith("USERS#")}
+
+
+def _mapping(scene: Scene) -> str:
+    (found,) = _mappings(scene)
+    return str(found["UUID"])
+
+
+def _mappings(scene: Scene) -> Iterator[dict[str, Any]]:
+    found = scene.aws("lambda").list_event_source_mappings()["EventSourceMappings"]
+    return (one for one in found if "ProjectorFunction" in one["FunctionArn"])
+
+
+def _forget(scene: Scene) -> dict[str, Any]:
+    """Takes the mapping away; what it was."""
+    (mapping,) = _mappings(scene)
+    scene.aws("lambda").delete_event_source_mapping(UUID=mapping["UUID"])
+    return mapping
+
+
+def _follow_from_now(scene: Scene, mapping: dict[str, Any]) -> None:
+    names = ("EventSourceArn", "BatchSize", "FilterCriteria")
+    kept = {name: mapping[name] for name in names if name in mapping}
+    scene.aws("lambda").create_event_source_mapping(
+        FunctionName=mapping["FunctionArn"], StartingPosition="LATEST", **kept
+    )
+
+
+def _projected(scene: Scene) -> int:
+    """How many entries the totals count."""
+    return _counted(scene, readmodels.TOTAL_SK)
+
+
+def _entries_of(scene: Scene, day: str) -> int:
+    return _counted(scene, readmodels.day_sk(day))
+
+
+def _counted(scene: Scene, sk: str) -> int:
+    generation = figures.generations(scene.table, consistent=True).current
+    shards = (
+        readmodels.stats_pk(CREDITS, generation, shard) for shard in range(readmodels.STATS_SHARDS)
+    )
+    items = (scene.table.get(pk, sk) for pk in shards)
+    return sum(item["entries"] for item in items if item is not None)
