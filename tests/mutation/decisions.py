@@ -462,7 +462,7 @@ ERASURE: Final = [
     (
         "ledger.origin-is-kept",
         "if not entry.origin_id or entry.origin_id in account.recent_origins:",
-        "if account.recent_origins:",
+        "if True:",
     ),
     (
         "ledger.origin-is-kept-once",
