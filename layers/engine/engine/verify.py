@@ -151,9 +151,9 @@ def all_accounts(table: Table) -> Iterator[tuple[str, str]]:
     Reads the whole table: for operators' commands. Raises `Busy`.
     """
     kinds = {f":kind{number}": kind for number, kind in enumerate(OF_ACCOUNTS)}
-    condition = " OR ".join(f"begins_with(sk, {name})" for name in kinds)
+    of_a_kind = " OR ".join(f"begins_with(sk, {name})" for name in kinds)
     items = table.scan(
-        f"begins_with(pk, :owner) AND ({condition})",
+        f"begins_with(pk, :owner) AND ({of_a_kind})",
         {":owner": account_pk(""), **kinds},
         keys_only=True,
     )
