@@ -2,16 +2,19 @@
 PYTHON ?= python3
 PROCESSES ?= 2
 PIP_FLAGS = -qq --disable-pip-version-check
+IN_GROUPS = --dist loadgroup --no-loadscope-reorder
 BIN = .venv/bin
 LAYER = layers/engine
 
-.PHONY: run test test-browser browser test-many prove mutants check setup setup-sam setup-checkov format build bench smoke clean lock
+.PHONY: run test test-browser browser test-many prove mutants check check-code check-types check-template \
+	check-policy setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
 
+# Which groups of tests begin first is said by tests/conftest.py.
 test: setup
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadgroup
+	$(BIN)/python -m pytest -n $(PROCESSES) $(IN_GROUPS)
 
 # The tests of the dashboard in a browser are part of `make test` where Chromium is there.
 test-browser: setup browser
@@ -25,7 +28,7 @@ browser:
 # The long forms of the proofs about money; `make test` runs the short ones.
 prove: setup
 	$(BIN)/python -m tests.model --deep
-	PROVE=1 $(BIN)/python -m pytest -s -n $(PROCESSES) --dist loadgroup tests/test_histories.py tests/test_races.py \
+	PROVE=1 $(BIN)/python -m pytest -s -n $(PROCESSES) $(IN_GROUPS) tests/test_histories.py tests/test_races.py \
 		tests/test_subscription_histories.py
 
 # Each clause of each condition that guards credits deleted or bent: a test must die.
@@ -36,18 +39,27 @@ mutants: setup
 test-many: setup browser
 	PROVE=1 $(BIN)/python -m pytest -s tests/browser/test_many.py
 
-check: setup setup-sam setup-checkov
+# With --jobs the four run beside each other.
+check: check-code check-types check-template check-policy
+
+check-code: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
 	PYTHONPATH=$(LAYER) $(BIN)/lint-imports --no-logo
 	$(BIN)/python -m local.openapi --check
 	$(BIN)/python -m local.secret_scan
 	$(BIN)/zizmor --offline --quiet --persona=auditor .github
 	$(BIN)/python -m local.web --check
+
+check-types: setup
+	$(BIN)/mypy
+
+check-template: setup-sam
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv-sam/bin/cfn-lint docs/deploy-roles.yaml
 	.venv-sam/bin/python -m local.role_coverage
+
+check-policy: setup-checkov
 	.venv-checkov/bin/checkov --config-file .checkov.yaml
 
 # What is deployed, compiled for the runtime: needs a Python of its version, or UNCOMPILED=1.

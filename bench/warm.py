@@ -39,7 +39,7 @@ class Warm:
     wall_ms: float
     cpu_ms: float
     nothing_cpu_ms: float
-    """A route that does nothing, behind the same resolver, with the same event."""
+    """A route that does nothing, behind the same `Api`, with the same event."""
     ratio: float
     split_cpu_ms: dict[str, float]
     """Where the CPU of `cpu_ms` goes; measured apart, so it adds up to `split_whole_cpu_ms`."""
@@ -63,7 +63,7 @@ def measure(world: World, *, rounds: int = ROUNDS, calls: int = CALLS) -> Warm:
     nothing = statistics.median(cpu for _, cpu in seen["nothing"])
     parts = {name: statistics.median(split[name] for split in splits) for name in splits[0]}
     whole = parts.pop("whole")
-    parts["the resolver and its answer"] = nothing
+    parts["the request and its answer"] = nothing
     parts["the rest"] = whole - sum(parts.values())
     return Warm(wall_ms, cpu_ms, nothing, cpu_ms / nothing, parts, whole, calls, rounds)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +24,15 @@ def load_template(path: Path) -> Template:
     Raises TemplateError when the file is no YAML.
     """
     try:
-        template: Template = yaml_parse(path.read_text(encoding="utf-8"))
+        return deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except YAMLError as error:
         raise TemplateError(f"{path.name} can not be read: {error}") from error
+
+
+@lru_cache(maxsize=4)
+def _parsed(text: str) -> Template:
+    """Reading takes a tenth of a second, and a run of the tests asks for the same file a thousand times."""
+    template: Template = yaml_parse(text)
     return template
 
 

@@ -1,13 +1,29 @@
 """What all tests share: one engine whose writes are atomic, and no way out to any network."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from pytest_socket import socket_allow_hosts
 
 from local.engine import running_engine
 from tests.support.gateway import Gateway
+
+SHARING = ("e2e", "browser")
+"""Folders whose tests share a local run."""
+
+LONGEST = (
+    "e2e",
+    "test_subscription_crashes",
+    "browser",
+    "test_subscription_histories",
+    "test_rebuild",
+    "test_model",
+    "test_races",
+    "test_histories",
+    "test_store_failures",
+    "test_crash_points",
+)
+"""Groups that take twenty seconds of CPU and more: begun last, one of them would keep one process alone."""
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +45,15 @@ def gateway(endpoint: str) -> Gateway:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, a file's tests stay together, and so do all that share the
-    local run.
+    """Where tests run in several processes, a file's tests stay together, and so do all that share a
+    local run; the longest of these groups begin first.
     """
+    order = {group: place for place, group in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(_group(item), len(order)))
     for item in items:
-        path = Path(item.path)
-        shared = "e2e" if path.parent.name == "e2e" else path.stem
-        item.add_marker(pytest.mark.xdist_group(shared))
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
+def _group(item: pytest.Item) -> str:
+    folder = item.path.parent.name
+    return folder if folder in SHARING else item.path.stem

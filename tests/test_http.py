@@ -68,6 +68,20 @@ def test_a_refusal_never_offers_the_very_method_that_it_refuses(
     assert "GET" not in reply.headers.get("allow", "").split(", ")
 
 
+def test_the_route_that_api_gateway_found_answers_and_no_other(gateway: Gateway) -> None:
+    """Its key decides, not the path; a key that a function does not have is a path without a route."""
+    found = {"routeKey": "GET /health", "rawPath": "/stage/health"}
+    assert send(gateway, "health", "GET", "/", **found).json["status"] == "ok"
+    for path in ("//health", "/health//", "/stage//health"):
+        reply = send(gateway, "health", "GET", path, routeKey="GET /health")
+        assert (reply.status, reply.code) == (404, "route_not_found")
+    for key in ("$default", "POST /v1/vend-token", "get /health", "GET /health/"):
+        reply = send(gateway, "health", "GET", "/health/x", routeKey=key)
+        assert (reply.status, reply.code) == (404, "route_not_found")
+        reply = send(gateway, "credits", "GET", "/health/x", routeKey=key)
+        assert (reply.status, reply.code) == (404, "route_not_found")
+
+
 def answers_of_every_kind(scene: Scene) -> Iterator[Reply]:
     call = scene.gateway.call
     yield call("GET", "/")

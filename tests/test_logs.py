@@ -2,6 +2,11 @@
 
 import json
 import logging
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
 
 from engine import logs
 from tests.support.gateway import Gateway
@@ -35,7 +40,7 @@ def test_every_vend_has_its_line_with_the_id_of_its_request(gateway: Gateway) ->
         (f"be:vending user={user} ok=true", replies[1].headers["x-request-id"]),
         (f"be:vending user={user} ok=false", replies[2].headers["x-request-id"]),
     ]
-    assert [line.get("replayed") for line in vends] == [False, True, None]
+    assert [line.get("replayed") for line in vends] == [None, True, None]
     assert vends[2]["code"] == "insufficient_credits"
 
 
@@ -46,6 +51,26 @@ def test_a_line_is_one_json_object_with_the_members_that_are_searched_for(gatewa
     assert line.keys() >= {"level", "message", "timestamp", "service", "request_id"}
     assert (line["message"], line["code"], line["status"]) == ("refused", "unauthorized", 401)
     assert line["request_id"] == reply.headers["x-request-id"]
+
+
+def test_a_message_is_text_also_where_it_looks_like_json() -> None:
+    with caught() as lines:
+        logs.logger.info('{"level": "ERROR"}')
+    (line,) = lines.json
+    assert (line["level"], line["message"]) == ("INFO", '{"level": "ERROR"}')
+
+
+def test_a_line_tells_its_time_in_utc_wherever_the_machine_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as elsewhere, caught() as lines:
+        elsewhere.setenv("TZ", "UTC-9")
+        time.tzset()
+        logs.logger.info("x")
+    time.tzset()
+    (line,) = lines.json
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["timestamp"])
+    assert abs(datetime.fromisoformat(line["timestamp"]) - datetime.now(UTC)) < timedelta(hours=1)
 
 
 def test_what_a_user_sends_does_not_break_a_line(gateway: Gateway) -> None:

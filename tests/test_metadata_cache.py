@@ -196,7 +196,8 @@ def instance(gateway: Gateway) -> Callable[[str], dict[str, Any]]:
 
     def call(url: str) -> dict[str, Any]:
         event = {
-            "version": "2.0", "rawPath": "/meta", "headers": {}, "queryStringParameters": {"url": url},
+            "version": "2.0", "routeKey": "GET /meta", "rawPath": "/meta", "headers": {},
+            "queryStringParameters": {"url": url},
             "requestContext": {
                 "requestId": "1", "http": {"method": "GET", "path": "/meta", "sourceIp": "203.0.113.9"},
                 "stage": "$default",

@@ -69,9 +69,13 @@ def routes() -> list[tuple[str, str, str]]:
 
 def match(rule: str, path: str) -> dict[str, str] | None:
     """The members of `path` if it follows `rule`, else None."""
-    pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(rule))
-    found = re.fullmatch(pattern, path)
+    found = _pattern(rule).fullmatch(path)
     return found.groupdict() if found else None
+
+
+@cache
+def _pattern(rule: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", re.escape(rule)))
 
 
 def secret_names() -> list[str]:

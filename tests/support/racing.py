@@ -55,17 +55,6 @@ class RacingGateway(Gateway):
         self.ledger = Ledger(Table(self.dynamodb, track.table))
         for name in ("tokens", "credits", "users"):
             self.function(name).ledger.table.name = track.table
-        self._warm_up()
-
-    def _warm_up(self) -> None:
-        """Each route once, refused: Powertools builds a route's handlers at its first call, and two threads
-        that do so at once (which a function of Lambda never has) spoil it.
-        """
-        for method, path in (
-            ("POST", "/v1/vend-token"), ("POST", "/v1/credits/add"), ("POST", "/add-credits"),
-            ("POST", "/validate-token"),
-        ):  # fmt: skip
-            self.call(method, path, {})
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ that one user's lines can still be told from another's.
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -24,8 +24,6 @@ from aws_lambda_powertools import Logger
 from engine.ids import digest
 
 NAMESPACE = "Pluct"
-MILLISECONDS = "Milliseconds"
-COUNT = "Count"
 
 _EMAIL = re.compile(r"[\w.+%-]+@[\w.-]+")
 _started = False
@@ -38,7 +36,13 @@ def _serialize(line: Mapping[str, Any]) -> str:
 
 
 logger = Logger(
-    service="pluct", log_uncaught_exceptions=False, location=None, json_serializer=_serialize
+    service="pluct",
+    log_uncaught_exceptions=False,
+    location=None,
+    json_serializer=_serialize,
+    json_deserializer=str,  # A message is text, also where it looks like JSON.
+    datefmt="%Y-%m-%dT%H:%M:%S.%FZ",
+    utc=True,
 )
 
 
@@ -68,27 +72,27 @@ class Line:
     def answered(self, route: str, status: int, code: str | None) -> None:
         """The answer of a route ("GET /health"): its latency, its failure, its refusal by code.
 
-        How many answers there were is the sample count of `Latency`.
+        `Latency` is in milliseconds; how many answers there were is its sample count.
         """
         took_ms = round((time.perf_counter() - self._began) * 1000, 1)
         self._facts |= {"route": route, "status": status, "Latency": took_ms}
-        metrics = {"Latency": MILLISECONDS}
+        metrics = ["Latency"]
         if status >= 400:
             name = "ServerErrors" if status >= 500 else "ClientErrors"
             self._facts[name] = 1
-            metrics[name] = COUNT
+            metrics.append(name)
         self._directives.append(_directive([["route"], []], metrics))
         if code is not None:
             self._message = self._message or "refused"
             self._facts |= {"code": code, "Refusals": 1}
-            self._directives.append(_directive([["code"]], {"Refusals": COUNT}))
+            self._directives.append(_directive([["code"]], ["Refusals"]))
         self._message = self._message or "answered"
 
     def write(self) -> None:
         """The line, unless nothing happened that is worth one."""
         facts = {**self._facts, **self._counts}
         if self._counts:
-            self._directives.append(_directive([[]], dict.fromkeys(self._counts, COUNT)))
+            self._directives.append(_directive([[]], self._counts))
         if self._directives:
             facts["_aws"] = _metadata(self._directives)
         elif not self._message:
@@ -122,8 +126,10 @@ def invocation(context: Any, request_id: str = "") -> Iterator[Line]:
         logger.remove_keys(list(keys))
 
 
-def vending(user: str, *, ok: bool, **facts: object) -> None:
-    """The documented line of a vend."""
+def vending(user: str, *, ok: bool, replayed: bool = False, **facts: object) -> None:
+    """The documented line of a vend; only a replay says whether it is one."""
+    if replayed:
+        facts["replayed"] = True
     _say(f"be:vending user={user} ok={'true' if ok else 'false'}", facts)
 
 
@@ -207,7 +213,7 @@ def secret_ages(days: Mapping[str, int]) -> None:
     """The age in days of each secret that signs or is shown; the metric's maximum is the oldest."""
     if not days:
         return
-    directive = _directive([[]], {"SecretAgeDays": COUNT})
+    directive = _directive([[]], ["SecretAgeDays"])
     figures = {"SecretAgeDays": list(days.values()), "_aws": _metadata([directive])}
     logger.info("secret ages", extra={"ages": dict(days), **figures})
 
@@ -242,10 +248,7 @@ def _metadata(directives: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": list(directives)}
 
 
-def _directive(dimensions: list[list[str]], metrics: Mapping[str, str]) -> dict[str, Any]:
-    """`metrics` are units by name; `Count` is left out, as it says no more than none does."""
-    named = [
-        {"Name": name, "Unit": unit} if unit != COUNT else {"Name": name}
-        for name, unit in metrics.items()
-    ]
+def _directive(dimensions: list[list[str]], metrics: Iterable[str]) -> dict[str, Any]:
+    """`metrics` by their names, without units, which say nothing of a count and cost a line a twentieth."""
+    named = [{"Name": name} for name in metrics]
     return {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": named}

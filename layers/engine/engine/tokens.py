@@ -162,7 +162,6 @@ def _verified(text: str, ring: Ring, now: int, subject: str = "sub") -> dict[str
     """
     if len(text) > MAX_LENGTH or not _COMPACT.fullmatch(text):
         raise Unauthorized("malformed")
-    _refuse_foreign_header(text)
     claims = _signed_claims(text, ring)
     if not is_user_id(claims.get(subject)):
         raise Unauthorized("no subject")
@@ -177,28 +176,27 @@ def _verified(text: str, ring: Ring, now: int, subject: str = "sub") -> dict[str
     return claims
 
 
-def _refuse_foreign_header(text: str) -> None:
-    """A header may name HS256 and the type JWT: no other algorithm, no key of its own, no `crit`."""
-    try:
-        header = jwt.get_unverified_header(text)
-    except (jwt.InvalidTokenError, ValueError):
-        raise Unauthorized("malformed") from None
-    if header.get("alg") != ALGORITHM or header.keys() - {"alg", "typ", "kid"}:
-        raise Unauthorized("malformed")
-    if str(header.get("typ", "JWT")).upper() != "JWT":
-        raise Unauthorized("wrong kind")
-
-
 def _signed_claims(text: str, ring: Ring) -> dict[str, Any]:
     """Newest key first, as most tokens carry its signature."""
     for secret in reversed(ring.secrets):
         try:
-            return jwt.decode(text, secret, algorithms=[ALGORITHM], options=OPTIONS)
+            token = jwt.decode_complete(text, secret, algorithms=[ALGORITHM], options=OPTIONS)
         except jwt.InvalidSignatureError:
             continue
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise Unauthorized("malformed") from None
+        _refuse_foreign_header(token["header"])
+        claims: dict[str, Any] = token["payload"]
+        return claims
     raise Unauthorized("bad signature")
+
+
+def _refuse_foreign_header(header: Mapping[str, Any]) -> None:
+    """A header may name HS256 and the type JWT: no other algorithm, no key of its own, no `crit`."""
+    if header.get("alg") != ALGORITHM or header.keys() - {"alg", "typ", "kid"}:
+        raise Unauthorized("malformed")
+    if str(header.get("typ", "JWT")).upper() != "JWT":
+        raise Unauthorized("wrong kind")
 
 
 def _told(claims: Mapping[str, Any], name: str) -> str:
