@@ -63,7 +63,7 @@ def test_the_ledger_and_the_audit_name_the_operator(shared: Gateway) -> None:
     adjust(desk, user)
     entry = shared.entries(user)[-1]
     assert (entry.actor, entry.reason, entry.type) == (f"operator:{name}", "goodwill", "admin_add")
-    assert (entry.address, entry.amount) == (desk.address, 5)
+    assert (desk.gateway.origin(entry).address, entry.amount) == (desk.address, 5)
     shared.assert_explained(user)
 
 

@@ -446,13 +446,13 @@ def test_the_saved_answers_are_answered_with_their_expected_values(
     assert answer["partial"] is not is_page
 
 
-def test_nothing_is_loaded_at_the_start_that_a_kept_answer_does_not_need(endpoint: str) -> None:
+def test_nothing_is_loaded_at_the_start_that_a_kept_answer_does_not_need() -> None:
     program = (
-        "import sys; from tests.support import deployed; "
-        "deployed.load('metadata', {'TABLE_NAME': 't', 'SECRETS_PREFIX': 'p'}); "
+        "import runpy, sys; runpy.run_path('functions/metadata/app.py', run_name='app'); "
         "print([m for m in ('bs4', 'requests', 'soupsieve') if m in sys.modules])"
     )
-    environment = {"PYTHONPATH": f"{ROOT / 'layers' / 'engine'}:{ROOT}", **deployed.CREDENTIALS}
+    names = {"PYTHONPATH": "layers/engine", "TABLE_NAME": "t", "SECRETS_PREFIX": "p"}
+    environment = {**deployed.CREDENTIALS, **deployed.SETTINGS, **names}
     loaded = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )  # fmt: skip

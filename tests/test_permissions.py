@@ -12,7 +12,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from engine import rotation
+from engine import dead_letters, rotation
 from engine.table import Table
 from local.declared import translated
 from local.settings import ROOT
@@ -45,10 +45,24 @@ BY_THE_EVENT_SOURCE = {
 
 
 @pytest.fixture(scope="module")
-def used(endpoint: str) -> dict[str, set[Use]]:
+def queues(endpoint: str) -> Iterator[tuple[str, str]]:
+    """Of dead letters and of calls; nothing else of the engine has any."""
+    sqs = boto3.client("sqs", **deployed.client_settings(endpoint))
+    made = [
+        sqs.create_queue(QueueName=f"permissions-{name}")["QueueUrl"] for name in ("dead", "calls")
+    ]
+    dead_letters._client.cache_clear()
+    yield made[0], made[1]
+    dead_letters._client.cache_clear()
+    for url in made:
+        sqs.delete_queue(QueueUrl=url)
+
+
+@pytest.fixture(scope="module")
+def used(endpoint: str, queues: tuple[str, str]) -> dict[str, set[Use]]:
     permissions.USED.clear()
-    _requests(endpoint)
-    _transcriptions(endpoint)
+    _requests(endpoint, queues[0])
+    _transcriptions(endpoint, queues[1])
     _subscriptions(endpoint)
     _videos(endpoint)
     _operators(endpoint)
@@ -56,10 +70,8 @@ def used(endpoint: str) -> dict[str, set[Use]]:
     return {name: set(uses) for name, uses in permissions.USED.items()}
 
 
-def _requests(endpoint: str) -> None:
+def _requests(endpoint: str, dead: str) -> None:
     """Every route that reads a body, and every other with what an operator or a user would show."""
-    sqs = boto3.client("sqs", **deployed.client_settings(endpoint))
-    dead = sqs.create_queue(QueueName="permissions-dead")["QueueUrl"]
     gateway = Gateway(
         endpoint, RATE_LIMIT="100000", DEAD_LETTERS=dead, TTT_BASE="http://127.0.0.1:9"
     )
@@ -76,7 +88,7 @@ def _requests(endpoint: str) -> None:
         gateway.call("GET", "/admin/users", headers=gateway.admin, query={"sort": sort})
 
 
-def _transcriptions(endpoint: str) -> None:
+def _transcriptions(endpoint: str, queue: str) -> None:
     with studio.opened(endpoint) as scene:
         user, _, vended = scene.vend()
         scene.submit(vended)
@@ -90,8 +102,6 @@ def _transcriptions(endpoint: str) -> None:
             assert worker.messages
         scene.pass_(3600)
         scene.sweep()
-    sqs = boto3.client("sqs", **deployed.client_settings(endpoint))
-    queue = sqs.create_queue(QueueName="permissions-calls")["QueueUrl"]
     gateway = Gateway(endpoint, CALLS_QUEUE=queue)
     module: Any = gateway.function("transcription")
     with permissions.held_to("transcription"):

@@ -94,10 +94,9 @@ class Ledger:
         self._new_salt = new_salt
 
     def account(self, user: str) -> Account:
-        """The account as it is now, or as it would begin. Raises `Busy`."""
+        """The account as it is now. Raises `Busy`."""
         item = self.table.get(account_pk(user), account_sk(self.unit))
-        account = read_account(user, self.unit, item)
-        return account if account.exists else replace(account, origin_salt=self._new_salt())
+        return read_account(user, self.unit, item)
 
     def entries(self, user: str, *, limit: int, before: int | None = None) -> list[Entry]:
         """Newest first; `before` is a seq. Raises `Busy`."""
@@ -134,6 +133,8 @@ class Ledger:
         while True:
             window = _window(account, now, rate_limit)
             self._refuse(account, move, once, window, new_account)
+            if not account.exists:
+                account = replace(account, origin_salt=self._new_salt())
             entry = next_entry(account, move, now)
             writes = [
                 _account_write(account, entry, window),
