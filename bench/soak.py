@@ -18,8 +18,9 @@ import aiohttp
 
 from bench.http_load import FAILED, REQUEST_LIMIT_S, Driver, Load, Samples, Target, report, text
 from bench.processes import Growth, Watch
-from engine import rebuild, verify
+from engine import figures, rebuild, verify
 from engine.keyrings import Ring
+from engine.ledger_items import CREDITS as CREDITS_UNIT
 from engine.table import Table
 from local.engine import aws_client
 from local.harness import local_run
@@ -27,6 +28,8 @@ from local.harness import local_run
 SAMPLE_EVERY_S = 5
 WARM_UP_S = 15.0
 SETTLE_S = 20.0
+CATCH_UP_S = 1200.0
+"""How long the projector may take for what came faster than the local engine let it work."""
 AUDIT_DAYS = 400
 CREDITS = 1_000_000
 WEIGHTS = {
@@ -121,6 +124,18 @@ def troubles(samples: Samples, growths: list[Growth], table: Table) -> list[str]
     return found + _differences(table)
 
 
+def caught_up_s(table: Table) -> float:
+    """How long after the load the figures went on moving; at most `CATCH_UP_S`."""
+    began = moved = time.monotonic()
+    seen = figures.totals(table, CREDITS_UNIT)
+    while moved > time.monotonic() - SETTLE_S and time.monotonic() < began + CATCH_UP_S:
+        time.sleep(1)
+        now = figures.totals(table, CREDITS_UNIT)
+        if now != seen:
+            seen, moved = now, time.monotonic()
+    return moved - began
+
+
 def _differences(table: Table) -> list[str]:
     """Where read models differ from the ledger once the stream has had time to come in."""
     give_up_at = time.monotonic() + SETTLE_S
@@ -156,8 +171,10 @@ def main() -> int:
         samples = asyncio.run(soak(target, load, watch))
         growths = watch.growths(fewest=max(2, int(seconds / SAMPLE_EVERY_S / 2)))
         table = Table(aws_client("dynamodb", run["engineUrl"]), run["tableName"])
+        behind_s = caught_up_s(table)
         wrong = troubles(samples, growths, table)
     print(text(report(load, samples)))
+    print(f"the projector was through {behind_s:.0f} s after the load")
     print(_table(growths))
     print("\n".join(wrong) or "Nothing failed, nothing grew, everything adds up.")
     return 1 if wrong else 0
