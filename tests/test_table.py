@@ -26,6 +26,7 @@ from engine.table import (
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
+from tests.support.streams import Client
 
 ONCE = CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
 PUT = Put({"pk": "a", "sk": "b", "n": 1}, "attribute_not_exists(pk)")
@@ -295,3 +296,33 @@ def test_a_transaction_asks_to_see_what_refuses_it(stubbed: Stubbed) -> None:
     }
     stubbed.stub.add_response("transact_write_items", {}, asked)
     stubbed.table.transact([PUT])
+
+
+class LeavesOver(Client):
+    """Answers for one key of a batch and leaves the others over, `count` times."""
+
+    def __init__(self, inner: Any, count: int) -> None:
+        super().__init__(inner)
+        self.left = count
+
+    def batch_get_item(self, **request: Any) -> Any:
+        ((name, asked),) = request["RequestItems"].items()
+        if not self.left:
+            return self._inner.batch_get_item(**request)
+        self.left -= 1
+        first, rest = asked["Keys"][:1], asked["Keys"][1:]
+        answer = self._inner.batch_get_item(RequestItems={name: {"Keys": first}})
+        return {**answer, "UnprocessedKeys": {name: {"Keys": rest}} if rest else {}}
+
+
+def test_what_a_batch_leaves_over_is_asked_for_again(gateway: Gateway) -> None:
+    table = gateway.ledger.table
+    keys = [("LEFT#over", f"{number:02}") for number in range(5)]
+    for pk, sk in keys:
+        table.write(Put({"pk": pk, "sk": sk}, condition=""))
+    patient = Table(LeavesOver(table._client, 3), table.name, sleep=lambda _: None)  # type: ignore[arg-type]
+    assert sorted((one["pk"], one["sk"]) for one in patient.get_many(keys)) == keys
+    stubborn = Table(LeavesOver(table._client, 99), table.name, sleep=lambda _: None)  # type: ignore[arg-type]
+    with pytest.raises(Busy):
+        stubborn.get_many([*keys, *(("LEFT#over", f"x{number}") for number in range(20))])
+    assert patient.get_many([]) == []
