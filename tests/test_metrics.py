@@ -25,12 +25,13 @@ from tests.support.template import ROOT, resources, texts
 Figure = tuple[str, str, frozenset[str]]
 """Namespace, name, names of dimensions."""
 
-OURS = "Pluct"
+STACK = "pluct-test"
+OURS = f"Pluct/{STACK}"
 DAY_S = 86_400
 SEARCH = re.compile(r"SEARCH\('\{(?P<schema>[^}]+)\} (?P<terms>[^']+)', '\w+', \d+\)")
 TERM = re.compile(r'(?:(?P<property>\w+)=)?(?P<quote>"?)(?P<value>[^" ]+)"?')
 # The search that means every function of the stack: their names begin with the stack's, and are longer.
-OF_THE_STACK = "FunctionName=${AWS::StackName}"
+OF_THE_STACK = f"FunctionName={STACK}"
 
 
 class Context:
@@ -46,8 +47,9 @@ class Context:
 @pytest.fixture(scope="module")
 def lines(endpoint: str) -> list[dict[str, Any]]:
     """All that is logged by vends, refusals, an upstream that is away, and the triggers."""
-    logs._started = False  # Whatever ran before in this process, here is a cold start.
-    with caught() as written:
+    with pytest.MonkeyPatch.context() as patch, caught() as written:
+        patch.setattr(logs, "_started", False)  # Whatever ran before here, this is a cold start.
+        patch.setattr(logs, "NAMESPACE", OURS)
         _requests(endpoint)
         _projections(endpoint)
         _rotation(endpoint)
@@ -127,13 +129,21 @@ def figures(alarm: dict[str, Any]) -> Iterator[dict[str, Any]]:
             yield part["MetricStat"]["Metric"]
 
 
+def space(found: dict[str, Any]) -> str:
+    """The namespace, for a stack of that name."""
+    named = found["Namespace"]
+    return str(named["Fn::Sub"] if isinstance(named, dict) else named).replace(
+        "${AWS::StackName}", STACK
+    )
+
+
 def figure(found: dict[str, Any]) -> Figure:
     names = frozenset(dimension["Name"] for dimension in found.get("Dimensions", []))
-    return found["Namespace"], found["MetricName"], names
+    return space(found), found["MetricName"], names
 
 
 ALARMED = {
-    name: [found for found in figures(alarm) if found["Namespace"] == OURS]
+    name: [found for found in figures(alarm) if space(found) == OURS]
     for name, alarm in resources("AWS::CloudWatch::Alarm").items()
 }
 
@@ -187,13 +197,14 @@ def assert_is_aws_s(found: Figure) -> None:
 def test_every_other_alarm_looks_at_a_figure_that_aws_has() -> None:
     for alarm in resources("AWS::CloudWatch::Alarm").values():
         for found in figures(alarm):
-            if found["Namespace"] != OURS:
+            if space(found) != OURS:
                 assert_is_aws_s(figure(found))
 
 
 def widgets() -> list[dict[str, Any]]:
     (board,) = resources("AWS::CloudWatch::Dashboard").values()
-    shown: list[dict[str, Any]] = json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]
+    body = board["DashboardBody"]["Fn::Sub"].replace("${AWS::StackName}", STACK)
+    shown: list[dict[str, Any]] = json.loads(body)["widgets"]
     return shown
 
 
@@ -227,7 +238,7 @@ def test_every_figure_of_the_dashboard_is_written(written: set[Figure]) -> None:
 def test_every_search_of_the_dashboard_finds_something(search: str, written: set[Figure]) -> None:
     match = SEARCH.fullmatch(search)
     assert match, search
-    namespace, *dimensions = match["schema"].split(",")
+    namespace, *dimensions = match["schema"].replace('"', "").split(",")
     candidates = {
         name for space, name, names in written if (space, names) == (namespace, {*dimensions})
     }

@@ -208,7 +208,7 @@ def test_the_overview_is_readable_and_knows_every_kind_of_figure() -> None:
     (board,) = resources("AWS::CloudWatch::Dashboard").values()
     widgets = json.loads(board["DashboardBody"]["Fn::Sub"])["widgets"]
     shown = json.dumps(widgets)
-    spaces = ("AWS/ApiGateway", "AWS/Lambda", "AWS/DynamoDB", "Pluct")
+    spaces = ("AWS/ApiGateway", "AWS/Lambda", "AWS/DynamoDB", "Pluct/${AWS::StackName}")
     assert all(space in shown for space in spaces)
     places = [(widget["x"], widget["y"]) for widget in widgets]
     assert len(places) == len(set(places))

@@ -12,6 +12,7 @@ that one user's lines can still be told from another's.
 """
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +24,9 @@ from aws_lambda_powertools import Logger
 
 from engine.ids import digest
 
-NAMESPACE = "Pluct"
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Pluct")
+"""Powertools' own setting, as the logger reads its own: a stack's figures are not another stack's."""
+
 
 _EMAIL = re.compile(r"[\w.+%-]+@[\w.-]+")
 _started = False
