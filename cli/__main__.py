@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 import engine
-from cli import dashboard, gateway, ledger, operators, secrets, smoke, transcribe
+from cli import dashboard, gateway, ledger, operators, secrets, smoke, subscriptions, transcribe
 from cli.place import DEFAULT_VARS
 from cli.target import DEFAULT_RUN_FILE, OPTIONS, Options
 
@@ -55,6 +55,7 @@ app.command("transcribe")(transcribe.transcribe)
 app.command("transactions")(operators.transactions)
 for name, group in operators.GROUPS.items():
     app.add_typer(group, name=name)
+app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(dashboard.app, name="operators")

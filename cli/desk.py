@@ -9,8 +9,8 @@ from typing import Any
 import typer
 
 from cli import journal, place
-from cli.calls import Calls
-from cli.console import Trouble, print_json, speaking, warn
+from cli.calls import Calls, Reply, Unknown, new_key
+from cli.console import UNREACHABLE, Trouble, print_json, speaking, warn
 from cli.place import Place
 from cli.target import OPTIONS
 from engine import tokens
@@ -42,6 +42,20 @@ class Desk:
         text = tokens.issue_user(user, ring, now=now, lifetime_s=TOKEN_LIFETIME_S)
         return {"authorization": f"Bearer {text}"}
 
+    def once(self, path: str, body: Mapping[str, Any], request_id: str | None) -> Reply:
+        """The admin's write under `request_id`, or one of its own. Raises `Trouble`, with the id to
+        repeat it by where it may have been done.
+        """
+        key = request_id or new_key()
+        try:
+            reply = self.calls.post(path, body, headers=self.admin, key=key)
+        except Unknown as unknown:
+            raise _repeatable(unknown, key) from None
+        if not reply.ok:
+            refusal = reply.refusal()
+            raise _repeatable(refusal, key) if refusal.code == UNREACHABLE else refusal
+        return reply
+
     def note(self, text: str) -> None:
         """For a person only, beside the result."""
         if not self.as_json:
@@ -65,6 +79,11 @@ class Desk:
             agreed = False
         if not agreed:
             raise Trouble("Nothing was changed.")
+
+
+def _repeatable(trouble: Trouble, key: str) -> Trouble:
+    text = f"{trouble} It may have been done; repeat it with --request-id {key}."
+    return Trouble(text, trouble.code, {**trouble.facts, "retryWith": key})
 
 
 @contextmanager

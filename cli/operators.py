@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.calls import Unknown, new_key, segment
+from cli.calls import segment
 from cli.console import (
-    UNREACHABLE,
     Json,
     Trouble,
     print_facts,
@@ -215,16 +214,9 @@ def _adjust(
     new = "" if known is not None else " (a new account)"
     desk.note(f"{user}{new}: {before} {amount:+d} = {before + amount}; reason: {reason}")
     desk.agree("Do it?", yes=yes)
-    key = request_id or new_key()
     path = "/admin/credits/add" if amount > 0 else "/admin/deduct-credits"
     body = {"userId": user, "amount": abs(amount), "reason": reason}
-    try:
-        reply = desk.calls.post(path, body, headers=desk.admin, key=key)
-    except Unknown as unknown:
-        raise _repeatable(unknown, key) from None
-    if not reply.ok:
-        refusal = reply.refusal()
-        raise _repeatable(refusal, key) if refusal.code == UNREACHABLE else refusal
+    reply = desk.once(path, body, request_id)
     members = reply.members
     replayed = "idempotency-replayed" in reply.headers
     after = int(members["newBalance"])
@@ -232,11 +224,6 @@ def _adjust(
     if not desk.show_json(shown):
         again = " It had been done before; nothing was changed now." if replayed else ""
         say(f"{user}: {after - amount} before, {after} after (entry {members['seq']}).{again}")
-
-
-def _repeatable(trouble: Trouble, key: str) -> Trouble:
-    text = f"{trouble} It may have been done; repeat it with --request-id {key}."
-    return Trouble(text, trouble.code, {**trouble.facts, "retryWith": key})
 
 
 @keys.command("generate")
