@@ -22,7 +22,7 @@ import typer
 from cli import target
 from cli.console import FOUND, Json, Trouble, print_json, say, speaking
 from cli.target import RunFile, TableName
-from engine import origins
+from engine.admin import origins_of
 from engine.ids import iso
 from engine.ledger_items import Entry, account_pk, entry_sk, read_entry
 from engine.origins import UNKNOWN, Name, Texts
@@ -128,7 +128,7 @@ def export(table: Table, output: Path, wanted: Wanted) -> None:
         if wanted.format is Format.csv and file.tell() == 0:
             file.write(_csv_line(wanted.columns))
         while some := list(islice(entries, FLUSH_EVERY)):
-            known = _origins(table, some) if wanted.is_personal else {}
+            known = origins_of(table, some) if wanted.is_personal else {}
             file.writelines(line(entry, wanted, known) for entry in some)
             file.flush()
 
@@ -179,10 +179,6 @@ def _entries(table: Table, wanted: Wanted, last: tuple[str, str] | None) -> Iter
     values = {":entry": "E#", ":since": wanted.since, ":until": wanted.until}
     scanned = table.scan(condition, values, names={"#at": "at"}, after=last)
     return map(read_entry, scanned)
-
-
-def _origins(table: Table, entries: list[Entry]) -> Mapping[Name, Texts]:
-    return origins.texts(table, ((entry.user, entry.origin_id) for entry in entries))
 
 
 def _cut_to_whole_lines(output: Path, wanted: Wanted) -> tuple[str, str] | None:

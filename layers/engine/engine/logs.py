@@ -27,7 +27,6 @@ from engine.ids import digest
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Pluct")
 """Powertools' own setting, as the logger reads its own: a stack's figures are not another stack's."""
 
-
 _EMAIL = re.compile(r"[\w.+%-]+@[\w.-]+")
 _started = False
 

@@ -1,0 +1,39 @@
+"""Recorded mutants of where moves come from, and of its erasure."""
+
+from typing import Final
+
+ERASURE: Final = [
+    (
+        "ledger.origin-is-kept",
+        "if not entry.origin_id or entry.origin_id in account.recent_origins:",
+        "if True:",
+    ),
+    (
+        "ledger.origin-is-kept-once",
+        "if not entry.origin_id or entry.origin_id in account.recent_origins:",
+        "if not entry.origin_id:",
+    ),
+    (
+        "ledger.origin-is-remembered",
+        "    if recent != account.recent_origins:\n",
+        "    if False:\n",
+    ),
+    ("ledger_items.salted-id", "origin_id(account.origin_salt, ", 'origin_id("", '),
+    ("erasure.new-salt", '":salt": origins.new_salt()', '":salt": account["origin_salt"]'),
+    ("erasure.forgets-recent", '":none": []', '":none": account["recent_origins"]'),
+    (
+        "erasure.only-of-old-salts",
+        "if not any(origins.is_genuine(item, salt) for salt in salts):",
+        "if True:",
+    ),
+    ("erasure.says-when-there-is-more", "complete=len(writes) <= MOST", "complete=True"),
+    ("erasure.at-most", "for kind, write in writes[:MOST]", "for kind, write in writes"),
+    (
+        "erasure.audited-first",
+        '    audit.keep(table, Record(user, ACTION, True, "", origin, now), keep_days)\n',
+        "",
+    ),
+    ("origins.texts-are-blanked", "REMOVE address, user_agent SET", "REMOVE address SET"),
+    ("audit.texts-are-blanked", "REMOVE address, user_agent SET", "REMOVE address SET"),
+    ("audit.operators-stay", 'not str(item["actor"]).startswith(OPERATORS)', "True"),
+]
