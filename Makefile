@@ -45,11 +45,11 @@ check: check-code check-types check-template check-policy
 check-code: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	PYTHONPATH=$(LAYER) $(BIN)/lint-imports --no-logo
-	$(BIN)/python -m local.openapi --check
-	$(BIN)/python -m local.secret_scan
+	PYTHONPATH=$(LAYER):. $(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tools.openapi --check
+	$(BIN)/python -m tools.secret_scan
 	$(BIN)/zizmor --offline --quiet --persona=auditor .github
-	$(BIN)/python -m local.web --check
+	$(BIN)/python -m tools.web --check
 
 check-types: setup
 	$(BIN)/mypy
@@ -57,7 +57,7 @@ check-types: setup
 check-template: setup-sam
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam validate --lint
 	.venv-sam/bin/cfn-lint docs/deploy-roles.yaml
-	.venv-sam/bin/python -m local.role_coverage
+	.venv-sam/bin/python -m tools.role_coverage
 
 check-policy: setup-checkov
 	.venv-checkov/bin/checkov --config-file .checkov.yaml
@@ -65,7 +65,7 @@ check-policy: setup-checkov
 # What is deployed, compiled for the runtime: needs a Python of its version, or UNCOMPILED=1.
 build: setup setup-sam
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
-	$(BIN)/python -m local.artifact $(if $(UNCOMPILED),--uncompiled)
+	$(BIN)/python -m tools.artifact $(if $(UNCOMPILED),--uncompiled)
 
 bench: setup
 	$(BIN)/python -m bench.vend
@@ -79,7 +79,7 @@ format: setup
 	$(BIN)/ruff format .
 
 setup: .venv/.ready .venv-engine/.ready $(BIN)/pluct
-	@$(BIN)/python -m local.build
+	@$(BIN)/python -m tools.build
 
 setup-sam: .venv-sam/.ready
 
@@ -87,8 +87,8 @@ setup-checkov: .venv-checkov/.ready
 
 .venv/.ready: requirements-dev.txt
 .venv-engine/.ready: local/requirements-engine.txt
-.venv-sam/.ready: local/requirements-sam.txt
-.venv-checkov/.ready: local/requirements-checkov.txt
+.venv-sam/.ready: tools/requirements-sam.txt
+.venv-checkov/.ready: tools/requirements-checkov.txt
 
 .venv/.ready .venv-engine/.ready .venv-sam/.ready .venv-checkov/.ready:
 	$(PYTHON) -m venv $(@D)
@@ -102,7 +102,7 @@ $(BIN)/pluct: .venv/.ready pyproject.toml
 
 # Writes the lock files anew from the .in files; needs `uv` on the path.
 lock:
-	for name in requirements-dev local/requirements-engine local/requirements-sam local/requirements-checkov layers/engine/requirements; do \
+	for name in requirements-dev local/requirements-engine tools/requirements-sam tools/requirements-checkov layers/engine/requirements; do \
 		uv pip compile -q --universal --python-version 3.11 --no-header $$name.in -o $$name.txt; done
 
 clean:

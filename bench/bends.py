@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from bench import quantities
 from bench.tables import markdown
-from engine import holds, readmodels
+from engine.credits import holds
+from engine.readmodels import folds
 
 PARTITION_UNITS = 1000
 TABLE_UNITS = 40_000
@@ -49,7 +50,7 @@ class Bend:
 ENTRIES = len(quantities.PROJECTED)
 BENDS = (
     Bend(
-        "statistics: day, hour, total", readmodels.STATS_SHARDS, 2 * ENTRIES, ENTRIES,
+        "statistics: day, hour, total", folds.STATS_SHARDS, 2 * ENTRIES, ENTRIES,
         "read models lag; sales go on",
         "more `STATS_SHARDS`; or one write for all accounts of a batch",
     ),
@@ -68,11 +69,11 @@ BENDS = (
         "vends and jobs: 503 `busy`", "more `SHARDS` of holds",
     ),
     Bend(
-        "feed of a day", readmodels.FEED_SHARDS, 2 * ENTRIES, 0, "read models lag",
+        "feed of a day", folds.FEED_SHARDS, 2 * ENTRIES, 0, "read models lag",
         "more `FEED_SHARDS`",
     ),
     Bend(
-        "index `users-by-balance`", readmodels.USER_SHARDS, quantities.on_index("users-by-balance"), 0,
+        "index `users-by-balance`", folds.USER_SHARDS, quantities.on_index("users-by-balance"), 0,
         "read models lag", "more `USER_SHARDS`",
     ),
     Bend(

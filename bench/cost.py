@@ -13,7 +13,7 @@ from typing import Any
 
 from bench import ROOT, bends, quantities
 from bench.tables import markdown
-from engine import errors
+from engine.platform import errors
 from local.template import load_template
 
 MILLION = 1_000_000
@@ -85,7 +85,7 @@ API_METRICS = 6
 """Assumed: what the API reports of a route with detailed metrics."""
 ENTRY_TYPES = 17
 COUNTS = 10
-"""Metrics of ours without a dimension beside those of entries by type; see `engine.logs`."""
+"""Metrics of ours without a dimension beside those of entries by type; see `engine.platform.logs`."""
 ANOMALY_METRICS = 3
 """An alarm on a band counts as three metrics."""
 

@@ -24,9 +24,9 @@ from uuid import uuid4
 import aiohttp
 
 from bench import ROOT
-from engine import tokens
-from engine.config import LOOPBACK
-from engine.keyrings import Ring
+from engine.access import tokens
+from engine.access.keyrings import Ring
+from engine.platform.config import LOOPBACK
 
 MOST_UNITS = 100_000
 MOST_CONNECTIONS = 256

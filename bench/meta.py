@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 
 from bench import ROOT
-from engine.metadata_facts import Facts
-from engine.metadata_pages import read_page
-from local.standins import tiktok_pages
-from local.standins.tiktok_posts import POSTS, Post
+from engine.metadata.facts import Facts
+from engine.metadata.pages import read_page
+from standins import tiktok_pages
+from standins.tiktok_posts import POSTS, Post
 
 SIZE_KB = 900
 ROUNDS = 50

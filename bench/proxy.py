@@ -24,9 +24,9 @@ from aiohttp import web
 from bench import engines
 from bench.meter import Meter, Metered
 from bench.world import Event, World, build, http_event, load
-from engine import jobs
-from engine.keyrings import TTT_SHARED_SECRET
-from local.standins import tttranscribe
+from engine.access.keyrings import TTT_SHARED_SECRET
+from engine.transcription import jobs
+from standins import tttranscribe
 
 VIDEO = "https://www.tiktok.com/@scout2015/video/6718335390845095173"
 CALLS = 100

@@ -18,10 +18,11 @@ import aiohttp
 
 from bench.http_load import FAILED, REQUEST_LIMIT_S, Driver, Load, Samples, Target, report, text
 from bench.processes import Growth, Watch
-from engine import figures, rebuild, verify
-from engine.keyrings import Ring
-from engine.ledger_items import CREDITS as CREDITS_UNIT
-from engine.table import Table
+from engine.access.keyrings import Ring
+from engine.credits import verify
+from engine.ledger.items import CREDITS as CREDITS_UNIT
+from engine.platform.table import Table
+from engine.readmodels import figures, rebuild
 from local.engine import aws_client
 from local.harness import local_run
 

@@ -20,8 +20,9 @@ from uuid import uuid4
 from botocore.httpsession import URLLib3Session
 
 from bench.world import Event, Handler, World, load
-from engine import config, logs, tokens
-from engine.http import Answer, Api, Call
+from engine.access import tokens
+from engine.platform import config, logs
+from engine.web.http import Answer, Api, Call
 
 ROUNDS = 5
 CALLS = 200

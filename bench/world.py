@@ -16,8 +16,9 @@ from uuid import uuid4
 
 from bench import ROOT
 from bench.engines import Engines
-from engine import keyrings, logs, rotation, table, tokens
-from engine.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, Ring
+from engine.access import keyrings, rotation, tokens
+from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, Ring
+from engine.platform import logs, table
 from local.engine import REGION, aws_client, create_table
 from local.template import load_template, parameter_values
 

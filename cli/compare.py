@@ -18,9 +18,9 @@ import typer
 from cli import target
 from cli.console import FOUND, Json, Trouble, print_json, print_table, say, speaking
 from cli.target import RunFile, TableName
-from engine.ledger_items import CREDITS, Entry, account_pk, entry_prefix, entry_sk, read_entry
-from engine.table import Item, Table
-from engine.verify import all_accounts
+from engine.credits.verify import all_accounts
+from engine.ledger.items import CREDITS, Entry, account_pk, entry_prefix, entry_sk, read_entry
+from engine.platform.table import Item, Table
 
 AHEAD, BEHIND, FORKED = "ahead", "behind", "forked"
 RESOLVES = frozenset({"capture", "refund", "write_off"})

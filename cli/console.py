@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from engine.errors import EngineError
+from engine.platform.errors import EngineError
 
 DONE = 0
 FOUND = 1

@@ -8,8 +8,8 @@ import typer
 from cli import target
 from cli.console import Json, Trouble, print_json, print_table, say, speaking
 from cli.target import RunFile, TableName
-from engine import operators
-from engine.ids import iso
+from engine.access import operators
+from engine.platform.ids import iso
 
 app = typer.Typer(help="Looks after the dashboard's operators.", no_args_is_help=True)
 

@@ -13,8 +13,8 @@ from cli.calls import Calls, Reply, Unknown, new_key
 from cli.console import UNREACHABLE, Trouble, print_json, speaking, warn
 from cli.place import Place
 from cli.target import OPTIONS
-from engine import tokens
-from engine.keyrings import Ring
+from engine.access import tokens
+from engine.access.keyrings import Ring
 
 TOKEN_LIFETIME_S = 3600
 

@@ -12,8 +12,8 @@ from cli.console import Json, print_json, print_table, say, speaking
 from cli.desk import at
 from cli.gateway import User
 from cli.target import RunFile, TableName
-from engine.erasure import erased_accounts
-from engine.ids import iso
+from engine.admin.erasure import erased_accounts
+from engine.platform.ids import iso
 
 MOST_CALLS = 1000
 COUNTED = ("origins", "auditRecords")

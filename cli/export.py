@@ -22,11 +22,11 @@ import typer
 from cli import target
 from cli.console import FOUND, Json, Trouble, print_json, say, speaking
 from cli.target import RunFile, TableName
-from engine.admin import origins_of
-from engine.ids import iso
-from engine.ledger_items import Entry, account_pk, entry_sk, read_entry
-from engine.origins import UNKNOWN, Name, Texts
-from engine.table import Table
+from engine.admin.accounts import origins_of
+from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
+from engine.ledger.origins import UNKNOWN, Name, Texts
+from engine.platform.ids import iso
+from engine.platform.table import Table
 
 COLUMNS = (
     "user", "unit", "seq", "at", "type", "amount", "held", "available_after", "held_after",

@@ -10,11 +10,12 @@ import typer
 from cli import compare, erasure, export, target
 from cli.console import FOUND, NOT_DONE, Json, Trouble, print_json, print_table, say, speaking
 from cli.target import RunFile, TableName
-from engine import rebuild, verify
-from engine.projection import Projector, Stalled
-from engine.rebuild import Comparison, Overtaken, Rebuilt
-from engine.table import Table
-from engine.verify import Verification
+from engine.credits import verify
+from engine.credits.verify import Verification
+from engine.platform.table import Table
+from engine.readmodels import rebuild
+from engine.readmodels.projection import Projector, Stalled
+from engine.readmodels.rebuild import Comparison, Overtaken, Rebuilt
 
 app = typer.Typer(help="Checks the ledger and what is made of it.", no_args_is_help=True)
 

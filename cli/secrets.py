@@ -21,11 +21,11 @@ from cli.console import (
 )
 from cli.desk import journaled
 from cli.place import DEFAULT_VARS
-from engine import ring_store, rotation
-from engine.ids import iso
-from engine.keyrings import Key, key_name
-from engine.ring_store import Stored
-from engine.rotation import DAY_S, NotMadeHere
+from engine.access import ring_store, rotation
+from engine.access.keyrings import Key, key_name
+from engine.access.ring_store import Stored
+from engine.access.rotation import DAY_S, NotMadeHere
+from engine.platform.ids import iso
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.client import SSMClient

@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError
 from botocore.session import get_session
 
 from cli.console import Trouble
-from engine import keyrings
-from engine.table import CLIENT_CONFIG, Table
+from engine.access import keyrings
+from engine.platform.table import CLIENT_CONFIG, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient

@@ -11,8 +11,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from cli.calls import Reply, segment
 from cli.console import FOUND, INVALID, Json, Trouble, print_json
 from cli.desk import Desk, at
-from engine import ids, tiktok
-from engine.errors import InvalidUrl
+from engine.metadata import links
+from engine.platform import ids
+from engine.platform.errors import InvalidUrl
 
 POLL_S = 1.5
 ENDED = frozenset({"completed", "failed"})
@@ -57,7 +58,7 @@ def request_key(user: str, url: str, again: int) -> str:
     bought for what is no video.
     """
     try:
-        video = tiktok.parse(url).url
+        video = links.parse(url).url
     except InvalidUrl as error:
         raise Trouble(str(error), INVALID, {"code": error.code}) from None
     return f"transcribe-{ids.digest(user, video, str(again))}"

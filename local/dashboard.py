@@ -15,8 +15,8 @@ ROLE = "admin"
 def first_operator(endpoint: str, table_name: str) -> dict[str, str]:
     """Creates the operator in the deployed table; the members of the run file that tell of them."""
     sys.path.insert(0, str(ROOT / "layers" / "engine"))
-    from engine import operators
-    from engine.table import Table
+    from engine.access import operators
+    from engine.platform.table import Table
 
     table = Table(aws_client("dynamodb", endpoint), table_name)
     password = operators.create(table, NAME, ROLE, now=int(time.time()))

@@ -60,7 +60,7 @@ def ignored(template: Template, settings: Settings) -> list[str]:
 
 async def start(service: Service, listener: socket.socket, **create: Any) -> Callable[[], Any]:
     """Starts the stand-in on `listener` with what its `create_app` takes; returns how to end it."""
-    app = importlib.import_module(f"local.standins.{service.module}").create_app(**create)
+    app = importlib.import_module(f"standins.{service.module}").create_app(**create)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
     await runner.setup()
     await web.SockSite(runner, listener).start()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine import api_keys
+from engine.access import api_keys
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import audit
+from engine.ledger import audit
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
 

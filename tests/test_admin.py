@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engine import audit
+from engine.ledger import audit
 from tests.support.gateway import Gateway
 
 DAY = "2027-01-15"

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from local import arrived
-from local.arrived import Comparison
-from local.declared import Known, resolved, translated
-from local.described import _DESCRIBERS, Arrived, Described
 from local.not_shown import ADDED, DIFFERS, MISSING, NOT_SHOWN, WITHOUT_EFFECT, Entry, table
 from local.settings import ROOT
 from local.template import TemplateError, load_template
+from tools import arrived
+from tools.arrived import Comparison
+from tools.declared import Known, resolved, translated
+from tools.described import _DESCRIBERS, Arrived, Described
 
 QUEUE = "AWS::SQS::Queue"
 DECLARED = {
@@ -138,7 +138,7 @@ def test_every_type_that_the_template_may_have_is_asked_about() -> None:
 
 
 def test_the_list_is_in_the_documents_word_for_word() -> None:
-    """`python -m local.arrived` prints it."""
+    """`python -m tools.arrived` prints it."""
     assert table() in PAGE
     assert all(f"- {what}" in PAGE for what in WITHOUT_EFFECT.values())
 

@@ -13,13 +13,14 @@ import pytest
 import yaml
 
 from bench import cold, runtime_api
-from engine import keyrings, table
-from local import artifact
-from local.artifact import Runtime
+from engine.access import keyrings
+from engine.platform import table
 from local.package import build_dependencies, dependencies_folder, layers
 from local.settings import ROOT
 from local.template import load_template
 from tests.support import functions, template
+from tools import artifact
+from tools.artifact import Runtime
 
 HERE = Runtime(
     f"{sys.version_info[0]}.{sys.version_info[1]}",

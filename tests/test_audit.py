@@ -8,10 +8,10 @@ from typing import Any
 import jwt
 import pytest
 
-from engine import audit
-from engine.ids import iso
-from engine.ledger_items import account_pk, account_sk
-from engine.origins import Texts
+from engine.ledger import audit
+from engine.ledger.items import account_pk, account_sk
+from engine.ledger.origins import Texts
+from engine.platform.ids import iso
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import BEGINNING, World
 

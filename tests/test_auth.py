@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine.keyrings import Ring
-from engine.tokens import issue_user
+from engine.access.keyrings import Ring
+from engine.access.tokens import issue_user
 from tests.support import deployed, forge
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway

@@ -2,10 +2,11 @@
 
 import pytest
 
-from engine import audit, bulk
-from engine.errors import InvalidRequest
-from engine.origin import Origin
-from engine.table import Table
+from engine.credits import bulk
+from engine.ledger import audit
+from engine.platform.act import Origin
+from engine.platform.errors import InvalidRequest
+from engine.platform.table import Table
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
 from tests.support.streams import AnswersLost, Refusing, fresh

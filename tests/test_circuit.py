@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engine.circuit import (
+from engine.platform.circuit import (
     FAILURES_TO_OPEN,
     LOOK_S,
     OPEN_S,
@@ -15,8 +15,8 @@ from engine.circuit import (
     AlwaysClosed,
     Circuit,
 )
-from engine.errors import Busy, CircuitOpen
-from engine.table import Item, Table
+from engine.platform.errors import Busy, CircuitOpen
+from engine.platform.table import Item, Table
 from tests.support.gateway import Gateway
 
 _services = itertools.count(1)

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from cli import compare
 from cli.__main__ import app
 from cli.compare import Compared, Parted
-from engine.ledger_items import account_pk, entry_sk
-from engine.table import Put, marshal
+from engine.ledger.items import account_pk, entry_sk
+from engine.platform.table import Put, marshal
 from local.engine import create_table
 from tests.support.gateway import Gateway
 from tests.support.streams import Book, fresh

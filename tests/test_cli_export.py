@@ -14,8 +14,8 @@ from typer.testing import CliRunner, Result
 from cli import export
 from cli.__main__ import app
 from cli.export import Format, Wanted
-from engine.ledger_items import read_entry
-from engine.table import Table
+from engine.ledger.items import read_entry
+from engine.platform.table import Table
 from tests.support.gateway import Gateway
 
 

@@ -8,9 +8,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cli.__main__ import app
-from engine import rebuild
-from engine.ledger_items import account_pk, entry_sk
-from engine.table import Update
+from engine.ledger.items import account_pk, entry_sk
+from engine.platform.table import Update
+from engine.readmodels import rebuild
 from tests.support.gateway import Gateway
 from tests.support.streams import Context, event, records, stored_entries
 

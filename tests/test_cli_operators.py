@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.__main__ import app
-from engine import operators
+from engine.access import operators
 from tests.support.gateway import Gateway
 from tests.support.operators import Browser
 

@@ -8,10 +8,10 @@ from typing import Any
 import boto3
 import pytest
 
-from engine import keyrings, ring_store
-from engine.keyrings import KEEP_S, Key, KeyRings, key_name
-from engine.ring_store import Stored
-from engine.rotation import DAY_S, STAGE_S
+from engine.access import keyrings, ring_store
+from engine.access.keyrings import KEEP_S, Key, KeyRings, key_name
+from engine.access.ring_store import Stored
+from engine.access.rotation import DAY_S, STAGE_S
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.terminal import Terminal

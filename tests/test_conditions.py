@@ -8,17 +8,20 @@ from typing import Any
 
 import pytest
 
-from engine import audit, holds, limits, requests_once, users
-from engine.audit import Record
-from engine.errors import Busy, InsufficientCredits, KeyReused, RateLimited, UserExists
-from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF
-from engine.idempotency import KEEP_S
-from engine.keyrings import Ring
-from engine.ledger import BesideRefused
-from engine.ledger_items import START, account_pk, account_sk, entry_sk
-from engine.limits import WINDOW_S
-from engine.table import Cancelled, ConditionFailed, Put, Refusal, Table, Write
-from engine.users import NewUserRequest
+from engine.access.keyrings import Ring
+from engine.credits import holds, users
+from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF
+from engine.credits.users import NewUserRequest
+from engine.ledger import audit
+from engine.ledger import once as requests_once
+from engine.ledger.audit import Record
+from engine.ledger.items import START, account_pk, account_sk, entry_sk
+from engine.ledger.posting import BesideRefused
+from engine.platform.errors import Busy, InsufficientCredits, KeyReused, RateLimited, UserExists
+from engine.platform.table import Cancelled, ConditionFailed, Put, Refusal, Table, Write
+from engine.web import limits
+from engine.web.idempotency import KEEP_S
+from engine.web.limits import WINDOW_S
 from tests.mutation.desk import NOW, Desk, Interrupted, brisk, fresh, nothing, nowhere
 from tests.support.gateway import Gateway
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from engine.config import load
+from engine.platform.config import load
 from tests.support import deployed
 
 ENVIRON = {**deployed.SETTINGS, "TABLE_NAME": "t", "SECRETS_PREFIX": "/pluct/"}

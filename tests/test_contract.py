@@ -21,12 +21,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 import engine
-from engine import config, errors, forms, health, http
-from engine.errors import EngineError
-from local import openapi
+from engine.admin import health
+from engine.platform import config, errors
+from engine.platform.errors import EngineError
+from engine.web import forms, http
 from tests.support import functions, schema, template
 from tests.support.schema import Node
 from tests.support.template import DEFAULT_ROUTE, ROOT
+from tools import openapi
 
 EVENTS = ROOT / "events"
 KEY_MEMBER = "clientRequestId"
@@ -68,8 +70,8 @@ def test_every_route_is_described() -> None:
 
 
 def test_the_served_description_is_that_of_the_source() -> None:
-    assert openapi.is_current(), "run .venv/bin/python -m local.openapi"
-    assert openapi.page_is_current(), "run .venv/bin/python -m local.openapi"
+    assert openapi.is_current(), "run .venv/bin/python -m tools.openapi"
+    assert openapi.page_is_current(), "run .venv/bin/python -m tools.openapi"
 
 
 def test_every_function_has_its_folder() -> None:
@@ -167,7 +169,7 @@ def test_every_form_is_read_by_a_route() -> None:
 
 
 def is_form(value: Any) -> bool:
-    return inspect.isclass(value) and value.__module__ == "engine.forms"
+    return inspect.isclass(value) and value.__module__ == "engine.web.forms"
 
 
 @pytest.mark.parametrize(
@@ -292,13 +294,13 @@ def test_the_template_sets_what_the_settings_read_and_no_more() -> None:
     declared = template.document()["Globals"]["Function"]["Environment"]["Variables"]
     ours = {name for name in declared if not name.startswith("POWERTOOLS_")}
     assert not read - ours, f"template.yaml's Globals lack {sorted(read - ours)}"
-    assert not ours - read, f"engine.config does not read {sorted(ours - read)}"
+    assert not ours - read, f"engine.platform.config does not read {sorted(ours - read)}"
 
 
 def test_the_layer_keeps_what_botocore_needs_for_every_service_that_is_called() -> None:
     """Without its data a client can not be made, which reads like a service that is away."""
     layer = ROOT / "layers" / "engine"
-    sources = "".join(path.read_text() for path in (layer / "engine").glob("*.py"))
+    sources = "".join(path.read_text() for path in (layer / "engine").rglob("*.py"))
     called = set(re.findall(r'create_client\(\s*"(\w+)"', sources))
     trimming = runpy.run_path(str(layer / "trim_botocore.py"))
     kept = trimming["needed"](Path(botocore.__file__).parent / "data", layer / "engine")
@@ -382,7 +384,7 @@ def test_the_texts_of_an_error_have_no_word_that_the_app_misreads(error: type[En
 
 def test_texts_given_where_an_error_is_raised_have_no_word_that_the_app_misreads() -> None:
     by_name = {error.__name__: error for error in ERRORS}
-    engine_files = (ROOT / "layers" / "engine" / "engine").glob("*.py")
+    engine_files = (ROOT / "layers" / "engine" / "engine").rglob("*.py")
     for path in [*engine_files, *template.FUNCTIONS.glob("*/app.py")]:
         for call in [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]:
             error = by_name.get(ast.unparse(call.func).rpartition(".")[2])

@@ -10,7 +10,10 @@ import pytest
 
 from bench import bends, cost, quantities
 from bench.meter import Meter, Units
-from engine import holds, readmodels, sweeping, table
+from engine.credits import holds
+from engine.platform import table
+from engine.readmodels import folds
+from engine.transcription import sweeping
 from tests.support import streams
 from tests.support.streams import Context
 from tests.support.studio import Studio, opened
@@ -139,9 +142,9 @@ def test_shards_are_those_of_the_code() -> None:
     """The limits are computed from the constants that the functions use."""
     shards = {bend.name: bend.shards for bend in bends.BENDS}
     assert shards["index `open-holds`"] == holds.SHARDS
-    assert shards["statistics: day, hour, total"] == readmodels.STATS_SHARDS
-    assert shards["feed of a day"] == readmodels.FEED_SHARDS
-    assert shards["index `users-by-balance`"] == readmodels.USER_SHARDS
+    assert shards["statistics: day, hour, total"] == folds.STATS_SHARDS
+    assert shards["feed of a day"] == folds.FEED_SHARDS
+    assert shards["index `users-by-balance`"] == folds.USER_SHARDS
 
 
 def test_the_sweeper_has_as_long_as_the_document_says() -> None:

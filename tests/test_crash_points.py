@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from engine import holds, sweeping
-from engine.holds import CAPTURED, RELEASED, Hold
-from engine.origin import Origin
-from engine.upstream import NotSent
+from engine.credits import holds
+from engine.credits.holds import CAPTURED, RELEASED, Hold
+from engine.platform.act import Origin
+from engine.transcription import sweeping
+from engine.transcription.upstream import NotSent
 from tests.support.faults import FaultyClient, Killed
 from tests.support.gateway import Gateway, Reply
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from engine import attempts, audit, operators
-from engine.attempts import ACCOUNT, ADDRESS, Policy
-from engine.errors import OperatorExists, TooManyAttempts
-from engine.operators import Cost
-from engine.sessions import COOKIE, LIFETIME_S
+from engine.access import attempts, operators
+from engine.access.attempts import ACCOUNT, ADDRESS, Policy
+from engine.access.operators import Cost
+from engine.access.sessions import COOKIE, LIFETIME_S
+from engine.ledger import audit
+from engine.platform.errors import OperatorExists, TooManyAttempts
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.operators import CHEAP, Browser, logged_in, made

@@ -5,7 +5,7 @@ from itertools import count
 import boto3
 import pytest
 
-from engine.sessions import COOKIE
+from engine.access.sessions import COOKIE
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.operators import Browser, logged_in

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from local import role_coverage
-from local.declared import translated
 from local.template import load_template
 from tests.support import template
 from tests.support.template import ROOT, as_list, texts
+from tools import role_coverage
+from tools.declared import translated
 
 ROLES: dict[str, Any] = load_template(ROOT / "docs/deploy-roles.yaml")["Resources"]
 BOUNDARY = {"iam:PermissionsBoundary": {"Ref": "Boundary"}}

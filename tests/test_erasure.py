@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from engine import audit, erasure, feed, origins
-from engine.errors import Busy
-from engine.ledger import Ledger
-from engine.origin import Origin
-from engine.projection import Projector
-from engine.rebuild import compare, write
-from engine.subscription_items import SUBSCRIPTION_SK
-from engine.table import Item, Put, Table, Update, Write
-from engine.verify import verify_user
+from engine.admin import erasure
+from engine.credits.verify import verify_user
+from engine.ledger import audit, origins
+from engine.ledger.posting import Ledger
+from engine.platform.act import Origin
+from engine.platform.errors import Busy
+from engine.platform.table import Item, Put, Table, Update, Write
+from engine.readmodels import feed
+from engine.readmodels.projection import Projector
+from engine.readmodels.rebuild import compare, write
+from engine.subscriptions.items import SUBSCRIPTION_SK
 from tests.support.gateway import Gateway, Reply
 from tests.support.operators import logged_in
 from tests.support.streams import Context, event, records
@@ -383,8 +385,8 @@ def test_only_an_admin_may(person: Person) -> None:
 
 
 def _grant(ledger: Ledger, user: str, origin: Origin) -> None:
-    from engine.ledger_items import Move
-    from engine.requests_once import RequestOnce
+    from engine.ledger.items import Move
+    from engine.ledger.once import RequestOnce
 
     once = RequestOnce(
         ledger.table, user=user, operation="top_up", key=origin.request_id, fingerprint="",

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.handover import NotHandedOver, QueueHandover, read_message
-from engine.holds import OPEN, RELEASED
-from engine.upstream import NotSent
+from engine.credits.holds import OPEN, RELEASED
+from engine.platform.handover import NotHandedOver, QueueHandover, read_message
+from engine.transcription.upstream import NotSent
 from tests.support.loglines import caught
 from tests.support.studio import VIDEO, Studio, assert_failed, opened
 from tests.support.troubles import refused

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.session import get_session
 
 from engine import __version__
-from engine.table import CLIENT_CONFIG, Table
+from engine.platform.table import CLIENT_CONFIG, Table
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.studio import opened

@@ -22,14 +22,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )  # fmt: skip
 
-from engine import erasure, holds
-from engine.holds import CAPTURED, OPEN, RELEASED, SPENT
-from engine.jobs import OWN_JOB
-from engine.ledger_items import Entry
-from engine.origin import Origin
-from engine.transcription import CREDIT_WORDS
-from engine.upstream import NotSent, Unknown
-from engine.verify import verify_all
+from engine.admin import erasure
+from engine.credits import holds
+from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT
+from engine.credits.verify import verify_all
+from engine.ledger.items import Entry
+from engine.platform.act import Origin
+from engine.transcription.jobs import OWN_JOB
+from engine.transcription.submission import CREDIT_WORDS
+from engine.transcription.upstream import NotSent, Unknown
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import BEGINNING, World
 from tests.support.invariants import Snapshot, assert_read_models

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.http import QUERY_LIMIT
+from engine.web.http import QUERY_LIMIT
 from tests.support import deployed
 from tests.support.direct import assert_error_body, assert_refused, send
 from tests.support.gateway import Gateway, Reply

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from engine import job_webhook
-from engine.errors import InvalidRequest, Unauthorized
-from engine.holds import CAPTURED, OPEN, RELEASED
-from engine.keyrings import Ring
+from engine.access.keyrings import Ring
+from engine.credits.holds import CAPTURED, OPEN, RELEASED
+from engine.platform.errors import InvalidRequest, Unauthorized
+from engine.transcription import webhook
 from local.settings import ROOT
-from local.standins.ttt_webhook import SIGNED_MEMBERS, idempotency_key, signature_of
+from standins.ttt_webhook import SIGNED_MEMBERS, idempotency_key, signature_of
 from tests.support.direct import assert_refused
 from tests.support.studio import Studio, opened
 
@@ -71,7 +71,7 @@ def started(studio: Studio, **fault: Any) -> tuple[str, dict[str, str], dict[str
 
 def test_the_known_answer_verifies() -> None:
     body = known_body()
-    found = job_webhook.verify(
+    found = webhook.verify(
         json.dumps(body).encode(), Ring((KNOWN["secret"],)), now=at(KNOWN["timestamp"])
     )
     assert (found.job_id, found.own_id, found.status) == ("ttt-5f0c", "req-91ab", "completed")
@@ -112,7 +112,7 @@ def test_what_json_may_write_in_two_ways_verifies_as_it_was_sent() -> None:
     )
     mark = hmac.new(secret.encode(), signed.encode(), hashlib.sha256).hexdigest()
     body = signed[:-1] + f',"signature":"{mark}"}}'
-    found = job_webhook.verify(body.encode(), Ring((secret,)), now=at(timestamp))
+    found = webhook.verify(body.encode(), Ring((secret,)), now=at(timestamp))
     assert found.job_id == "j"
 
 
@@ -121,7 +121,7 @@ def test_a_signed_member_that_was_changed_is_refused(member: str) -> None:
     body = known_body()
     body[member] = {"a": 1} if member == "usage" else body[member] + "x"
     with pytest.raises(Unauthorized):
-        job_webhook.verify(
+        webhook.verify(
             json.dumps(body).encode(), Ring((KNOWN["secret"],)), now=at(KNOWN["timestamp"])
         )
 
@@ -139,13 +139,13 @@ def test_what_is_not_signed_is_refused(studio: Studio, raw: bytes) -> None:
 
 def test_a_retired_secret_of_the_ring_still_verifies() -> None:
     ring = Ring((KNOWN["secret"], "a newer one"))
-    assert job_webhook.verify(json.dumps(known_body()).encode(), ring, now=at(KNOWN["timestamp"]))
+    assert webhook.verify(json.dumps(known_body()).encode(), ring, now=at(KNOWN["timestamp"]))
 
 
 @pytest.mark.parametrize("off", [-301, 301, 86_400 * 365])
 def test_a_notice_of_another_time_is_refused(off: int) -> None:
     with pytest.raises(InvalidRequest):
-        job_webhook.verify(
+        webhook.verify(
             json.dumps(known_body()).encode(),
             Ring((KNOWN["secret"],)),
             now=at(KNOWN["timestamp"]) + off,

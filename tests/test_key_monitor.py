@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.openrouter import OpenRouter
-from engine.origin import Origin
-from engine.subscription_items import key_name
+from engine.platform.act import Origin
+from engine.subscriptions.items import key_name
+from engine.subscriptions.openrouter import OpenRouter
 from tests.support.faults import Killed
 from tests.support.fuse import Fuse, fused
 from tests.support.loglines import caught

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
-from engine import key_steps as steps
-from engine import subscription_moves as moves
-from engine.ledger_items import Move, account_pk
-from engine.origin import Origin
-from engine.requests_once import RequestOnce
-from engine.subscription_items import (
+from engine.ledger.items import Move, account_pk
+from engine.ledger.once import RequestOnce
+from engine.platform.act import Origin
+from engine.platform.table import Item, Update
+from engine.subscriptions import key_steps as steps
+from engine.subscriptions import moves
+from engine.subscriptions.items import (
     CLOSED,
     LOST,
     SUBSCRIPTION_SK,
@@ -23,7 +24,6 @@ from engine.subscription_items import (
     key_sk,
     shard_of,
 )
-from engine.table import Item, Update
 from tests.support.openrouter import Studio, fresh_user, serving
 
 pytestmark = pytest.mark.enable_socket

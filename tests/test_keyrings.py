@@ -9,8 +9,17 @@ from botocore.config import Config
 from botocore.session import get_session
 from botocore.stub import Stubber
 
-from engine.errors import Busy
-from engine.keyrings import CLIENT_CONFIG, KEEP_S, RETRY_S, Key, KeyRings, Ring, parse, ring_at
+from engine.access.keyrings import (
+    CLIENT_CONFIG,
+    KEEP_S,
+    RETRY_S,
+    Key,
+    KeyRings,
+    Ring,
+    parse,
+    ring_at,
+)
+from engine.platform.errors import Busy
 from tests.support import deployed
 
 NAMES = ("ONE", "TWO")
@@ -238,7 +247,7 @@ def test_every_secret_is_compared_also_after_one_has_matched(
         compared.append(ours)
         return ours == theirs
 
-    monkeypatch.setattr("engine.keyrings.hmac.compare_digest", counting)
+    monkeypatch.setattr("engine.access.keyrings.hmac.compare_digest", counting)
     assert Ring(("a", "b", "c")).matches("a")
     assert compared == [b"a", b"b", b"c"]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from engine.errors import Busy
-from engine.keyrings import KEEP_S, RETRY_S, KeyRings
+from engine.access.keyrings import KEEP_S, RETRY_S, KeyRings
+from engine.platform.errors import Busy
 from tests.test_keyrings import ring, ssm_client
 
 RUBBISH = {

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.ledger_items import (
+from engine.ledger.items import (
     START,
     Account,
     Entry,
@@ -17,8 +17,8 @@ from engine.ledger_items import (
     read_account,
     read_entry,
 )
-from engine.origin import Origin
-from engine.origins import origin_id
+from engine.ledger.origins import origin_id
+from engine.platform.act import Origin
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
 

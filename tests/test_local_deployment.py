@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from local import declared
 from local.conditions import decided
 from local.settings import ROOT
 from local.template import TemplateError, load_template, parameter_values
 from local.translate import Translation, translate
+from tools import declared
 
 TEMPLATE = load_template(ROOT / "template.yaml")
 

@@ -9,8 +9,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from engine import logs
-from engine.ids import digest
+from engine.platform import logs
+from engine.platform.ids import digest
 from tests.support import deployed, loglines
 from tests.support.gateway import Gateway
 from tests.support.scene import Scene, make_scene

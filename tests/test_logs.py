@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from engine import logs
+from engine.platform import logs
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught
 from tests.support.scene import make_scene

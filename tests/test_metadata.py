@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from engine import config, metadata, metadata_lookup
-from engine.http import QUERY_LIMIT
+from engine.metadata import lookup, resolve
+from engine.platform import config
+from engine.web.http import QUERY_LIMIT
 from local.settings import ROOT
-from local.standins.tiktok_links import links
+from standins.tiktok_links import links
 from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
 from tests.support.schema import check_answer
@@ -305,7 +306,7 @@ SLOW = [{"kind": "delay", "seconds": 3}, {"kind": "drip", "chunk_bytes": 1, "chu
 def test_a_slow_tiktok_takes_no_more_than_its_time(
     meta: Gateway, tiktok: TiktokStandin, monkeypatch: pytest.MonkeyPatch, action: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(metadata, "POST_S", 1.0)
+    monkeypatch.setattr(resolve, "POST_S", 1.0)
     tiktok.faults(("*", action))
     started = time.monotonic()
     reply = ask(meta, address(VIDEO))
@@ -316,14 +317,14 @@ def test_a_slow_tiktok_takes_no_more_than_its_time(
 def test_a_slow_page_is_not_waited_for_when_oembed_has_answered(
     meta: Gateway, tiktok: TiktokStandin, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metadata_lookup, "PAGE_S", 0.5)
+    monkeypatch.setattr(lookup, "PAGE_S", 0.5)
     tiktok.faults(("page", {"kind": "delay", "seconds": 3}))
     answer = ask(meta, address(VIDEO)).json
     assert (answer["source"], answer["warnings"]) == ("oembed", ["page_slow"])
 
 
 def test_all_waiting_ends_before_the_gateway_gives_up() -> None:
-    assert metadata.POST_S + metadata.LINK_S < metadata.REQUEST_S <= 25
+    assert resolve.POST_S + resolve.LINK_S < resolve.REQUEST_S <= 25
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.errors import Busy, PostNotFound, RateLimited, TiktokFailed
-from engine.ledger import Ledger
-from engine.metadata_cache import FRESH_S, PARTIAL_S, REFUSED_S, SK, STALE_S, Cache, Watch
-from engine.table import Item, Put, Table, Update
+from engine.ledger.posting import Ledger
+from engine.metadata.cache import FRESH_S, PARTIAL_S, REFUSED_S, SK, STALE_S, Cache, Watch
+from engine.platform.errors import Busy, PostNotFound, RateLimited, TiktokFailed
+from engine.platform.table import Item, Put, Table, Update
 from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
 from tests.support.loglines import caught

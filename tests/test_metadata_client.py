@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import requests
 
-from engine.metadata_client import OEMBED_LIMIT, PAGE_LIMIT, REAL, Lost, Reply, Tiktok
-from engine.metadata_facts import Trouble
-from engine.public_addresses import is_public
-from engine.tiktok import ShortLink
+from engine.metadata.client import OEMBED_LIMIT, PAGE_LIMIT, REAL, Lost, Reply, Tiktok
+from engine.metadata.facts import Trouble
+from engine.metadata.links import ShortLink
+from engine.platform.public_addresses import is_public
 from tests.support.tiktok import VISIBLE
 
 POST_ID = VISIBLE[0].id

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from engine.metadata_facts import Facts, Trouble, from_next, from_oembed, from_sigi, from_universal
-from local.standins.tiktok import oembed_json
+from engine.metadata.facts import Facts, Trouble, from_next, from_oembed, from_sigi, from_universal
+from standins.tiktok import oembed_json
 from tests.support.tiktok import MISSING_ID, VISIBLE, document_of
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.metadata_client import PAGE_LIMIT
-from engine.metadata_facts import Facts, Trouble, from_next, from_oembed, from_sigi, from_universal
-from engine.metadata_pages import read_page
-from local.standins import tiktok_pages
-from local.standins.tiktok import oembed_json
-from local.standins.tiktok_posts import GENERATIONS, Post
+from engine.metadata.client import PAGE_LIMIT
+from engine.metadata.facts import Facts, Trouble, from_next, from_oembed, from_sigi, from_universal
+from engine.metadata.pages import read_page
+from standins import tiktok_pages
+from standins.tiktok import oembed_json
+from standins.tiktok_posts import GENERATIONS, Post
 from tests.support.properties import PROPERTY
 from tests.support.tiktok import MISSING_ID, SAVED, VISIBLE, document_of, page_of, post_with
 

@@ -13,7 +13,7 @@ from typing import Any
 import boto3
 import pytest
 
-from engine import logs
+from engine.platform import logs
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught

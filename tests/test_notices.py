@@ -18,11 +18,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from engine import notices, standard_webhooks, webhook_sender
-from engine.keyrings import Ring
-from engine.subscription_items import hook_shard
-from engine.table import Item
-from engine.webhook_sender import NotAllowed, NotDelivered, target
+from engine.access.keyrings import Ring
+from engine.credits import standard_webhooks
+from engine.platform.table import Item
+from engine.subscriptions import notices, webhook_sender
+from engine.subscriptions.items import hook_shard
+from engine.subscriptions.webhook_sender import NotAllowed, NotDelivered, target
 from tests.support.gateway import Reply
 from tests.support.openrouter import Context, Studio, fresh_user, serving
 from tests.test_subscription_admin import act, call
@@ -356,7 +357,9 @@ def test_the_checked_address_is_called_under_the_names_certificate(
     certificate, key = self_signed(tmp_path, "hooks.example.test")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    monkeypatch.setattr("engine.webhook_sender.certifi.where", lambda: str(certificate))
+    monkeypatch.setattr(
+        "engine.subscriptions.webhook_sender.certifi.where", lambda: str(certificate)
+    )
     with receiving(context) as receiver:
         url = f"https://hooks.example.test:{receiver.port}/in"
         found = target(url, is_local=True, resolver=to("127.0.0.1"))

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.calls import NotSent, Unknown
-from engine.openrouter import House, OpenRouter, Refused
-from engine.plans import micros, shown
+from engine.platform.outgoing import NotSent, Unknown
+from engine.subscriptions.openrouter import House, OpenRouter, Refused
+from engine.subscriptions.plans import micros, shown
 from tests.support.openrouter import MANAGEMENT_KEY, STARTED_AT, Standin, serving
 
 pytestmark = pytest.mark.enable_socket

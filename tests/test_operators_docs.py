@@ -16,7 +16,7 @@ import typer.main
 import yaml
 
 from cli.__main__ import app
-from engine import logs
+from engine.platform import logs
 from tests.support.loglines import caught
 from tests.support.template import ROOT, document, resources
 

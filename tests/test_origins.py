@@ -6,12 +6,13 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import erasure, origins
-from engine.ledger_items import account_pk
-from engine.origin import Origin
-from engine.origins import REMEMBERED, Texts
-from engine.table import Item
-from engine.verify import verify_user
+from engine.admin import erasure
+from engine.credits.verify import verify_user
+from engine.ledger import origins
+from engine.ledger.items import account_pk
+from engine.ledger.origins import REMEMBERED, Texts
+from engine.platform.act import Origin
+from engine.platform.table import Item
 from tests.mutation.desk import Desk
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY

@@ -12,9 +12,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from engine import dead_letters, rotation
-from engine.table import Table
-from local.declared import translated
+from engine.access import rotation
+from engine.platform import dead_letters
+from engine.platform.table import Table
 from local.settings import ROOT
 from local.template import load_template
 from tests.support import deployed, openrouter, operators, permissions, studio, template, tiktok
@@ -24,6 +24,7 @@ from tests.support.permissions import Grant, Use, grants
 from tests.support.scene import DOORS, make_scene
 from tests.support.streams import event, records, stored_entries
 from tests.test_notices import receiving
+from tools.declared import translated
 
 pytestmark = pytest.mark.enable_socket
 

@@ -12,11 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from engine import audit, figures, readmodels
-from engine.ledger_items import Entry
-from engine.projection import CHUNK, NEWS_S, Projector, audit_record
-from engine.readmodels import Stats, fold
-from engine.table import Table, marshal
+from engine.ledger import audit
+from engine.ledger.items import Entry
+from engine.platform.table import Table, marshal
+from engine.readmodels import figures, folds
+from engine.readmodels.folds import Stats, fold
+from engine.readmodels.projection import CHUNK, NEWS_S, Projector, audit_record
 from tests.support import loglines
 from tests.support.gateway import Gateway
 from tests.support.streams import (
@@ -82,20 +83,20 @@ class Stage:
             folded = fold(book.entries)
             assert folded is not None
             found = figures.get_summary(self.table, unit, book.user)
-            assert found == readmodels.summary_of(book.user, unit, folded)
+            assert found == folds.summary_of(book.user, unit, folded)
         assert figures.totals(self.table, unit) == _summed([e for b in books for e in b.entries])
         by_day: dict[str, list[Entry]] = {}
         for entry in (entry for book in books for entry in book.entries):
-            by_day.setdefault(readmodels.day_of(entry.at), []).append(entry)
+            by_day.setdefault(folds.day_of(entry.at), []).append(entry)
         stored = figures.days(self.table, unit, "2000-01-01", "2999-12-31")
         assert stored == {day: _summed(entries) for day, entries in sorted(by_day.items())}
 
 
 def _summed(entries: list[Entry]) -> Stats:
-    counts = readmodels.Counts()
+    counts = folds.Counts()
     for entry in entries:
-        counts.update(readmodels.contribution(entry))
-    return readmodels.stats(counts)
+        counts.update(folds.contribution(entry))
+    return folds.stats(counts)
 
 
 @pytest.fixture
@@ -214,7 +215,7 @@ def test_records_that_were_lost_are_healed_from_the_ledger(stage: Stage, deliver
     assert stage.deliver(batch[-1:]) is None
     mine = fold(book.entries)
     assert mine is not None
-    assert figures.get_summary(stage.table, "healed", book.user) == readmodels.summary_of(
+    assert figures.get_summary(stage.table, "healed", book.user) == folds.summary_of(
         book.user, "healed", mine
     )
 
@@ -389,7 +390,7 @@ def test_a_notice_that_was_written_on_keeps_that(stage: Stage) -> None:
     book = stage.book("credits")
     book.grant(3)
     book.post("admin_deduct", -1)
-    mark = {"pk": readmodels.notice_pk(book.user), "sk": readmodels.notice_sk(2), "seen_by": "ops"}
+    mark = {"pk": folds.notice_pk(book.user), "sk": folds.notice_sk(2), "seen_by": "ops"}
     stage.gateway.dynamodb.put_item(TableName=stage.table.name, Item=marshal(mark))
     stage.deliver(records(book.entries))
     (found,) = figures.notices(stage.table, book.user, limit=2)

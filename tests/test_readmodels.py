@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine import readmodels
-from engine.readmodels import TypeStats, contribution, fold, stats
+from engine.readmodels import folds
+from engine.readmodels.folds import TypeStats, contribution, fold, stats
 from tests.support.streams import Book
 
 NOON = 1_800_014_400  # 2027-01-15T12:00:00Z
@@ -85,13 +85,13 @@ def test_a_balance_falls_low_where_it_crosses_the_threshold(
 ) -> None:
     book = Book("ann")
     book.grant(before)
-    assert readmodels.falls_low(book.post("admin_deduct", amount), 3) is low
+    assert folds.falls_low(book.post("admin_deduct", amount), 3) is low
 
 
 def test_money_of_another_unit_never_falls_low() -> None:
     book = Book("ann", "usd_micros")
     book.grant(3)
-    assert not readmodels.falls_low(book.post("charge", -1), 3)
+    assert not folds.falls_low(book.post("charge", -1), 3)
 
 
 def test_a_type_that_is_not_known_keeps_the_books_balanced() -> None:
@@ -103,7 +103,7 @@ def test_a_type_that_is_not_known_keeps_the_books_balanced() -> None:
 
 
 def test_users_are_spread_over_all_shards() -> None:
-    shards = Counter(readmodels.summary_pk("credits", 1, f"u_{n}") for n in range(4_000))
-    assert len(shards) == readmodels.USER_SHARDS
+    shards = Counter(folds.summary_pk("credits", 1, f"u_{n}") for n in range(4_000))
+    assert len(shards) == folds.USER_SHARDS
     assert max(shards.values()) < 2 * min(shards.values())
-    assert {readmodels.stats_shard(f"u_{n}") for n in range(100)} == {0, 1, 2, 3}
+    assert {folds.stats_shard(f"u_{n}") for n in range(100)} == {0, 1, 2, 3}

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from engine import audit, figures, readmodels, rebuild
-from engine.figures import Generations
-from engine.ledger_items import account_pk, entry_sk
-from engine.projection import Projector, Stalled
-from engine.rebuild import Comparison, Overtaken
-from engine.table import Table, Update, marshal
+from engine.ledger import audit
+from engine.ledger.items import account_pk, entry_sk
+from engine.platform.table import Table, Update, marshal
+from engine.readmodels import figures, folds, rebuild
+from engine.readmodels.figures import Generations
+from engine.readmodels.projection import Projector, Stalled
+from engine.readmodels.rebuild import Comparison, Overtaken
 from tests.support.gateway import Gateway
 from tests.support.streams import Book, Client, Refusing, SmallPages, Time, fresh, records
 
@@ -67,11 +68,11 @@ class Office:
         return figures.generations(self.table).current
 
     def summary_key(self, book: Book) -> tuple[str, str]:
-        return readmodels.summary_pk(book.unit, self.generation(), book.user), book.user
+        return folds.summary_pk(book.unit, self.generation(), book.user), book.user
 
     def stats_key(self, book: Book, sk: str) -> tuple[str, str]:
-        shard = readmodels.stats_shard(book.user)
-        return readmodels.stats_pk(book.unit, self.generation(), shard), sk
+        shard = folds.stats_shard(book.user)
+        return folds.stats_pk(book.unit, self.generation(), shard), sk
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_what_was_projected_is_what_the_ledger_says(office: Office) -> None:
 
 def test_a_changed_figure_is_shown_with_both_values(office: Office) -> None:
     book = office.books[0]
-    day = readmodels.day_sk(readmodels.day_of(book.entries[0].at))
+    day = folds.day_sk(folds.day_of(book.entries[0].at))
     before = {}
     for pk, sk in (office.stats_key(book, "TOTAL"), office.stats_key(book, day)):
         item = office.table.get(pk, sk)
@@ -125,7 +126,7 @@ def lose_total(office: Office, book: Book) -> None:
 
 
 def stray_summary(office: Office, book: Book) -> None:
-    pk = readmodels.users_pk("credits", office.generation(), 0)
+    pk = folds.users_pk("credits", office.generation(), 0)
     office.set(pk, "nobody", "available", 5)
 
 
@@ -161,17 +162,17 @@ def unlist(office: Office, book: Book) -> None:
 
 
 def tamper_hour(office: Office, book: Book) -> None:
-    hour = readmodels.hour_sk(readmodels.hour_of(book.entries[-1].at))
+    hour = folds.hour_sk(folds.hour_of(book.entries[-1].at))
     office.set(*office.stats_key(book, hour), "spent", 50)
 
 
 def lose_copy(office: Office, book: Book) -> None:
-    copy = readmodels.feed_item(book.entries[0])
+    copy = folds.feed_item(book.entries[0])
     office.delete(copy["pk"], copy["sk"])
 
 
 def tamper_copy(office: Office, book: Book) -> None:
-    copy = readmodels.feed_item(book.entries[0])
+    copy = folds.feed_item(book.entries[0])
     office.set(copy["pk"], copy["sk"], "reason", "another one")
 
 
@@ -290,7 +291,7 @@ def test_of_two_rebuilds_the_later_one_wins(office: Office) -> None:
 
 
 def test_a_copy_that_nobody_wrote_is_found_and_stays(office: Office) -> None:
-    copy = readmodels.feed_item(office.books[0].entries[0])
+    copy = folds.feed_item(office.books[0].entries[0])
     forged = copy | {"sk": copy["sk"].replace("#", "#forged-", 1)}
     office.gateway.dynamodb.put_item(TableName=office.table.name, Item=marshal(forged))
     (found,) = office.compare().differences
@@ -299,16 +300,16 @@ def test_a_copy_that_nobody_wrote_is_found_and_stays(office: Office) -> None:
 
 
 def test_an_hour_is_counted_and_compared_only_while_it_is_kept(office: Office) -> None:
-    book = Book(fresh("u"), "credits", at=NOW - readmodels.HOURS_KEPT_S - 3600)
+    book = Book(fresh("u"), "credits", at=NOW - folds.HOURS_KEPT_S - 3600)
     book.grant(4)
     office.keep(book)
     office.deliver(book)
-    pk, old = office.stats_key(book, readmodels.hour_sk(readmodels.hour_of(book.at)))
+    pk, old = office.stats_key(book, folds.hour_sk(folds.hour_of(book.at)))
     assert office.table.get(pk, old) is None
-    hour = readmodels.hour_of(office.books[0].entries[-1].at)
-    kept = office.table.get(*office.stats_key(office.books[0], readmodels.hour_sk(hour)))
+    hour = folds.hour_of(office.books[0].entries[-1].at)
+    kept = office.table.get(*office.stats_key(office.books[0], folds.hour_sk(hour)))
     assert kept is not None
-    assert kept["ttl"] == readmodels.hour_start(hour) + readmodels.HOURS_KEPT_S
+    assert kept["ttl"] == folds.hour_start(hour) + folds.HOURS_KEPT_S
     assert_clean(office.compare())
 
 
@@ -386,12 +387,12 @@ def test_comparing_while_the_projector_is_at_work_raises_no_false_alarm(office: 
         stop.set()
         thread.join()
     assert found.differences == []
-    today = readmodels.day_sk(readmodels.day_of(NOW))
-    hour = readmodels.hour_sk(readmodels.hour_of(NOW))
-    stats = readmodels.stats_pk("credits", 1, readmodels.stats_shard(moving.user))
+    today = folds.day_sk(folds.day_of(NOW))
+    hour = folds.hour_sk(folds.hour_of(NOW))
+    stats = folds.stats_pk("credits", 1, folds.stats_shard(moving.user))
     assert found.unsettled == sorted(
         [
-            readmodels.feed_item(moving.entries[-1])["pk"],
+            folds.feed_item(moving.entries[-1])["pk"],
             *(f"{stats} {sk}" for sk in (today, hour, "TOTAL")),
         ]
     )

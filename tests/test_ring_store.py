@@ -11,9 +11,9 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from engine import keyrings, ring_store
-from engine.keyrings import Key
-from engine.ring_store import Contested, Stored, TooLarge
+from engine.access import keyrings, ring_store
+from engine.access.keyrings import Key
+from engine.access.ring_store import Contested, Stored, TooLarge
 from tests.support import deployed
 
 NOW = 1_800_000_000

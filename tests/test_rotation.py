@@ -13,10 +13,11 @@ import boto3
 import pytest
 from requests import HTTPError
 
-from engine import health, keyrings, ring_store, rotation
-from engine.keyrings import Key, parse
-from engine.ring_store import Stored
-from engine.rotation import DAY_S, Terms
+from engine.access import keyrings, ring_store, rotation
+from engine.access.keyrings import Key, parse
+from engine.access.ring_store import Stored
+from engine.access.rotation import DAY_S, Terms
+from engine.admin import health
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught

@@ -10,9 +10,9 @@ from typing import Any
 import boto3
 import pytest
 
-from engine import ring_store, rotation, tokens
-from engine.keyrings import ENGINE_JWT_SECRET, KEEP_S, VEND_JWT_SECRET
-from engine.rotation import DAY_S, STAGE_S
+from engine.access import ring_store, rotation, tokens
+from engine.access.keyrings import ENGINE_JWT_SECRET, KEEP_S, VEND_JWT_SECRET
+from engine.access.rotation import DAY_S, STAGE_S
 from tests.support import deployed
 from tests.support.fleet import Client, Fleet, serving
 from tests.support.gateway import Gateway

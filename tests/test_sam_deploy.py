@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from local import sam_deploy
-from local.arrived import Comparison, compare
-from local.declared import lasting
 from local.engine import aws_client, running_engine
 from local.not_shown import BY_SAM, entries
 from local.settings import ROOT
 from local.template import load_template
+from tools import sam_deploy
+from tools.arrived import Comparison, compare
+from tools.declared import lasting
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / sam_deploy.SAM).exists(), reason="the SAM command line is not installed"

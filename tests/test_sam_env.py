@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from local import sam_env
 from local.runfile import SECRET_MEMBERS
 from local.template import load_template
 from tests.support import template
 from tests.support.template import ROOT, resources
+from tools import sam_env
 
 RUN = {
     "engineUrl": "http://127.0.0.1:4566",

@@ -7,8 +7,8 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from engine.errors import Busy
-from engine.sealing import Sealer
+from engine.platform.errors import Busy
+from engine.platform.sealing import Sealer
 from tests.support import deployed
 
 SECRET = "sk-or-v1-a-secret-that-nobody-sees"

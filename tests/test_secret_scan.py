@@ -4,7 +4,7 @@ import secrets
 
 import pytest
 
-from local.secret_scan import Line, findings
+from tools.secret_scan import Line, findings
 
 
 def found(text: str) -> list[str]:

@@ -10,10 +10,10 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from local.standins import tttranscribe
-from local.standins.answers import BROTLI_64_MIB
-from local.standins.clock import Clock
-from local.standins.harness import Client, calls, fault, forward, order, play
+from standins import tttranscribe
+from standins.answers import BROTLI_64_MIB
+from standins.clock import Clock
+from standins.harness import Client, calls, fault, forward, order, play
 
 pytestmark = pytest.mark.enable_socket
 

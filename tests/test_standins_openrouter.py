@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from local.standins import openrouter
-from local.standins.clock import Clock
-from local.standins.harness import Client, calls, fault, forward, order, play
+from standins import openrouter
+from standins.clock import Clock
+from standins.harness import Client, calls, fault, forward, order, play
 
 pytestmark = pytest.mark.enable_socket
 

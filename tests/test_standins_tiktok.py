@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
-from local.standins import tiktok
-from local.standins.harness import Client, calls, fault, order, play
-from local.standins.tiktok_posts import GENERATIONS, POSTS, Post
+from standins import tiktok
+from standins.harness import Client, calls, fault, order, play
+from standins.tiktok_posts import GENERATIONS, POSTS, Post
 
 pytestmark = pytest.mark.enable_socket
 

@@ -13,11 +13,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from local.standins import tttranscribe
-from local.standins.clock import Clock
-from local.standins.harness import Client, calls, fault, forward, order, play
-from local.standins.ttt_jobs import DOWNLOAD_ERRORS, transcribe, url_hash
-from local.standins.ttt_webhook import idempotency_key, signature_of
+from standins import tttranscribe
+from standins.clock import Clock
+from standins.harness import Client, calls, fault, forward, order, play
+from standins.ttt_jobs import DOWNLOAD_ERRORS, transcribe, url_hash
+from standins.ttt_webhook import idempotency_key, signature_of
 
 pytestmark = pytest.mark.enable_socket
 

@@ -10,8 +10,10 @@ import botocore.endpoint
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
-from engine import keyrings, ledger, table
-from engine.keyrings import KeyRings
+from engine.access import keyrings
+from engine.access.keyrings import KeyRings
+from engine.ledger import posting
+from engine.platform import table
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import MONEY_FUNCTIONS, World
 from tests.support.scripted import COMPLETED, FAILED
@@ -204,7 +206,7 @@ def test_trouble_that_stays_is_503_in_bounded_time_with_nothing_half_done(
             assert reply.status in move.statuses
             break
         assert client.made <= MOST_TRIES
-        assert sum(store.time.naps) <= ledger.PATIENCE_S + ledger.BACKOFF_CAP_S
+        assert sum(store.time.naps) <= posting.PATIENCE_S + posting.BACKOFF_CAP_S
         if reply.status not in move.statuses:
             assert_come_again(reply)
         assert store.money(user) in (move.done, move.undone)
@@ -224,11 +226,12 @@ def test_a_cancelled_move_waits_longer_each_time_with_full_jitter(
         assert_come_again(act())
     naps = store.time.naps
     bounds = [
-        min(ledger.BACKOFF_CAP_S, ledger.BACKOFF_S * 2**tries) for tries in range(1, len(naps) + 1)
+        min(posting.BACKOFF_CAP_S, posting.BACKOFF_S * 2**tries)
+        for tries in range(1, len(naps) + 1)
     ]
     assert all(0 <= nap <= bound for nap, bound in zip(naps, bounds, strict=True))
     assert len(set(naps)) == len(naps)
-    assert ledger.PATIENCE_S <= sum(naps) <= ledger.PATIENCE_S + ledger.BACKOFF_CAP_S
+    assert posting.PATIENCE_S <= sum(naps) <= posting.PATIENCE_S + posting.BACKOFF_CAP_S
     assert client.met == len(naps) + 1
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import jwt
 import pytest
 
-from engine.key_rotation import Made
-from engine.ledger_items import Move
-from engine.openrouter import CreatedKey
-from engine.origin import Origin
-from engine.plans import CREDIT
-from engine.requests_once import RequestOnce
-from engine.subscription_items import key_name, parse_key_name
+from engine.ledger.items import Move
+from engine.ledger.once import RequestOnce
+from engine.platform.act import Origin
+from engine.subscriptions.items import key_name, parse_key_name
+from engine.subscriptions.key_rotation import Made
+from engine.subscriptions.openrouter import CreatedKey
+from engine.subscriptions.plans import CREDIT
 from tests.support.loglines import caught
 from tests.support.openrouter import (
     MANAGEMENT_KEY,

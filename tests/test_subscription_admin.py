@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from engine.projection import Projector
-from engine.subscription_usage import runway_days, runway_text
+from engine.readmodels.projection import Projector
+from engine.subscriptions.usage import runway_days, runway_text
 from tests.support.gateway import Reply
 from tests.support.openrouter import Studio, fresh_user, serving
 from tests.support.schema import check_answer

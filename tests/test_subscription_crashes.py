@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from engine.ledger_items import Move
-from engine.origin import Origin
-from engine.requests_once import RequestOnce
-from engine.subscription_items import BLOCKED
+from engine.ledger.items import Move
+from engine.ledger.once import RequestOnce
+from engine.platform.act import Origin
+from engine.subscriptions.items import BLOCKED
 from tests.support.faults import Killed
 from tests.support.fuse import WAYS, Fuse, fused
 from tests.support.openrouter import Studio, fresh_user, serving

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from engine import holds, sweeping
-from engine.errors import Busy, OutcomeUnknown
-from engine.holds import CAPTURED, OPEN, RELEASED, WRITTEN_OFF, Hold
-from engine.jobs import OWN_JOB
-from engine.table import ConditionFailed
-from engine.upstream import NotSent, Unknown
-from engine.vending import claim_write
+from engine.credits import holds
+from engine.credits.holds import CAPTURED, OPEN, RELEASED, WRITTEN_OFF, Hold
+from engine.credits.vending import claim_write
+from engine.platform.errors import Busy, OutcomeUnknown
+from engine.platform.table import ConditionFailed
+from engine.transcription import sweeping
+from engine.transcription.jobs import OWN_JOB
+from engine.transcription.upstream import NotSent, Unknown
 from tests.support.gateway import Gateway
 from tests.support.histories import World
 from tests.support.invariants import Snapshot

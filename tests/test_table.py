@@ -10,8 +10,8 @@ from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import Busy, OutcomeUnknown
-from engine.table import (
+from engine.platform.errors import Busy, OutcomeUnknown
+from engine.platform.table import (
     CLIENT_CONFIG,
     CONFLICT_TRIES,
     Cancelled,

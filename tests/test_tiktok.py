@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import InvalidUrl
-from engine.tiktok import HOSTS, SHORT_HOSTS, Post, ShortLink, parse
+from engine.metadata.links import HOSTS, SHORT_HOSTS, Post, ShortLink, parse
+from engine.platform.errors import InvalidUrl
 from tests.support.properties import PROPERTY
 
 ID = "7300000000000000001"

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import Unauthorized
-from engine.keyrings import Ring
-from engine.tokens import (
+from engine.access.keyrings import Ring
+from engine.access.tokens import (
     UserToken,
     VendedToken,
     issue_user,
@@ -19,6 +18,7 @@ from engine.tokens import (
     verify_user,
     verify_vended,
 )
+from engine.platform.errors import Unauthorized
 from tests.support import forge
 from tests.support.properties import PROPERTY
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.holds import CAPTURED, OPEN, RELEASED
-from local.standins.ttt_jobs import transcribe
+from engine.credits.holds import CAPTURED, OPEN, RELEASED
+from standins.ttt_jobs import transcribe
 from tests.support.direct import assert_error_body, assert_refused, send
 from tests.support.gateway import Reply
 from tests.support.studio import UNREADABLE, VIDEO, Studio, assert_failed, opened

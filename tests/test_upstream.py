@@ -10,8 +10,15 @@ from typing import Any
 
 import pytest
 
-from engine.mirror import without_addresses
-from engine.upstream import SIZE_LIMIT, NotSent, Unknown, Upstream, UpstreamAnswer, parse
+from engine.transcription.mirror import without_addresses
+from engine.transcription.upstream import (
+    SIZE_LIMIT,
+    NotSent,
+    Unknown,
+    Upstream,
+    UpstreamAnswer,
+    parse,
+)
 from tests.support.gateway import Gateway
 from tests.support.upstream import Standin, serving
 

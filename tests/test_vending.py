@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 import jwt
 import pytest
 
-from engine.errors import Busy, InsufficientCredits
-from engine.holds import CAPTURED, OPEN, SPENT, find
-from engine.ledger import Ledger
-from engine.ledger_items import account_pk, account_sk
-from engine.table import Update
-from engine.vending import claim_write
+from engine.credits.holds import CAPTURED, OPEN, SPENT, find
+from engine.credits.vending import claim_write
+from engine.ledger.items import account_pk, account_sk
+from engine.ledger.posting import Ledger
+from engine.platform.errors import Busy, InsufficientCredits
+from engine.platform.table import Update
 from tests.support.gateway import Gateway, Reply
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine import holds, verify
-from engine.errors import Busy, EngineError
-from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
-from engine.ledger_items import (
+from engine.credits import holds, verify
+from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
+from engine.credits.verify import Finding, account_findings
+from engine.ledger.items import (
     Account,
     Entry,
     Move,
@@ -21,9 +21,9 @@ from engine.ledger_items import (
     read_account,
     read_entry,
 )
-from engine.requests_once import RequestOnce
-from engine.table import Item, Table, marshal
-from engine.verify import Finding, account_findings
+from engine.ledger.once import RequestOnce
+from engine.platform.errors import Busy, EngineError
+from engine.platform.table import Item, Table, marshal
 from tests.support.gateway import Gateway
 from tests.support.streams import ORIGIN, Book, SmallPages, fresh, stored_entries
 

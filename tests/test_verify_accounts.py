@@ -2,9 +2,9 @@
 
 import pytest
 
-from engine import verify
-from engine.ledger_items import account_pk, account_sk
-from engine.table import Table, marshal
+from engine.credits import verify
+from engine.ledger.items import account_pk, account_sk
+from engine.platform.table import Table, marshal
 from tests.support.gateway import Gateway
 from tests.support.streams import Book, SmallPages, fresh
 

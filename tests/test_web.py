@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local import web
-from local.web import WebError
+from tools import web
+from tools.web import WebError
 
 
 def source(folder: Path, **modules: str) -> Path:
@@ -15,7 +15,7 @@ def source(folder: Path, **modules: str) -> Path:
 
 
 def test_the_served_files_are_those_of_the_sources() -> None:
-    assert not web.stale(), "run .venv/bin/python -m local.web"
+    assert not web.stale(), "run .venv/bin/python -m tools.web"
 
 
 def test_a_module_comes_after_what_it_needs_and_once(tmp_path: Path) -> None:

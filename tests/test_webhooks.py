@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine import standard_webhooks, webhooks
-from engine.config import Settings
-from engine.errors import Unauthorized
-from engine.http import Call
-from engine.keyrings import Ring
+from engine.access.keyrings import Ring
+from engine.credits import standard_webhooks, webhooks
+from engine.platform.config import Settings
+from engine.platform.errors import Unauthorized
+from engine.web.http import Call
 from tests.support.direct import assert_refused
 from tests.support.gateway import PREFIX, Gateway, Reply
 from tests.support.streams import fresh

@@ -11,9 +11,9 @@ from typing import Any
 import jwt
 
 from bench.drills.scene import Record, Reply, Scene, all_are, statuses
-from engine import keyrings, rotation
-from engine.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, Ring
-from engine.tokens import ALGORITHM, issue_user
+from engine.access import keyrings, rotation
+from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, Ring
+from engine.access.tokens import ALGORITHM, issue_user
 from local.deploy import SECRETS_PREFIX
 from local.settings import ROOT
 from local.template import load_template

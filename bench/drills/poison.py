@@ -7,9 +7,9 @@ from collections import Counter
 from typing import Any
 
 from bench.drills.scene import Record, Scene, all_are, becomes
-from engine import figures
-from engine.ledger_items import CREDITS, account_pk, entry_sk
-from engine.table import Put, marshal
+from engine.ledger.items import CREDITS, account_pk, entry_sk
+from engine.platform.table import Put, marshal
+from engine.readmodels import figures
 from local.settings import ROOT
 from local.template import load_template
 

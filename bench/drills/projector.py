@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.drills.scene import AUDIT_DAYS, Record, Scene, all_are, becomes, statuses
-from engine import figures, readmodels, rebuild
-from engine.audit import audit_pk
-from engine.ledger_items import CREDITS, Move
-from engine.origin import Origin
-from engine.projection import Projector
-from engine.requests_once import RequestOnce
+from engine.ledger.audit import audit_pk
+from engine.ledger.items import CREDITS, Move
+from engine.ledger.once import RequestOnce
+from engine.platform.act import Origin
+from engine.readmodels import figures, folds, rebuild
+from engine.readmodels.projection import Projector
 
 ACCOUNTS = 300
 TAKEN = 9
@@ -97,7 +97,7 @@ def _backlog(scene: Scene, record: Record, crowd: Crowd, midnight: int) -> None:
     rate = (wanted - projected) / took if took else 0
     record.saw(f"{wanted - projected} entries caught up in {took or 0:.1f} s, {rate:.0f} a second")
     record.promise("read models are those of the ledger again", scene.differences() == [])
-    days = [_entries_of(scene, readmodels.day_of(midnight + offset)) for offset in (-60, 60)]
+    days = [_entries_of(scene, folds.day_of(midnight + offset)) for offset in (-60, 60)]
     share = ACCOUNTS * (1 + TAKEN // 2)
     record.saw(f"entries of the day before and of this one: {days}")
     record.promise("each is in the figures of its own day", days[0] == share)
@@ -173,17 +173,15 @@ def _follow_from_now(scene: Scene, mapping: dict[str, Any]) -> None:
 
 def _projected(scene: Scene) -> int:
     """How many entries the totals count."""
-    return _counted(scene, readmodels.TOTAL_SK)
+    return _counted(scene, folds.TOTAL_SK)
 
 
 def _entries_of(scene: Scene, day: str) -> int:
-    return _counted(scene, readmodels.day_sk(day))
+    return _counted(scene, folds.day_sk(day))
 
 
 def _counted(scene: Scene, sk: str) -> int:
     generation = figures.generations(scene.table, consistent=True).current
-    shards = (
-        readmodels.stats_pk(CREDITS, generation, shard) for shard in range(readmodels.STATS_SHARDS)
-    )
+    shards = (folds.stats_pk(CREDITS, generation, shard) for shard in range(folds.STATS_SHARDS))
     items = (scene.table.get(pk, sk) for pk in shards)
     return sum(item["entries"] for item in items if item is not None)

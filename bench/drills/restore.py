@@ -10,8 +10,9 @@ from typing import Any
 from bench.drills.scene import Record, Reply, Scene, User, all_are, becomes, statuses
 from cli import compare
 from cli.compare import AHEAD, FORKED, Compared
-from engine import rebuild, verify
-from engine.projection import Projector
+from engine.credits import verify
+from engine.readmodels import rebuild
+from engine.readmodels.projection import Projector
 
 VIDEO = 6718335390845070000
 PAYMENT = "drill-payment"

@@ -16,9 +16,10 @@ import requests
 
 from bench.drills.between import Between, standing
 from bench.processes import descendants, function_of
-from engine import rebuild, verify
-from engine.ledger import Ledger
-from engine.table import Table
+from engine.credits import verify
+from engine.ledger.posting import Ledger
+from engine.platform.table import Table
+from engine.readmodels import rebuild
 from local.engine import aws_client, free_port
 from local.harness import local_run
 

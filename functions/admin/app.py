@@ -1,26 +1,21 @@
 """What operators ask and do: users, balances, transactions, statistics, keys, the audit."""
 
-from engine import (
-    adjustments,
-    admin,
-    api_keys,
-    audit,
-    bulk,
-    config,
-    dead_letters,
-    erasure,
-    feed,
-    keyrings,
-    origins,
-    overview,
-    table,
-)
-from engine.access import ADMIN, CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access, by_session
-from engine.adjustments import Adjusted, Adjustment
-from engine.audit import Record
-from engine.errors import Forbidden, InvalidRequest, NotFound
-from engine.feed import Wanted
-from engine.forms import (
+from engine.access import api_keys, keyrings
+from engine.access.callers import ADMIN, CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access, by_session
+from engine.access.keyrings import ADMIN_SECRET, KeyRings
+from engine.admin import accounts, erasure
+from engine.credits import adjustments, bulk
+from engine.credits.adjustments import Adjusted, Adjustment
+from engine.ledger import audit, origins
+from engine.ledger.audit import Record
+from engine.ledger.posting import Ledger
+from engine.platform import config, dead_letters, table
+from engine.platform.errors import Forbidden, InvalidRequest, NotFound
+from engine.platform.ids import is_user_id, iso
+from engine.platform.table import Table
+from engine.readmodels import feed, overview
+from engine.readmodels.feed import Wanted
+from engine.web.forms import (
     AdjustForm,
     AuditQuery,
     BulkQuery,
@@ -31,11 +26,7 @@ from engine.forms import (
     UndoForm,
     UsersQuery,
 )
-from engine.http import Answer, Api, Call, legacy
-from engine.ids import is_user_id, iso
-from engine.keyrings import ADMIN_SECRET, KeyRings
-from engine.ledger import Ledger
-from engine.table import Table
+from engine.web.http import Answer, Api, Call, legacy
 
 PAGE = 50
 CSV_PAGE = 5000
@@ -52,7 +43,7 @@ lambda_handler = api
 def users(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(UsersQuery)
-    page = admin.users_members(
+    page = accounts.users_members(
         ledger, prefix=query.prefix, sort=query.sort, cursor=query.cursor, limit=query.limit
     )
     return Answer(legacy(page, call.now))
@@ -61,7 +52,7 @@ def users(call: Call) -> Answer:
 @api.route("GET", "/admin/users/{id}")
 def user(call: Call, id: str) -> Answer:
     access.require(call, USERS_READ)
-    members = admin.user_members(ledger, id, settings.build) if is_user_id(id) else None
+    members = accounts.user_members(ledger, id, settings.build) if is_user_id(id) else None
     if members is None:
         raise NotFound()
     return Answer(legacy(members, call.now))
@@ -77,7 +68,7 @@ def erase(call: Call, id: str) -> Answer:
         raise InvalidRequest("confirm is not the user's id.", details={"field": "confirm"})
     origin = call.origin(actor, form.reason)
     erased = erasure.erase(ledger.table, id, origin, now=call.now, keep_days=settings.audit_days)
-    return Answer(legacy(admin.erased_members(id, erased, call.now), call.now))
+    return Answer(legacy(accounts.erased_members(id, erased, call.now), call.now))
 
 
 @api.route("POST", "/admin/credits/add")
@@ -131,14 +122,14 @@ def transactions(call: Call) -> Answer:
     )
     is_csv = query.format == "csv"
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
-    known = admin.origins_of(ledger.table, found.entries)
+    known = accounts.origins_of(ledger.table, found.entries)
     if is_csv:
         headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
         headers |= {"X-Next-Cursor": found.cursor} if found.cursor else {}
-        text = admin.as_csv(found.entries, known)
+        text = accounts.as_csv(found.entries, known)
         return Answer(text, headers=headers, content_type="text/csv; charset=utf-8")
     undone = adjustments.undone_by(ledger, query.user) if query.user else {}
-    entries = [admin.entry_members(entry, known, undone) for entry in found.entries]
+    entries = [accounts.entry_members(entry, known, undone) for entry in found.entries]
     members = {"ok": True, "transactions": entries, "nextCursor": found.cursor}
     return Answer(legacy(members, call.now))
 
@@ -211,7 +202,7 @@ def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:
 
 def _shown(made: Adjusted) -> Answer:
     headers = {"Idempotency-Replayed": "true"} if made.replayed else {}
-    return Answer(legacy(admin.adjusted_members(made), made.at), headers=headers)
+    return Answer(legacy(accounts.adjusted_members(made), made.at), headers=headers)
 
 
 def _keep(call: Call, key_id: str, action: str, actor: str, reason: str) -> None:

@@ -2,16 +2,19 @@
 
 from msgspec import structs
 
-from engine import auth, config, keyrings, limits, payments, table, users, webhooks
-from engine.access import CREDITS_WRITE, Access
-from engine.forms import AddForm, NoForm
-from engine.http import Answer, Api, Call, legacy
-from engine.ids import iso
-from engine.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
-from engine.ledger import Ledger
-from engine.ledger_items import account_pk
-from engine.payments import Grant, Granted
-from engine.table import Table
+from engine.access import bearer, keyrings
+from engine.access.callers import CREDITS_WRITE, Access
+from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
+from engine.credits import payments, users, webhooks
+from engine.credits.payments import Grant, Granted
+from engine.ledger.items import account_pk
+from engine.ledger.posting import Ledger
+from engine.platform import config, table
+from engine.platform.ids import iso
+from engine.platform.table import Table
+from engine.web import limits
+from engine.web.forms import AddForm, NoForm
+from engine.web.http import Answer, Api, Call, legacy
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -27,13 +30,13 @@ lambda_handler = api
 
 @api.route("GET", "/v1/credits/balance")
 def balance(call: Call) -> Answer:
-    return _balance(call, auth.user(call, rings[ENGINE_JWT_SECRET], settings).user)
+    return _balance(call, bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user)
 
 
 @api.route("POST", "/v1/user/balance")
 @api.route("POST", "/user/balance")
 def balance_by_post(call: Call) -> Answer:
-    user = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+    user = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
     call.read(NoForm)
     return _balance(call, user)
 

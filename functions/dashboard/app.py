@@ -4,14 +4,16 @@ the page calls the admin API with the session.
 
 from pathlib import Path
 
-from engine import assets, config, login, sessions, table
-from engine.assets import Asset
-from engine.errors import Forbidden, NotFound
-from engine.forms import LoginForm
-from engine.http import Answer, Api, Call
-from engine.ids import iso
-from engine.sessions import Session
-from engine.table import Table
+from engine.access import login, sessions
+from engine.access.sessions import Session
+from engine.platform import config, table
+from engine.platform.errors import Forbidden, NotFound
+from engine.platform.ids import iso
+from engine.platform.table import Table
+from engine.web import assets
+from engine.web.assets import Asset
+from engine.web.forms import LoginForm
+from engine.web.http import Answer, Api, Call
 
 STATIC = assets.load(Path(__file__).parent / "static", "index.html", "/dashboard/assets")
 SECURITY_HEADERS = {

@@ -7,13 +7,16 @@ import time
 from pathlib import Path
 
 import engine
-from engine import config, health, keyrings, limits, routes, table
-from engine.circuit import Circuit
-from engine.health import Services
-from engine.http import Answer, Api, Call
-from engine.keyrings import KeyRings
-from engine.table import Table
-from engine.upstream import Upstream
+from engine.access import keyrings
+from engine.access.keyrings import KeyRings
+from engine.admin import health
+from engine.admin.health import Services
+from engine.platform import config, table
+from engine.platform.circuit import Circuit
+from engine.platform.table import Table
+from engine.transcription.upstream import Upstream
+from engine.web import limits, routes
+from engine.web.http import Answer, Api, Call
 
 STARTED_AT = time.time()
 HERE = Path(__file__).parent

@@ -3,19 +3,21 @@
 import time
 from typing import Any
 
-from engine import config, keyrings, logs, sealing, subscription_keys, table
-from engine.key_monitor import Monitor
-from engine.keyrings import PROVISIONING_API_KEY, KeyRings
-from engine.ledger import Ledger
-from engine.origin import Origin
-from engine.plans import UNIT
-from engine.subscribing import Subscribing
-from engine.table import Table
+from engine.access import keyrings
+from engine.access.keyrings import PROVISIONING_API_KEY, KeyRings
+from engine.ledger.posting import Ledger
+from engine.platform import config, logs, sealing, table
+from engine.platform.act import Origin
+from engine.platform.table import Table
+from engine.subscriptions import setup
+from engine.subscriptions.key_monitor import Monitor
+from engine.subscriptions.plans import UNIT
+from engine.subscriptions.subscribing import Subscribing
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (PROVISIONING_API_KEY,))
-rotation = subscription_keys.rotation(settings, ledger, rings, sealing.connect())
+rotation = setup.rotation(settings, ledger, rings, sealing.connect())
 monitor = Monitor(Subscribing(rotation, settings.plan_policy))
 clock = time.time
 

@@ -2,11 +2,12 @@
 
 from typing import Any
 
-from engine import config, limits, table
-from engine.forms import ResolveForm, UrlQuery
-from engine.http import Answer, Api, Call
-from engine.metadata import Metadata
-from engine.table import Table
+from engine.metadata.resolve import Metadata
+from engine.platform import config, table
+from engine.platform.table import Table
+from engine.web import limits
+from engine.web.forms import ResolveForm, UrlQuery
+from engine.web.http import Answer, Api, Call
 
 LOOK_UP_FACTOR = 3
 """Of an address's calls fewer may make us ask TikTok, which lets nobody ask without end."""

@@ -3,11 +3,13 @@
 import time
 from typing import Any
 
-from engine import config, keyrings, notice_delivery, table, webhook_sender
-from engine.keyrings import NOTIFY_SECRET, KeyRings
-from engine.logs import logger
-from engine.notice_delivery import Receiver
-from engine.table import Table
+from engine.access import keyrings
+from engine.access.keyrings import NOTIFY_SECRET, KeyRings
+from engine.platform import config, table
+from engine.platform.logs import logger
+from engine.platform.table import Table
+from engine.subscriptions import notice_delivery, webhook_sender
+from engine.subscriptions.notice_delivery import Receiver
 
 settings = config.load()
 store = Table(table.connect(), settings.table_name)

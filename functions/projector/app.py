@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from engine import config, logs, table
-from engine.projection import Projected, Projector
-from engine.table import Table
+from engine.platform import config, logs, table
+from engine.platform.table import Table
+from engine.readmodels.projection import Projected, Projector
 
 settings = config.load()
 projector = Projector(

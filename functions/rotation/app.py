@@ -3,9 +3,10 @@
 import time
 from typing import Any
 
-from engine import config, keyrings, logs, ring_store, rotation
-from engine.logs import logger
-from engine.rotation import DAY_S, Terms
+from engine.access import keyrings, ring_store, rotation
+from engine.access.rotation import DAY_S, Terms
+from engine.platform import config, logs
+from engine.platform.logs import logger
 
 settings = config.load()
 parameters = keyrings.connect()

@@ -1,28 +1,22 @@
 """A subscriber's OpenRouter key: made, watched and replaced, so that it never runs dry unnoticed."""
 
-from engine import (
-    auth,
-    config,
-    keyrings,
-    limits,
-    sealing,
-    subscription_keys,
-    subscription_payments,
-    subscription_usage,
-    table,
-    webhooks,
-)
-from engine.errors import NotFound
-from engine.forms import TopUpForm
-from engine.http import Answer, Api, Call, legacy
-from engine.ids import iso
-from engine.key_steps import find_subscription
-from engine.keyrings import JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET, KeyRings
-from engine.ledger import Ledger
-from engine.ledger_items import account_pk
-from engine.plans import UNIT
-from engine.subscribing import Subscriber, Subscribing
-from engine.table import Table
+from engine.access import bearer, keyrings
+from engine.access.keyrings import JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET, KeyRings
+from engine.credits import webhooks
+from engine.ledger.items import account_pk
+from engine.ledger.posting import Ledger
+from engine.platform import config, sealing, table
+from engine.platform.errors import NotFound
+from engine.platform.ids import iso
+from engine.platform.table import Table
+from engine.subscriptions import setup, top_ups
+from engine.subscriptions import usage as subscription_usage
+from engine.subscriptions.key_steps import find_subscription
+from engine.subscriptions.plans import UNIT
+from engine.subscriptions.subscribing import Subscriber, Subscribing
+from engine.web import limits
+from engine.web.forms import TopUpForm
+from engine.web.http import Answer, Api, Call, legacy
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
@@ -31,7 +25,7 @@ rings = KeyRings(
     settings.secrets_prefix,
     (JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET),
 )
-rotation = subscription_keys.rotation(settings, ledger, rings, sealing.connect())
+rotation = setup.rotation(settings, ledger, rings, sealing.connect())
 subscribing = Subscribing(rotation, settings.plan_policy)
 api = Api(settings)
 lambda_handler = api
@@ -39,7 +33,7 @@ lambda_handler = api
 
 @api.route("POST", "/api/key")
 def key(call: Call) -> Answer:
-    token = auth.subscriber(call, rings[JWT_SECRET_CLOUD])
+    token = bearer.subscriber(call, rings[JWT_SECRET_CLOUD])
     window = limits.take(ledger.table, account_pk(token.user), "key", settings.rate_limit, call.now)
     who = Subscriber(token.user, token.email, token.username)
     handed = subscribing.obtain(who, call.origin(f"user:{token.user}"), now=call.now)
@@ -51,7 +45,7 @@ def key(call: Call) -> Answer:
 
 @api.route("GET", "/api/usage")
 def usage(call: Call) -> Answer:
-    user = auth.subscriber(call, rings[JWT_SECRET_CLOUD]).user
+    user = bearer.subscriber(call, rings[JWT_SECRET_CLOUD]).user
     window = limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     subscription = find_subscription(ledger.table, user)
     if subscription is None:
@@ -68,7 +62,7 @@ def top_up(call: Call) -> Answer:
     actor = webhooks.verify(call, rings[WEBHOOK_SECRET]).actor
     form = call.read(TopUpForm)
     origin = call.origin(actor, form.reason or "top_up")
-    paid = subscription_payments.top_up(
+    paid = top_ups.top_up(
         ledger,
         form.user_id,
         form.amount,
@@ -77,6 +71,6 @@ def top_up(call: Call) -> Answer:
         origin,
         now=call.now,
     )
-    members = subscription_payments.members(form.user_id, form.amount, paid)
+    members = top_ups.members(form.user_id, form.amount, paid)
     headers = {"Idempotency-Replayed": "true"} if paid.replayed else {}
     return Answer(legacy(members, paid.at), headers=headers)

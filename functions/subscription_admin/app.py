@@ -1,9 +1,16 @@
 """What operators do with subscriptions: list, look, adjust, change the plan, block, force a rotation."""
 
-from engine import config, keyrings, sealing, subscription_keys, table
-from engine import subscription_admin as admin
-from engine.access import SUBSCRIPTIONS_WRITE, USERS_READ, Access, by_session
-from engine.forms import (
+from engine.access import keyrings
+from engine.access.callers import SUBSCRIPTIONS_WRITE, USERS_READ, Access, by_session
+from engine.access.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
+from engine.ledger.posting import Ledger
+from engine.platform import config, sealing, table
+from engine.platform.table import Table
+from engine.subscriptions import administration as admin
+from engine.subscriptions import setup
+from engine.subscriptions.plans import UNIT
+from engine.subscriptions.subscribing import Subscribing
+from engine.web.forms import (
     PlanForm,
     ReasonForm,
     RotateForm,
@@ -11,17 +18,12 @@ from engine.forms import (
     SubscriptionsQuery,
     WebhooksQuery,
 )
-from engine.http import Answer, Api, Call
-from engine.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
-from engine.ledger import Ledger
-from engine.plans import UNIT
-from engine.subscribing import Subscribing
-from engine.table import Table
+from engine.web.http import Answer, Api, Call
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
-rotation = subscription_keys.rotation(settings, ledger, rings, sealing.connect())
+rotation = setup.rotation(settings, ledger, rings, sealing.connect())
 subscribing = Subscribing(rotation, settings.plan_policy)
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
 api = Api(settings)

@@ -3,13 +3,15 @@
 import time
 from typing import Any
 
-from engine import config, keyrings, logs, sweeping, table
-from engine.circuit import Circuit
-from engine.keyrings import TTT_SHARED_SECRET, KeyRings
-from engine.ledger import Ledger
-from engine.sweeping import Swept
-from engine.table import Table
-from engine.upstream import Upstream
+from engine.access import keyrings
+from engine.access.keyrings import TTT_SHARED_SECRET, KeyRings
+from engine.ledger.posting import Ledger
+from engine.platform import config, logs, table
+from engine.platform.circuit import Circuit
+from engine.platform.table import Table
+from engine.transcription import sweeping
+from engine.transcription.sweeping import Swept
+from engine.transcription.upstream import Upstream
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))

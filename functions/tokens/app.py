@@ -1,19 +1,22 @@
 """Vends single-use tokens for credits, and says whether a token is good."""
 
-from engine import auth, config, keyrings, limits, logs, table, tokens, vending
-from engine.errors import (
+from engine.access import bearer, keyrings, tokens
+from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
+from engine.credits import vending
+from engine.credits.holds import OPEN, SPENT
+from engine.ledger.posting import Ledger
+from engine.platform import config, logs, table
+from engine.platform.errors import (
     EngineError,
     Forbidden,
     InsufficientCredits,
     LegacyInsufficientCredits,
     Unauthorized,
 )
-from engine.forms import UserForm, ValidateForm
-from engine.holds import OPEN, SPENT
-from engine.http import Answer, Api, Call
-from engine.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
-from engine.ledger import Ledger
-from engine.table import Table
+from engine.platform.table import Table
+from engine.web import limits
+from engine.web.forms import UserForm, ValidateForm
+from engine.web.http import Answer, Api, Call
 
 VENDING = frozenset({tokens.SCOPE_TRANSCRIBE})
 """What the older route allows everybody who may call it."""
@@ -27,7 +30,7 @@ lambda_handler = api
 
 @api.route("POST", "/v1/vend-token")
 def vend(call: Call) -> Answer:
-    token = auth.user(call, rings[ENGINE_JWT_SECRET], settings)
+    token = bearer.user(call, rings[ENGINE_JWT_SECRET], settings)
     vended = _vend(call, token.user, OPEN, f"user:{token.user}", token.scopes)
     return Answer(vended.members, headers=vended.headers)
 
@@ -70,7 +73,7 @@ def _vend(call: Call, user: str, state: str, actor: str, scopes: frozenset[str])
     )
     sell = vending.vend_held if state == OPEN else vending.vend_spent
     try:
-        auth.require_scope(scopes, tokens.SCOPE_TRANSCRIBE)
+        bearer.require_scope(scopes, tokens.SCOPE_TRANSCRIBE)
         vended = sell(ledger, ring, vend, now=call.now, rate_limit=settings.rate_limit)
     except EngineError as error:
         logs.vending(user, ok=False, code=error.code)

@@ -1,29 +1,24 @@
 """Passes a paid transcription on to TTTranscribe and answers how it goes."""
 
-from engine import (
-    auth,
-    config,
-    handover,
-    job_webhook,
-    keyrings,
-    limits,
-    table,
-    tiktok,
-    transcription,
-)
-from engine.circuit import Circuit
-from engine.errors import JobNotFound
-from engine.forms import SubmitForm, UrlQuery
-from engine.handover import QueueHandover
-from engine.http import Answer, Api, Call
-from engine.ids import is_job_id
-from engine.jobs import Gateway
-from engine.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
-from engine.ledger import Ledger
-from engine.ledger_items import account_pk
-from engine.starting import Mirrored
-from engine.table import Table
-from engine.upstream import Upstream
+from engine.access import bearer, keyrings
+from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
+from engine.ledger.items import account_pk
+from engine.ledger.posting import Ledger
+from engine.metadata import links
+from engine.platform import config, handover, table
+from engine.platform.circuit import Circuit
+from engine.platform.errors import JobNotFound
+from engine.platform.handover import QueueHandover
+from engine.platform.ids import is_job_id
+from engine.platform.table import Table
+from engine.transcription import submission
+from engine.transcription import webhook as job_webhook
+from engine.transcription.jobs import Gateway
+from engine.transcription.starting import Mirrored
+from engine.transcription.upstream import Upstream
+from engine.web import limits
+from engine.web.forms import SubmitForm, UrlQuery
+from engine.web.http import Answer, Api, Call
 
 ESTIMATED_DURATION_S = 45
 PING = "ping"
@@ -44,27 +39,27 @@ lambda_handler = api
 
 @api.route("POST", "/ttt/transcribe")
 def submit(call: Call) -> Answer:
-    token = auth.vended(call, rings[VEND_JWT_SECRET])
+    token = bearer.vended(call, rings[VEND_JWT_SECRET])
     limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
     form = call.read(SubmitForm)
     origin = call.origin(f"user:{token.user}")
     key = call.request_key.key
     return _answer(
-        transcription.submit(_gateway(call), token, form.url, origin, now=call.now, key=key)
+        submission.submit(_gateway(call), token, form.url, origin, now=call.now, key=key)
     )
 
 
 @api.route("GET", "/ttt/status/{id}")
 @api.route("GET", "/ttt/poll/{id}")
 def status(call: Call, id: str) -> Answer:
-    user = auth.job_reader(call, rings[VEND_JWT_SECRET], rings[ENGINE_JWT_SECRET], settings)
+    user = bearer.job_reader(call, rings[VEND_JWT_SECRET], rings[ENGINE_JWT_SECRET], settings)
     if id == PING:
         return Answer({"ok": True, "jobId": PING, "status": "ok"})
     if not is_job_id(id):
         raise JobNotFound()
     limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
     origin = call.origin("system:status", "transcription ended")
-    return _answer(transcription.status(_gateway(call), user, id, origin, now=call.now))
+    return _answer(submission.status(_gateway(call), user, id, origin, now=call.now))
 
 
 @api.route("POST", "/webhooks/tttranscribe")
@@ -76,9 +71,9 @@ def webhook(call: Call) -> Answer:
 
 @api.route("GET", "/estimate")
 def estimate(call: Call) -> Answer:
-    user = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+    user = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
     limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
-    post = tiktok.parse(call.read_query(UrlQuery).url)
+    post = links.parse(call.read_query(UrlQuery).url)
     return Answer(
         {
             "ok": True,

@@ -3,15 +3,17 @@
 import time
 from typing import Any
 
-from engine import config, handover, keyrings, logs, starting, table
-from engine.circuit import Circuit
-from engine.errors import Busy
-from engine.jobs import Gateway
-from engine.keyrings import TTT_SHARED_SECRET, KeyRings
-from engine.ledger import Ledger
-from engine.logs import logger
-from engine.table import Table
-from engine.upstream import Upstream
+from engine.access import keyrings
+from engine.access.keyrings import TTT_SHARED_SECRET, KeyRings
+from engine.ledger.posting import Ledger
+from engine.platform import config, handover, logs, table
+from engine.platform.circuit import Circuit
+from engine.platform.errors import Busy
+from engine.platform.logs import logger
+from engine.platform.table import Table
+from engine.transcription import starting
+from engine.transcription.jobs import Gateway
+from engine.transcription.upstream import Upstream
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))

@@ -1,16 +1,19 @@
 """New users and devices, their tokens and their history."""
 
-from engine import auth, config, keyrings, limits, table, users
-from engine.access import ADMIN, CREDITS_WRITE, USERS_READ, Access
-from engine.errors import NotFound, Unauthorized
-from engine.forms import CreateForm, NoForm, PageQuery, ProfileForm, RefreshForm
-from engine.http import Answer, Api, Call, legacy
-from engine.ids import is_user_id
-from engine.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
-from engine.ledger import Ledger
-from engine.ledger_items import account_pk
-from engine.table import Table
-from engine.users import USER_TOKEN_LIFETIME_S, NewUserRequest
+from engine.access import bearer, keyrings
+from engine.access.callers import ADMIN, CREDITS_WRITE, USERS_READ, Access
+from engine.access.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
+from engine.credits import users
+from engine.credits.users import USER_TOKEN_LIFETIME_S, NewUserRequest
+from engine.ledger.items import account_pk
+from engine.ledger.posting import Ledger
+from engine.platform import config, table
+from engine.platform.errors import NotFound, Unauthorized
+from engine.platform.ids import is_user_id
+from engine.platform.table import Table
+from engine.web import limits
+from engine.web.forms import CreateForm, NoForm, PageQuery, ProfileForm, RefreshForm
+from engine.web.http import Answer, Api, Call, legacy
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -155,7 +158,7 @@ def _require_reader(call: Call, user: str) -> None:
     if caller is not None:
         caller.require(USERS_READ)
     elif call.bearer:
-        own = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+        own = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
         limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
         if own != user:
             raise NotFound()
@@ -176,7 +179,7 @@ def _require_self(call: Call, user: str, scope: str) -> None:
     if caller is not None:
         caller.require(scope)
     else:
-        own = auth.user(call, rings[ENGINE_JWT_SECRET], settings).user
+        own = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
         limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
         if own != user:
             raise NotFound()

@@ -12,10 +12,10 @@ import pytest
 import requests
 from selenium import webdriver
 
-from engine import operators
-from engine.ledger import Ledger
-from engine.ledger_items import Entry
-from engine.table import Table
+from engine.access import operators
+from engine.ledger.items import Entry
+from engine.ledger.posting import Ledger
+from engine.platform.table import Table
 from local.harness import local_run
 from tests.browser.desk import Desk, chrome
 from tests.browser.past import Past

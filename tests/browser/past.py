@@ -4,11 +4,11 @@ import random
 import time
 from itertools import count
 
-from engine import holds, payments
-from engine.holds import CAPTURED, OPEN, RELEASED, Hold, Vend
-from engine.ledger import Ledger
-from engine.origin import Origin
-from engine.payments import Grant
+from engine.credits import holds, payments
+from engine.credits.holds import CAPTURED, OPEN, RELEASED, Hold, Vend
+from engine.credits.payments import Grant
+from engine.ledger.posting import Ledger
+from engine.platform.act import Origin
 
 DAY_S = 86_400
 PHONE = "Pluct/4.2.0 (Android 15; Pixel 8)"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import boto3
 
-from engine.ledger import Ledger
-from engine.table import Table
+from engine.ledger.posting import Ledger
+from engine.platform.table import Table
 from tests.browser.desk import Desk, chrome
 from tests.browser.past import Past
 from tests.support import deployed

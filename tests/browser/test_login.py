@@ -2,9 +2,9 @@
 
 import time
 
-from engine import attempts, operators
-from engine.attempts import Policy
-from engine.sessions import COOKIE
+from engine.access import attempts, operators
+from engine.access.attempts import Policy
+from engine.access.sessions import COOKIE
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
 

@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
-from engine import readmodels
-from engine.table import marshal
+from engine.platform.table import marshal
+from engine.readmodels import folds
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
 from tests.support import deployed
@@ -29,7 +29,7 @@ def summary(number: int) -> dict[str, Any]:
     user = f"many-{number:06d}"
     at = 1_780_000_000 + number
     return {
-        "pk": readmodels.summary_pk("credits", 1, user), "sk": user, "unit": "credits",
+        "pk": folds.summary_pk("credits", 1, user), "sk": user, "unit": "credits",
         "projected_seq": 1, "first_at": at, "last_at": at, "users": 1, "entries": 1,
         "available": number % 1000, "granted": number % 1000, "count.user_creation": 1,
     }  # fmt: skip

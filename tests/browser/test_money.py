@@ -4,7 +4,7 @@ import re
 
 from selenium import webdriver
 
-from engine import origins
+from engine.ledger import origins
 from tests.browser.conftest import CHROMIUM, DRIVER, Office
 from tests.browser.desk import Desk, chrome
 

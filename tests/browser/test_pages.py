@@ -96,8 +96,8 @@ def test_times_are_local_and_utc_is_a_hover_away(desk: Desk, office: Office) -> 
 
 
 def test_a_ledger_that_was_tampered_with_is_said_loudly(desk: Desk, office: Office) -> None:
-    from engine.ledger_items import account_pk, entry_sk
-    from engine.table import Update
+    from engine.ledger.items import account_pk, entry_sk
+    from engine.platform.table import Update
 
     user = office.user(5)
     edit = Update(account_pk(user), entry_sk("credits", 2), "SET #reason = :r", "",

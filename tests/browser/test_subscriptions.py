@@ -6,9 +6,9 @@ import jwt
 import pytest
 import requests
 
-from engine.ledger import Ledger
-from engine.ledger_items import Entry
-from engine.plans import UNIT
+from engine.ledger.items import Entry
+from engine.ledger.posting import Ledger
+from engine.subscriptions.plans import UNIT
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
 

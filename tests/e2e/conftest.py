@@ -10,8 +10,8 @@ import boto3
 import pytest
 import requests
 
-from engine.ledger import Ledger
-from engine.table import Table
+from engine.ledger.posting import Ledger
+from engine.platform.table import Table
 from local.harness import local_run
 from tests.support import deployed
 from tests.support.schema import check_answer

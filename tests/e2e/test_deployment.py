@@ -5,15 +5,15 @@ from typing import Any
 import boto3
 import pytest
 
-from local.arrived import Comparison, compare_run
 from local.conditions import decided
-from local.declared import lasting
 from local.not_shown import BY_RUN, entries
 from local.settings import ROOT
 from local.template import load_template, parameter_values, resources_of_type
 from local.translate import translate
 from tests.e2e.conftest import App
 from tests.support import deployed
+from tools.arrived import Comparison, compare_run
+from tools.declared import lasting
 
 LOCAL = {"Environment": "local"}
 

@@ -7,9 +7,9 @@ from urllib.parse import quote
 
 import pytest
 
-from engine.metadata_cache import FRESH_S, REFUSED_S, SK
-from engine.table import Put
-from local.standins.tiktok_posts import Post
+from engine.metadata.cache import FRESH_S, REFUSED_S, SK
+from engine.platform.table import Put
+from standins.tiktok_posts import Post
 from tests.e2e.conftest import App, Reply
 from tests.support.schema import check_answer
 from tests.support.tiktok import HIDDEN, VISIBLE, TiktokStandin, address

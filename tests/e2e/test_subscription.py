@@ -12,8 +12,8 @@ import boto3
 import jwt
 import pytest
 
-from engine.ledger import Ledger
-from engine.plans import UNIT
+from engine.ledger.posting import Ledger
+from engine.subscriptions.plans import UNIT
 from tests.e2e.conftest import App, Reply, bearer
 from tests.support import deployed
 from tests.support.openrouter import Standin

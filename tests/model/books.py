@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold, read
-from engine.idempotency import KEEP_S
-from engine.ledger_items import CREDITS, START, Account, Entry, read_account, read_entry
+from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold, read
+from engine.ledger.items import CREDITS, START, Account, Entry, read_account, read_entry
+from engine.web.idempotency import KEEP_S
 from tests.model.store import UPSTREAM, Content, Key
 
 RESOLVED_BY = {

@@ -6,8 +6,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from engine.errors import Busy, EngineError, InsufficientCredits
-from engine.table import Cancelled, ConditionFailed, Item, Put, Refusal, Table, Update, Write
+from engine.platform.errors import Busy, EngineError, InsufficientCredits
+from engine.platform.table import (
+    Cancelled,
+    ConditionFailed,
+    Item,
+    Put,
+    Refusal,
+    Table,
+    Update,
+    Write,
+)
 from tests.model.programs import Asked, attempts
 from tests.model.replay import Outcome
 from tests.model.scenario import Outcomes, Program, Scenario

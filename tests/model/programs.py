@@ -4,16 +4,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from engine import holds, limits, payments, sweeping, transcription, users, vending
-from engine.holds import OPEN, Hold
-from engine.ids import base36, digest
-from engine.jobs import Gateway
-from engine.keyrings import Ring
-from engine.ledger_items import CREDITS, account_pk, account_sk
-from engine.origin import Origin
-from engine.payments import Grant
-from engine.tokens import VENDED_LIFETIME_S, VendedToken
-from engine.users import NewUserRequest
+from engine.access.keyrings import Ring
+from engine.access.tokens import VENDED_LIFETIME_S, VendedToken
+from engine.credits import holds, payments, users, vending
+from engine.credits.holds import OPEN, Hold
+from engine.credits.payments import Grant
+from engine.credits.users import NewUserRequest
+from engine.ledger.items import CREDITS, account_pk, account_sk
+from engine.platform.act import Origin
+from engine.platform.ids import base36, digest
+from engine.transcription import submission, sweeping
+from engine.transcription.jobs import Gateway
+from engine.web import limits
 from tests.model.replay import SECRET, Desk
 from tests.model.scenario import Program
 
@@ -113,7 +115,7 @@ def submitted(asked: Asked, token: VendedToken, url: str = URL) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         origin = asked.origin("user")
-        mirrored = transcription.submit(_gateway(desk), token, url, origin, now=asked.now)
+        mirrored = submission.submit(_gateway(desk), token, url, origin, now=asked.now)
         return {"status": mirrored.status}
 
     return asked.does(run)
@@ -124,7 +126,7 @@ def looked_at(asked: Asked, job_id: str) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         origin = asked.origin("system:status")
-        transcription.status(_gateway(desk), asked.user, job_id, origin, now=asked.now)
+        submission.status(_gateway(desk), asked.user, job_id, origin, now=asked.now)
         return {}
 
     return asked.does(run)

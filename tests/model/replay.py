@@ -13,11 +13,12 @@ from typing import Any, NoReturn
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from engine import holds, sweeping
-from engine.errors import EngineError
-from engine.ledger import PATIENCE_S, Ledger
-from engine.table import Table
-from engine.upstream import NotSent, Unknown, UpstreamAnswer
+from engine.credits import holds
+from engine.ledger.posting import PATIENCE_S, Ledger
+from engine.platform.errors import EngineError
+from engine.platform.table import Table
+from engine.transcription import sweeping
+from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
 from tests.model.store import Answer, Call
 
 TABLE = "model"
@@ -81,7 +82,7 @@ class Client:
 
 
 class ModelUpstream:
-    """Stands where `engine.upstream.Upstream` stands."""
+    """Stands where `engine.transcription.upstream.Upstream` stands."""
 
     base = "https://upstream.test"
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.table import marshal, unmarshal
+from engine.platform.table import marshal, unmarshal
 from tests.model.expressions import Context, changed, condition
 
 Key = tuple[str, str]

@@ -5,17 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine import holds, payments, transcription
-from engine.errors import Busy
-from engine.holds import OPEN, Hold, Vend
-from engine.jobs import Gateway as Proxy
-from engine.ledger import Ledger, Posted
-from engine.ledger_items import account_pk
-from engine.origin import Origin
-from engine.payments import Grant, Granted
-from engine.starting import Mirrored
-from engine.table import Item, Table, Update, Write
-from engine.upstream import NotSent, Unknown, UpstreamAnswer
+from engine.credits import holds, payments
+from engine.credits.holds import OPEN, Hold, Vend
+from engine.credits.payments import Grant, Granted
+from engine.ledger.items import account_pk
+from engine.ledger.posting import Ledger, Posted
+from engine.platform.act import Origin
+from engine.platform.errors import Busy
+from engine.platform.table import Item, Table, Update, Write
+from engine.transcription import submission
+from engine.transcription.jobs import Gateway as Proxy
+from engine.transcription.starting import Mirrored
+from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
 from tests.support.gateway import Gateway
 
 NOW = 1_800_000_000
@@ -193,7 +194,7 @@ def submit(
 ) -> Mirrored:
     """Start the job that `hold` pays for."""
     gateway = proxy(service, table or desk.table)
-    return transcription.submit(gateway, hold.token, url, nowhere(), now=now)
+    return submission.submit(gateway, hold.token, url, nowhere(), now=now)
 
 
 def proxy(service: Service, table: Table) -> Proxy:

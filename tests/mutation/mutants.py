@@ -17,22 +17,32 @@ NAME = "condition"
 MONEY, JOBS = "test_conditions", "mutation/test_jobs"
 MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
 TESTS: Mapping[str, tuple[str, ...]] = {
-    "adjustments": ("test_adjustments", "test_bulk"),
-    "api_keys": ("test_access",),
-    "audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
-    "erasure": ("test_erasure",),
-    "holds": (MONEY, JOBS, "test_vending", "test_transcription_status", "test_crash_points"),
-    "job_webhook": ("test_job_webhook",),
-    "jobs": (
+    "credits.adjustments": ("test_adjustments", "test_bulk"),
+    "access.api_keys": ("test_access",),
+    "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
+    "admin.erasure": ("test_erasure",),
+    "credits.holds": (
+        MONEY,
+        JOBS,
+        "test_vending",
+        "test_transcription_status",
+        "test_crash_points",
+    ),
+    "transcription.webhook": ("test_job_webhook",),
+    "transcription.jobs": (
         "mutation/test_jobs",
         "test_job_answers",
         "test_transcription_status",
         "test_sweeping",
     ),
-    "key_monitor": ("test_key_monitor",),
-    "key_rotation": ("test_subscription", "test_key_monitor", "test_subscription_races"),
-    "key_steps": ("test_key_steps", "test_key_monitor"),
-    "ledger": (
+    "subscriptions.key_monitor": ("test_key_monitor",),
+    "subscriptions.key_rotation": (
+        "test_subscription",
+        "test_key_monitor",
+        "test_subscription_races",
+    ),
+    "subscriptions.key_steps": ("test_key_steps", "test_key_monitor"),
+    "ledger.posting": (
         MONEY,
         JOBS,
         "test_origins",
@@ -41,27 +51,38 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_users",
         "test_crash_points",
     ),
-    "ledger_items": (MONEY, "test_ledger_items", "test_vending"),
-    "limits": (MONEY, "test_limits", "test_vending"),
-    "notices": ("test_notices",),
-    "plans": ("test_subscription",),
-    "origins": ("test_origins", "test_erasure"),
-    "payments": (MONEY, "test_credits", "test_crash_points"),
-    "projection": (MODELS, "test_projection"),
-    "rebuild": (MODELS, "test_rebuild"),
-    "requests_once": (MONEY, "test_credits", "test_users", "test_crash_points"),
-    "starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
-    "subscribing": ("test_subscription", "test_subscription_admin", "test_key_monitor"),
-    "subscription_moves": ("test_key_steps", "test_subscription", "test_subscription_admin"),
-    "sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
-    "transcription": (JOBS, "test_transcription", "test_job_answers"),
-    "users": (MONEY, "test_users", "test_crash_points"),
-    "vending": (JOBS, "test_vending", "test_transcription"),
+    "ledger.items": (MONEY, "test_ledger_items", "test_vending"),
+    "web.limits": (MONEY, "test_limits", "test_vending"),
+    "subscriptions.notices": ("test_notices",),
+    "subscriptions.plans": ("test_subscription",),
+    "ledger.origins": ("test_origins", "test_erasure"),
+    "credits.payments": (MONEY, "test_credits", "test_crash_points"),
+    "readmodels.projection": (MODELS, "test_projection"),
+    "readmodels.rebuild": (MODELS, "test_rebuild"),
+    "ledger.once": (MONEY, "test_credits", "test_users", "test_crash_points"),
+    "transcription.starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+    "subscriptions.subscribing": (
+        "test_subscription",
+        "test_subscription_admin",
+        "test_key_monitor",
+    ),
+    "subscriptions.moves": ("test_key_steps", "test_subscription", "test_subscription_admin"),
+    "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
+    "transcription.submission": (JOBS, "test_transcription", "test_job_answers"),
+    "credits.users": (MONEY, "test_users", "test_crash_points"),
+    "credits.vending": (JOBS, "test_vending", "test_transcription"),
 }
 """The tests that should kill a module's mutants, the likeliest first."""
 
 NO_MONEY = frozenset(
-    {"attempts", "circuit", "key_monitor", "metadata_cache", "operators", "sessions"}
+    {
+        "access.attempts",
+        "platform.circuit",
+        "subscriptions.key_monitor",
+        "metadata.cache",
+        "access.operators",
+        "access.sessions",
+    }
 )
 """Modules whose conditions guard no credit and are left out."""
 
@@ -93,9 +114,9 @@ def all_mutants() -> list[Mutant]:
     parameters = _parameters()
     found = [
         mutant
-        for path in sorted(LAYER.glob("*.py"))
-        if path.stem not in NO_MONEY
-        for mutant in _of_conditions(path.stem, parameters)
+        for module in _modules()
+        if module not in NO_MONEY
+        for mutant in _of_conditions(module, parameters)
     ]
     found += [_recorded(*decision) for decision in DECISIONS]
     twice = [name for name, count in Counter(mutant.id for mutant in found).items() if count > 1]
@@ -106,11 +127,18 @@ def all_mutants() -> list[Mutant]:
 
 
 def path_of(module: str) -> Path:
-    return LAYER / f"{module}.py"
+    """The file of `room.module`."""
+    room, _, name = module.partition(".")
+    return LAYER / room / f"{name}.py"
+
+
+def _modules() -> list[str]:
+    """Every module of every room, as `room.module`."""
+    return sorted(f"{path.parent.name}.{path.stem}" for path in LAYER.glob("*/*.py"))
 
 
 def _recorded(name: str, before: str, after: str) -> Mutant:
-    module = name.partition(".")[0]
+    module = ".".join(name.split(".")[:2])
     source = path_of(module).read_text()
     if source.count(before) != 1:
         raise ValueError(f"{name}: found {source.count(before)} times: {before!r}")
@@ -147,7 +175,7 @@ def _of_conditions(module: str, parameters: Mapping[str, int]) -> Iterator[Mutan
 def _parameters() -> dict[str, int]:
     """The functions and classes of the layer that take a condition, with its position."""
     found: dict[str, int] = {}
-    for path in LAYER.glob("*.py"):
+    for path in LAYER.rglob("*.py"):
         for node in ast.parse(path.read_bytes()).body:
             names: list[str] = []
             if isinstance(node, ast.FunctionDef):

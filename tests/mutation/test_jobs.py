@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine import holds, limits, starting, transcription, vending
-from engine.errors import (
+from engine.credits import holds, vending
+from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.ledger.items import account_pk
+from engine.platform.errors import (
     EngineError,
     InsufficientCredits,
     JobNotFound,
@@ -20,14 +22,14 @@ from engine.errors import (
     Unauthorized,
     UpstreamFailed,
 )
-from engine.handover import NoHandover
-from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
-from engine.idempotency import KEEP_S
-from engine.ledger_items import account_pk
-from engine.starting import Mirrored
-from engine.table import Put, Table, Update
-from engine.transcription import SWEEP_AFTER_S
-from engine.upstream import NotSent, UpstreamAnswer
+from engine.platform.handover import NoHandover
+from engine.platform.table import Put, Table, Update
+from engine.transcription import starting, submission
+from engine.transcription.starting import Mirrored
+from engine.transcription.submission import SWEEP_AFTER_S
+from engine.transcription.upstream import NotSent, UpstreamAnswer
+from engine.web import limits
+from engine.web.idempotency import KEEP_S
 from tests.mutation.desk import (
     NOW,
     OTHER_VIDEO,
@@ -249,7 +251,7 @@ def handed_over(desk: Desk, state: str = OPEN) -> Hold:
             return None
 
     gateway = replace(proxy(Away(), desk.table), timeout_s=0, handover=Kept())
-    transcription.submit(gateway, hold.token, VIDEO, nowhere(), now=NOW)
+    submission.submit(gateway, hold.token, VIDEO, nowhere(), now=NOW)
     return holds.read(desk.stored(hold))
 
 
@@ -290,7 +292,7 @@ def test_a_job_is_named_only_to_the_hold_that_lacks_it(
 
 
 def read(desk: Desk, job_id: str, service: Service) -> Mirrored:
-    return transcription.status(proxy(service, desk.table), desk.user, job_id, nowhere(), now=NOW)
+    return submission.status(proxy(service, desk.table), desk.user, job_id, nowhere(), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -387,9 +389,7 @@ def test_a_job_that_has_ended_meanwhile_is_not_asked_for(gateway: Gateway) -> No
     service = Service(says=(200, {"status": "failed"}))
     submit(desk, hold, service)
     table = desk.interrupted(lambda: ended_elsewhere(desk, service.job_id))
-    gone = transcription.status(
-        proxy(service, table), desk.user, service.job_id, nowhere(), now=NOW
-    )
+    gone = submission.status(proxy(service, table), desk.user, service.job_id, nowhere(), now=NOW)
     assert '"credit":"captured"' in gone.body
     assert desk.stored(hold)["state"] == CAPTURED
     assert service.asked == 0
@@ -426,7 +426,7 @@ def test_a_job_that_upstream_knows_again_begins_its_time_anew(gateway: Gateway) 
     for later_s, says in ((0, (404, {})), (60, (200, {"status": "processing"})), (130, (404, {}))):
         service.says = says
         with suppress(JobNotFound):
-            transcription.status(
+            submission.status(
                 proxy(service, desk.table), desk.user, service.job_id, nowhere(), now=NOW + later_s
             )
     assert desk.stored(hold)["state"] == OPEN

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import pytest
 
-from engine import figures, readmodels, rebuild
-from engine.figures import CONTROL_PK, GENERATION_SK, Generations
-from engine.projection import Projector
-from engine.readmodels import fold
-from engine.rebuild import Overtaken
-from engine.table import Put, Table
+from engine.platform.table import Put, Table
+from engine.readmodels import figures, folds, rebuild
+from engine.readmodels.figures import CONTROL_PK, GENERATION_SK, Generations
+from engine.readmodels.folds import fold
+from engine.readmodels.projection import Projector
+from engine.readmodels.rebuild import Overtaken
 from tests.mutation.desk import NOW, Interrupted, fresh, nothing
 from tests.support.gateway import Gateway
 from tests.support.streams import Book, records
@@ -46,9 +46,9 @@ def test_entries_that_are_projected_meanwhile_are_not_projected_twice(
     assert deliver(Interrupted(table, lambda: deliver(table, book)), book) is None
     folded = fold(book.entries)
     assert folded is not None
-    expected = readmodels.summary_of(book.user, book.unit, folded)
+    expected = folds.summary_of(book.user, book.unit, folded)
     assert figures.get_summary(table, book.unit, book.user) == expected
-    assert figures.totals(table, book.unit) == readmodels.stats(folded.counts)
+    assert figures.totals(table, book.unit) == folds.stats(folded.counts)
 
 
 def generations_in(table: Table) -> Generations:
@@ -109,7 +109,7 @@ def test_an_item_that_passes_while_its_generation_is_retired_does_not_come_back(
     book.grant(5)
     book.store(gateway.dynamodb, table.name)
     assert deliver(table, book) is None
-    pk = readmodels.summary_pk(book.unit, 1, book.user)
+    pk = folds.summary_pk(book.unit, 1, book.user)
 
     def pass_away() -> None:
         key = {"pk": {"S": pk}, "sk": {"S": book.user}}
@@ -117,5 +117,5 @@ def test_an_item_that_passes_while_its_generation_is_retired_does_not_come_back(
 
     rebuild.write(projector(Interrupted(table, pass_away, at=4)), now=NOW)
     assert table.get(pk, book.user) is None
-    kept = table.get(readmodels.stats_pk(book.unit, 1, readmodels.stats_shard(book.user)), "TOTAL")
+    kept = table.get(folds.stats_pk(book.unit, 1, folds.stats_shard(book.user)), "TOTAL")
     assert kept is not None and kept["ttl"] == NOW + rebuild.KEEP_OLD_S

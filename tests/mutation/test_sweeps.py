@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from engine import holds, sweeping, vending
-from engine.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
-from engine.jobs import FORGOTTEN_AFTER_S
-from engine.sweeping import GIVE_UP_AFTER_S, LOOK_AGAIN_S, LOST_AFTER_S
-from engine.transcription import SWEEP_AFTER_S
+from engine.credits import holds, vending
+from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.transcription import sweeping
+from engine.transcription.jobs import FORGOTTEN_AFTER_S
+from engine.transcription.submission import SWEEP_AFTER_S
+from engine.transcription.sweeping import GIVE_UP_AFTER_S, LOOK_AGAIN_S, LOST_AFTER_S
 from tests.mutation.desk import NOW, Desk, Service, fresh, submit
 from tests.support.gateway import Gateway
 

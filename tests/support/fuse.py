@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
-from engine.calls import NotSent, Unknown
+from engine.platform.outgoing import NotSent, Unknown
 from tests.support.faults import CALLS, Killed, failure
 from tests.support.openrouter import Studio
 

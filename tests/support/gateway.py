@@ -11,11 +11,12 @@ from typing import Any
 
 import boto3
 
-from engine import keyrings, origins, rotation, tokens
-from engine.ledger import Ledger
-from engine.ledger_items import Entry
-from engine.origins import Texts
-from engine.table import Table
+from engine.access import keyrings, rotation, tokens
+from engine.ledger import origins
+from engine.ledger.items import Entry
+from engine.ledger.origins import Texts
+from engine.ledger.posting import Ledger
+from engine.platform.table import Table
 from local.engine import create_table
 from tests.support import deployed
 

@@ -5,11 +5,11 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine import holds
-from engine.circuit import AlwaysClosed
-from engine.handover import NoHandover
-from engine.ledger_items import Entry
-from engine.table import Item
+from engine.credits import holds
+from engine.ledger.items import Entry
+from engine.platform.circuit import AlwaysClosed
+from engine.platform.handover import NoHandover
+from engine.platform.table import Item
 from local.engine import create_table
 from tests.support.gateway import Gateway, Reply
 from tests.support.scripted import ScriptedUpstream

@@ -4,11 +4,12 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from engine import readmodels, verify
-from engine.figures import days, get_summary, notices, totals
-from engine.ledger_items import CREDITS, START, Entry, read_account, read_entry
-from engine.projection import RECORD_ID_LENGTH, is_audited
-from engine.table import Item, Table
+from engine.credits import verify
+from engine.ledger.items import CREDITS, START, Entry, read_account, read_entry
+from engine.platform.table import Item, Table
+from engine.readmodels import folds
+from engine.readmodels.figures import days, get_summary, notices, totals
+from engine.readmodels.projection import RECORD_ID_LENGTH, is_audited
 
 NAME_LENGTH = 22
 
@@ -92,15 +93,15 @@ def assert_each_hold_ends_once(entries: Iterable[Entry]) -> None:
 def assert_read_models(table: Table, low_balance: int) -> None:
     """Summaries, days, totals, audit and notices say exactly what the entries say."""
     snapshot = Snapshot(table)
-    everything = readmodels.Counts()
-    by_day: dict[str, readmodels.Counts] = {}
+    everything = folds.Counts()
+    by_day: dict[str, folds.Counts] = {}
     for user, entries in snapshot.entries.items():
-        folded = readmodels.fold(entries)
+        folded = folds.fold(entries)
         assert folded is not None
-        assert get_summary(table, CREDITS, user) == readmodels.summary_of(user, CREDITS, folded)
+        assert get_summary(table, CREDITS, user) == folds.summary_of(user, CREDITS, folded)
         everything.update(folded.counts)
         for day, counts in folded.days.items():
-            by_day.setdefault(day, readmodels.Counts()).update(counts)
+            by_day.setdefault(day, folds.Counts()).update(counts)
         _assert_noticed(table, user, entries, low_balance)
     assert totals(table, CREDITS) == _stats(everything)
     shown = days(table, CREDITS, "2000-01-01", "2999-12-31")
@@ -109,7 +110,7 @@ def assert_read_models(table: Table, low_balance: int) -> None:
 
 
 def _assert_noticed(table: Table, user: str, entries: list[Entry], low_balance: int) -> None:
-    expected = [entry.seq for entry in entries if readmodels.falls_low(entry, low_balance)]
+    expected = [entry.seq for entry in entries if folds.falls_low(entry, low_balance)]
     assert [n["seq"] for n in notices(table, user, limit=1000)] == expected[::-1]
 
 
@@ -126,8 +127,8 @@ def _assert_audited(snapshot: Snapshot) -> None:
     assert len(kept) == len(vends)
 
 
-def _stats(counts: readmodels.Counts) -> readmodels.Stats:
-    return readmodels.stats({name: value for name, value in counts.items() if value})
+def _stats(counts: folds.Counts) -> folds.Stats:
+    return folds.stats({name: value for name, value in counts.items() if value})
 
 
 def _key(item: Item) -> tuple[Any, Any]:

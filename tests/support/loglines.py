@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.logs import logger
+from engine.platform.logs import logger
 
 
 @dataclass

@@ -12,14 +12,14 @@ import boto3
 import jwt
 import requests
 
-from engine import key_steps
-from engine.ledger import Ledger
-from engine.ledger_items import Entry, account_pk
-from engine.plans import UNIT
-from engine.subscription_items import ProviderKey, Subscription, read_key
-from engine.table import Item
-from local.standins import openrouter
-from local.standins.clock import Clock
+from engine.ledger.items import Entry, account_pk
+from engine.ledger.posting import Ledger
+from engine.platform.table import Item
+from engine.subscriptions import key_steps
+from engine.subscriptions.items import ProviderKey, Subscription, read_key
+from engine.subscriptions.plans import UNIT
+from standins import openrouter
+from standins.clock import Clock
 from tests.support import deployed
 from tests.support.gateway import PREFIX, Gateway, Reply
 from tests.support.troubles import PatientTime

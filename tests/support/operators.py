@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engine import operators
-from engine.operators import Cost
-from engine.sessions import COOKIE
+from engine.access import operators
+from engine.access.operators import Cost
+from engine.access.sessions import COOKIE
 from tests.support.gateway import Gateway, Reply
 
 CHEAP = Cost(n=2**4, r=1, p=1)

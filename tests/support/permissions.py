@@ -15,8 +15,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 from botocore.session import Session
 
-from engine import aws
-from engine.health import PROBE_PARAMETER
+from engine.admin.health import PROBE_PARAMETER
+from engine.platform import aws
 from tests.support import template
 
 TABLE = "Table"

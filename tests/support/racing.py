@@ -15,13 +15,14 @@ from typing import Any
 
 import boto3
 
-from engine import holds, sweeping
-from engine.errors import EngineError
-from engine.ledger import Ledger
-from engine.origin import Origin
-from engine.table import ConditionFailed, Table
-from engine.upstream import NotSent
-from engine.vending import claim_write
+from engine.credits import holds
+from engine.credits.vending import claim_write
+from engine.ledger.posting import Ledger
+from engine.platform.act import Origin
+from engine.platform.errors import EngineError
+from engine.platform.table import ConditionFailed, Table
+from engine.transcription import sweeping
+from engine.transcription.upstream import NotSent
 from local.engine import create_table
 from tests.support import deployed
 from tests.support.gateway import Gateway

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from engine.upstream import NotSent, Unknown, UpstreamAnswer
+from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
 
 ACCEPT, LOSE, GARBLE, AWAY, REFUSE, FAIL, TAKEN = (
     "accept", "lose", "garble", "away", "refuse", "fail", "taken",
@@ -16,7 +16,7 @@ RUNNING, COMPLETED, FAILED = "processing", "completed", "failed"
 
 
 class ScriptedUpstream:
-    """Has the interface of `engine.upstream.Upstream`; `jobs` holds the state of each job by its id."""
+    """Has the interface of `transcription.upstream.Upstream`; `jobs` holds the state of each job by id."""
 
     base = "https://upstream.example.test"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from engine import origins
-from engine.ledger_items import (
+from engine.ledger import origins
+from engine.ledger.items import (
     Account,
     Entry,
     Move,
@@ -19,8 +19,8 @@ from engine.ledger_items import (
     next_entry,
     read_entry,
 )
-from engine.origin import Origin
-from engine.table import Item, Table, marshal
+from engine.platform.act import Origin
+from engine.platform.table import Item, Table, marshal
 
 _numbers = itertools.count(1)
 SALT = "salt-of-a-test"

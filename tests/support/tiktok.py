@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from local.settings import ROOT
-from local.standins import tiktok, tiktok_pages
-from local.standins.tiktok_posts import POSTS, Post
+from standins import tiktok, tiktok_pages
+from standins.tiktok_posts import POSTS, Post
 from tests.support.gateway import Gateway
 from tests.support.upstream import Standin, served
 

@@ -10,8 +10,8 @@ from typing import Any
 import requests
 from aiohttp import web
 
-from local.standins import tttranscribe
-from local.standins.clock import Clock
+from standins import tttranscribe
+from standins.clock import Clock
 
 STARTED_AT = 1_800_000_000.0
 

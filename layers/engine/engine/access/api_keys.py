@@ -1,0 +1,190 @@
+"""Generated API keys: made once, shown once, kept as a hash, revoked for good.
+
+A key is `pk_live_`, 30 random characters and 6 that check them, so that scanners of public code can tell
+a real key from a made-up one without asking. Its id is made of its SHA-256, so one read by key finds the
+key of a call, and one query lists all: they lie in one partition, which carries 3,000 reads a second.
+"""
+
+import contextlib
+import hashlib
+import hmac
+import re
+import secrets
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.platform.errors import EngineError
+from engine.platform.ids import iso
+from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+
+KEYS_PK = "KEYS"
+PREFIX = "pk_live_"
+RANDOM_LENGTH = 30
+CHECK_LENGTH = 6
+SHOWN_LENGTH = len(PREFIX) + 4
+MOST_KEYS = 1000
+USE_NOTED_S = 3600
+"""How far behind the last use may be: it is written at most this often."""
+
+_ID = re.compile(r"key_[0-9a-f]{16}")
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A generated key as it is stored. Times in epoch seconds, 0 for never."""
+
+    id: str
+    hash: str
+    hint: str
+    """How the key begins, to tell keys apart."""
+    description: str
+    scopes: frozenset[str]
+    created_by: str
+    created_at: int
+    last_used_at: int
+    revoked_at: int
+
+
+def generate(
+    table: Table, description: str, scopes: Iterable[str], created_by: str, *, now: int
+) -> tuple[ApiKey, str]:
+    """A new key, and its text, which is nowhere else. Raises `Busy`, `OutcomeUnknown`."""
+    body = "".join(secrets.choice(_ALPHABET) for _ in range(RANDOM_LENGTH))
+    text = PREFIX + body + _check(body)
+    hashed = _hashed(text)
+    made = ApiKey(
+        _id(hashed),
+        hashed,
+        text[:SHOWN_LENGTH],
+        description,
+        frozenset(scopes),
+        created_by,
+        now,
+        0,
+        0,
+    )
+    with contextlib.suppress(ConditionFailed):  # Our own write, sent again by the SDK.
+        table.write(Put(_item(made), condition="attribute_not_exists(pk)"))
+    return made, text
+
+
+def find(table: Table, text: str) -> ApiKey | None:
+    """The key whose text is `text`, unless it was revoked. Raises `Busy`."""
+    if not has_form(text):
+        return None
+    hashed = _hashed(text)
+    item = table.get(KEYS_PK, _id(hashed))
+    if item is None or not hmac.compare_digest(str(item["hash"]), hashed):
+        return None
+    found = read(item)
+    return None if found.revoked_at else found
+
+
+def by_id(table: Table, key_id: str) -> ApiKey | None:
+    """The key, revoked or not, None where there is none. Raises `Busy`."""
+    item = table.get(KEYS_PK, key_id) if _ID.fullmatch(key_id) else None
+    return None if item is None else read(item)
+
+
+def has_form(text: str) -> bool:
+    """Whether `text` is written as a key is, its check included."""
+    body = text[len(PREFIX) : -CHECK_LENGTH]
+    return text.isascii() and len(body) == RANDOM_LENGTH and text == PREFIX + body + _check(body)
+
+
+def listed(table: Table) -> list[ApiKey]:
+    """All keys, the newest first, at most `MOST_KEYS`. Raises `Busy`."""
+    keys = [read(item) for item in table.query(KEYS_PK, "key_", limit=MOST_KEYS, consistent=True)]
+    return sorted(keys, key=lambda key: (key.created_at, key.id), reverse=True)
+
+
+def revoke(table: Table, key_id: str, *, now: int) -> ApiKey | None:
+    """The key, revoked now or before; None where there is none. Raises `Busy`, `OutcomeUnknown`."""
+    update = Update(
+        KEYS_PK,
+        key_id,
+        "SET revoked_at = if_not_exists(revoked_at, :now)",
+        "attribute_exists(pk)",
+        values={":now": now},
+    )
+    try:
+        return read(table.write(update))
+    except ConditionFailed:
+        return None
+
+
+def note_use(table: Table, key_id: str, *, now: int) -> None:
+    """Keep that the key was used, unless that is on record for the hour. Never raises for the store:
+    who used a key when is good to know, but no call fails for it.
+    """
+    update = Update(
+        KEYS_PK,
+        key_id,
+        "SET last_used_at = :now",
+        "last_used_at <= :before",
+        values={":now": now, ":before": now - USE_NOTED_S},
+    )
+    with contextlib.suppress(ConditionFailed, EngineError):
+        table.write(update)
+
+
+def read(item: Mapping[str, Any]) -> ApiKey:
+    return ApiKey(
+        item["sk"],
+        item["hash"],
+        item["hint"],
+        item["description"],
+        frozenset(item["scopes"]),
+        item["created_by"],
+        item["created_at"],
+        item["last_used_at"],
+        item.get("revoked_at", 0),
+    )
+
+
+def members(key: ApiKey) -> dict[str, Any]:
+    """A key as the admin API shows it."""
+    return {
+        "id": key.id,
+        "hint": key.hint,
+        "description": key.description,
+        "scopes": sorted(key.scopes),
+        "createdBy": key.created_by,
+        "createdAt": iso(key.created_at),
+        "lastUsedAt": iso(key.last_used_at) if key.last_used_at else None,
+        "revokedAt": iso(key.revoked_at) if key.revoked_at else None,
+    }
+
+
+def _item(key: ApiKey) -> Item:
+    return {
+        "pk": KEYS_PK,
+        "sk": key.id,
+        "hash": key.hash,
+        "hint": key.hint,
+        "description": key.description,
+        "scopes": sorted(key.scopes),
+        "created_by": key.created_by,
+        "created_at": key.created_at,
+        "last_used_at": key.last_used_at,
+    }
+
+
+def _id(hashed: str) -> str:
+    return f"key_{hashed[:16]}"
+
+
+def _hashed(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check(body: str) -> str:
+    """CRC-32 of `body` in base 62, six characters."""
+    left, text = zlib.crc32(body.encode()), ""
+    for _ in range(CHECK_LENGTH):
+        left, digit = divmod(left, len(_ALPHABET))
+        text = _ALPHABET[digit] + text
+    return text

@@ -1,0 +1,92 @@
+"""Log-in attempts, counted by account and by address, each failure making the next one wait longer.
+
+An attempt is counted before the password is looked at, under a condition, so a thousand at once get no
+further than one after the other. Failures are forgotten an hour after the last one.
+"""
+
+from dataclasses import dataclass
+
+from engine.platform.errors import Busy, TooManyAttempts
+from engine.platform.ids import digest
+from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+
+FORGOTTEN_AFTER_S = 3600
+TRIES = 20
+SK = "ATTEMPTS"
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """`free` failures cost nothing; each later one doubles the wait, up to `longest_s`."""
+
+    free: int
+    longest_s: int
+
+    def wait_s(self, failures: int) -> int:
+        beyond = failures - self.free
+        return 0 if beyond < 0 else min(self.longest_s, 2 ** min(beyond, 20))
+
+
+ACCOUNT = Policy(free=5, longest_s=300)
+"""Whoever guesses at one name locks its owner out for at most five minutes after they stop."""
+
+ADDRESS = Policy(free=20, longest_s=900)
+"""Several operators share an office's address."""
+
+
+def account(name: str) -> str:
+    """What attempts at `name` are counted under, whether or not anybody has that name."""
+    return f"LOGIN#name#{digest(name)}"
+
+
+def address(subject: str) -> str:
+    """What attempts from an address are counted under; `subject` is that of `limits.of_address`."""
+    return f"LOGIN#{subject}"
+
+
+def take(table: Table, subject: str, policy: Policy, now: int) -> None:
+    """Counts an attempt as a failure until `succeeded` says otherwise. Raises `TooManyAttempts`."""
+    for _ in range(TRIES):
+        seen = table.get(subject, SK)
+        if seen is not None and seen["free_at"] > now:
+            raise TooManyAttempts(min(policy.longest_s, seen["free_at"] - now))
+        try:
+            table.write(_count(subject, seen, policy, now))
+        except ConditionFailed:
+            continue
+        return
+    raise Busy()
+
+
+def succeeded(table: Table, name: str, subject: str) -> None:
+    """Forgets the account's failures, and takes this attempt back from the address's."""
+    cleared = "SET failures = :zero, free_at = :zero"
+    _settle(table, account(name), cleared, "failures > :zero", {":zero": 0})
+    given_back = "SET failures = failures - :one, free_at = :zero"
+    values = {":one": 1, ":zero": 0}
+    _settle(table, address(subject), given_back, "failures >= :one", values)
+
+
+def _count(subject: str, seen: Item | None, policy: Policy, now: int) -> Put:
+    recent = seen is not None and now - seen["last_at"] < FORGOTTEN_AFTER_S
+    failures = (seen["failures"] if seen is not None and recent else 0) + 1
+    item: Item = {
+        "pk": subject,
+        "sk": SK,
+        "failures": failures,
+        "last_at": now,
+        "free_at": now + policy.wait_s(failures),
+        "ttl": now + FORGOTTEN_AFTER_S,
+    }
+    if seen is None:
+        return Put(item, "attribute_not_exists(pk)")
+    condition = "failures = :failures AND last_at = :last_at"
+    values = {":failures": seen["failures"], ":last_at": seen["last_at"]}
+    return Put(item, condition, values=values)
+
+
+def _settle(table: Table, subject: str, text: str, condition: str, values: dict[str, int]) -> None:
+    try:
+        table.write(Update(subject, SK, text, condition, values=values))
+    except ConditionFailed:  # Somebody else's success was there first.
+        return

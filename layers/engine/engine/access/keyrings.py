@@ -1,0 +1,208 @@
+"""Secrets as key rings, read from the parameter store: oldest to newest, the last signs, all verify.
+
+A parameter holds `{"keys": [{"secret": "...", "createdAt": "<ISO 8601>", "signsFrom": "<ISO 8601>"},
+...]}` as a SecureString; `engine.access.ring_store` writes it. A key verifies from the moment it is read and
+signs from `signsFrom` on, without it from `createdAt` on, so that nobody signs with what others do not
+know yet.
+
+Failure policy: one batched read, 1 s to connect and 2 s to read, two attempts. Rings are kept for
+five minutes by the wall clock (others stand still while a function is frozen); when a later read
+fails, the rings in hand serve on (a new key waits an hour before it signs), and without any the
+answer is `Busy`, 503.
+"""
+
+import contextlib
+import hmac
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
+
+from engine.platform.aws import session
+from engine.platform.errors import Busy
+from engine.platform.ids import digest
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm.client import SSMClient
+
+KEEP_S = 300
+RETRY_S = 15
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    parameter_validation=False,
+    user_agent="pluct",
+)
+
+NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, AttributeError, KeyError, TypeError)
+"""What a call raises where the store does not answer, or with something that is no answer of its kind."""
+
+ENGINE_JWT_SECRET = "ENGINE_JWT_SECRET"
+VEND_JWT_SECRET = "VEND_JWT_SECRET"
+ENGINE_ADMIN_KEY = "ENGINE_ADMIN_KEY"
+ADMIN_SECRET = "ADMIN_SECRET"
+WEBHOOK_SECRET = "WEBHOOK_SECRET"
+TTT_SHARED_SECRET = "TTT_SHARED_SECRET"
+JWT_SECRET_CLOUD = "JWT_SECRET_CLOUD"
+NOTIFY_SECRET = "NOTIFY_SECRET"
+PROVISIONING_API_KEY = "PROVISIONING_API_KEY"
+"""OpenRouter's, so nobody creates it: an operator puts it in, and until then no key can be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """Secrets of one purpose, oldest first; never empty. `signer` is the place of the one that signs."""
+
+    secrets: tuple[str, ...]
+    signer: int = -1
+
+    def __post_init__(self) -> None:
+        if not self.secrets or not all(self.secrets):
+            raise ValueError("a ring needs at least one secret, and none may be empty")
+
+    def __repr__(self) -> str:
+        return f"Ring({len(self.secrets)} secrets)"
+
+    @property
+    def signing(self) -> str:
+        return self.secrets[self.signer]
+
+    @property
+    def kid(self) -> str:
+        """A name for the signing key that does not give it away."""
+        return key_name(self.signing)
+
+    def only(self, kid: str) -> "Ring":
+        """The ring with just the key called `kid`, so that a replay signs as the first answer did;
+        the whole ring when that key has been rotated out.
+        """
+        named = tuple(secret for secret in self.secrets if key_name(secret) == kid)
+        return Ring(named) if named else self
+
+    def matches(self, presented: str) -> bool:
+        """Whether `presented` is one of the secrets, in time that does not depend on which."""
+        given = presented.encode()
+        found = False
+        for secret in self.secrets:
+            found |= hmac.compare_digest(secret.encode(), given)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One secret of a ring; times in epoch seconds."""
+
+    secret: str
+    created_at: int
+    signs_from: int
+    imported: bool = False
+    """Whether somebody else may hold it too: such a key is never dropped because time has passed."""
+
+    def __repr__(self) -> str:
+        return f"Key({self.kid})"
+
+    @property
+    def kid(self) -> str:
+        return key_name(self.secret)
+
+
+def connect() -> "SSMClient":
+    """A client with this module's limits; region and endpoint come from the environment."""
+    client: SSMClient = session().create_client("ssm", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    return client
+
+
+class KeyRings:
+    """The rings that one function may read, by name; `names` are those of its IAM policy."""
+
+    def __init__(
+        self,
+        client: "SSMClient",
+        prefix: str,
+        names: Sequence[str],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.clock = clock
+        self._client = client
+        self._paths = {prefix + name: name for name in names}
+        self._keys: dict[str, tuple[Key, ...]] = {}
+        self._read_again_at = 0.0
+
+    def __getitem__(self, name: str) -> Ring:
+        """The ring called `name`. Raises `Busy` when it can not be read and none is in hand."""
+        now = self.clock()
+        # More than `KEEP_S` ahead, the time was taken from a clock that has been set back.
+        if not 0 < self._read_again_at - now <= KEEP_S or name not in self._keys:
+            self._refresh(now)
+        try:
+            return ring_at(self._keys[name], now)
+        except KeyError:
+            raise Busy("The service is being set up.") from None
+
+    def answers(self) -> bool:
+        """Whether the parameter store answers; what the parameters hold is not looked at."""
+        try:
+            self._client.get_parameters(Names=list(self._paths))["Parameters"]
+        except NO_ANSWER:
+            return False
+        return True
+
+    def _refresh(self, now: float) -> None:
+        try:
+            answer = self._client.get_parameters(Names=list(self._paths), WithDecryption=True)
+            values = {one["Name"]: one["Value"] for one in answer["Parameters"]}
+        except NO_ANSWER as error:
+            if not self._keys:
+                raise Busy() from error
+            self._read_again_at = now + RETRY_S
+            return
+        for path, name in self._paths.items():
+            # A spoiled parameter leaves the ring in hand, and so does one that is not there.
+            with contextlib.suppress(ValueError, TypeError, KeyError):
+                self._keys[name] = parse(values[path])
+        self._read_again_at = now + KEEP_S
+
+
+def key_name(secret: str) -> str:
+    """8 characters that tell the keys of a ring apart."""
+    return digest("key", secret)[:8]
+
+
+def ring_at(keys: Sequence[Key], now: float) -> Ring:
+    """The ring at `now`: the newest key whose time to sign has come signs, else the oldest."""
+    signer = max((at for at, key in enumerate(keys) if key.signs_from <= now), default=0)
+    return Ring(tuple(key.secret for key in keys), signer)
+
+
+def parse(value: str) -> tuple[Key, ...]:
+    """The keys in a parameter's value, oldest first. Raises `ValueError` when it is not a ring."""
+    document: Any = json.loads(value)
+    keys = document.get("keys") if isinstance(document, dict) else None
+    if not isinstance(keys, list) or not keys:
+        raise ValueError("not a key ring")
+    return tuple(_key(key) for key in keys)
+
+
+def _key(members: Any) -> Key:
+    secret = members.get("secret") if isinstance(members, dict) else None
+    if not isinstance(secret, str) or not secret:
+        raise ValueError("not a key")
+    created_at = _epoch(members.get("createdAt"))
+    signs_from = _epoch(members["signsFrom"]) if "signsFrom" in members else created_at
+    return Key(secret, created_at, signs_from, members.get("imported") is True)
+
+
+def _epoch(written: Any) -> int:
+    """Epoch seconds of an ISO 8601 time with its zone; 0, long ago, where there is none."""
+    if written is None:
+        return 0
+    if not isinstance(written, str) or (at := datetime.fromisoformat(written)).tzinfo is None:
+        raise ValueError("not a time")
+    return int(at.timestamp())

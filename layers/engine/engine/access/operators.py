@@ -1,0 +1,185 @@
+"""Named operators: who may log in to the dashboard, with which role, and how their passwords are kept.
+
+Passwords are made here, shown once and kept as scrypt hashes with the cost that made them, so that the
+cost can rise without asking anybody for a new one.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from engine.platform.errors import NotFound, OperatorExists
+from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+
+NAME = r"^[a-z][a-z0-9._-]{1,31}\Z"
+_NAME = re.compile(NAME)
+SK = "OPERATOR"
+PASSWORD_BYTES = 18
+
+VIEWER_SCOPES = frozenset({"users:read"})
+OPERATOR_SCOPES = VIEWER_SCOPES | {"credits:write", "subscriptions:write"}
+ROLES = {
+    "viewer": VIEWER_SCOPES,
+    "operator": OPERATOR_SCOPES,
+    "admin": OPERATOR_SCOPES | {"keys:write", "admin"},
+}
+"""What each role may do, in the scopes that API keys have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """scrypt's parameters; these take 32 MB and a quarter of a second of one core."""
+
+    n: int = 2**15
+    r: int = 8
+    p: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One person. Sessions of another `generation` than this have ended."""
+
+    name: str
+    role: str
+    disabled: bool
+    generation: int
+    created_at: int
+    salt: str
+    hash: str
+    cost: Cost
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return ROLES.get(self.role, frozenset())
+
+    @property
+    def actor(self) -> str:
+        """The name under which the ledger and the audit keep what they do."""
+        return f"operator:{self.name}"
+
+
+NOBODY = Operator("", "", True, 0, 0, "00" * 16, "00" * 32, Cost())
+"""Stands for a name that nobody has, so that its check takes as long as any other."""
+
+
+def is_name(value: str) -> bool:
+    """2 to 32 of `a-z 0-9 . _ -`, the first a letter."""
+    return _NAME.match(value) is not None
+
+
+def get(table: Table, name: str) -> Operator | None:
+    """The operator, None where nobody has this name. Raises `Busy`."""
+    item = table.get(_pk(name), SK) if is_name(name) else None
+    return None if item is None else _read(item)
+
+
+def create(table: Table, name: str, role: str, *, now: int, cost: Cost | None = None) -> str:
+    """A new operator's password, which can not be had again. Raises `OperatorExists`."""
+    if not is_name(name) or role not in ROLES:
+        raise ValueError("no name or role of an operator")
+    password = _new_password()
+    item: Item = {
+        "pk": _pk(name),
+        "sk": SK,
+        "name": name,
+        "role": role,
+        "disabled": False,
+        "generation": 1,
+        "created_at": now,
+        **_kept(password, cost or Cost()),
+    }
+    try:
+        table.write(Put(item, "attribute_not_exists(pk)"))
+    except ConditionFailed as refused:
+        if refused.item is None or refused.item.get("hash") != item["hash"]:
+            raise OperatorExists() from None
+    return password
+
+
+def new_password(table: Table, name: str, *, cost: Cost | None = None) -> str:
+    """A new password in place of the old one; every session ends. Raises `NotFound`."""
+    password = _new_password()
+    kept = _kept(password, cost or Cost())
+    names = {f"#{member}": member for member in kept}
+    values = {f":{member}": value for member, value in kept.items()}
+    terms = ", ".join(f"#{member} = :{member}" for member in kept)
+    _change(table, name, f"SET {terms} ADD generation :one", names, {**values, ":one": 1})
+    return password
+
+
+def change(
+    table: Table, name: str, *, role: str | None = None, disabled: bool | None = None
+) -> None:
+    """Another role, or the door shut or opened; it holds from the next request on.
+
+    Raises `NotFound`, and `ValueError` on a role that is none.
+    """
+    if role is not None:
+        if role not in ROLES:
+            raise ValueError("no role of an operator")
+        _change(table, name, "SET #role = :role", {"#role": "role"}, {":role": role})
+    if disabled is not None:
+        text = "SET disabled = :disabled ADD generation :one"
+        _change(table, name, text, {}, {":disabled": disabled, ":one": int(disabled)})
+
+
+def end_sessions(table: Table, name: str) -> None:
+    """Logs the operator out everywhere. Raises `NotFound`."""
+    _change(table, name, "ADD generation :one", {}, {":one": 1})
+
+
+def everyone(table: Table) -> list[Operator]:
+    """All operators by name; reads the whole table, so it is for commands alone. Raises `Busy`."""
+    items = table.scan("sk = :sk AND begins_with(pk, :pk)", {":sk": SK, ":pk": _pk("")})
+    return sorted(map(_read, items), key=lambda operator: operator.name)
+
+
+def matches(operator: Operator, password: str) -> bool:
+    """Whether `password` is the operator's, in time that does not tell how nearly."""
+    found = _hash(password, operator.salt, operator.cost)
+    return hmac.compare_digest(found, operator.hash)
+
+
+def _change(
+    table: Table, name: str, text: str, names: dict[str, str], values: dict[str, Any]
+) -> None:
+    try:
+        table.write(Update(_pk(name), SK, text, "attribute_exists(pk)", names, values))
+    except ConditionFailed:
+        raise NotFound() from None
+
+
+def _new_password() -> str:
+    return secrets.token_urlsafe(PASSWORD_BYTES)
+
+
+def _kept(password: str, cost: Cost) -> dict[str, Any]:
+    salt = secrets.token_hex(16)
+    shown = {"n": cost.n, "r": cost.r, "p": cost.p}
+    return {"salt": salt, "hash": _hash(password, salt, cost), "cost": shown}
+
+
+def _hash(password: str, salt: str, cost: Cost) -> str:
+    memory = 256 * cost.n * cost.r
+    return hashlib.scrypt(
+        password.encode(),
+        salt=bytes.fromhex(salt),
+        n=cost.n,
+        r=cost.r,
+        p=cost.p,
+        maxmem=memory,
+        dklen=32,
+    ).hex()
+
+
+def _read(item: Item) -> Operator:
+    names = ("name", "role", "disabled", "generation", "created_at", "salt", "hash")
+    facts: dict[str, Any] = {name: item[name] for name in names}
+    return Operator(**facts, cost=Cost(**item["cost"]))
+
+
+def _pk(name: str) -> str:
+    return f"OPERATOR#{name}"

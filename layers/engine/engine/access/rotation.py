@@ -1,0 +1,230 @@
+"""Secrets: every missing one is created, and the keys of a ring come and go without anybody noticing.
+
+A new key verifies as soon as it is read and signs an hour later, when every function has read it. The
+one before goes once nothing that it signed can still be shown: no token lives, no answer is replayed.
+Keys that others hold are not made up here or not taken away by the calendar: `POLICIES` says which.
+"""
+
+import json
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import requests
+from botocore.exceptions import ClientError
+
+from engine.access import ring_store
+from engine.access.keyrings import (
+    ADMIN_SECRET,
+    ENGINE_ADMIN_KEY,
+    ENGINE_JWT_SECRET,
+    KEEP_S,
+    NOTIFY_SECRET,
+    TTT_SHARED_SECRET,
+    VEND_JWT_SECRET,
+    WEBHOOK_SECRET,
+    Key,
+)
+from engine.access.ring_store import Stored
+from engine.access.tokens import VENDED_LIFETIME_S
+from engine.platform.ids import iso
+from engine.web import idempotency
+
+if TYPE_CHECKING:
+    from mypy_boto3_ssm.client import SSMClient
+
+ANSWER_LIMITS_S = (3, 10)
+DAY_S = 24 * 3600
+STAGE_S = 12 * KEEP_S
+"""How long a new key waits before it signs: eleven reads of the ring in a row may fail meanwhile."""
+MARGIN_S = DAY_S
+"""For clocks that differ, holds that take long to resolve, and functions that could not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What may be done to the ring of one secret; `who` tells an operator who has it."""
+
+    who: str
+    scheduled: bool = False
+    """Whether the calendar makes new keys and takes old ones away; else only an operator does."""
+    made_here: bool = True
+    """Whether a new key may be made up at all; else it comes by import."""
+    stage_s: int = 0
+    """How long a new key waits before it signs or is shown to the other side."""
+
+
+POLICIES: Mapping[str, Policy] = {
+    ENGINE_JWT_SECRET: Policy("signs user tokens", scheduled=True, stage_s=STAGE_S),
+    VEND_JWT_SECRET: Policy("signs vended tokens", scheduled=True, stage_s=STAGE_S),
+    ENGINE_ADMIN_KEY: Policy("operators' programs show it"),
+    ADMIN_SECRET: Policy("operators show it"),
+    WEBHOOK_SECRET: Policy("payment providers show it"),
+    NOTIFY_SECRET: Policy("the operators' own system checks notices with it"),
+    TTT_SHARED_SECRET: Policy("agreed with TTTranscribe", made_here=False),
+    "JWT_SECRET_CLOUD": Policy("belongs to the service that signs with it", made_here=False),
+    "PROVISIONING_API_KEY": Policy("belongs to OpenRouter", made_here=False),
+}
+NOT_OURS = Policy("not known here", made_here=False)
+"""The policy of a name that `POLICIES` lacks: it is left alone."""
+
+
+class NotMadeHere(Exception):
+    """The secret is agreed with somebody else, so a new one can only be imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """When the calendar turns a ring, in seconds."""
+
+    rotate_after_s: int
+    """Age of the newest key at which the next one is made."""
+    user_token_s: int
+    """The longest life of a user token."""
+
+    def kept_s(self, name: str) -> int:
+        """How long a key must verify after the next one has begun to sign: as long as a token of its
+        lives or an answer with one can be replayed, whichever comes later.
+        """
+        token_s = VENDED_LIFETIME_S if name == VEND_JWT_SECRET else self.user_token_s
+        return max(token_s, idempotency.KEEP_S) + MARGIN_S
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a look at one ring came to; keys by name, age of the key that signs in seconds."""
+
+    name: str
+    made: tuple[str, ...]
+    dropped: tuple[str, ...]
+    age_s: int
+
+
+def turn(client: "SSMClient", prefix: str, name: str, terms: Terms, *, now: int) -> Turn | None:
+    """Bring the ring `name` where the calendar says; None where there is none.
+
+    A ring that is not scheduled is only looked at. Raises one of `ring_store.TROUBLES`.
+    """
+    policy = policy_of(name)
+    before = ring_store.read(client, prefix + name, now=now, stage_s=policy.stage_s)
+    if not before.keys:
+        return None
+    after = before
+    if policy.scheduled:
+        after = ring_store.change(
+            client,
+            prefix + name,
+            lambda stored: turned(stored, name, terms, now),
+            now=now,
+            stage_s=policy.stage_s,
+        )
+    return _compared(name, before, after, now)
+
+
+def turned(stored: Stored, name: str, terms: Terms, now: int) -> Stored:
+    """`stored` without keys whose time is over, and with a new one where the newest is old enough."""
+    spent = stored.without(_spent(stored.keys, terms.kept_s(name), now))
+    if now - stored.keys[-1].created_at < terms.rotate_after_s:
+        return spent
+    return spent.with_key(new_key(now, policy_of(name).stage_s))
+
+
+def rotate(client: "SSMClient", prefix: str, name: str, *, now: int) -> Turn:
+    """Append a new key to a ring now, unless one is waiting to sign already; none is taken out.
+
+    Raises `NotMadeHere` or one of `ring_store.TROUBLES`.
+    """
+    policy = policy_of(name)
+    if not policy.made_here:
+        raise NotMadeHere(f"{name} is not made here: {policy.who}")
+    before = ring_store.read(client, prefix + name, now=now, stage_s=policy.stage_s)
+
+    def with_new_key(stored: Stored) -> Stored:
+        waiting = any(key.signs_from > now for key in stored.keys)
+        return stored if waiting else stored.with_key(new_key(now, policy.stage_s))
+
+    after = ring_store.change(client, prefix + name, with_new_key, now=now, stage_s=policy.stage_s)
+    return _compared(name, before, after, now)
+
+
+def policy_of(name: str) -> Policy:
+    return POLICIES.get(name, NOT_OURS)
+
+
+def new_key(now: int, stage_s: int) -> Key:
+    """A fresh secret of 256 bits."""
+    return Key(secrets.token_urlsafe(32), now, now + stage_s)
+
+
+def signing(keys: Sequence[Key], now: int) -> Key:
+    """The key of a ring, which is not empty, that signs at `now`."""
+    return next((key for key in reversed(keys) if key.signs_from <= now), keys[0])
+
+
+def _spent(keys: Sequence[Key], kept_s: int, now: int) -> frozenset[str]:
+    """Names of the keys that signed their last so long ago that nothing of theirs can be shown."""
+    followed = pairwise(keys)
+    return frozenset(
+        key.kid
+        for key, next_key in followed
+        if not key.imported and now >= next_key.signs_from + kept_s
+    )
+
+
+def _compared(name: str, before: Stored, after: Stored, now: int) -> Turn:
+    old, new = ({key.kid for key in stored.keys} for stored in (before, after))
+    age_s = now - signing(after.keys, now).created_at
+    return Turn(name, tuple(sorted(new - old)), tuple(sorted(old - new)), age_s)
+
+
+def create_missing(client: "SSMClient", prefix: str, names: Sequence[str], now: int) -> list[str]:
+    """Create the secrets of `names` that are not there; the names that were created.
+
+    Two runs at once are safe: the parameter store refuses to create one that exists.
+    """
+    created = []
+    for name in names:
+        try:
+            client.put_parameter(
+                Name=prefix + name, Value=new_ring(now), Type="SecureString", Overwrite=False
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "ParameterAlreadyExists":
+                raise
+        else:
+            created.append(name)
+    return created
+
+
+def new_ring(now: int) -> str:
+    """A ring of one fresh secret of 256 bits, as `engine.access.keyrings` reads it."""
+    return json.dumps({"keys": [{"secret": secrets.token_urlsafe(32), "createdAt": iso(now)}]})
+
+
+def answer_cloudformation(event: Mapping[str, Any], *, ok: bool, reason: str, log: str) -> None:
+    """Tell CloudFormation how a custom resource's request went.
+
+    Format: "Custom resource response objects" in the CloudFormation user guide. Raises
+    `requests.RequestException` when it can not be told.
+    """
+    body = {
+        "Status": "SUCCESS" if ok else "FAILED",
+        "Reason": reason,
+        "PhysicalResourceId": event.get("PhysicalResourceId") or "secrets",
+        "StackId": event["StackId"],
+        "RequestId": event["RequestId"],
+        "LogicalResourceId": event["LogicalResourceId"],
+        "Data": {"log": log},
+    }
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = session.put(
+            event["ResponseURL"],
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": ""},
+            timeout=ANSWER_LIMITS_S,
+            allow_redirects=False,
+        )
+        answer.raise_for_status()

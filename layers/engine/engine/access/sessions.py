@@ -1,0 +1,126 @@
+"""Dashboard sessions: a cookie that only its browser has, and what the table keeps of it.
+
+Of the cookie's secret only a hash is stored. The token that writes must carry is made from the secret,
+so it needs no storage, and a page of another origin can neither read the cookie nor make the token.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+
+from engine.access import operators
+from engine.access.operators import Operator
+from engine.platform.act import Origin
+from engine.platform.errors import CsrfRefused, SessionEnded
+from engine.platform.ids import digest
+from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.web.http import Call
+
+COOKIE = "__Host-pluct"
+"""The prefix makes browsers insist on Secure and Path=/, and on no other host having set it."""
+
+CSRF_HEADER = "x-csrf-token"
+LIFETIME_S = 12 * 3600
+SK = "SESSION"
+READS = frozenset({"GET", "HEAD"})
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One browser of one operator, until `expires_at` (epoch seconds)."""
+
+    operator: Operator
+    secret: str
+    expires_at: int
+
+    @property
+    def csrf(self) -> str:
+        """What every write of this session must carry in `X-CSRF-Token`."""
+        return hmac.new(self.secret.encode(), b"csrf", hashlib.sha256).hexdigest()
+
+    @property
+    def actor(self) -> str:
+        return self.operator.actor
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        return self.operator.scopes
+
+
+def begin(table: Table, operator: Operator, origin: Origin, *, now: int) -> Session:
+    """A new session of `operator`. Raises `OutcomeUnknown`."""
+    secret = secrets.token_urlsafe(32)
+    item: Item = {
+        "pk": _pk(secret),
+        "sk": SK,
+        "operator": operator.name,
+        "generation": operator.generation,
+        "ended": False,
+        "address": origin.address,
+        "user_agent": origin.user_agent,
+        "created_at": now,
+        "expires_at": now + LIFETIME_S,
+        "ttl": now + LIFETIME_S,
+    }
+    table.write(Put(item, condition=""))
+    return Session(operator, secret, item["expires_at"])
+
+
+def is_presented(call: Call) -> bool:
+    """Whether the call comes with a session's cookie, good or not."""
+    return bool(call.cookies.get(COOKIE))
+
+
+def find(call: Call, table: Table) -> Session:
+    """The session of the call's cookie; a write must carry its token too.
+
+    Looks at the operator as they are now, so a role taken away is gone at once. Raises
+    `SessionEnded`, `CsrfRefused`, `Busy`.
+    """
+    secret = call.cookies.get(COOKIE, "")
+    item = table.get(_pk(secret), SK) if secret else None
+    if item is None or item["ended"] or item["expires_at"] <= call.now:
+        raise SessionEnded()
+    operator = operators.get(table, item["operator"])
+    if operator is None or operator.disabled or operator.generation != item["generation"]:
+        raise SessionEnded()
+    session = Session(operator, secret, item["expires_at"])
+    if call.method not in READS:
+        _require_csrf(call, session)
+    return session
+
+
+def end(table: Table, session: Session) -> None:
+    """Logs this browser out."""
+    ended = Update(
+        _pk(session.secret), SK, "SET ended = :true", "ended = :false",
+        values={":true": True, ":false": False},
+    )  # fmt: skip
+    try:
+        table.write(ended)
+    except ConditionFailed:  # It had ended already, in another tab.
+        return
+
+
+def cookie(session: Session) -> str:
+    """The Set-Cookie header's value that begins `session`."""
+    return f"{COOKIE}={session.secret}; Max-Age={LIFETIME_S}; {_ATTRIBUTES}"
+
+
+def no_cookie() -> str:
+    """The Set-Cookie header's value that has the browser forget its session."""
+    return f"{COOKIE}=; Max-Age=0; {_ATTRIBUTES}"
+
+
+_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Strict"
+
+
+def _require_csrf(call: Call, session: Session) -> None:
+    given = call.headers.get(CSRF_HEADER, "")
+    if not hmac.compare_digest(given.encode(), session.csrf.encode()):
+        raise CsrfRefused()
+
+
+def _pk(secret: str) -> str:
+    return f"SESSION#{digest('session', secret)}"

@@ -1,0 +1,218 @@
+"""JSON web tokens: HS256 alone, one key ring and one audience for each kind.
+
+A kind can not stand in for another: its ring differs, and its claims are checked for the kind.
+PyJWT checks the form and the signature; times are checked here, against an injected clock.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from engine.access.keyrings import Ring
+from engine.platform.errors import Forbidden, Unauthorized
+from engine.platform.ids import is_user_id
+
+ISSUER = "pluct-business-engine"
+UPSTREAM_AUDIENCE = "tttranscribe"
+SCOPE_TRANSCRIBE = "ttt:transcribe"
+VENDED_LIFETIME_S = 900
+UPSTREAM_LIFETIME_S = 60
+SKEW_S = 60
+"""How far an issuer's clock may run ahead of ours; none is granted to a token that has run out."""
+MAX_LENGTH = 4096
+TOLD_LIMIT = 320
+"""No e-mail address is longer (RFC 3696)."""
+
+_COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+"""Three parts in base64url without padding (RFC 7515, section 2)."""
+ALGORITHM = "HS256"
+OPTIONS: Any = {
+    "verify_exp": False,
+    "verify_nbf": False,
+    "verify_iat": False,
+    "verify_aud": False,
+    "verify_iss": False,
+    "verify_sub": False,
+    "verify_jti": False,
+}
+"""Off here because `_verified` and the two kinds check them."""
+
+
+@dataclass(frozen=True, slots=True)
+class UserToken:
+    """A user who proved who they are."""
+
+    user: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriberToken:
+    """A subscriber who proved who they are; `email` and `username` are empty where not told."""
+
+    user: str
+    email: str
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class VendedToken:
+    """The right to start one transcription and to read its owner's jobs; times in epoch seconds."""
+
+    user: str
+    jti: str
+    issued_at: int
+    expires_at: int
+
+    def claims(self) -> dict[str, Any]:
+        return {
+            "iss": ISSUER,
+            "aud": UPSTREAM_AUDIENCE,
+            "sub": self.user,
+            "scope": SCOPE_TRANSCRIBE,
+            "jti": self.jti,
+            "iat": self.issued_at,
+            "exp": self.expires_at,
+        }
+
+
+def issue_vended(token: VendedToken, ring: Ring) -> str:
+    """The token's text; the same claims under the same key give the same text."""
+    return jwt.encode(token.claims(), ring.signing, algorithm=ALGORITHM)
+
+
+def issue_user(user: str, ring: Ring, *, now: int, lifetime_s: int) -> str:
+    """A user token with the scope to vend."""
+    claims = {
+        "iss": ISSUER,
+        "aud": ISSUER,
+        "sub": user,
+        "scope": SCOPE_TRANSCRIBE,
+        "iat": now,
+        "exp": now + lifetime_s,
+    }
+    return jwt.encode(claims, ring.signing, algorithm=ALGORITHM)
+
+
+def issue_for_upstream(subject: str, secret: str, *, now: int) -> str:
+    """A token of a minute for the transcription service, in the form that it verifies."""
+    claims = {
+        "iss": ISSUER,
+        "aud": UPSTREAM_AUDIENCE,
+        "sub": subject,
+        "iat": now,
+        "exp": now + UPSTREAM_LIFETIME_S,
+    }
+    return jwt.encode(claims, secret, algorithm=ALGORITHM)
+
+
+def verify_user(text: str, ring: Ring, *, now: int, max_age_s: int) -> UserToken:
+    """The user that `text` stands for. Raises `Unauthorized`.
+
+    `aud` is absent or ours; a token may not have longer to live than `max_age_s`.
+    """
+    claims = _verified(text, ring, now)
+    if claims.get("aud", ISSUER) not in (ISSUER, [ISSUER]):
+        raise Unauthorized("wrong audience")
+    if claims.get("typ") not in (None, "user", "access"):
+        raise Unauthorized("wrong kind")
+    if claims["exp"] - now > max_age_s + SKEW_S:
+        raise Unauthorized("lifetime too long")
+    return UserToken(claims["sub"], _scopes(claims))
+
+
+def verify_subscriber(text: str, ring: Ring, *, now: int) -> SubscriberToken:
+    """The subscriber that `text` stands for, named by `uid`. Raises `Unauthorized`, and `Forbidden` where
+    the token is good and meant for another service.
+    """
+    claims = _verified(text, ring, now, "uid")
+    if claims.get("aud", ISSUER) not in (ISSUER, [ISSUER]):
+        raise Forbidden("This credential is for another service.")
+    return SubscriberToken(claims["uid"], _told(claims, "email"), _told(claims, "username"))
+
+
+def verify_vended(text: str, ring: Ring, *, now: int) -> VendedToken:
+    """The vended token in `text`. Raises `Unauthorized`."""
+    claims = _verified(text, ring, now)
+    if claims.get("iss") != ISSUER or claims.get("aud") != UPSTREAM_AUDIENCE:
+        raise Unauthorized("wrong audience")
+    if SCOPE_TRANSCRIBE not in _scopes(claims):
+        raise Unauthorized("wrong scope")
+    jti, issued_at = claims.get("jti"), claims.get("iat")
+    if not isinstance(jti, str) or not jti or not isinstance(issued_at, int):
+        raise Unauthorized("malformed")
+    return VendedToken(claims["sub"], jti, issued_at, int(claims["exp"]))
+
+
+def is_for_upstream(text: str) -> bool:
+    """Whether `text` claims to be a vended token; nothing of it is verified."""
+    try:
+        claims: Any = jwt.decode(text, options={"verify_signature": False})
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
+        return False
+    return bool(claims.get("aud") == UPSTREAM_AUDIENCE)
+
+
+def _verified(text: str, ring: Ring, now: int, subject: str = "sub") -> dict[str, Any]:
+    """The claims of a token that any key of `ring` signed and whose time has come and not passed; the
+    claim `subject` names a user.
+    """
+    if len(text) > MAX_LENGTH or not _COMPACT.fullmatch(text):
+        raise Unauthorized("malformed")
+    claims = _signed_claims(text, ring)
+    if not is_user_id(claims.get(subject)):
+        raise Unauthorized("no subject")
+    if not all(_is_time(claims.get(name, 0)) for name in ("nbf", "iat")):
+        raise Unauthorized("malformed")
+    if not _is_time(claims.get("exp")):
+        raise Unauthorized("no end")
+    if now >= claims["exp"]:
+        raise Unauthorized("expired")
+    if now < max(claims.get("nbf", 0), claims.get("iat", 0)) - SKEW_S:
+        raise Unauthorized("not valid yet")
+    return claims
+
+
+def _signed_claims(text: str, ring: Ring) -> dict[str, Any]:
+    """Newest key first, as most tokens carry its signature."""
+    for secret in reversed(ring.secrets):
+        try:
+            token = jwt.decode_complete(text, secret, algorithms=[ALGORITHM], options=OPTIONS)
+        except jwt.InvalidSignatureError:
+            continue
+        except (jwt.InvalidTokenError, ValueError, RecursionError):
+            raise Unauthorized("malformed") from None
+        _refuse_foreign_header(token["header"])
+        claims: dict[str, Any] = token["payload"]
+        return claims
+    raise Unauthorized("bad signature")
+
+
+def _refuse_foreign_header(header: Mapping[str, Any]) -> None:
+    """A header may name HS256 and the type JWT: no other algorithm, no key of its own, no `crit`."""
+    if header.get("alg") != ALGORITHM or header.keys() - {"alg", "typ", "kid"}:
+        raise Unauthorized("malformed")
+    if str(header.get("typ", "JWT")).upper() != "JWT":
+        raise Unauthorized("wrong kind")
+
+
+def _told(claims: Mapping[str, Any], name: str) -> str:
+    value = claims.get(name)
+    return value[:TOLD_LIMIT] if isinstance(value, str) else ""
+
+
+def _is_time(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value < 1 << 53
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """`scope` as words in a string (RFC 8693), or a list of them, as older apps send it."""
+    scope = claims.get("scope", "")
+    if isinstance(scope, str):
+        return frozenset(scope.split())
+    if isinstance(scope, list):
+        return frozenset(word for word in scope if isinstance(word, str))
+    return frozenset()

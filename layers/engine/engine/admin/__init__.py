@@ -1,0 +1,1 @@
+"""What operators and health checks see across the rooms."""

@@ -1,0 +1,217 @@
+"""What an operator sees: the users in pages, one user's whole story with its check, transactions."""
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from engine.admin.erasure import Erased
+from engine.credits import adjustments, holds, users
+from engine.credits.adjustments import Adjusted
+from engine.credits.holds import OPEN, Hold
+from engine.credits.verify import Finding, Verification, verify_user
+from engine.ledger import origins
+from engine.ledger.items import Entry, account_pk
+from engine.ledger.origins import Name, Texts
+from engine.ledger.posting import Ledger
+from engine.platform import ids
+from engine.platform.errors import InvalidRequest
+from engine.platform.ids import iso
+from engine.platform.table import Item, Table
+from engine.readmodels import figures, folds
+from engine.readmodels.folds import Summary
+
+LAST_TRANSACTIONS = 20
+MOST_HOLDS = 1000
+HOLDS_SHOWN = 50
+INDEXES: Final = {"newest": folds.BY_START, "balance": folds.BY_BALANCE}
+_RANK = re.compile(r"\d{11,15}#" + ids.USER_ID.removeprefix("^"))
+_CSV_COLUMNS = (
+    "id",
+    "timestamp",
+    "userId",
+    "type",
+    "amount",
+    "heldChange",
+    "balanceAfter",
+    "heldAfter",
+    "reason",
+    "actor",
+    "subject",
+    "reverses",
+    "requestId",
+    "address",
+    "userAgent",
+)
+
+
+def users_members(
+    ledger: Ledger, *, prefix: str | None, sort: str, cursor: str | None, limit: int
+) -> dict[str, Any]:
+    """A page of the users. Raises `InvalidRequest` for a strange cursor, `Busy`."""
+    if sort == "id":
+        if cursor is not None and not ids.is_user_id(cursor):
+            raise InvalidRequest(details={"field": "cursor"})
+        page = figures.list_summaries(ledger.table, ledger.unit, prefix or "", cursor, limit)
+    else:
+        if prefix is not None:
+            raise InvalidRequest("A prefix goes with the order by id.", details={"field": "prefix"})
+        if cursor is not None and _RANK.match(cursor) is None:
+            raise InvalidRequest(details={"field": "cursor"})
+        page = figures.ranked_summaries(ledger.table, ledger.unit, INDEXES[sort], cursor, limit)
+    return {
+        "ok": True,
+        "users": [_summary_members(summary) for summary in page.summaries],
+        "nextCursor": page.cursor,
+    }
+
+
+def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, Any] | None:
+    """All of it, None where there is no such user. Raises `Busy`."""
+    account = ledger.account(user)
+    if not account.exists:
+        return None
+    kept = ledger.table.ascending(account_pk(user), "H#", "H#~", limit=MOST_HOLDS, consistent=True)
+    newest = sorted(kept, key=lambda item: int(item["seq"]), reverse=True)
+    summary = figures.get_summary(ledger.table, ledger.unit, user)
+    undone = adjustments.undone_by(ledger, user)
+    last = ledger.entries(user, limit=LAST_TRANSACTIONS)
+    known = origins_of(ledger.table, last)
+    return {
+        **users.balance_members(account, build),
+        "openHolds": [_hold_members(item) for item in newest if item["state"] == OPEN],
+        "holds": [_hold_members(item) for item in newest[:HOLDS_SHOWN]],
+        "transactions": [entry_members(entry, known, undone) for entry in last],
+        "erasedAt": iso(account.erased_at) if account.erased_at else None,
+        "totals": None if summary is None else _totals(summary),
+        "verification": _verification_members(verify_user(ledger.table, ledger.unit, user)),
+    }
+
+
+def origins_of(table: Table, entries: Iterable[Entry]) -> Mapping[Name, Texts]:
+    """Where `entries` came from, as far as it was not erased. Raises `Busy`."""
+    return origins.texts(table, ((entry.user, entry.origin_id) for entry in entries))
+
+
+def entry_members(
+    entry: Entry, known: Mapping[Name, Texts], undone: Mapping[int, int] | None = None
+) -> dict[str, Any]:
+    """An entry with who made it and from where; `undone` says by which seq its account's were undone."""
+    origin = known.get((entry.user, entry.origin_id), origins.UNKNOWN)
+    return {
+        **users.transaction_members(entry),
+        "actor": entry.actor,
+        "address": origin.address,
+        "userAgent": origin.user_agent,
+        "undoable": adjustments.is_undoable(entry) and entry.seq not in (undone or {}),
+        "undoneBy": (undone or {}).get(entry.seq),
+    }
+
+
+def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
+    """What an erasure answers."""
+    return {
+        "ok": True,
+        "userId": user,
+        "erasedAt": iso(now),
+        "origins": erased.origins,
+        "auditRecords": erased.audit_records,
+        "device": erased.device,
+        "profile": erased.profile,
+        "subscription": erased.subscription,
+        "complete": erased.complete,
+    }
+
+
+def adjusted_members(made: Adjusted) -> dict[str, Any]:
+    """What an adjustment answers."""
+    return {
+        "ok": True,
+        "id": f"{made.user}:{made.seq}",
+        "userId": made.user,
+        "seq": made.seq,
+        "amount": made.amount,
+        "newBalance": made.new_balance,
+        "reason": made.reason,
+        "requestId": made.request_id,
+    }
+
+
+def as_csv(entries: Iterable[Entry], known: Mapping[Name, Texts]) -> str:
+    """`entries` for a spreadsheet: no cell of text begins as a formula does."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(_CSV_COLUMNS)
+    for entry in entries:
+        shown = entry_members(entry, known)
+        writer.writerow([_cell(shown[name]) for name in _CSV_COLUMNS])
+    return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Text that a spreadsheet would calculate gets an apostrophe before it (OWASP, CSV injection)."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return "'" + value
+    return value
+
+
+def _summary_members(summary: Summary) -> dict[str, Any]:
+    stats = summary.stats
+    return {
+        "userId": summary.user,
+        "balance": stats.available,
+        "credits": stats.available,
+        "heldCredits": stats.held,
+        "added": stats.granted,
+        "deducted": stats.deducted,
+        "spent": stats.spent,
+        "refunded": stats.refunded,
+        "transactions": stats.entries,
+        "createdAt": iso(summary.first_at),
+        "updatedAt": iso(summary.last_at),
+    }
+
+
+def _totals(summary: Summary) -> dict[str, Any]:
+    stats = summary.stats
+    return {
+        "added": stats.granted,
+        "deducted": stats.deducted,
+        "spent": stats.spent,
+        "refunded": stats.refunded,
+        "transactions": stats.entries,
+        "holdsPlaced": stats.holds_placed,
+        "holdsCaptured": stats.holds_captured,
+        "holdsReleased": stats.holds_released,
+        "createdAt": iso(summary.first_at),
+        "upToSeq": summary.seq,
+    }
+
+
+def _hold_members(item: Item) -> dict[str, Any]:
+    hold: Hold = holds.read(item)
+    resolved_at = item.get("resolved_at")
+    return {
+        "jti": hold.jti,
+        "amount": hold.amount,
+        "seq": hold.seq,
+        "heldSince": iso(hold.issued_at),
+        "jobId": hold.job_id,
+        "used": hold.claim is not None,
+        "state": hold.state,
+        "resolvedAt": iso(resolved_at) if resolved_at is not None else None,
+        "resolvedSeq": hold.resolved_seq,
+    }
+
+
+def _verification_members(found: Verification) -> dict[str, Any]:
+    return {
+        "ok": found.ok,
+        "entries": found.entries,
+        "findings": [_finding_members(finding) for finding in found.findings],
+    }
+
+
+def _finding_members(finding: Finding) -> dict[str, Any]:
+    return {"kind": finding.kind, "seq": finding.seq, "text": finding.text}

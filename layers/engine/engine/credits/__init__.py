@@ -1,0 +1,1 @@
+"""What moves credits: holds, tokens sold for them, payments, adjustments, and the check of it all."""

@@ -1,0 +1,229 @@
+"""Adjustments of many balances from one CSV text, row by row, each row once for ever.
+
+The first line names the columns: `user`, `amount` (signed), `reason` and, if wanted, `id`. A row happens
+once by its `id`, else by the file's digest and the row's number; so a file that was cut short, or sent
+twice, is sent again as it is. A row with a fault stops the file before anything is changed.
+"""
+
+import csv
+import hashlib
+import io
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from engine.credits.adjustments import BY_ROW, Adjustment, adjust
+from engine.ledger.posting import Ledger
+from engine.platform.act import Origin
+from engine.platform.errors import Busy, EngineError, InvalidRequest
+from engine.platform.ids import PAYMENT_ID, is_user_id
+from engine.web.forms import CREDITS_LIMIT
+from engine.web.idempotency import fingerprint
+
+MOST_ROWS = 500
+MOST_REASON = 200
+PATIENCE_S = 20.0
+"""Rows are begun for this long; API Gateway waits for 30 s."""
+
+COLUMNS = ("user", "amount", "reason")
+_AMOUNT = re.compile(r"[+-]?[0-9]{1,7}")
+_ID = re.compile(PAYMENT_ID)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: `line` counts from 1 with the heading; `fault` names the column that is wrong."""
+
+    line: int
+    id: str
+    user: str
+    amount: int
+    reason: str
+    fault: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        return fingerprint({"user": self.user, "amount": self.amount, "reason": self.reason})
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`status` is `would_do`, `done`, `repeated`, `refused`, `invalid` or `not_reached`."""
+
+    row: Row
+    status: str
+    code: str = ""
+    balance: int | None = None
+    """After the row, where it changed something or would."""
+    seq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The rows of a text, and the digest that stands for it."""
+
+    digest: str
+    rows: list[Row]
+
+    @property
+    def faulty(self) -> list[Row]:
+        return [row for row in self.rows if row.fault]
+
+
+def parse(raw: bytes) -> Sheet:
+    """The rows in `raw`, UTF-8 with commas or, as spreadsheets of some countries write it, semicolons.
+
+    Raises `InvalidRequest` where it is no such table or too long.
+    """
+    try:
+        text = raw.decode("utf-8-sig")
+        first = text.partition("\n")[0]
+        delimiter = ";" if ";" in first and "," not in first else ","
+        table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        lines = [line for line in table if any(cell.strip() for cell in line)]
+    except (ValueError, csv.Error):
+        raise InvalidRequest("The body is not CSV in UTF-8.") from None
+    names = [name.strip().lower() for name in lines[0]] if lines else []
+    if not set(COLUMNS) <= set(names) or len(set(names)) != len(names):
+        raise InvalidRequest("The first line must name user, amount and reason, each once.")
+    if len(lines) == 1 or len(lines) - 1 > MOST_ROWS:
+        raise InvalidRequest(f"A table has 1 to {MOST_ROWS} rows.", details={"limit": MOST_ROWS})
+    digest = hashlib.sha256(raw).hexdigest()[:32]
+    return Sheet(
+        digest, _told_apart(_row(digest, n, names, cells) for n, cells in _numbered(lines))
+    )
+
+
+def _numbered(lines: list[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    return ((number, cells) for number, cells in enumerate(lines[1:], 2))
+
+
+def _row(digest: str, line: int, names: list[str], cells: list[str]) -> Row:
+    given = dict(zip(names, (cell.strip() for cell in cells), strict=False))
+    user, amount, reason = (given.get(name, "") for name in COLUMNS)
+    row_id = given.get("id", "") or f"{digest}:{line}"
+    number = int(amount) if _AMOUNT.fullmatch(amount) else 0
+    row = Row(line, row_id, user, number, reason)
+    return replace(row, fault=_fault(row) or ("columns" if len(cells) != len(names) else ""))
+
+
+def _fault(row: Row) -> str:
+    """The first column that is not as it must be."""
+    if not is_user_id(row.user):
+        return "user"
+    if not 1 <= abs(row.amount) <= CREDITS_LIMIT:
+        return "amount"
+    if not 1 <= len(row.reason) <= MOST_REASON:
+        return "reason"
+    return "" if _ID.match(row.id) else "id"
+
+
+def _told_apart(rows: Iterator[Row]) -> list[Row]:
+    """An id that stands in two rows is a fault of the second."""
+    seen: set[str] = set()
+    found = []
+    for row in rows:
+        again = row.id in seen and not row.fault
+        found.append(replace(row, fault="id") if again else row)
+        seen.add(row.id)
+    return found
+
+
+def preview(ledger: Ledger, sheet: Sheet) -> list[Outcome]:
+    """What the rows would do, one after the other, to the balances as they are. Raises `Busy`."""
+    balances: dict[str, int] = {}
+    return [_previewed(ledger, row, balances) for row in sheet.rows]
+
+
+def _previewed(ledger: Ledger, row: Row, balances: dict[str, int]) -> Outcome:
+    if row.fault:
+        return Outcome(row, "invalid", row.fault)
+    done = ledger.table.get(f"P#{BY_ROW}", row.id)
+    if done is not None:
+        same = done["fingerprint"] == row.fingerprint
+        return Outcome(
+            row, "repeated" if same else "refused", "" if same else "idempotency_key_reused"
+        )
+    if row.user not in balances:
+        account = ledger.account(row.user)
+        if not account.exists and row.amount < 0:
+            return Outcome(row, "refused", "not_found")
+        balances[row.user] = account.available
+    after = balances[row.user] + row.amount
+    if after < 0:
+        return Outcome(row, "refused", "insufficient_credits", balances[row.user])
+    balances[row.user] = after
+    return Outcome(row, "would_do", balance=after)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The making of a sheet: in whose name, and how long rows are begun."""
+
+    ledger: Ledger
+    origin: Origin
+    now: int
+    keep_days: int
+    clock: Callable[[], float] = field(default=time.monotonic)
+
+    def make(self, sheet: Sheet) -> list[Outcome]:
+        """Does the rows in their order; a refused one does not stop the others, a store that is away
+        does. Raises `InvalidRequest` where a row has a fault: nothing is done then.
+        """
+        if sheet.faulty:
+            faults = [{"line": row.line, "field": row.fault} for row in sheet.faulty[:20]]
+            raise InvalidRequest("Nothing was changed: rows have faults.", details={"rows": faults})
+        give_up_at = self.clock() + PATIENCE_S
+        outcomes: list[Outcome] = []
+        for row in sheet.rows:
+            if self.clock() >= give_up_at:
+                break
+            try:
+                outcomes.append(self._one(row))
+            except Busy:
+                break
+        return outcomes + [
+            Outcome(row, "not_reached", "busy") for row in sheet.rows[len(outcomes) :]
+        ]
+
+    def _one(self, row: Row) -> Outcome:
+        origin = replace(
+            self.origin, reason=row.reason, request_id=f"{self.origin.request_id}:{row.line}"
+        )
+        asked = Adjustment(row.user, row.amount, None, row.fingerprint, origin, row=row.id)
+        try:
+            made = adjust(self.ledger, asked, now=self.now, keep_days=self.keep_days)
+        except Busy:
+            raise
+        except EngineError as refused:
+            return Outcome(row, "refused", refused.code, refused.members.get("balance"))
+        return Outcome(row, "repeated" if made.replayed else "done", "", made.new_balance, made.seq)
+
+
+def members(sheet: Sheet, outcomes: list[Outcome], *, dry_run: bool) -> dict[str, Any]:
+    """The answer: what became of every row, and how many rows each outcome has."""
+    statuses = [outcome.status for outcome in outcomes]
+    return {
+        "ok": True,
+        "dryRun": dry_run,
+        "file": sheet.digest,
+        "counts": {status: statuses.count(status) for status in sorted(set(statuses))},
+        "rows": [_row_members(outcome) for outcome in outcomes],
+    }
+
+
+def _row_members(outcome: Outcome) -> dict[str, Any]:
+    row = outcome.row
+    return {
+        "line": row.line,
+        "id": row.id,
+        "userId": row.user,
+        "amount": row.amount,
+        "reason": row.reason,
+        "status": outcome.status,
+        "code": outcome.code,
+        "balance": outcome.balance,
+        "seq": outcome.seq,
+    }

@@ -1,0 +1,158 @@
+"""What the ledger keeps: accounts and entries, and the keys they lie under.
+
+An entry carries a hash over itself and its predecessor's hash, and the account the newest one, so
+that an edit from outside breaks the chain.
+"""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.ledger.origins import origin_id
+from engine.platform.act import Origin
+from engine.platform.table import Item
+
+CREDITS = "credits"
+SEQ_DIGITS = 12
+START = "0" * 43
+"""What the first entry of an account names as its predecessor's hash."""
+
+_ACCOUNT_FACTS = (
+    "available", "held", "seq", "head", "rate_from", "rate_used", "updated_at", "origin_salt",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One user's balance in one unit, as one strongly consistent read saw it."""
+
+    user: str
+    unit: str
+    exists: bool = False
+    available: int = 0
+    held: int = 0
+    seq: int = 0
+    head: str = START
+    rate_from: int = 0
+    rate_used: int = 0
+    updated_at: int = 0
+    origin_salt: str = ""
+    recent_origins: tuple[str, ...] = ()
+    """Ids of the origins that moves came from last; their texts are kept."""
+    erased_at: int = 0
+    """When the person's data was erased last, 0 for never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A change that is asked for: signed changes of `available` and `held`, and why."""
+
+    user: str
+    type: str
+    amount: int
+    held: int
+    origin: Origin
+    subject: str = ""
+    """What it is about: the jti of a hold, the id of a payment."""
+    reverses: int | None = None
+    """The seq of the entry that this one resolves or takes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A change that happened; never edited. `at` in epoch seconds."""
+
+    user: str
+    unit: str
+    seq: int
+    at: int
+    type: str
+    amount: int
+    held: int
+    available_after: int
+    held_after: int
+    subject: str
+    reverses: int | None
+    actor: str
+    reason: str
+    request_id: str
+    origin_id: str
+    """Names address and user agent, which lie apart: see `engine.ledger.origins`. Empty for none."""
+    prev: str
+    hash: str
+
+    def expected_hash(self) -> str:
+        """What `hash` is if nobody changed the entry."""
+        facts = self._facts()
+        del facts["hash"]
+        text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
+        return _text_hash(text)
+
+    def item(self) -> Item:
+        facts = {name: value for name, value in self._facts().items() if value is not None}
+        return {"pk": account_pk(self.user), "sk": entry_sk(self.unit, self.seq), **facts}
+
+    def _facts(self) -> dict[str, Any]:
+        """What `asdict` gives, without its deep copies: no member has members."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def account_pk(user: str) -> str:
+    return f"A#{user}"
+
+
+def account_sk(unit: str) -> str:
+    return f"ACCOUNT#{unit}"
+
+
+def entry_prefix(unit: str) -> str:
+    return f"E#{unit}#"
+
+
+def entry_sk(unit: str, seq: int) -> str:
+    return f"{entry_prefix(unit)}{seq:0{SEQ_DIGITS}d}"
+
+
+def read_account(user: str, unit: str, item: Mapping[str, Any] | None) -> Account:
+    """The account in `item`; one that does not exist yet has nothing and has seen nothing."""
+    if item is None:
+        return Account(user, unit)
+    facts: dict[str, Any] = {name: item[name] for name in _ACCOUNT_FACTS}
+    recent, erased_at = tuple(item["recent_origins"]), item.get("erased_at", 0)
+    return Account(user, unit, exists=True, recent_origins=recent, erased_at=erased_at, **facts)
+
+
+def read_entry(item: Mapping[str, Any]) -> Entry:
+    facts: dict[str, Any] = {name: item.get(name) for name in Entry.__dataclass_fields__}
+    return Entry(**facts)
+
+
+def next_entry(account: Account, move: Move, now: int) -> Entry:
+    """The entry that `move` makes on top of `account`."""
+    origin = move.origin
+    facts: dict[str, Any] = {
+        "user": move.user,
+        "unit": account.unit,
+        "seq": account.seq + 1,
+        "at": now,
+        "type": move.type,
+        "amount": move.amount,
+        "held": move.held,
+        "available_after": account.available + move.amount,
+        "held_after": account.held + move.held,
+        "subject": move.subject,
+        "reverses": move.reverses,
+        "actor": origin.actor,
+        "reason": origin.reason,
+        "request_id": origin.request_id,
+        "origin_id": origin_id(account.origin_salt, origin.address, origin.user_agent),
+        "prev": account.head,
+    }
+    return Entry(**facts, hash=Entry(**facts, hash="").expected_hash())
+
+
+def _text_hash(text: str) -> str:
+    return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).decode().rstrip("=")

@@ -1,0 +1,291 @@
+"""Money moves: each is one transaction over the account, a new entry, and what makes it happen once.
+
+- The account changes where `available` is enough and `seq` is what the move was computed from.
+- The entry is put where none is.
+- An origin that the account does not remember is kept beside it, for the salt that the account has.
+- The once-item (the request's record, the hold, the payment) is put or changed where nobody was first.
+
+So a balance can not go below zero, a request can not be charged twice and no entry can be missing,
+whatever crashes when. When the store refuses, the once-item is looked at first: a retry whose first
+attempt was charged must find its answer, not a lowered balance.
+"""
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from engine.ledger import origins
+from engine.ledger.items import (
+    CREDITS,
+    Account,
+    Entry,
+    Move,
+    account_pk,
+    account_sk,
+    entry_prefix,
+    entry_sk,
+    next_entry,
+    read_account,
+    read_entry,
+)
+from engine.platform.errors import Busy, EngineError, InsufficientCredits, RateLimited
+from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
+from engine.web.limits import Window, policy_headers
+
+PATIENCE_S = 10.0
+"""How long a move is tried again: 32 debits of one account at once need up to 3 s on a busy engine,
+and a client would rather wait than be told to come again. API Gateway itself waits for 30 s."""
+
+BACKOFF_S = 0.02
+BACKOFF_CAP_S = 0.5
+
+ACCOUNT, ENTRY, ONCE = 0, 1, 2
+"""Where the writes of a move stand in its transaction."""
+
+
+class Once(Protocol):
+    """The item whose condition lets a move happen once."""
+
+    def earlier(self) -> Item | None:
+        """What the first one left, if it was there before us."""
+
+    def write(self, entry: Entry) -> Write:
+        """The write that fails when somebody was first."""
+
+
+class AlreadyDone(Exception):
+    """Somebody was first; `item` is what they left."""
+
+    def __init__(self, item: Item) -> None:
+        super().__init__("already done")
+        self.item = item
+
+
+class BesideRefused(Exception):
+    """A condition of a write that goes beside the move refused it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """A move that took place: its entry, and the account's rate window after it."""
+
+    entry: Entry
+    window: Window | None
+
+
+class Ledger:
+    """The accounts of one unit in one table."""
+
+    def __init__(
+        self,
+        table: Table,
+        unit: str = CREDITS,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+        new_salt: Callable[[], str] = origins.new_salt,
+    ) -> None:
+        self.table = table
+        self.unit = unit
+        self._clock = clock
+        self._sleep = sleep
+        self._new_salt = new_salt
+
+    def account(self, user: str) -> Account:
+        """The account as it is now. Raises `Busy`."""
+        item = self.table.get(account_pk(user), account_sk(self.unit))
+        return read_account(user, self.unit, item)
+
+    def entries(self, user: str, *, limit: int, before: int | None = None) -> list[Entry]:
+        """Newest first; `before` is a seq. Raises `Busy`."""
+        items = self.table.query(
+            account_pk(user),
+            entry_prefix(self.unit),
+            limit=limit,
+            before=entry_sk(self.unit, before) if before else None,
+            consistent=True,
+        )
+        return [read_entry(item) for item in items]
+
+    def post(
+        self,
+        move: Move,
+        once: Once,
+        *,
+        now: int,
+        rate_limit: int | None = None,
+        new_account: EngineError | None = None,
+        also: Callable[[Entry], list[Write]] = lambda _: [],
+    ) -> Posted:
+        """Make `move` happen once.
+
+        `rate_limit` counts it in the account's window; `new_account` is raised where the account
+        exists; `also` gives further writes of the same transaction.
+
+        Raises `AlreadyDone`, `BesideRefused`, `InsufficientCredits`, `RateLimited`, `Busy` (nothing
+        was changed) or `OutcomeUnknown` (repeat it with the same once-item).
+        """
+        give_up_at = self._clock() + PATIENCE_S
+        account = self.account(move.user)
+        tries = 0
+        while True:
+            window = _window(account, now, rate_limit)
+            self._refuse(account, move, once, window, new_account)
+            if not account.exists:
+                account = replace(account, origin_salt=self._new_salt())
+            entry = next_entry(account, move, now)
+            writes = [
+                _account_write(account, entry, window),
+                _entry_write(entry),
+                once.write(entry),
+                *also(entry),
+                *_origin_writes(account, entry, move),
+            ]
+            try:
+                self.table.transact(writes)
+                return Posted(entry, window)
+            except Cancelled as cancelled:
+                self._raise_if_done(cancelled, once)
+                tries += 1
+                if self._clock() >= give_up_at:
+                    raise Busy() from None
+                account = self._seen_anew(cancelled, move.user, tries)
+
+    def transact_patiently(self, writes: Sequence[Write]) -> None:
+        """`writes` together, again where other writers met them. Raises `Cancelled` where a condition
+        refused one, `Busy` or `OutcomeUnknown`.
+        """
+        give_up_at, tries = self._clock() + PATIENCE_S, 0
+        while True:
+            try:
+                self.table.transact(writes)
+                return
+            except Cancelled as cancelled:
+                if any(refusal and refusal.is_condition for refusal in cancelled.refusals):
+                    raise
+                tries += 1
+                if self._clock() >= give_up_at:
+                    raise Busy() from None
+                self._pause(tries)
+
+    def _refuse(
+        self,
+        account: Account,
+        move: Move,
+        once: Once,
+        window: Window | None,
+        new_account: EngineError | None,
+    ) -> None:
+        """Raises where the account does not allow the move, unless it was made before."""
+        refusal: EngineError | None = None
+        if account.exists and new_account is not None:
+            refusal = new_account
+        elif window is not None and window.used > window.limit:
+            refusal = RateLimited(window.resets_in_s, policy_headers(window))
+        elif account.available + move.amount < 0:
+            refusal = InsufficientCredits(account.available, -move.amount)
+        if refusal is not None:
+            earlier = once.earlier()
+            if earlier is not None:
+                raise AlreadyDone(earlier)
+            raise refusal
+
+    def _raise_if_done(self, cancelled: Cancelled, once: Once) -> None:
+        """The once-item's refusal wins over every other."""
+        refusal = cancelled.refusals[ONCE]
+        if refusal is not None and refusal.is_condition:
+            item = refusal.item or once.earlier()
+            if item is not None:
+                raise AlreadyDone(item)
+        if any(beside and beside.is_condition for beside in cancelled.refusals[ONCE + 1 :]):
+            raise BesideRefused()
+
+    def _seen_anew(self, cancelled: Cancelled, user: str, tries: int) -> Account:
+        """The account to try again from.
+
+        After the first refusal that is what the store showed with it: two writers that met need no
+        more. After that there are many, and each waits, as hurrying would only make all of them lose.
+        """
+        refusal = cancelled.refusals[ACCOUNT]
+        if tries == 1 and refusal is not None and refusal.is_condition and refusal.item is not None:
+            return read_account(user, self.unit, refusal.item)
+        self._pause(tries)
+        return self.account(user)
+
+    def _pause(self, tries: int) -> None:
+        """Full jitter, so that writers that met do not meet again."""
+        self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2 ** min(tries, 10))))
+
+
+def _window(account: Account, now: int, limit: int | None) -> Window | None:
+    """The account's rate window with this move counted in."""
+    if limit is None:
+        return None
+    return Window(account.rate_from, account.rate_used, limit).counted(now)
+
+
+def _account_write(account: Account, entry: Entry, window: Window | None) -> Write:
+    if account.exists:
+        return _account_change(account, entry, window)
+    rate_from, rate_used = (window.start, window.used) if window else (0, 0)
+    item = {
+        "pk": account_pk(account.user),
+        "sk": account_sk(account.unit),
+        "user": account.user,
+        "unit": account.unit,
+        "available": entry.available_after,
+        "held": entry.held_after,
+        "seq": entry.seq,
+        "head": entry.hash,
+        "rate_from": rate_from,
+        "rate_used": rate_used,
+        "created_at": entry.at,
+        "updated_at": entry.at,
+        "origin_salt": account.origin_salt,
+        "recent_origins": origins.remembered((), entry.origin_id),
+    }
+    return Put(item, condition="attribute_not_exists(pk)")
+
+
+def _account_change(account: Account, entry: Entry, window: Window | None) -> Update:
+    change = (
+        "SET available = available + :amount, held = held + :held_change, "
+        "seq = :next, head = :head, updated_at = :now"
+    )
+    condition = "seq = :seq AND origin_salt = :salt AND available >= :needed AND held >= :released"
+    values: dict[str, Any] = {
+        ":amount": entry.amount,
+        ":held_change": entry.held,
+        ":needed": max(0, -entry.amount),
+        ":released": max(0, -entry.held),
+        ":seq": account.seq,
+        ":salt": account.origin_salt,
+        ":next": entry.seq,
+        ":head": entry.hash,
+        ":now": entry.at,
+    }
+    if window is not None:
+        change += ", rate_from = :rate_from, rate_used = :rate_used"
+        condition += " AND rate_from = :seen_from AND rate_used = :seen_used"
+        values |= {":rate_from": window.start, ":rate_used": window.used}
+        values |= {":seen_from": account.rate_from, ":seen_used": account.rate_used}
+    recent = origins.remembered(account.recent_origins, entry.origin_id)
+    if recent != account.recent_origins:
+        change += ", recent_origins = :recent"
+        values[":recent"] = recent
+    return Update(
+        account_pk(account.user), account_sk(account.unit), change, condition, values=values
+    )
+
+
+def _origin_writes(account: Account, entry: Entry, move: Move) -> list[Write]:
+    """Keeps where the move came from, unless the account remembers that it is kept."""
+    if not entry.origin_id or entry.origin_id in account.recent_origins:
+        return []
+    return [origins.put(account.user, account.unit, entry.origin_id, move.origin)]
+
+
+def _entry_write(entry: Entry) -> Put:
+    return Put(entry.item(), condition="attribute_not_exists(pk)")

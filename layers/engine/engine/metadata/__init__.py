@@ -1,0 +1,1 @@
+"""Facts about TikTok videos: links, pages, cache."""

@@ -1,0 +1,77 @@
+"""Calls that are handed to a worker: one message names the hold that pays for the call.
+
+Failure policy: a queue that can not be reached within 2 s, after one more try, takes nothing, and the
+caller finishes the call itself.
+"""
+
+import json
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from engine.platform.aws import session
+from engine.platform.ids import is_user_id
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    parameter_validation=False,
+    user_agent="pluct",
+)
+
+
+class NotHandedOver(Exception):
+    """Nobody took the call."""
+
+
+class Handover(Protocol):
+    """Takes calls that a worker makes."""
+
+    def send(self, user: str, jti: str) -> None:
+        """Hands over the call that the hold of `jti` pays for. Raises `NotHandedOver`."""
+
+
+class NoHandover:
+    """There is no worker."""
+
+    def send(self, user: str, jti: str) -> None:
+        raise NotHandedOver()
+
+
+class QueueHandover:
+    """A queue with a worker behind it; its client is made when the first call is handed over."""
+
+    def __init__(self, url: str, connect: Callable[[], "SQSClient"]) -> None:
+        self._url = url
+        self._client = cache(connect)
+
+    def send(self, user: str, jti: str) -> None:
+        body = json.dumps({"user": user, "jti": jti}, separators=(",", ":"))
+        try:
+            self._client().send_message(QueueUrl=self._url, MessageBody=body)
+        except (ClientError, BotoCoreError) as error:
+            raise NotHandedOver() from error
+
+
+def connect() -> "SQSClient":
+    """A client with this module's limits; region and endpoint come from the environment."""
+    client: SQSClient = session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    return client
+
+
+def read_message(body: str) -> tuple[str, str]:
+    """User and jti of a message. Raises `ValueError` where it is not one of ours."""
+    document: Any = json.loads(body)
+    user, jti = (
+        (document.get("user"), document.get("jti")) if isinstance(document, dict) else (0, 0)
+    )
+    if not is_user_id(user) or not isinstance(jti, str) or not jti:
+        raise ValueError("not a call")
+    return str(user), jti

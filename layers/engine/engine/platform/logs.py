@@ -1,0 +1,256 @@
+"""Logs and metrics: one structured line for each invocation, its metrics in it; never a body or secret.
+
+Metrics are in CloudWatch's embedded format (EMF): the member `_aws` of a line names the members that
+are metrics. So an invocation costs one line, which is what CloudWatch charges for, and a figure that
+raised an alarm lies beside the request that caused it. The trace's id is added by Powertools' logger.
+
+A line that the documents name (`be:vending ...`) is the message of its invocation's line; where one
+invocation has several of them, all but the last are lines of their own, without metrics.
+
+A user id may be an e-mail address. No line shows one: `~` and `ids.digest` of it stand in its place, so
+that one user's lines can still be told from another's.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from engine.platform.ids import digest
+
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Pluct")
+"""Powertools' own setting, as the logger reads its own: a stack's figures are not another stack's."""
+
+_EMAIL = re.compile(r"[\w.+%-]+@[\w.-]+")
+_started = False
+
+
+def _serialize(line: Mapping[str, Any]) -> str:
+    """`line` as JSON without e-mail addresses, wherever they stand: in facts or in a traceback."""
+    text = json.dumps(line, default=str, separators=(",", ":"), ensure_ascii=False)
+    return _EMAIL.sub(lambda found: "~" + digest(found[0]), text) if "@" in text else text
+
+
+logger = Logger(
+    service="pluct",
+    log_uncaught_exceptions=False,
+    location=None,
+    json_serializer=_serialize,
+    json_deserializer=str,  # A message is text, also where it looks like JSON.
+    datefmt="%Y-%m-%dT%H:%M:%S.%FZ",
+    utc=True,
+)
+
+
+class Line:
+    """What one invocation will have logged and counted when it ends."""
+
+    def __init__(self, keys: Mapping[str, Any]) -> None:
+        self._keys = keys
+        self._began = time.perf_counter()
+        self._message = ""
+        self._facts: dict[str, Any] = {}
+        self._counts: dict[str, float] = {}
+        self._directives: list[dict[str, Any]] = []
+
+    def say(self, message: str, facts: Mapping[str, Any]) -> None:
+        """Makes `message` that of the line; an earlier one becomes a line of its own."""
+        if self._message:
+            logger.info(self._message, extra={**self._facts, **self._keys})
+            self._facts = {}
+        self._message = message
+        self._facts.update(facts)
+
+    def count(self, name: str, number: float = 1) -> None:
+        """`number` more of a metric without dimensions."""
+        self._counts[name] = self._counts.get(name, 0) + number
+
+    def answered(self, route: str, status: int, code: str | None) -> None:
+        """The answer of a route ("GET /health"): its latency, its failure, its refusal by code.
+
+        `Latency` is in milliseconds; how many answers there were is its sample count.
+        """
+        took_ms = round((time.perf_counter() - self._began) * 1000, 1)
+        self._facts |= {"route": route, "status": status, "Latency": took_ms}
+        metrics = ["Latency"]
+        if status >= 400:
+            name = "ServerErrors" if status >= 500 else "ClientErrors"
+            self._facts[name] = 1
+            metrics.append(name)
+        self._directives.append(_directive([["route"], []], metrics))
+        if code is not None:
+            self._message = self._message or "refused"
+            self._facts |= {"code": code, "Refusals": 1}
+            self._directives.append(_directive([["code"]], ["Refusals"]))
+        self._message = self._message or "answered"
+
+    def write(self) -> None:
+        """The line, unless nothing happened that is worth one."""
+        facts = {**self._facts, **self._counts}
+        if self._counts:
+            self._directives.append(_directive([[]], self._counts))
+        if self._directives:
+            facts["_aws"] = _metadata(self._directives)
+        elif not self._message:
+            return
+        logger.info(self._message or "done", extra={**facts, **self._keys})
+
+
+_LINE: ContextVar[Line | None] = ContextVar("line", default=None)
+
+
+@contextmanager
+def invocation(context: Any, request_id: str = "") -> Iterator[Line]:
+    """The line of what is done meanwhile, written at the end, also when it ends by an exception.
+
+    `context` is Lambda's; `request_id` is the API's where there is one, else Lambda's own is taken.
+    """
+    keys: dict[str, Any] = {"request_id": request_id or str(getattr(context, "aws_request_id", ""))}
+    if (name := getattr(context, "function_name", None)) is not None:
+        keys["function"] = name
+    line = Line(keys)
+    if _first_invocation():
+        keys["cold_start"] = True
+        line.count("ColdStarts")
+    logger.append_keys(**keys)
+    token = _LINE.set(line)
+    try:
+        yield line
+    finally:
+        _LINE.reset(token)
+        line.write()
+        logger.remove_keys(list(keys))
+
+
+def vending(user: str, *, ok: bool, replayed: bool = False, **facts: object) -> None:
+    """The documented line of a vend; only a replay says whether it is one."""
+    if replayed:
+        facts["replayed"] = True
+    _say(f"be:vending user={user} ok={'true' if ok else 'false'}", facts)
+
+
+def upstream_call(call: str, status: int, **facts: object) -> None:
+    """The documented line of a call to the transcription service, `status` 0 where no answer came.
+
+    Counted as a call, and as a failure where no answer or a 5xx came.
+    """
+    failed = status == 0 or status >= 500
+    counted = ("UpstreamCalls", "UpstreamFailures") if failed else ("UpstreamCalls",)
+    _say(f"be:ttt call={call} http={status}", facts, *counted)
+
+
+def job_webhook(job: str, outcome: str) -> None:
+    """The line of a webhook of the transcription service: our id of the job and what came of it."""
+    logger.info(f"be:ttt webhook job={job} outcome={outcome}")
+
+
+def circuit_changed(service: str, state: str) -> None:
+    """The line and the metric of a circuit breaker that opened or closed."""
+    with _line() as line:
+        logger.warning(f"be:circuit service={service} state={state}")
+        line.count("CircuitOpened" if state == "open" else "CircuitChanged")
+
+
+def tiktok_asked(subject: str, outcome: str, **facts: object) -> None:
+    """The line of a look-up at TikTok: what was asked for, and `ok`, `partial` or a refusal's code."""
+    logger.info(f"be:meta asked={subject} outcome={outcome}", extra=facts)
+
+
+def tiktok_not_kept(subject: str, trouble: str) -> None:
+    """The line of an answer of TikTok that went out and was not kept."""
+    logger.info(f"be:meta not-kept={subject}", extra={"trouble": trouble})
+
+
+def sweep(counts: Mapping[str, int], *, is_cut: bool) -> None:
+    """The line of a sweep: what it did. Counted where its time ran out before it was through."""
+    _say("sweep", counts, *(("SweeperBehind",) if is_cut else ()))
+
+
+def low_balance(user: str, available: int, **facts: object) -> None:
+    """The line and the metric of a balance that fell below the threshold."""
+    _say(f"be:low-balance user={user} available={available}", facts, "LowBalance")
+
+
+def not_projected(trouble: str) -> None:
+    """The line and the metric of a record or an account that could not be projected."""
+    with _line() as line:
+        logger.error("be:not-projected", extra={"trouble": trouble})
+        line.count("NotProjected")
+
+
+def house_balance(left_micros: int, low_usd: int) -> None:
+    """The line and the metric of an operator's OpenRouter account that runs low."""
+    if left_micros < low_usd * 1_000_000:
+        with _line() as line:
+            logger.error("be:house-low", extra={"left_micros": left_micros, "low_usd": low_usd})
+            line.count("HouseLow")
+
+
+def moved(entries: Mapping[str, int]) -> None:
+    """Counts of new ledger entries by type ("spend", "capture", "refund", ...), each entry once."""
+    with _line() as line:
+        for type_, number in entries.items():
+            line.count(f"Entries_{type_}", number)
+
+
+def rotated(name: str, *, made: Sequence[str], dropped: Sequence[str]) -> None:
+    """The line of a ring that was changed: names of keys, from which no key can be told."""
+    _say(f"be:rotated secret={name}", {"made": list(made), "dropped": list(dropped)})
+
+
+def not_rotated(name: str, trouble: str) -> None:
+    """The line and the metric of a ring that could not be looked at or changed."""
+    with _line() as line:
+        logger.error("be:not-rotated", extra={"secret": name, "trouble": trouble})
+        line.count("NotRotated")
+
+
+def secret_ages(days: Mapping[str, int]) -> None:
+    """The age in days of each secret that signs or is shown; the metric's maximum is the oldest."""
+    if not days:
+        return
+    directive = _directive([[]], ["SecretAgeDays"])
+    figures = {"SecretAgeDays": list(days.values()), "_aws": _metadata([directive])}
+    logger.info("secret ages", extra={"ages": dict(days), **figures})
+
+
+def _say(message: str, facts: Mapping[str, Any], *counted: str) -> None:
+    with _line() as line:
+        line.say(message, facts)
+        for name in counted:
+            line.count(name)
+
+
+@contextmanager
+def _line() -> Iterator[Line]:
+    """The line of the invocation; outside of any, one that is written at once."""
+    line = _LINE.get()
+    if line is not None:
+        yield line
+        return
+    line = Line({})
+    yield line
+    line.write()
+
+
+def _first_invocation() -> bool:
+    global _started
+    first, _started = not _started, True
+    return first
+
+
+def _metadata(directives: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Format: "Specification: Embedded metric format" in the CloudWatch user guide."""
+    return {"Timestamp": time.time_ns() // 1_000_000, "CloudWatchMetrics": list(directives)}
+
+
+def _directive(dimensions: list[list[str]], metrics: Iterable[str]) -> dict[str, Any]:
+    """`metrics` by their names, without units, which say nothing of a count and cost a line a twentieth."""
+    named = [{"Name": name} for name in metrics]
+    return {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": named}

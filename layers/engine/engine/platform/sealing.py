@@ -1,0 +1,72 @@
+"""Secrets at rest: encrypted by KMS, bound to their user and key, opened only to be answered.
+
+The key material never leaves KMS. The encryption context is authenticated with the text, so one user's
+sealed key, put into another user's item, does not open. Limits: 1 s to connect, 2 s to read, three tries.
+"""
+
+import base64
+from typing import Any, Protocol
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from engine.platform.aws import session
+from engine.platform.errors import Busy
+
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    user_agent="pluct",
+)
+
+
+class KmsClient(Protocol):
+    """The two calls of KMS that are made."""
+
+    def encrypt(self, **request: Any) -> Any: ...
+
+    def decrypt(self, **request: Any) -> Any: ...
+
+
+def connect() -> KmsClient:
+    """A client with this module's limits; region and endpoint come from the environment."""
+    client: KmsClient = session().create_client("kms", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    return client
+
+
+class Sealer:
+    """Seals and opens under one KMS key."""
+
+    def __init__(self, client: KmsClient, key_id: str) -> None:
+        self._client = client
+        self._key_id = key_id
+
+    def seal(self, secret: str, *, user: str, hash_: str) -> str:
+        """The sealed text in base64. Raises `Busy`."""
+        try:
+            answer = self._client.encrypt(
+                KeyId=self._key_id,
+                Plaintext=secret.encode(),
+                EncryptionContext=_context(user, hash_),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Busy() from error
+        return base64.b64encode(answer["CiphertextBlob"]).decode()
+
+    def open(self, sealed: str, *, user: str, hash_: str) -> str:
+        """The secret. Raises `Busy`, also where it was sealed for somebody else."""
+        try:
+            answer = self._client.decrypt(
+                KeyId=self._key_id,
+                CiphertextBlob=base64.b64decode(sealed),
+                EncryptionContext=_context(user, hash_),
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise Busy() from error
+        secret: bytes = answer["Plaintext"]
+        return secret.decode()
+
+
+def _context(user: str, hash_: str) -> dict[str, str]:
+    return {"user": user, "key": hash_}

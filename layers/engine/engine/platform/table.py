@@ -1,0 +1,413 @@
+"""DynamoDB, and nothing above it: values in and out, conditions refused, limits on every call.
+
+Failure policy: a call waits 1 s to connect and 2 s to read, and botocore tries three times (standard
+mode: back-off with jitter). Past that, reads raise `Busy`; writes raise `OutcomeUnknown`, because a
+lost answer does not say whether the write took effect. Both are 503 with `Retry-After`.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from engine.platform.aws import session
+from engine.platform.errors import Busy, OutcomeUnknown
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+Item = dict[str, Any]
+"""Attribute values as str, int, bool, None, or lists and maps of them. Never a float."""
+
+CLIENT_CONFIG = Config(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=10,
+    tcp_keepalive=True,
+    parameter_validation=False,
+    user_agent="pluct",
+)
+"""`user_agent` and no parameter validation take a third off the CPU of every call (measured)."""
+
+CONFLICT = "TransactionConflictException"
+IN_PROGRESS = "TransactionInProgressException"
+CONFLICT_TRIES = 8
+CONFLICT_PAUSE_S = 0.05
+BATCH = 100
+"""Items that one BatchGetItem may ask for."""
+
+
+class ConditionFailed(Exception):
+    """A condition refused the write. `item` is the item that was there, None if there was none."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__("condition refused")
+        self.item = item
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one write of a transaction was refused; `item` is what was there, if the store said."""
+
+    code: str
+    item: Item | None = None
+
+    @property
+    def is_condition(self) -> bool:
+        return self.code == "ConditionalCheckFailed"
+
+
+class Cancelled(Exception):
+    """A transaction did not happen; `refusals` are in the order of its writes, None where fine."""
+
+    def __init__(self, refusals: Sequence[Refusal | None]) -> None:
+        super().__init__([refusal.code if refusal else None for refusal in refusals])
+        self.refusals = tuple(refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Put `item` where `condition` holds; an empty one always does."""
+
+    item: Item
+    condition: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Change the item at (`pk`, `sk`) by `change` where `condition` holds; an empty one always does."""
+
+    pk: str
+    sk: str
+    change: str
+    condition: str
+    names: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+Write = Put | Update
+
+
+class _MetTransaction(Exception):
+    """A plain write and a transaction of somebody else met on one item; the write did nothing."""
+
+
+def connect() -> "DynamoDBClient":
+    """A client with this module's limits; region and endpoint come from the environment."""
+    client: DynamoDBClient = session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    return client
+
+
+class Table:
+    """One table with the keys `pk` and `sk`."""
+
+    def __init__(
+        self,
+        client: "DynamoDBClient",
+        name: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._client = client
+        self._sleep = sleep
+        self.name = name
+
+    def beside(self, name: str) -> "Table":
+        """Another table of the same store."""
+        return Table(self._client, name, sleep=self._sleep)
+
+    def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
+        """The item, or None. Raises `Busy`."""
+        answer = self._read(
+            "get_item", Key=_key(pk, sk), ConsistentRead=consistent, TableName=self.name
+        )
+        return unmarshal(answer["Item"]) if "Item" in answer else None
+
+    def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
+        """The items of these `pk` and `sk` that are there, in no order; each key is given once.
+
+        Raises `Busy`, also where the store leaves keys over again and again.
+        """
+        found: list[Item] = []
+        for start in range(0, len(keys), BATCH):
+            left: Any = [_key(*key) for key in keys[start : start + BATCH]]
+            for _ in range(CONFLICT_TRIES):
+                answer = self._read("batch_get_item", RequestItems={self.name: {"Keys": left}})
+                found += [unmarshal(item) for item in answer["Responses"].get(self.name, [])]
+                left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+                if not left:
+                    break
+                self._sleep(random.uniform(0, CONFLICT_PAUSE_S))
+            else:
+                raise Busy()
+        return found
+
+    def query(
+        self,
+        pk: str,
+        prefix: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        consistent: bool = False,
+    ) -> list[Item]:
+        """Items of `pk` whose `sk` starts with `prefix`, newest first, below `before`."""
+        condition = "pk = :pk AND sk BETWEEN :low AND :high"
+        values = {":pk": pk, ":low": prefix, ":high": before or prefix + "\uffff"}
+        answer = self._read(
+            "query",
+            TableName=self.name,
+            KeyConditionExpression=condition,
+            ExpressionAttributeValues=marshal(values),
+            ScanIndexForward=False,
+            ConsistentRead=consistent,
+            Limit=limit + 1 if before else limit,
+        )
+        items = [unmarshal(item) for item in answer["Items"]]
+        return [item for item in items if item["sk"] != before][:limit]
+
+    def query_index(
+        self,
+        index: str,
+        attribute: str,
+        value: str,
+        *,
+        limit: int,
+        before: str | None = None,
+        sort_by: str = "sk",
+    ) -> list[Item]:
+        """Items of the index partition `attribute` = `value`, highest `sort_by` first, below `before`.
+
+        What an index shows lags behind the table. Raises `Busy`.
+        """
+        condition, values = "#pk = :value", {":value": value}
+        names = {"#pk": attribute}
+        if before is not None:
+            condition += " AND #sk < :before"
+            names["#sk"] = sort_by
+            values[":before"] = before
+        answer = self._read(
+            "query",
+            TableName=self.name,
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=marshal(values),
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return [unmarshal(item) for item in answer["Items"]]
+
+    def due(self, index: str, shard: str, before: int, *, page: int) -> Iterator[Item]:
+        """Keys of the index of open holds whose `expires_at` is below `before`, oldest first, `page` of
+        them at a time as they are taken. Raises `Busy`.
+        """
+        request = {
+            "TableName": self.name,
+            "IndexName": index,
+            "KeyConditionExpression": "open_shard = :shard AND expires_at < :before",
+            "ExpressionAttributeValues": marshal({":shard": shard, ":before": before}),
+            "Limit": page,
+        }
+        return self._pages("query", request)
+
+    def ascending(
+        self, pk: str, low: str, high: str, *, limit: int | None = None, consistent: bool = False
+    ) -> Iterator[Item]:
+        """Items of `pk` from `low` to `high`, both included, in their order, page by page as they are
+        taken; at most `limit`. Raises `Busy`.
+        """
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "KeyConditionExpression": "pk = :pk AND sk BETWEEN :low AND :high",
+            "ExpressionAttributeValues": marshal({":pk": pk, ":low": low, ":high": high}),
+            "ConsistentRead": consistent,
+        }
+        if limit is not None:
+            request["Limit"] = limit
+        return islice(self._pages("query", request), limit)
+
+    def scan(
+        self,
+        condition: str,
+        values: Mapping[str, Any],
+        *,
+        names: Mapping[str, str] | None = None,
+        after: tuple[str, str] | None = None,
+        keys_only: bool = False,
+    ) -> Iterator[Item]:
+        """Items of the whole table that `condition` lets through: for operators' commands only.
+
+        `after` is the `pk` and `sk` of an item, and what comes before it in the table's own order is
+        left out. `keys_only` spares sending the rest, not reading it. Raises `Busy`.
+        """
+        request: dict[str, Any] = {
+            "TableName": self.name,
+            "FilterExpression": condition,
+            "ExpressionAttributeValues": marshal(values),
+            "ConsistentRead": True,
+        }
+        if names:
+            request["ExpressionAttributeNames"] = dict(names)
+        if after is not None:
+            request["ExclusiveStartKey"] = _key(*after)
+        if keys_only:
+            request["ProjectionExpression"] = "pk, sk"
+        return self._pages("scan", request)
+
+    def write(self, write: Write) -> Item:
+        """Do one write; the item as it is afterwards (of a Put: what was put).
+
+        A write that met somebody's transaction is done again, a few times, with jitter: botocore
+        leaves that to its callers. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
+        """
+        for _ in range(CONFLICT_TRIES):
+            try:
+                return self._write(write)
+            except _MetTransaction:
+                self._sleep(random.uniform(0, CONFLICT_PAUSE_S))
+        raise Busy()
+
+    def _write(self, write: Write) -> Item:
+        request = self._expression(write)
+        name = "put_item" if isinstance(write, Put) else "update_item"
+        if isinstance(write, Update):
+            request["ReturnValues"] = "ALL_NEW"
+        try:
+            answer = getattr(self._client, name)(**request)
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                old: Any = error.response.get("Item")
+                raise ConditionFailed(unmarshal(old) if old else None) from None
+            if _code(error) == CONFLICT:
+                raise _MetTransaction() from None
+            raise _store_error(error) from error
+        except BotoCoreError as error:
+            raise OutcomeUnknown() from error
+        return unmarshal(answer["Attributes"]) if isinstance(write, Update) else dict(write.item)
+
+    def transact(self, writes: Sequence[Write]) -> None:
+        """Do all `writes` or none. Raises `Cancelled` or `OutcomeUnknown`.
+
+        botocore repeats a call under one client request token, so its own retries are safe; it does
+        not retry `TransactionConflict`, which is the caller's to repeat after reading again.
+        """
+        items = [
+            {"Put" if isinstance(write, Put) else "Update": self._expression(write)}
+            for write in writes
+        ]
+        try:
+            self._client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
+        except ClientError as error:
+            if _code(error) == "TransactionCanceledException":
+                raise Cancelled(_refusals(error)) from None
+            if _code(error) == IN_PROGRESS:
+                raise Cancelled([Refusal("TransactionConflict")] * len(writes)) from None
+            raise _store_error(error) from error
+        except BotoCoreError as error:
+            raise OutcomeUnknown() from error
+
+    def _pages(self, name: str, request: dict[str, Any]) -> Iterator[Item]:
+        while True:
+            answer = self._read(name, **request)
+            yield from (unmarshal(item) for item in answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            request = request | {"ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _read(self, name: str, **request: Any) -> Any:
+        try:
+            return getattr(self._client, name)(**request)
+        except (ClientError, BotoCoreError) as error:
+            raise Busy() from error
+
+    def _expression(self, write: Write) -> dict[str, Any]:
+        request: dict[str, Any] = {"TableName": self.name}
+        if write.condition:
+            request["ConditionExpression"] = write.condition
+            request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
+        if isinstance(write, Put):
+            request["Item"] = marshal(write.item)
+        else:
+            request["Key"] = _key(write.pk, write.sk)
+            request["UpdateExpression"] = write.change
+        if write.names:
+            request["ExpressionAttributeNames"] = dict(write.names)
+        if write.values:
+            request["ExpressionAttributeValues"] = marshal(write.values)
+        return request
+
+
+def marshal(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Attribute values as DynamoDB's JSON. Raises `TypeError` on a float or a foreign type."""
+    return {name: _marshal(value) for name, value in item.items()}
+
+
+def unmarshal(item: Mapping[str, Any]) -> Item:
+    """DynamoDB's JSON as plain values; numbers are whole, as nothing else is ever stored."""
+    return {name: _unmarshal(value) for name, value in item.items()}
+
+
+def _marshal(value: Any) -> dict[str, Any]:
+    match value:
+        case None:
+            return {"NULL": True}
+        case bool():
+            return {"BOOL": value}
+        case str():
+            return {"S": value}
+        case int():
+            return {"N": str(value)}
+        case dict():
+            return {"M": marshal(value)}
+        case list() | tuple():
+            return {"L": [_marshal(member) for member in value]}
+    raise TypeError(f"can not store a {type(value).__name__}")
+
+
+def _unmarshal(value: Mapping[str, Any]) -> Any:
+    ((kind, inner),) = value.items()
+    match kind:
+        case "N":
+            return int(inner)
+        case "M":
+            return unmarshal(inner)
+        case "L":
+            return [_unmarshal(member) for member in inner]
+        case "NULL":
+            return None
+    return inner
+
+
+def _key(pk: str, sk: str) -> dict[str, Any]:
+    return {"pk": {"S": pk}, "sk": {"S": sk}}
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _store_error(error: ClientError) -> Busy:
+    """A refusal that came back in words took no effect, except the server's own failures."""
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
+    return OutcomeUnknown() if status >= 500 else Busy()
+
+
+def _refusals(error: ClientError) -> list[Refusal | None]:
+    reasons: Any = error.response.get("CancellationReasons", [])
+    return [_refusal(reason) for reason in reasons]
+
+
+def _refusal(reason: Mapping[str, Any]) -> Refusal | None:
+    code = reason.get("Code", "None")
+    if code == "None":
+        return None
+    return Refusal(code, unmarshal(reason["Item"]) if reason.get("Item") else None)

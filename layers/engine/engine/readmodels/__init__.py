@@ -1,0 +1,1 @@
+"""Read models for lists, charts and totals: derived from entries, never the source of a decision."""

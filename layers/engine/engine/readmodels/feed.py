@@ -1,0 +1,137 @@
+"""Reads the transactions of all accounts, newest first, from the feed that the projector writes; and
+those of one account from its own entries.
+
+A page costs queries in proportion to what it shows: filters other than user and day are looked for among
+at most `MOST_LOOKED` entries a call, and the cursor then says where to go on, so a page can be short, or
+even empty, and not be the last. All of it raises `Busy`.
+"""
+
+import heapq
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from engine.ledger.items import Entry, read_entry
+from engine.ledger.posting import Ledger
+from engine.platform import ids
+from engine.platform.errors import InvalidRequest
+from engine.platform.table import Item, Table
+from engine.readmodels import figures, folds
+
+MOST_LOOKED = 5000
+DAYS_AT_ONCE = 31
+END_OF_TIME = "9999-12-31"
+LOWEST_SK = "0"
+
+_USER_PART = ids.USER_ID.removeprefix("^").removesuffix(r"\Z")
+_FEED_CURSOR = re.compile(rf"\d{{4}}-\d{{2}}-\d{{2}}~0\d{{10}}#{_USER_PART}#\d{{12}}")
+_SEQ_CURSOR = re.compile(r"[1-9]\d{0,11}")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which entries to show; None lets all through. Amounts without their sign."""
+
+    user: str | None = None
+    type: str | None = None
+    actor: str | None = None
+    day: str | None = None
+    """In UTC, YYYY-MM-DD."""
+    least: int | None = None
+    most: int | None = None
+
+    def takes(self, entry: Entry) -> bool:
+        size = abs(entry.amount)
+        return (
+            self.type in (None, entry.type)
+            and self.actor in (None, entry.actor)
+            and self.day in (None, folds.day_of(entry.at))
+            and (self.least is None or size >= self.least)
+            and (self.most is None or size <= self.most)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Entries, newest first; `cursor` asks for those after them, None where there are no more."""
+
+    entries: list[Entry]
+    cursor: str | None
+
+
+def page(ledger: Ledger, wanted: Wanted, cursor: str | None, limit: int) -> Found:
+    """At most `limit` entries of the ledger's unit. Raises `InvalidRequest` for a strange cursor."""
+    if wanted.user is not None:
+        before = _checked(cursor, _SEQ_CURSOR)
+        mine = _of_user(ledger, wanted.user, int(before) if before else None)
+        return _taken(mine, wanted, limit)
+    return _taken(_of_all(ledger.table, ledger.unit, wanted.day, cursor), wanted, limit)
+
+
+def _taken(entries: Iterator[tuple[str, Entry]], wanted: Wanted, limit: int) -> Found:
+    """What `wanted` takes of `entries`, each with its cursor."""
+    found: list[Entry] = []
+    cursor = None
+    for looked, (place, entry) in enumerate(entries):
+        if len(found) == limit or looked == MOST_LOOKED:
+            return Found(found, cursor)
+        cursor = place
+        if wanted.takes(entry):
+            found.append(entry)
+    return Found(found, None)
+
+
+def _of_user(ledger: Ledger, user: str, before: int | None) -> Iterator[tuple[str, Entry]]:
+    size = 100
+    while True:
+        entries = ledger.entries(user, limit=size, before=before)
+        yield from ((str(entry.seq), entry) for entry in entries)
+        if len(entries) < size:
+            return
+        before = entries[-1].seq
+
+
+def _of_all(
+    table: Table, unit: str, day: str | None, cursor: str | None
+) -> Iterator[tuple[str, Entry]]:
+    begin, _, before = (_checked(cursor, _FEED_CURSOR) or "").partition("~")
+    if day is not None and begin not in ("", day):
+        raise InvalidRequest("The cursor is of another day.", details={"field": "cursor"})
+    days: Iterator[str] = iter([day]) if day is not None else _days(table, unit, begin)
+    for one in days:
+        below = before if one == begin else None
+        for item in _of_day(table, unit, one, below):
+            yield f"{one}~{item['sk']}", read_entry(item)
+
+
+def _days(table: Table, unit: str, begin: str) -> Iterator[str]:
+    """The day `begin`, if it is given, and the days before it in which something happened."""
+    if begin:
+        yield begin
+    before = begin or END_OF_TIME
+    while found := figures.days_until(table, unit, before, limit=DAYS_AT_ONCE):
+        yield from found
+        before = found[-1]
+
+
+def _of_day(table: Table, unit: str, day: str, below: str | None) -> Iterator[Item]:
+    shards = (folds.feed_pk(unit, day, shard) for shard in range(folds.FEED_SHARDS))
+    streams = [_newest_first(table, pk, below) for pk in shards]
+    return heapq.merge(*streams, key=lambda item: str(item["sk"]), reverse=True)
+
+
+def _newest_first(table: Table, pk: str, before: str | None) -> Iterator[Item]:
+    size = 50
+    while True:
+        items = table.query(pk, LOWEST_SK, limit=size, before=before)
+        yield from items
+        if len(items) < size:
+            return
+        before = items[-1]["sk"]
+        size = 500
+
+
+def _checked(cursor: str | None, form: re.Pattern[str]) -> str | None:
+    if cursor is not None and form.fullmatch(cursor) is None:
+        raise InvalidRequest("This is no cursor of such a page.", details={"field": "cursor"})
+    return cursor

@@ -1,0 +1,188 @@
+"""Reads the read models: summaries by prefix and page, days, totals, notices. Nothing scans.
+
+What is read here is behind the ledger by as much as the projector is: mostly well under a second.
+All of it raises `Busy`.
+"""
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+from engine.platform.table import Item, Table
+from engine.readmodels import folds
+from engine.readmodels.folds import Counts, Stats, Summary
+
+CONTROL_PK = "READMODELS"
+GENERATION_SK = "GENERATION"
+FIRST_GENERATION = 1
+RANKS = {folds.BY_BALANCE: "by_balance", folds.BY_START: "by_start"}
+"""What each index of the accounts is sorted by."""
+
+LOWEST_ID = "!"
+"""Sorts before every user id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Summaries in the order that was asked for; `cursor` asks for the next page, None at the end."""
+
+    summaries: list[Summary]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """The generation that is read, and the one that a rebuild fills, if one is at work."""
+
+    current: int
+    building: int | None = None
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """The generations that entries are projected into."""
+        return (self.current,) if self.building is None else (self.current, self.building)
+
+
+def generations(table: Table, *, consistent: bool = False) -> Generations:
+    item = table.get(CONTROL_PK, GENERATION_SK, consistent=consistent)
+    if item is None:
+        return Generations(FIRST_GENERATION)
+    return Generations(item["current"], item.get("building"))
+
+
+def get_summary(
+    table: Table, unit: str, user: str, *, generation: int | None = None, consistent: bool = False
+) -> Summary | None:
+    """The account's summary, None where nothing of it was projected yet."""
+    pk = folds.summary_pk(unit, _generation(table, generation), user)
+    item = table.get(pk, user, consistent=consistent)
+    return folds.read_summary(item) if item is not None else None
+
+
+def list_summaries(
+    table: Table,
+    unit: str,
+    prefix: str,
+    cursor: str | None,
+    limit: int,
+    *,
+    generation: int | None = None,
+) -> Page:
+    """At most `limit` accounts whose user id starts with `prefix`, after the user id `cursor`.
+
+    Costs eight queries of at most `limit` items each, however many users there are.
+    """
+    found = _generation(table, generation)
+    low, high = max(prefix or LOWEST_ID, cursor or ""), prefix + "\uffff"
+    if low > high:
+        return Page([], None)
+    shards = [
+        table.ascending(folds.users_pk(unit, found, shard), low, high, limit=limit + 2)
+        for shard in range(folds.USER_SHARDS)
+    ]
+    merged = heapq.merge(*shards, key=_sk)
+    after = (item for item in merged if item["sk"] != cursor)
+    items = list(islice(after, limit + 1))
+    summaries = [folds.read_summary(item) for item in items[:limit]]
+    more = len(items) > limit and summaries
+    return Page(summaries, summaries[-1].user if more else None)
+
+
+def ranked_summaries(table: Table, unit: str, index: str, cursor: str | None, limit: int) -> Page:
+    """At most `limit` accounts in the order of `index` (`readmodels.BY_BALANCE` or `BY_START`), the
+    highest first, below the rank `cursor`. Costs eight queries, however many users there are.
+    """
+    found, rank = _generation(table, None), RANKS[index]
+    shards = [
+        table.query_index(
+            index,
+            "users_shard",
+            folds.users_pk(unit, found, shard),
+            sort_by=rank,
+            limit=limit + 1,
+            before=cursor,
+        )
+        for shard in range(folds.USER_SHARDS)
+    ]
+    merged = heapq.merge(*shards, key=lambda item: str(item[rank]), reverse=True)
+    items = list(islice(merged, limit + 1))
+    shown = items[:limit]
+    more = len(items) > limit
+    return Page([folds.read_summary(item) for item in shown], shown[-1][rank] if more else None)
+
+
+def days(
+    table: Table, unit: str, first: str, last: str, *, generation: int | None = None
+) -> dict[str, Stats]:
+    """The figures of each UTC day (YYYY-MM-DD) from `first` to `last` in which something happened."""
+    return _periods(table, unit, folds.DAY_PREFIX, first, last, generation)
+
+
+def hours(
+    table: Table, unit: str, first: str, last: str, *, generation: int | None = None
+) -> dict[str, Stats]:
+    """The figures of each UTC hour (YYYY-MM-DDTHH) from `first` to `last` in which something
+    happened; hours are kept for three days.
+    """
+    return _periods(table, unit, folds.HOUR_PREFIX, first, last, generation)
+
+
+def _periods(
+    table: Table, unit: str, prefix: str, first: str, last: str, generation: int | None
+) -> dict[str, Stats]:
+    found = _generation(table, generation)
+    sums: dict[str, Counts] = {}
+    for shard in range(folds.STATS_SHARDS):
+        pk = folds.stats_pk(unit, found, shard)
+        for item in table.ascending(pk, prefix + first, prefix + last):
+            period = item["sk"].removeprefix(prefix)
+            sums.setdefault(period, Counter()).update(folds.counts_in(item))
+    return {period: folds.stats(sums[period]) for period in sorted(sums)}
+
+
+def days_until(table: Table, unit: str, before: str, *, limit: int) -> list[str]:
+    """At most `limit` UTC days before the day `before` in which something happened, newest first."""
+    found = _generation(table, None)
+    names = {
+        item["sk"].removeprefix(folds.DAY_PREFIX)
+        for shard in range(folds.STATS_SHARDS)
+        for item in table.query(
+            folds.stats_pk(unit, found, shard),
+            folds.DAY_PREFIX,
+            limit=limit,
+            before=folds.day_sk(before),
+        )
+    }
+    return sorted(names, reverse=True)[:limit]
+
+
+def totals(table: Table, unit: str, *, generation: int | None = None) -> Stats:
+    """The figures of all accounts since the beginning."""
+    found = _generation(table, generation)
+    items = (
+        table.get(folds.stats_pk(unit, found, shard), folds.TOTAL_SK, consistent=False)
+        for shard in range(folds.STATS_SHARDS)
+    )
+    return folds.stats(_sum(item for item in items if item is not None))
+
+
+def notices(table: Table, user: str, *, limit: int) -> list[Item]:
+    """The user's low-balance notices, newest first: `at`, `seq`, `available`, `threshold`."""
+    return table.query(folds.notice_pk(user), "0", limit=limit)
+
+
+def _generation(table: Table, given: int | None) -> int:
+    return generations(table).current if given is None else given
+
+
+def _sum(items: Iterable[Item]) -> Counts:
+    sums: Counts = Counter()
+    for item in items:
+        sums.update(folds.counts_in(item))
+    return sums
+
+
+def _sk(item: Item) -> str:
+    return str(item["sk"])

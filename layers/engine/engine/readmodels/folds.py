@@ -1,0 +1,314 @@
+"""The read models as pure folds of entries: account summaries, days, totals, and the keys they lie under.
+
+Every figure is a sum over entries, so that projecting, rebuilding and comparing are one function:
+`fold`. An account's share of the totals is what its summary counts.
+
+Invariant, in every figure and at every prefix: issued = spent + available + held.
+
+| item | key |
+|---|---|
+| generation in use | `READMODELS` / `GENERATION` |
+| summary | `USERS#<unit>#<generation>#<shard 0..7>` / `<userId>` |
+| day | `STATS#<unit>#<generation>#<shard 0..3>` / `DAY#<YYYY-MM-DD>` |
+| hour, for three days | `STATS#<unit>#<generation>#<shard 0..3>` / `HOUR#<YYYY-MM-DDTHH>` |
+| totals | `STATS#<unit>#<generation>#<shard 0..3>` / `TOTAL` |
+| copy of an entry | `FEED#<unit>#<YYYY-MM-DD>#<shard 0..3>` / `<time, 11 digits>#<userId>#<seq>` |
+| low-balance notice | `NOTICE#<userId>` / `<seq, 12 digits>` |
+
+A summary also carries what the lists in other orders are sorted by, each unique: `by_balance` and
+`by_start`, under `users_shard` in two indexes that hold nothing else. The feed has no generation: an
+entry's copy is the same whoever puts it.
+
+A shard is chosen by a digest of the user, so that no partition is hot. Why there are generations is
+told in `engine.readmodels.rebuild`.
+"""
+
+import calendar
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.ledger.items import CREDITS, SEQ_DIGITS, Entry
+from engine.platform.ids import iso
+from engine.platform.table import Item
+
+Counts = Counter[str]
+"""Figures by name, as they are stored: the names of `contribution`."""
+
+USER_SHARDS = 8
+STATS_SHARDS = 4
+FEED_SHARDS = 4
+TOTAL_SK = "TOTAL"
+DAY_PREFIX = "DAY#"
+HOUR_PREFIX = "HOUR#"
+HOUR_S = 3600
+HOURS_KEPT_S = 72 * HOUR_S
+"""Hours pass by TTL this long after they began; entries older than that are counted in none."""
+
+AT_DIGITS = 11
+BALANCE_DIGITS = 15
+BY_BALANCE = "users-by-balance"
+BY_START = "users-by-start"
+CONSUMING = frozenset({"spend", "capture", "refund", "write_off", "usage", "usage_write_off"})
+"""Types that turn what was issued into what is spent, or back; every other type issues or takes back."""
+
+FIGURES = (
+    "users",
+    "entries",
+    "available",
+    "held",
+    "granted",
+    "deducted",
+    "spent",
+    "holds_placed",
+    "holds_captured",
+    "holds_released",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TypeStats:
+    """Entries of one type; `sum` adds up their changes of `available`, so it is signed."""
+
+    count: int
+    sum: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Figures of an account, a day or everything; money in the unit's smallest coin.
+
+    Of a day, `available` and `held` are how they changed in it and `users` are the new ones.
+    """
+
+    users: int = 0
+    entries: int = 0
+    available: int = 0
+    held: int = 0
+    granted: int = 0
+    deducted: int = 0
+    spent: int = 0
+    holds_placed: int = 0
+    holds_captured: int = 0
+    holds_released: int = 0
+    types: Mapping[str, TypeStats] = field(default_factory=dict)
+
+    @property
+    def issued(self) -> int:
+        return self.granted - self.deducted
+
+    @property
+    def refunded(self) -> int:
+        return self.types["refund"].sum if "refund" in self.types else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One account as far as it was folded: up to the entry `seq`. Times in epoch seconds."""
+
+    user: str
+    unit: str
+    seq: int
+    first_at: int
+    last_at: int
+    counts: Counts
+    by_balance: str
+    by_start: str
+
+    @property
+    def stats(self) -> Stats:
+        return stats(self.counts)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """What a run of one account's entries adds up to. `first_at` and `last_at` in epoch seconds."""
+
+    seq: int
+    first_at: int
+    last_at: int
+    counts: Counts
+    days: Mapping[str, Counts]
+    hours: Mapping[str, Counts]
+
+
+def fold(entries: Iterable[Entry]) -> Folded | None:
+    """The sums over contiguous entries of one account; None where there are none."""
+    first: Entry | None = None
+    last: Entry | None = None
+    counts: Counts = Counter()
+    days: dict[str, Counts] = {}
+    hours: dict[str, Counts] = {}
+    for entry in entries:
+        first, last = first or entry, entry
+        share = contribution(entry)
+        _add(counts, share)
+        _add(days.setdefault(day_of(entry.at), Counter()), share)
+        _add(hours.setdefault(hour_of(entry.at), Counter()), share)
+    if first is None or last is None:
+        return None
+    return Folded(last.seq, first.at, last.at, counts, days, hours)
+
+
+def contribution(entry: Entry) -> Counts:
+    """What one entry adds to its account, its day and the totals."""
+    change = entry.amount + entry.held
+    share: Counts = Counter({"entries": 1, "available": entry.amount, "held": entry.held})
+    share["users"] = int(entry.seq == 1)
+    share[f"count.{entry.type}"] = 1
+    share[f"sum.{entry.type}"] = entry.amount
+    if entry.type in CONSUMING:
+        share["spent"] = -change
+    else:
+        share["granted"] = max(0, change)
+        share["deducted"] = max(0, -change)
+    share["holds_placed"] = int(entry.held > 0)
+    share["holds_captured"] = int(entry.held < 0 and entry.amount == 0)
+    share["holds_released"] = int(entry.held < 0 and entry.amount > 0)
+    return share
+
+
+def falls_low(entry: Entry, low_balance: int) -> bool:
+    """Whether `entry` brings its balance from `low_balance` or more to below it."""
+    before = entry.available_after - entry.amount
+    return entry.unit == CREDITS and before >= low_balance > entry.available_after
+
+
+def stats(counts: Mapping[str, int]) -> Stats:
+    """Stored figures under their names."""
+    types = {
+        name.removeprefix("count."): TypeStats(
+            count, counts.get(f"sum.{name.removeprefix('count.')}", 0)
+        )
+        for name, count in sorted(counts.items())
+        if name.startswith("count.")
+    }
+    return Stats(**{name: counts.get(name, 0) for name in FIGURES}, types=types)
+
+
+def counts_in(item: Mapping[str, Any]) -> Counts:
+    """The figures of a stored item; those that are zero are left out."""
+    return Counter(
+        {
+            name: value
+            for name, value in item.items()
+            if (name in FIGURES or name.startswith(("count.", "sum."))) and value
+        }
+    )
+
+
+def read_summary(item: Item) -> Summary:
+    """The summary in `item`; what was taken out of it from outside reads as nothing."""
+    seq, first_at, last_at = (item.get(n, 0) for n in ("projected_seq", "first_at", "last_at"))
+    listed = item.get("users_shard") == item["pk"]
+    by_balance, by_start = (
+        (item.get("by_balance", ""), item.get("by_start", "")) if listed else ("", "")
+    )
+    return Summary(
+        item["sk"],
+        item.get("unit", ""),
+        seq,
+        first_at,
+        last_at,
+        counts_in(item),
+        by_balance,
+        by_start,
+    )
+
+
+def summary_of(user: str, unit: str, folded: Folded) -> Summary:
+    """The summary of an account whose every entry was folded."""
+    counts = Counter({name: value for name, value in folded.counts.items() if value})
+    return Summary(
+        user,
+        unit,
+        folded.seq,
+        folded.first_at,
+        folded.last_at,
+        counts,
+        balance_rank(counts["available"], user),
+        start_rank(folded.first_at, user),
+    )
+
+
+def balance_rank(available: int, user: str) -> str:
+    """What the list by balance is sorted by."""
+    return f"{available:0{BALANCE_DIGITS}d}#{user}"
+
+
+def start_rank(first_at: int, user: str) -> str:
+    """What the list by age is sorted by."""
+    return f"{first_at:0{AT_DIGITS}d}#{user}"
+
+
+def feed_item(entry: Entry) -> Item:
+    """The copy of `entry` in the feed of its day."""
+    key = {"pk": feed_pk(entry.unit, day_of(entry.at), _shard(entry.user, FEED_SHARDS))}
+    return {**entry.item(), **key, "sk": feed_sk(entry)}
+
+
+def feed_pk(unit: str, day: str, shard: int) -> str:
+    return f"FEED#{unit}#{day}#{shard}"
+
+
+def feed_sk(entry: Entry) -> str:
+    return f"{entry.at:0{AT_DIGITS}d}#{entry.user}#{entry.seq:0{SEQ_DIGITS}d}"
+
+
+def users_pk(unit: str, generation: int, shard: int) -> str:
+    return f"USERS#{unit}#{generation}#{shard}"
+
+
+def summary_pk(unit: str, generation: int, user: str) -> str:
+    return users_pk(unit, generation, _shard(user, USER_SHARDS))
+
+
+def stats_pk(unit: str, generation: int, shard: int) -> str:
+    return f"STATS#{unit}#{generation}#{shard}"
+
+
+def stats_shard(user: str) -> int:
+    return _shard(user, STATS_SHARDS)
+
+
+def day_of(at: int) -> str:
+    """The UTC day of `at` (epoch seconds), YYYY-MM-DD."""
+    return iso(at)[:10]
+
+
+def hour_of(at: int) -> str:
+    """The UTC hour of `at` (epoch seconds), YYYY-MM-DDTHH."""
+    return iso(at)[:13]
+
+
+def hour_start(hour: str) -> int:
+    """When `hour` (YYYY-MM-DDTHH) begins, epoch seconds."""
+    return calendar.timegm(time.strptime(hour, "%Y-%m-%dT%H"))
+
+
+def hour_sk(hour: str) -> str:
+    return f"{HOUR_PREFIX}{hour}"
+
+
+def day_sk(day: str) -> str:
+    return f"{DAY_PREFIX}{day}"
+
+
+def notice_pk(user: str) -> str:
+    return f"NOTICE#{user}"
+
+
+def notice_sk(seq: int) -> str:
+    return f"{seq:0{SEQ_DIGITS}d}"
+
+
+def _shard(user: str, count: int) -> int:
+    return hashlib.sha256(user.encode()).digest()[0] % count
+
+
+def _add(sums: Counts, share: Counts) -> None:
+    for name, value in share.items():
+        sums[name] += value

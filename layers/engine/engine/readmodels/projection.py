@@ -1,0 +1,443 @@
+"""The projector: entries from the table's stream become read models, exactly once, in order per account.
+
+A delivered record is a sign that its account has entries up to a seq. The account's summary says how
+far it was projected; the entries after that are folded, at most `CHUNK` at a time, and one transaction
+advances the summary, where it is still as it was seen, and adds the same entries to their days, their
+hours and the totals, and keeps their copies in the feed, their audit records and notices.
+So a duplicate or older record does nothing, two projectors at once do the work of one, and a transaction
+whose answer was lost is not repeated.
+
+An entry is taken from its record's image; one that was not delivered (records lost with a poison batch)
+or whose image is not that of an entry is read from the ledger.
+
+Failure policy
+- `TransactionConflict`, throttling, a lost answer: the summary is read again and the chunk repeated, with
+  full jitter, for `PATIENCE_S`. Then the account has failed, and the others of the batch go on.
+- An entry in the ledger that is not as it was written (another version's, or edited from outside) is
+  never projected and nothing after it is: the account stands still until a code that reads it is
+  deployed or `pluct ledger verify` has shown what happened. The others go on.
+- What failed is reported to Lambda, which delivers it again, five times, and then puts where it stood
+  in the stream into the dead-letter queue. The next record of the account, or a rebuild, heals it.
+- The log line and the metric of a low balance come at most once, its notice exactly once: the item is
+  the truth. What is older than a day is no news, and healing makes no notice of it.
+"""
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engine.ledger.audit import Record, audit_item
+from engine.ledger.items import (
+    SEQ_DIGITS,
+    Entry,
+    account_pk,
+    entry_sk,
+    read_entry,
+)
+from engine.platform.act import Origin
+from engine.platform.errors import Busy
+from engine.platform.table import Cancelled, Item, Put, Table, Update, Write, unmarshal
+from engine.readmodels import figures, folds
+from engine.readmodels.folds import Counts, Folded
+
+CHUNK = 19
+"""Entries in one transaction: with a day, an hour, a copy in the feed, an audit record and a notice each
+still under 100 items."""
+
+LAST_SEQ = 10**SEQ_DIGITS - 1
+PATIENCE_S = 2.0
+BACKOFF_S = 0.01
+BACKOFF_CAP_S = 0.2
+RESERVE_S = 5.0
+"""No account is begun with less time than this left."""
+
+NEWS_S = 86_400
+"""As long as a record stays in the stream."""
+
+RECORD_ID_LENGTH = 22
+AUDITED: Mapping[str, str] = {
+    "spend": "vend",
+    "admin_add": "admin_add",
+    "admin_deduct": "admin_deduct",
+}
+"""Types of entries that are vends and admin acts, each with the audit's name of it."""
+
+
+class Stalled(Exception):
+    """An account could not be projected from `seq` on, for now."""
+
+    def __init__(self, user: str, seq: int, why: str) -> None:
+        super().__init__(f"{user} from {seq} on: {why}")
+        self.user = user
+        self.seq = seq
+
+
+class Unreadable(Stalled):
+    """The entry `seq` in the ledger is not as an entry is written; repeating does not help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """One record of a batch: which entry it tells of, and the entry if its image is one."""
+
+    position: int
+    user: str
+    unit: str
+    seq: int
+    entry: Entry | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A balance that fell below the threshold. `at` in epoch seconds."""
+
+    user: str
+    unit: str
+    seq: int
+    available: int
+    threshold: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Projected:
+    """What became of a batch: the record to deliver again from, what went wrong, and the notices."""
+
+    failed_from: str | None
+    """Sequence number of the first record that was not projected."""
+    troubles: list[str]
+    notices: list[Notice]
+    entries: Mapping[str, int]
+    """How many entries of each type were projected now: each entry is counted once, whatever comes
+    again.
+    """
+
+
+class Projector:
+    """Writes the read models of one table."""
+
+    def __init__(
+        self,
+        table: Table,
+        *,
+        low_balance: int,
+        audit_days: int,
+        now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.table = table
+        self._low_balance = low_balance
+        self._audit_days = audit_days
+        self._now = now
+        self._clock = clock
+        self._sleep = sleep
+
+    def batch(
+        self,
+        records: Sequence[Mapping[str, Any]],
+        remaining_s: Callable[[], float],
+    ) -> Projected:
+        """Project what `records` of the stream tell of; `remaining_s` is the time left for it.
+
+        Only the first failure is reported, because Lambda takes the lowest sequence number as the
+        place to go on from: everything after it comes again, and what of it was projected is then a
+        duplicate, which does nothing. Raises `Busy` where not even the generation can be read.
+        """
+        accounts, failed, troubles = _by_account(records)
+        generations = figures.generations(self.table, consistent=True)
+        notices: list[Notice] = []
+        types: Counter[str] = Counter()
+        for (user, unit), delivered in accounts.items():
+            if remaining_s() < RESERVE_S:
+                failed.append(delivered[0].position)
+                troubles.append(f"{user}: no time left")
+                continue
+            try:
+                for generation in generations.written:
+                    counted = types if generation == generations.current else Counter()
+                    made = self._deliver(user, unit, generation, delivered, counted)
+                    notices += made if generation == generations.current else []
+            except Stalled as stalled:
+                failed.append(_first_position(delivered, stalled.seq))
+                troubles.append(str(stalled))
+        first = records[min(failed)]["dynamodb"]["SequenceNumber"] if failed else None
+        return Projected(first, troubles, notices, types)
+
+    def project(
+        self,
+        user: str,
+        unit: str,
+        generation: int,
+        *,
+        known: Mapping[int, Entry] | None = None,
+        until: int | None = None,
+        counted: Counter[str] | None = None,
+    ) -> list[Notice]:
+        """Bring the account's read models up to the entry `until`, else its last; the notices made.
+
+        `known` spares reading these entries, by seq; what was projected is added to `counted`, by
+        type. Raises `Stalled` or `Unreadable`.
+        """
+        notices: list[Notice] = []
+        seen = 0
+        give_up_at = self._clock() + PATIENCE_S
+        tries = 0
+        while True:
+            try:
+                seen = self._projected_seq(user, unit, generation)
+                entries = self._entries_after(user, unit, seen, known or {}, until)
+                if not entries:
+                    return notices
+                notices += self._write(user, unit, generation, seen, entries)
+                if counted is not None:
+                    counted.update(entry.type for entry in entries)
+            except (Busy, Cancelled) as trouble:
+                if self._clock() >= give_up_at:
+                    raise Stalled(user, seen + 1, str(trouble)) from trouble
+                self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2**tries)))
+                tries = min(tries + 1, 10)
+            else:
+                give_up_at, tries = self._clock() + PATIENCE_S, 0
+
+    def _deliver(
+        self,
+        user: str,
+        unit: str,
+        generation: int,
+        delivered: list[Delivered],
+        counted: Counter[str],
+    ) -> list[Notice]:
+        known = {record.seq: record.entry for record in delivered if record.entry is not None}
+        until = max(record.seq for record in delivered)
+        return self.project(user, unit, generation, known=known, until=until, counted=counted)
+
+    def _projected_seq(self, user: str, unit: str, generation: int) -> int:
+        pk = folds.summary_pk(unit, generation, user)
+        item = self.table.get(pk, user)
+        return item["projected_seq"] if item is not None else 0
+
+    def _entries_after(
+        self, user: str, unit: str, seen: int, known: Mapping[int, Entry], until: int | None
+    ) -> list[Entry]:
+        """The next entries, contiguous, at most `CHUNK`; none where `until` or the end is reached.
+
+        Raises `Unreadable` where already the first can not be read.
+        """
+        delivered = list(_contiguous(known.get, seen + 1))
+        if delivered or (until is not None and seen >= until):
+            return delivered
+        low, high = entry_sk(unit, seen + 1), entry_sk(unit, until or LAST_SEQ)
+        items = list(
+            self.table.ascending(account_pk(user), low, high, limit=CHUNK, consistent=True)
+        )
+        stored = {entry.seq: entry for entry in map(readable, items) if entry is not None}
+        entries = list(_contiguous(stored.get, seen + 1))
+        if not entries and (items or until is not None):
+            raise Unreadable(user, seen + 1, "the ledger has no such entry as it was written")
+        return entries
+
+    def _write(
+        self, user: str, unit: str, generation: int, seen: int, entries: list[Entry]
+    ) -> list[Notice]:
+        """One transaction for `entries`, which follow on `seen`; the notices in it.
+
+        Raises `Cancelled` (somebody else was here, or met us) or `Busy`.
+        """
+        folded = folds.fold(entries)
+        assert folded is not None  # noqa: S101 - there are entries
+        notices = self._notices(entries)
+        self.table.transact(
+            [
+                _summary_write(user, unit, generation, seen, folded, entries[-1].available_after),
+                *_stats_writes(user, unit, generation, folded, int(self._now())),
+                *(Put(folds.feed_item(entry), condition="") for entry in entries),
+                *(self._audit_write(entry) for entry in entries if is_audited(entry)),
+                *(self._notice_write(notice) for notice in notices),
+            ]
+        )
+        return notices
+
+    def _notices(self, entries: list[Entry]) -> list[Notice]:
+        news_from = self._now() - NEWS_S
+        low = self._low_balance
+        return [
+            Notice(entry.user, entry.unit, entry.seq, entry.available_after, low, entry.at)
+            for entry in entries
+            if entry.at >= news_from and folds.falls_low(entry, low)
+        ]
+
+    def _audit_write(self, entry: Entry) -> Put:
+        """Its key comes from the entry, so putting it again changes nothing."""
+        return Put(audit_record(entry, self._audit_days), condition="")
+
+    def _notice_write(self, notice: Notice) -> Update:
+        """An update, so that what an operator noted on it outlives a rebuild."""
+        return Update(
+            folds.notice_pk(notice.user),
+            folds.notice_sk(notice.seq),
+            "SET kind = :kind, #unit = :unit, #seq = :seq, available = :available, "
+            "threshold = :threshold, #at = :at, #ttl = :ttl",
+            condition="",
+            names={"#unit": "unit", "#seq": "seq", "#at": "at", "#ttl": "ttl"},
+            values={
+                ":kind": "low_balance",
+                ":unit": notice.unit,
+                ":seq": notice.seq,
+                ":available": notice.available,
+                ":threshold": notice.threshold,
+                ":at": notice.at,
+                ":ttl": notice.at + self._audit_days * NEWS_S,
+            },
+        )
+
+
+def is_audited(entry: Entry) -> bool:
+    """Whether `entry` is a vend or an admin act; a spend that takes back a refund is neither."""
+    return entry.type in AUDITED and (entry.type != "spend" or entry.reverses is None)
+
+
+def audit_record(entry: Entry, audit_days: int) -> Item:
+    """The audit's item of a vend or an admin act; `unit` and `seq` are its entry's, and it names the
+    entry's origin as the entry does.
+    """
+    origin = Origin(entry.actor, entry.request_id, "", "", entry.reason)
+    record = Record(entry.user, AUDITED[entry.type], True, "", origin, entry.at)
+    item = audit_item(record, entry.hash[:RECORD_ID_LENGTH], audit_days)
+    return {**item, "origin_id": entry.origin_id, "unit": entry.unit, "seq": entry.seq}
+
+
+def readable(item: Item) -> Entry | None:
+    """The entry in `item` if it is one, as it was written and by a code that writes as this one."""
+    try:
+        entry = read_entry(item)
+        intact = entry.hash == entry.expected_hash() and entry.item() == item
+    except (TypeError, ValueError):
+        return None
+    return entry if intact else None
+
+
+def _by_account(
+    records: Sequence[Mapping[str, Any]],
+) -> tuple[dict[tuple[str, str], list[Delivered]], list[int], list[str]]:
+    """The records of each account in their order, and the poison: positions and descriptions."""
+    accounts: dict[tuple[str, str], list[Delivered]] = {}
+    poison: list[int] = []
+    troubles: list[str] = []
+    for position, record in enumerate(records):
+        try:
+            delivered = _delivered(position, record)
+        except (KeyError, TypeError, ValueError, AttributeError) as trouble:
+            poison.append(position)
+            troubles.append(f"record {position} can not be read: {trouble!r}")
+            continue
+        if delivered is not None:
+            accounts.setdefault((delivered.user, delivered.unit), []).append(delivered)
+    return accounts, poison, troubles
+
+
+def _delivered(position: int, record: Mapping[str, Any]) -> Delivered | None:
+    """What `record` tells of, None if not of a new entry.
+
+    The event source's filter lets only new entries through; a deployment without it is slow, not wrong.
+    """
+    keys = unmarshal(record["dynamodb"]["Keys"])
+    kind, _, rest = keys["sk"].partition("#")
+    if record["eventName"] != "INSERT" or kind != "E":
+        return None
+    unit, _, digits = rest.partition("#")
+    user, seq = keys["pk"].removeprefix("A#"), int(digits)
+    if (account_pk(user), entry_sk(unit, seq)) != (keys["pk"], keys["sk"]):
+        raise ValueError(f"no key of an entry: {keys}")
+    return Delivered(position, user, unit, seq, _image(record["dynamodb"], user, unit, seq))
+
+
+def _image(change: Mapping[str, Any], user: str, unit: str, seq: int) -> Entry | None:
+    """The entry in a record's image, None where it is not there or not an entry of that key."""
+    try:
+        entry = readable(unmarshal(change["NewImage"]))
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+    if entry is None or (entry.user, entry.unit, entry.seq) != (user, unit, seq):
+        return None
+    return entry
+
+
+def _contiguous(get: Callable[[int], Entry | None], first: int) -> Iterator[Entry]:
+    """At most `CHUNK` entries from the seq `first` on, up to the first that is missing."""
+    for seq in range(first, first + CHUNK):
+        entry = get(seq)
+        if entry is None:
+            return
+        yield entry
+
+
+def _first_position(delivered: list[Delivered], seq: int) -> int:
+    """The first record of an account that tells of `seq` or later."""
+    return next(
+        (record.position for record in delivered if record.seq >= seq), delivered[0].position
+    )
+
+
+def _summary_write(
+    user: str, unit: str, generation: int, seen: int, folded: Folded, available: int
+) -> Update:
+    """Advances the summary from just what was seen of it; `available` is the balance after it."""
+    add, names, values = _adding(folded.counts)
+    pk = folds.summary_pk(unit, generation, user)
+    change = "SET projected_seq = :next, last_at = :last, by_balance = :by_balance"
+    values |= {":next": folded.seq, ":last": folded.last_at}
+    values[":by_balance"] = folds.balance_rank(available, user)
+    if seen:
+        condition = "projected_seq = :seen"
+        values |= {":seen": seen}
+    else:
+        condition = "attribute_not_exists(pk)"
+        change += ", #unit = :unit, first_at = :first, by_start = :by_start, users_shard = :shard"
+        names |= {"#unit": "unit"}
+        values |= {":unit": unit, ":first": folded.first_at, ":shard": pk}
+        values[":by_start"] = folds.start_rank(folded.first_at, user)
+    return Update(pk, user, f"{change} {add}", condition, names=names, values=values)
+
+
+def _stats_writes(user: str, unit: str, generation: int, folded: Folded, now: int) -> list[Write]:
+    pk = folds.stats_pk(unit, generation, folds.stats_shard(user))
+    sums = {folds.day_sk(day): counts for day, counts in folded.days.items()}
+    sums[folds.TOTAL_SK] = folded.counts
+    oldest = folds.hour_of(now - folds.HOURS_KEPT_S)
+    hours = {hour: counts for hour, counts in folded.hours.items() if hour > oldest}
+    return [
+        *(_stats_write(pk, sk, counts) for sk, counts in sums.items()),
+        *(_hour_write(pk, hour, counts) for hour, counts in hours.items()),
+    ]
+
+
+def _stats_write(pk: str, sk: str, counts: Counts) -> Update:
+    """Needs no condition of its own: the summary's, in the same transaction, lets it happen once."""
+    add, names, values = _adding(counts)
+    return Update(pk, sk, add, condition="", names=names, values=values)
+
+
+def _hour_write(pk: str, hour: str, counts: Counts) -> Update:
+    """Likewise; the hour passes by itself."""
+    add, names, values = _adding(counts)
+    ttl = folds.hour_start(hour) + folds.HOURS_KEPT_S
+    return Update(
+        pk,
+        folds.hour_sk(hour),
+        f"SET #ttl = :ttl {add}",
+        condition="",
+        names={**names, "#ttl": "ttl"},
+        values={**values, ":ttl": ttl},
+    )
+
+
+def _adding(counts: Counts) -> tuple[str, dict[str, str], dict[str, Any]]:
+    """The ADD clause for `counts`, with its names and values."""
+    changed = [(name, value) for name, value in sorted(counts.items()) if value]
+    terms = ", ".join(f"#c{n} :c{n}" for n in range(len(changed)))
+    names = {f"#c{n}": name for n, (name, _) in enumerate(changed)}
+    return f"ADD {terms}", names, {f":c{n}": value for n, (_, value) in enumerate(changed)}

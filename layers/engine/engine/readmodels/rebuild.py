@@ -1,0 +1,419 @@
+"""Makes every read model anew from the ledger, and compares what is stored with what it should be.
+
+Read models lie under a generation number, and one control item says which generation is read and which
+one is being built. `write`
+1. announces a new generation: from then on projectors project into both;
+2. projects every account into it, from its first entry on, by the projector's own code;
+3. makes it the one that is read, in one write;
+4. marks the items of the old one to pass by TTL after a day.
+
+So readers never see half of it, and the projector goes on all the while: each generation of an account
+has its own `projected_seq`, so whoever comes first, an entry counts once in each. A projector whose
+batch began before 1 writes only the old generation, but its entries were in the ledger before 1, so 2
+finds them. A batch that is still at it after 3 may leave items in the old generation: nobody reads them.
+
+A rebuild that was cut short leaves the new generation half made and unread; projectors go on writing
+both until the next rebuild, which begins another one. Of two at once the later wins, the earlier raises
+`Overtaken`. An account that stands still for an entry that can not be read is left at that entry, as the
+projector leaves it, and named in the answer; a store that is away ends the rebuild.
+
+Copies in the feed and audit records are put again where they are missing. Notices are told once, at the
+time; only those of the last day are made again.
+"""
+
+import contextlib
+import hashlib
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.credits.verify import all_accounts
+from engine.ledger.audit import audit_pk
+from engine.ledger.items import SEQ_DIGITS, Entry, account_pk, account_sk, entry_sk
+from engine.platform.table import ConditionFailed, Item, Table, Update
+from engine.readmodels import figures, folds
+from engine.readmodels.figures import CONTROL_PK, GENERATION_SK, Generations
+from engine.readmodels.folds import Counts, Folded, Summary, stats_shard
+from engine.readmodels.projection import (
+    LAST_SEQ,
+    Projector,
+    Unreadable,
+    audit_record,
+    is_audited,
+    readable,
+)
+
+KEEP_OLD_S = 86_400
+HOURS_COMPARED_S = 48 * 3600
+PASSES = 3
+"""How often everything is read again for figures that moved while it was read."""
+
+PAUSE_S = 1.0
+"""How long the projector has to catch up with an account before it counts as behind."""
+
+
+LOWEST, HIGHEST = "!", "~"
+"""Before and after every sort key of a read model."""
+
+
+class Overtaken(Exception):
+    """Another rebuild began meanwhile; nothing of this one will be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A stored value that is not what the ledger says, both plain; None for what is not there."""
+
+    key: str
+    stored: Any
+    expected: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What was looked at, what differs, and the keys of what moved too fast to be compared."""
+
+    accounts: int
+    entries: int
+    differences: list[Difference]
+    unsettled: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The generation that is read now, and the accounts that stand still, each with the reason."""
+
+    generation: int
+    accounts: int
+    standing: list[str]
+
+
+Figures = dict[str, Counts]
+"""Hours, days and totals by their key, `<pk> <sk>`; a partition of the feed by its `pk`."""
+
+
+def write(projector: Projector, *, now: int) -> Rebuilt:
+    """Replace every read model. Raises `Stalled`, `Busy`, `Overtaken`; then run it again."""
+    table = projector.table
+    before = figures.generations(table, consistent=True)
+    made = _announce(table, before)
+    accounts, standing = set[tuple[str, str]](), list[str]()
+    for user, unit in all_accounts(table):
+        accounts.add((user, unit))
+        try:
+            projector.project(user, unit, made)
+        except Unreadable as unreadable:
+            standing.append(str(unreadable))
+    _use(table, made)
+    for generation in before.written:
+        for unit in sorted({unit for _, unit in accounts}):
+            _retire(table, unit, generation, now + KEEP_OLD_S)
+    return Rebuilt(made, len(accounts), standing)
+
+
+def compare(
+    table: Table,
+    *,
+    audit_days: int,
+    now: int,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Comparison:
+    """What is stored against what the ledger says, while both are in use.
+
+    A summary is compared at the entry that it was projected to. A day or a total is compared if it was
+    the same before and after all accounts were read, for then nothing was projected into it meanwhile;
+    the others are tried again, and what never stood still is `unsettled`. Days that are over stand
+    still. Raises `Busy`.
+    """
+    generation = figures.generations(table, consistent=True).current
+    found: dict[str, Difference | None] = {}
+    for _ in range(PASSES):
+        accounts = _Accounts(table, generation, audit_days=audit_days, now=now, sleep=sleep)
+        units = sorted({unit for _, unit in all_accounts(table)})
+        oldest = _oldest_hour(now)
+        before = _stored_figures(table, units, generation, oldest)
+        expected = accounts.read()
+        after = _stored_figures(table, units, generation, oldest)
+        keys = before.keys() | after.keys() | expected.keys()
+        for key in keys - found.keys():
+            if before.get(key) == after.get(key):
+                found[key] = _figures_difference(key, after.get(key), expected.get(key))
+        if keys <= found.keys():
+            break
+    differences = [found[key] for key in sorted(found)]
+    return Comparison(
+        accounts.accounts,
+        accounts.entries,
+        [*accounts.differences, *(difference for difference in differences if difference)],
+        sorted(keys - found.keys()),
+    )
+
+
+class _Accounts:
+    """Reads all accounts, compares their summaries and audit records, and adds up what they did."""
+
+    def __init__(
+        self,
+        table: Table,
+        generation: int,
+        *,
+        audit_days: int,
+        now: int,
+        sleep: Callable[[float], None],
+    ) -> None:
+        self._table = table
+        self._generation = generation
+        self._audit_days = audit_days
+        self._now = now
+        self._sleep = sleep
+        self._behind: dict[tuple[str, str], int] = {}
+        self._feed: Figures = {}
+        self.accounts = self.entries = 0
+        self.differences: list[Difference] = []
+
+    def read(self) -> Figures:
+        """The days and totals that the entries add up to, each account's as far as it was projected."""
+        sums: Figures = {}
+        known: dict[str, set[str]] = {}
+        for user, unit in all_accounts(self._table):
+            known.setdefault(unit, set()).add(user)
+            folded = self._one(user, unit)
+            if folded is not None:
+                pk = folds.stats_pk(unit, self._generation, stats_shard(user))
+                _add(sums, pk, folded, _oldest_hour(self._now))
+            self.accounts += 1
+        for unit, users in known.items():
+            self._strays(unit, users)
+        self._left_behind()
+        for key, counts in self._feed.items():
+            sums[key] = counts
+        return sums
+
+    def _one(self, user: str, unit: str) -> Folded | None:
+        """What the account's projected entries add up to; its differences are kept."""
+        stored = figures.get_summary(
+            self._table, unit, user, generation=self._generation, consistent=True
+        )
+        projected = stored.seq if stored is not None else 0
+        entries = _Entries(self._table, user, unit)
+        records: dict[str, Item] = {}
+        folded = folds.fold(self._noted(entries.up_to(projected), records))
+        expected = folds.summary_of(user, unit, folded) if folded is not None else None
+        if stored != expected:
+            key = _summary_key(user, unit, self._generation)
+            self._differs(key, _shown(stored), _shown(expected))
+        self._compare_audit(user, unit, projected, records)
+        last = entries.last()
+        self.entries += last
+        if last > projected:
+            self._behind[user, unit] = last
+        return folded
+
+    def _noted(self, entries: Iterable[Entry], records: dict[str, Item]) -> Iterator[Entry]:
+        """`entries`, leaving the audit records that must be there in `records`, by their sort key,
+        and what the feed must hold in `_feed`.
+        """
+        for entry in entries:
+            copy = folds.feed_item(entry)
+            self._feed.setdefault(copy["pk"], Counter()).update(_weighed(copy))
+            if is_audited(entry):
+                record = audit_record(entry, self._audit_days)
+                if record["ttl"] > self._now:
+                    records[record["sk"]] = record
+            yield entry
+
+    def _compare_audit(
+        self, user: str, unit: str, projected: int, expected: Mapping[str, Item]
+    ) -> None:
+        """Records of entries that were projected later, and those that are about to pass, are let be."""
+        missing = dict(expected)
+        pk = audit_pk(user)
+        for item in self._table.ascending(pk, "0", "9", consistent=True):
+            if item.get("unit") != unit or item["seq"] > projected or item["ttl"] <= self._now:
+                continue
+            right = missing.pop(item["sk"], None)
+            if right is None or right | {"ttl": item["ttl"]} != item:
+                self._differs(f"{pk} {item['sk']}", item, right)
+        for sk, right in missing.items():
+            self._differs(f"{pk} {sk}", None, right)
+
+    def _strays(self, unit: str, known: set[str]) -> None:
+        """Summaries of accounts that are not there."""
+        for shard in range(folds.USER_SHARDS):
+            pk = folds.users_pk(unit, self._generation, shard)
+            for item in self._table.ascending(pk, LOWEST, HIGHEST, consistent=True):
+                user = item["sk"]
+                if (
+                    user not in known
+                    and self._table.get(account_pk(user), account_sk(unit)) is None
+                ):
+                    self._differs(f"{pk} {user}", item, None)
+
+    def _left_behind(self) -> None:
+        """Accounts that the projector has not reached, after a pause in which it could have."""
+        if self._behind:
+            self._sleep(PAUSE_S)
+        for (user, unit), last in self._behind.items():
+            stored = figures.get_summary(
+                self._table, unit, user, generation=self._generation, consistent=True
+            )
+            projected = stored.seq if stored is not None else 0
+            if projected < last:
+                key = _summary_key(user, unit, self._generation)
+                self._differs(f"{key} projected_seq", projected, last)
+
+    def _differs(self, key: str, stored: Any, expected: Any) -> None:
+        self.differences.append(Difference(key, stored, expected))
+
+
+class _Entries:
+    """An account's entries, streamed; `last` is the newest seq that was there."""
+
+    def __init__(self, table: Table, user: str, unit: str) -> None:
+        items = table.ascending(
+            account_pk(user), entry_sk(unit, 1), entry_sk(unit, LAST_SEQ), consistent=True
+        )
+        self._items = (item for item in items if _seq_in(item["sk"]))
+        self._last = 0
+
+    def up_to(self, seq: int) -> Iterator[Entry]:
+        """The entries 1 to `seq`, without a gap, as far as they can be read."""
+        while self._last < seq:
+            item = next(self._items, None)
+            entry = readable(item) if item is not None else None
+            if entry is None or entry.seq != self._last + 1:
+                return
+            self._last = entry.seq
+            yield entry
+
+    def last(self) -> int:
+        for item in self._items:
+            self._last = max(self._last, _seq_in(item["sk"]))
+        return self._last
+
+
+def _seq_in(sk: str) -> int:
+    """The number of the entry at `sk`, whatever lies there; 0 where no entry has such a key."""
+    digits = sk.rpartition("#")[2]
+    return int(digits) if len(digits) == SEQ_DIGITS and digits.isdecimal() else 0
+
+
+def _announce(table: Table, before: Generations) -> int:
+    """The number of the new generation, into which projectors write from now on."""
+    made = max(before.written) + 1
+    condition = (
+        "attribute_not_exists(pk) OR (#current = :current AND attribute_not_exists(#building))"
+    )
+    values = {":current": before.current, ":made": made}
+    if before.building is not None:
+        condition = "#current = :current AND #building = :abandoned"
+        values[":abandoned"] = before.building
+    _change_control(table, "SET #current = :current, #building = :made", condition, values)
+    return made
+
+
+def _use(table: Table, made: int) -> None:
+    """Makes the new generation the one that is read."""
+    change = "SET #current = :made REMOVE #building"
+    _change_control(table, change, "#building = :made", {":made": made})
+
+
+def _change_control(table: Table, change: str, condition: str, values: Mapping[str, int]) -> None:
+    names = {"#current": "current", "#building": "building"}
+    update = Update(CONTROL_PK, GENERATION_SK, change, condition, names=names, values=values)
+    try:
+        table.write(update)
+    except ConditionFailed as refused:
+        raise Overtaken(f"another rebuild is at work: {refused.item}") from None
+
+
+def _retire(table: Table, unit: str, generation: int, ttl: int) -> None:
+    """Lets the items of a generation pass at `ttl` (epoch seconds)."""
+    shards = [folds.users_pk(unit, generation, n) for n in range(folds.USER_SHARDS)]
+    shards += [folds.stats_pk(unit, generation, n) for n in range(folds.STATS_SHARDS)]
+    for pk in shards:
+        for item in table.ascending(pk, LOWEST, HIGHEST):
+            names, values = {"#ttl": "ttl"}, {":ttl": ttl}
+            update = Update(
+                pk, item["sk"], "SET #ttl = :ttl", "attribute_exists(pk)", names, values
+            )
+            with contextlib.suppress(ConditionFailed):  # It has passed already.
+                table.write(update)
+
+
+def _stored_figures(
+    table: Table, units: Iterable[str], generation: int, oldest_hour: str
+) -> Figures:
+    figures_: Figures = {}
+    for unit in units:
+        days = set[str]()
+        for shard in range(folds.STATS_SHARDS):
+            pk = folds.stats_pk(unit, generation, shard)
+            for item in table.ascending(pk, LOWEST, HIGHEST, consistent=True):
+                kind, _, period = item["sk"].partition("#")
+                if kind == "HOUR" and period < oldest_hour:
+                    continue
+                if kind == "DAY":
+                    days.add(period)
+                figures_[f"{pk} {item['sk']}"] = folds.counts_in(item)
+        for day in days:
+            figures_ |= _stored_feed(table, unit, day)
+    return figures_
+
+
+def _stored_feed(table: Table, unit: str, day: str) -> Figures:
+    feed: Figures = {}
+    for shard in range(folds.FEED_SHARDS):
+        pk = folds.feed_pk(unit, day, shard)
+        for item in table.ascending(pk, LOWEST, HIGHEST, consistent=True):
+            feed.setdefault(pk, Counter()).update(_weighed(item))
+    return feed
+
+
+def _weighed(copy: Item) -> Counts:
+    """A copy in the feed as a sum that no other set of copies has, in whatever order they come."""
+    text = json.dumps(copy, sort_keys=True, separators=(",", ":"))
+    weight = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12], "big")
+    return Counter({"copies": 1, "weight": weight})
+
+
+def _oldest_hour(now: int) -> str:
+    """The first hour that is compared: well within those that are kept."""
+    return folds.hour_of(now - HOURS_COMPARED_S)
+
+
+def _add(sums: Figures, pk: str, folded: Folded, oldest_hour: str) -> None:
+    sums.setdefault(f"{pk} {folds.TOTAL_SK}", Counter()).update(folded.counts)
+    for day, counts in folded.days.items():
+        sums.setdefault(f"{pk} {folds.day_sk(day)}", Counter()).update(counts)
+    for hour, counts in folded.hours.items():
+        if hour >= oldest_hour:
+            sums.setdefault(f"{pk} {folds.hour_sk(hour)}", Counter()).update(counts)
+
+
+def _figures_difference(
+    key: str, stored: Counts | None, expected: Counts | None
+) -> Difference | None:
+    """Only the figures that differ are named; one that is not there counts as zero."""
+    have, want = stored or Counter(), expected or Counter()
+    names = sorted(name for name in have.keys() | want.keys() if have[name] != want[name])
+    if not names:
+        return None
+    return Difference(
+        key, {name: have[name] for name in names}, {name: want[name] for name in names}
+    )
+
+
+def _shown(summary: Summary | None) -> dict[str, Any] | None:
+    """A summary as plain members."""
+    if summary is None:
+        return None
+    facts = ("seq", "first_at", "last_at", "by_balance", "by_start")
+    return {name: getattr(summary, name) for name in facts} | dict(summary.counts)
+
+
+def _summary_key(user: str, unit: str, generation: int) -> str:
+    return f"{folds.summary_pk(unit, generation, user)} {user}"

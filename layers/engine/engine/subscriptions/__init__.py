@@ -1,0 +1,1 @@
+"""OpenRouter keys on a prepaid account: plans, keys, usage, notices."""

@@ -1,0 +1,213 @@
+"""OpenRouter's management API of keys: what is asked, and what its answers mean.
+
+Format: OpenRouter's specification of `/keys` and `/credits`. Amounts are read as decimals and kept as
+micro-dollars; `usage` is the lifetime of a key and never resets. The limits are those of `platform.outgoing`,
+with 8 s for a call and 1 MB.
+
+What happened is told apart: `NotSent` and `Refused` (nothing was done), `Unknown` (it may have been),
+or an answer. Nothing of OpenRouter's words goes any further.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from engine.platform import outgoing
+from engine.platform.ids import iso
+from engine.platform.outgoing import RawAnswer, Unknown
+from engine.subscriptions.plans import micros, shown
+
+TIMEOUT_S = 8.0
+SIZE_LIMIT = 1024 * 1024
+PAGE = 100
+BASE_PATH = "/api/v1"
+_HASH = re.compile(r"[A-Za-z0-9_-]{8,128}")
+_SECRET = re.compile(r"[\x21-\x7e]{16,512}")
+
+
+class Refused(Exception):
+    """OpenRouter said no, so nothing was done; `retry_after_s` is what it asks to wait."""
+
+    def __init__(self, status: int, retry_after_s: int) -> None:
+        super().__init__(status)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFacts:
+    """A key as OpenRouter shows it now; `usage` in micro-dollars since it was made."""
+
+    hash: str
+    name: str
+    usage: int
+    disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedKey:
+    """A new key; `secret` is shown this once."""
+
+    hash: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"CreatedKey({self.hash})"
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The operator's own account, in micro-dollars."""
+
+    granted: int
+    used: int
+
+    @property
+    def left(self) -> int:
+        return self.granted - self.used
+
+
+class OpenRouter:
+    """OpenRouter at `base`; `management_key` gives the key of the operator's account, and raises
+    `NotSent` where there is none. With `workspace`, only the keys of that workspace are made and seen.
+    """
+
+    def __init__(self, base: str, management_key: Callable[[], str], workspace: str = "") -> None:
+        self._base = base + BASE_PATH
+        self._management_key = management_key
+        self._workspace = {"workspace_id": workspace} if workspace else {}
+        self._session = outgoing.new_session()
+
+    def create(self, name: str, limit: int, ends_at: int) -> CreatedKey:
+        """A new key that may spend `limit` micro-dollars until `ends_at`. Not idempotent.
+
+        Raises `NotSent`, `Refused`, `Unknown`.
+        """
+        body = {
+            "name": name,
+            "limit": shown(limit),
+            "limit_reset": None,
+            "include_byok_in_limit": False,
+            "expires_at": iso(ends_at),
+            **self._workspace,
+        }
+        members = self._ask("POST", "/keys", body=body)
+        found = _data(members).get("hash"), members.get("key")
+        if not _matches(_HASH, found[0]) or not _matches(_SECRET, found[1]):
+            raise Unknown("not_json")
+        return CreatedKey(str(found[0]), str(found[1]))
+
+    def read(self, hash_: str) -> KeyFacts | None:
+        """The key, None where there is none (any more). Raises `NotSent`, `Refused`, `Unknown`."""
+        try:
+            facts = _facts(_data(self._ask("GET", f"/keys/{hash_}")))
+        except Refused as refused:
+            if refused.status == 404:
+                return None
+            raise
+        if facts.hash != hash_:
+            raise Unknown("not_json")
+        return facts
+
+    def disable(self, hash_: str) -> None:
+        """The key works no more; one that is gone is as good. Raises `NotSent`, `Refused`, `Unknown`."""
+        self._unless_gone("PATCH", hash_, {"disabled": True})
+
+    def delete(self, hash_: str) -> None:
+        """The key is gone, now or before. Raises `NotSent`, `Refused`, `Unknown`."""
+        self._unless_gone("DELETE", hash_, None)
+
+    def page(self, offset: int) -> list[KeyFacts]:
+        """At most `PAGE` keys, the newest first, disabled ones too, after `offset` of them.
+
+        Raises `NotSent`, `Refused`, `Unknown`.
+        """
+        query = {"include_disabled": "true", "offset": str(offset), **self._workspace}
+        listed = self._ask("GET", "/keys", query=query).get("data")
+        if not isinstance(listed, list):
+            raise Unknown("not_json")
+        return [_facts(member) for member in listed]
+
+    def house(self) -> House:
+        """The money of the operator's account. Raises `NotSent`, `Refused`, `Unknown`."""
+        data = _data(self._ask("GET", "/credits"))
+        return House(_amount(data.get("total_credits")), _amount(data.get("total_usage")))
+
+    def _unless_gone(self, method: str, hash_: str, body: Any) -> None:
+        try:
+            self._ask(method, f"/keys/{hash_}", body=body)
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+
+    def _ask(
+        self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None
+    ) -> dict[str, Any]:
+        answer = outgoing.send(
+            self._session,
+            method,
+            self._base + path,
+            headers={"Authorization": f"Bearer {self._management_key()}"},
+            timeout_s=TIMEOUT_S,
+            size_limit=SIZE_LIMIT,
+            body=body,
+            query=query,
+        )
+        if 400 <= answer.status < 500 and answer.status != 408:
+            raise Refused(answer.status, _wait_s(answer))
+        if not 200 <= answer.status < 300:
+            raise Unknown("failed")
+        return _parsed(answer.raw)
+
+
+def _parsed(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`, its fractions as decimals. Raises `Unknown`."""
+    try:
+        document = json.loads(raw, parse_float=Decimal, parse_constant=_refuse)
+    except (ValueError, RecursionError, InvalidOperation):
+        raise Unknown("not_json") from None
+    if not isinstance(document, dict):
+        raise Unknown("not_json")
+    return document
+
+
+def _data(members: Mapping[str, Any]) -> Mapping[str, Any]:
+    data = members.get("data")
+    if not isinstance(data, dict):
+        raise Unknown("not_json")
+    return data
+
+
+def _facts(data: Any) -> KeyFacts:
+    if not isinstance(data, dict):
+        raise Unknown("not_json")
+    hash_, name, disabled = data.get("hash"), data.get("name"), data.get("disabled")
+    if not _matches(_HASH, hash_) or not isinstance(name, str) or not isinstance(disabled, bool):
+        raise Unknown("not_json")
+    return KeyFacts(str(hash_), name, _amount(data.get("usage")), disabled)
+
+
+def _amount(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise Unknown("not_json")
+    try:
+        return micros(Decimal(value))
+    except (ValueError, InvalidOperation):
+        raise Unknown("not_json") from None
+
+
+def _matches(form: re.Pattern[str], value: Any) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None
+
+
+def _wait_s(answer: RawAnswer) -> int:
+    """What `Retry-After` says in seconds, between 1 and 60; 5 where it says nothing."""
+    text = answer.retry_after or ""
+    return min(60, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else 5
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)

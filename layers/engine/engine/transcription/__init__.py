@@ -1,0 +1,1 @@
+"""The paid call: submission, jobs, the service behind, the sweeper."""

@@ -1,0 +1,1 @@
+"""HTTP as Lambda delivers it: requests, answers, forms, idempotency keys, rate limits, static files."""

@@ -1,0 +1,300 @@
+"""HTTP in and out: what a request is, how it is read, how answers and errors are written.
+
+Events are those of API Gateway's HTTP API, payload format 2.0. API Gateway has found the route by then:
+its key names the handler, and the path is not matched again.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import structs
+
+from engine.platform import logs
+from engine.platform.act import Origin
+from engine.platform.config import Settings
+from engine.platform.errors import EngineError, InvalidRequest, PayloadTooLarge, RouteNotFound
+from engine.platform.ids import iso
+from engine.platform.logs import logger
+from engine.web.idempotency import RequestKey, request_key
+
+BODY_LIMIT = 64 * 1024
+DEPTH_LIMIT = 32
+QUERY_LIMIT = 10 * 1024
+"""API Gateway lets no longer request line through."""
+
+DIGITS_LIMIT = 15
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a route answers; `body` is written as JSON unless it is text or bytes already."""
+
+    body: Mapping[str, Any] | str | bytes
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = "application/json"
+
+
+class Call:
+    """One request, read on demand."""
+
+    def __init__(self, event: Mapping[str, Any], settings: Settings, now: int) -> None:
+        self._event = event
+        self._settings = settings
+        self.now = now
+        """Time of the request, epoch seconds."""
+        context = event["requestContext"]
+        self.request_id = str(context["requestId"])
+        self.method = str(context["http"]["method"]).upper()
+        self.path = str(event["rawPath"])
+        self.route = str(event.get("routeKey", "$default"))
+        """The route as the template names it, such as `GET /user/{userId}/balance`."""
+        self.refusal: str | None = None
+        """The code of the error that was answered, if any."""
+        self.headers: dict[str, str] = {
+            name.lower(): value for name, value in event.get("headers", {}).items()
+        }
+        self.path_members: Mapping[str, str] = event.get("pathParameters") or {}
+        self.query: Mapping[str, str] = event.get("queryStringParameters") or {}
+
+    @property
+    def address(self) -> str:
+        """Where the call came from, as API Gateway saw it; no header can change that."""
+        return str(self._event["requestContext"]["http"]["sourceIp"])
+
+    @property
+    def bearer(self) -> str:
+        """The token of the Authorization header, empty without one."""
+        scheme, _, token = self.headers.get("authorization", "").partition(" ")
+        return token.strip() if scheme.lower() == "bearer" else ""
+
+    @cached_property
+    def cookies(self) -> Mapping[str, str]:
+        """The cookies by name; API Gateway gives them apart from the headers."""
+        pairs = (pair.partition("=") for pair in self._event.get("cookies", ()))
+        return {name.strip(): value.strip() for name, _, value in pairs}
+
+    @property
+    def public_origin(self) -> str:
+        """Where the caller reached the gateway, `scheme://host`."""
+        if self._settings.is_local:
+            return "http://" + self.headers.get("host", "127.0.0.1")
+        return "https://" + str(self._event["requestContext"]["domainName"])
+
+    @cached_property
+    def raw_body(self) -> bytes:
+        """The bytes as they were sent. Raises `InvalidRequest`, `PayloadTooLarge`."""
+        body = self._event.get("body") or ""
+        if len(body) > BODY_LIMIT * 2:
+            raise PayloadTooLarge()
+        try:
+            raw = base64.b64decode(body, validate=True) if self._encoded else body.encode()
+        except ValueError:
+            raise InvalidRequest("The body can not be read.") from None
+        if len(raw) > BODY_LIMIT:
+            raise PayloadTooLarge()
+        return raw
+
+    @property
+    def _encoded(self) -> bool:
+        return bool(self._event.get("isBase64Encoded"))
+
+    @cached_property
+    def members(self) -> dict[str, Any]:
+        """The JSON object in the body, empty where there is no body. Raises `InvalidRequest`."""
+        return parse_object(self.raw_body) if self.raw_body.strip() else {}
+
+    def read(self, form: type[T]) -> T:
+        """The body as `form`, a msgspec struct. Raises `InvalidRequest` with the field named."""
+        return convert(self.members, form)
+
+    def read_query(self, form: type[T]) -> T:
+        """The query as `form`; numbers are written in digits. Raises `InvalidRequest`."""
+        if any(len(value) > QUERY_LIMIT for value in self.query.values()):
+            raise InvalidRequest("A query member is too long.")
+        return convert({**self.query, **whole_numbers(self.query, form)}, form)
+
+    @cached_property
+    def request_key(self) -> RequestKey:
+        return request_key(self.headers, self.members)
+
+    def origin(self, actor: str, reason: str = "") -> Origin:
+        """Who does this and from where, as the ledger keeps it."""
+        agent = self.headers.get("user-agent", "")
+        return Origin(actor, self.request_id, self.address, agent[:160], reason)
+
+
+class Api:
+    """The routes of one function: give it to Lambda as the handler.
+
+    A route is a function from `Call` and its path members to `Answer`.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.routes: list[tuple[str, str]] = []
+        self._handlers: dict[str, Callable[..., Answer]] = {}
+        self._fallback: Callable[[Call], Answer] = _no_route
+
+    def fallback(self, handler: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+        """Registers what answers a call that no route takes."""
+        self._fallback = handler
+        return handler
+
+    def route(
+        self, method: str, path: str
+    ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
+        """Registers a route; `path` has members in braces, as in `template.yaml`."""
+
+        def register(handler: Callable[..., Answer]) -> Callable[..., Answer]:
+            self._handlers[f"{method} {path}"] = handler
+            self.routes.append((method, path))
+            return handler
+
+        return register
+
+    def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
+        call = Call(event, self.settings, int(self.clock()))
+        with logs.invocation(context, call.request_id) as line:
+            try:
+                response = _response(self._answer(call), call)
+            except Exception:  # noqa: BLE001 - what nobody foresaw is logged, and answered without a word of it.
+                logger.exception("unhandled")
+                response = _response(self._refused(call, EngineError()), call)
+            line.answered(call.route, response["statusCode"], call.refusal)
+        return response
+
+    def _answer(self, call: Call) -> Answer:
+        # No route has an empty part in its path; the local engine passes over one all the same.
+        handler = None if "//" in call.path else self._handlers.get(call.route)
+        try:
+            return handler(call, **call.path_members) if handler else self._fallback(call)
+        except EngineError as error:
+            return self._refused(call, error)
+
+    def _refused(self, call: Call, error: EngineError) -> Answer:
+        call.refusal = error.code
+        return Answer(error_body(error, call, self.settings), error.status, error.headers)
+
+
+def _response(answer: Answer, call: Call) -> dict[str, Any]:
+    """The response of payload format 2.0; bytes travel in base64."""
+    body = answer.body if isinstance(answer.body, str | bytes) else dump(answer.body)
+    return {
+        "statusCode": answer.status,
+        "headers": {
+            "content-type": answer.content_type,
+            "vary": "Origin",
+            "cache-control": "no-store",
+            **{name.lower(): value for name, value in answer.headers.items()},
+            "x-request-id": call.request_id,
+            "x-content-type-options": "nosniff",
+        },
+        "body": base64.b64encode(body).decode() if isinstance(body, bytes) else body,
+        "isBase64Encoded": isinstance(body, bytes),
+    }
+
+
+def error_body(error: EngineError, call: Call, settings: Settings) -> dict[str, Any]:
+    """The one error body of all routes."""
+    return {
+        "ok": False,
+        "success": False,
+        "code": error.code,
+        "error": error.error,
+        "message": error.message,
+        "details": error.details,
+        "requestId": call.request_id,
+        "build": settings.build,
+        "guidance": error.guidance,
+        "timestamp": iso(call.now),
+        **error.members,
+    }
+
+
+def legacy(members: Mapping[str, Any], at: int) -> dict[str, Any]:
+    """The older documents' form of success: flat members plus `success`, `data`, `timestamp`."""
+    return {**members, "success": True, "data": dict(members), "timestamp": iso(at)}
+
+
+def dump(body: Any) -> str:
+    """`body` as compact JSON; the same value gives the same text."""
+    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+
+
+def parse_object(raw: bytes) -> dict[str, Any]:
+    """The JSON object in `raw`: no NaN, no key twice, no deep nesting, no lone surrogates.
+
+    Raises `InvalidRequest`.
+    """
+    try:
+        document = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        dump(document).encode()
+    except (ValueError, RecursionError):
+        raise InvalidRequest("The body is not a JSON object in UTF-8.") from None
+    if not isinstance(document, dict):
+        raise InvalidRequest("The body is not a JSON object in UTF-8.")
+    if too_deep(document, DEPTH_LIMIT):
+        raise InvalidRequest("The body is nested too deep.")
+    return document
+
+
+def whole_numbers(query: Mapping[str, str], form: type[Any]) -> dict[str, int]:
+    """The members of `query` that `form` takes as numbers, where they are written in digits alone."""
+    numeric = {field.encode_name for field in structs.fields(form) if _takes_numbers(field.type)}
+    return {
+        name: int(value)
+        for name, value in query.items()
+        if name in numeric and value.isascii() and value.isdigit() and len(value) <= DIGITS_LIMIT
+    }
+
+
+def convert(members: Mapping[str, Any], form: type[T]) -> T:
+    """`members` as `form`. Raises `InvalidRequest` that names the field, not the library's words."""
+    try:
+        return msgspec.convert(members, form)
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(details={"field": _field_of(str(error))}) from None
+
+
+def _takes_numbers(kind: Any) -> bool:
+    return kind is int or any(_takes_numbers(inner) for inner in getattr(kind, "__args__", ()))
+
+
+def _no_route(call: Call) -> Answer:
+    raise RouteNotFound()
+
+
+def _field_of(text: str) -> str:
+    """The field that msgspec names: behind `$.` or, where one is missing, in backquotes."""
+    _, found, path = text.partition(" - at `$.")
+    if found:
+        return path.rstrip("`")
+    return text.partition("`")[2].partition("`")[0]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a key twice")
+    return members
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(constant)
+
+
+def too_deep(value: Any, left: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return left == 0 or any(too_deep(member, left - 1) for member in inner)

@@ -1,0 +1,32 @@
+"""The routes of the API, as its description lists them: for the service card, 404 and 405."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from engine.platform.errors import MethodNotAllowed, RouteNotFound
+
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+def listed(description: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Method and path of every operation of an OpenAPI document, in its order."""
+    return [
+        (method.upper(), path)
+        for path, operations in description["paths"].items()
+        for method in METHODS
+        if method in operations
+    ]
+
+
+def refusal(routes: list[tuple[str, str]], path: str) -> RouteNotFound | MethodNotAllowed:
+    """Why no route took a call to `path`."""
+    allowed = sorted({method for method, rule in routes if _takes(rule, path)})
+    if not allowed:
+        return RouteNotFound()
+    return MethodNotAllowed(details={"allow": allowed}, headers={"Allow": ", ".join(allowed)})
+
+
+def _takes(rule: str, path: str) -> bool:
+    pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(rule))
+    return re.fullmatch(pattern, path) is not None

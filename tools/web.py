@@ -1,0 +1,153 @@
+"""Puts the dashboard's modules together, from `functions/dashboard/web/` into the files that are served.
+
+`python -m tools.web` writes them; with `--check` they are only compared, and a difference ends with 1.
+Every module becomes a function that gives its exports, in the order in which they need each other, so
+names can not clash and browsers fetch one file. Only what the modules here use is understood: named
+imports, `export` before a declaration, `export { a as b }` and `export default`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.settings import ROOT
+
+SOURCE = ROOT / "functions" / "dashboard" / "web"
+SERVED = ROOT / "functions" / "dashboard" / "static"
+MAIN = "main.js"
+PACKAGES = {
+    "preact": "vendor/preact.js",
+    "preact/hooks": "vendor/hooks.js",
+    "htm": "vendor/htm.js",
+    "uplot": "vendor/uplot.js",
+}
+STYLES = ("vendor/uplot.css", "base.css", "parts.css", "pages.css")
+GLOBALS = {"vendor/uplot.js": "{ default: uPlot }"}
+"""Scripts that make a global and export nothing, and what they would export."""
+
+NOTICE = (
+    "/*! With Preact 10.29.8 (MIT), htm 3.1.1 (Apache-2.0), both by Jason Miller, and uPlot 1.6.32 (MIT)"
+    " by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */\n"
+)
+
+_IMPORT = re.compile(r'import\s*(?:(\w+)|\{([^}]*)\})\s*from\s*"([^"]+)";?')
+_EXPORT_LIST = re.compile(r"export\s*\{([^}]*)\};?")
+_EXPORT_DEFAULT = re.compile(r"export default ")
+_EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+)", re.MULTILINE)
+
+
+class WebError(RuntimeError):
+    """The modules can not be put together; the text says why."""
+
+
+@dataclass
+class Bundle:
+    """Modules that were put together so far, by their path within the source."""
+
+    root: Path
+    parts: dict[str, str]
+    under_way: list[str]
+
+    def add(self, name: str) -> None:
+        """Adds the module `name` behind all that it needs. Raises WebError on a cycle."""
+        if name in self.parts:
+            return
+        if name in self.under_way:
+            raise WebError(f"modules need each other: {' > '.join([*self.under_way, name])}")
+        self.under_way.append(name)
+        text = (self.root / name).read_text(encoding="utf-8")
+        for found in _IMPORT.finditer(text):
+            self.add(_path(name, found[3]))
+        self.under_way.pop()
+        self.parts[name] = _module(name, text)
+
+
+def _path(importer: str, specifier: str) -> str:
+    if specifier in PACKAGES:
+        return PACKAGES[specifier]
+    if not specifier.startswith("./"):
+        raise WebError(f"{importer} imports {specifier}, which is not here")
+    return (Path(importer).parent / specifier).as_posix()
+
+
+def _module(name: str, text: str) -> str:
+    exports: dict[str, str] = {}
+
+    def bring_in(found: re.Match[str]) -> str:
+        module = _variable(_path(name, found[3]))
+        names = f"{{ default: {found[1]} }}" if found[1] else _destructured(found[2])
+        return f"const {names} = {module};"
+
+    def listed(found: re.Match[str]) -> str:
+        for part in filter(None, map(str.strip, found[1].split(","))):
+            inner, _, outer = part.partition(" as ")
+            exports[outer or inner] = inner
+        return ""
+
+    def declared(found: re.Match[str]) -> str:
+        exports[found[2]] = found[2]
+        return f"{found[1]} {found[2]}"
+
+    text = _IMPORT.sub(bring_in, text)
+    text = _EXPORT_LIST.sub(listed, text)
+    text = _EXPORT.sub(declared, text)
+    if _EXPORT_DEFAULT.search(text):
+        text = _EXPORT_DEFAULT.sub("const __default = ", text)
+        exports["default"] = "__default"
+    shown = ", ".join(f"{outer}: {inner}" for outer, inner in exports.items())
+    answer = GLOBALS.get(name, f"{{ {shown} }}")
+    return f"const {_variable(name)} = (() => {{\n{text.strip()}\nreturn {answer};\n}})();\n"
+
+
+def _destructured(names: str) -> str:
+    parts = (part.strip().replace(" as ", ": ") for part in names.split(","))
+    return "{ " + ", ".join(filter(None, parts)) + " }"
+
+
+def _variable(name: str) -> str:
+    return "$" + re.sub(r"\W", "_", name.removesuffix(".js"))
+
+
+def script(root: Path = SOURCE) -> str:
+    """All modules as one. Raises WebError."""
+    bundle = Bundle(root, {}, [])
+    bundle.add(MAIN)
+    return NOTICE + "".join(bundle.parts.values())
+
+
+def style(root: Path = SOURCE) -> str:
+    """All styles as one."""
+    return "\n".join((root / name).read_text(encoding="utf-8").strip() for name in STYLES) + "\n"
+
+
+def rendered(root: Path = SOURCE) -> dict[str, str]:
+    """The served files by name."""
+    page = (root / "index.html").read_text(encoding="utf-8")
+    return {"app.js": script(root), "app.css": style(root), "index.html": page}
+
+
+def stale(served: Path = SERVED) -> list[str]:
+    """The served files that are not what their sources say, or should not be there."""
+    wanted = rendered()
+    found = {path.name: path.read_text(encoding="utf-8") for path in served.iterdir()}
+    return sorted(name for name in wanted | found if wanted.get(name) != found.get(name))
+
+
+def main() -> int:
+    """The exit code of the program."""
+    parser = argparse.ArgumentParser(description="Write or check the dashboard's files.")
+    parser.add_argument("--check", action="store_true", help="compare only")
+    if not parser.parse_args().check:
+        for name, text in rendered().items():
+            (SERVED / name).write_text(text, encoding="utf-8")
+    elif stale():
+        print(f"{', '.join(stale())}: out of date, run python -m tools.web")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
