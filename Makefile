@@ -79,7 +79,7 @@ format: setup
 	$(BIN)/ruff format .
 
 setup: .venv/.ready .venv-engine/.ready $(BIN)/pluct
-	@$(BIN)/python -m tools.build
+	@$(BIN)/python -m local.build
 
 setup-sam: .venv-sam/.ready
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from bench import ROOT, bends, quantities
+from bench import ROOT, quantities, throughput_limits
 from bench.tables import markdown
 from engine.platform import errors
 from local.template import load_template
@@ -237,7 +237,14 @@ def _cents(dollars: Decimal) -> str:
 
 
 def main() -> None:
-    tables = (units_table, costs_table, fixed_table, prices_table, bends.table, bends.rates_table)
+    tables = (
+        units_table,
+        costs_table,
+        fixed_table,
+        prices_table,
+        throughput_limits.table,
+        throughput_limits.rates_table,
+    )
     print("\n\n".join(table() for table in tables))
 
 

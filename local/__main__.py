@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 
+from local.build import build
 from local.deploy import DeployError
 from local.engine import EngineError
 from local.package import PackageError
@@ -15,7 +16,6 @@ from local.services import LOOPBACK, listen
 from local.settings import Settings, SettingsError
 from local.supervisor import RunError, run
 from local.template import TemplateError
-from tools.build import build
 
 
 def main() -> int:

@@ -22,14 +22,14 @@ import aiohttp
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import dashboard, services
+from local import first_operator, services
 from local.deploy import SECRETS_PREFIX, DeployError, Deployment, deploy, put_secret
 from local.engine import Engine, aws_client, start_ready
 from local.front import Front, to_terminal
 from local.function_entry import LOG_PORT_VARIABLE, WARM_UP
-from local.journey import summary
 from local.logs import FunctionLogs, log_socket, printable
 from local.package import function_package, layer_package, layers
+from local.ready_message import summary
 from local.runfile import RunFile, secret_members
 from local.settings import Settings
 from local.template import Template, known_parameters, load_template, resources_of_type
@@ -110,7 +110,7 @@ async def _start(
     await _start_front(parts, settings, listener, held)
     await asyncio.to_thread(_warm_up, engine.endpoint, deployment.functions)
     members = _members(parts, await _create_demo_user(parts.base_url)) | await asyncio.to_thread(
-        dashboard.first_operator, engine.endpoint, deployment.table_name
+        first_operator.create, engine.endpoint, deployment.table_name
     )
     held.callback(RunFile.write(settings.run_file, members).remove)
     for variable in services.ignored(template, settings):

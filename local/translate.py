@@ -20,7 +20,7 @@ from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
 from local.engine import REGION
-from local.not_shown import WITHOUT_EFFECT
+from local.engine_gaps import WITHOUT_EFFECT
 from local.package import ENTRY_HANDLER
 from local.template import Resources, Template, TemplateError, parameter_values, resources_of_type
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
-from .answers import Moment, spoil
 from .calls import Call, CallLog
 from .clock import Clock
 from .faults import KINDS, Action, Kind, RuleBook
+from .spoiled_answers import Moment, spoil
 
 PREFIX = "/_control/"
 

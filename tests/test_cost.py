@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import bends, cost, quantities
+from bench import cost, quantities, throughput_limits
 from bench.meter import Meter, Units
 from engine.credits import holds
 from engine.platform import table
@@ -118,7 +118,8 @@ def block(name: str) -> str:
     ("name", "printed"),
     [
         ("units", cost.units_table), ("costs", cost.costs_table), ("fixed", cost.fixed_table),
-        ("prices", cost.prices_table), ("bends", bends.table), ("rates", bends.rates_table),
+        ("prices", cost.prices_table), ("bends", throughput_limits.table),
+        ("rates", throughput_limits.rates_table),
     ],
 )  # fmt: skip
 def test_the_document_holds_what_the_command_prints(name: str, printed: Callable[[], str]) -> None:
@@ -140,7 +141,7 @@ def test_every_price_says_where_and_when_it_was_seen() -> None:
 
 def test_shards_are_those_of_the_code() -> None:
     """The limits are computed from the constants that the functions use."""
-    shards = {bend.name: bend.shards for bend in bends.BENDS}
+    shards = {bend.name: bend.shards for bend in throughput_limits.BENDS}
     assert shards["index `open-holds`"] == holds.SHARDS
     assert shards["statistics: day, hour, total"] == folds.STATS_SHARDS
     assert shards["feed of a day"] == folds.FEED_SHARDS

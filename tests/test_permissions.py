@@ -24,7 +24,7 @@ from tests.support.permissions import Grant, Use, grants
 from tests.support.scene import DOORS, make_scene
 from tests.support.streams import event, records, stored_entries
 from tests.test_notices import receiving
-from tools.declared import translated
+from tools.expected_resources import translated
 
 pytestmark = pytest.mark.enable_socket
 

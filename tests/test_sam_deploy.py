@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from local.engine import aws_client, running_engine
-from local.not_shown import BY_SAM, entries
+from local.engine_gaps import BY_SAM, entries
 from local.settings import ROOT
 from local.template import load_template
 from tools import sam_deploy
-from tools.arrived import Comparison, compare
-from tools.declared import lasting
+from tools.compare_deployment import Comparison, compare
+from tools.expected_resources import lasting
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / sam_deploy.SAM).exists(), reason="the SAM command line is not installed"

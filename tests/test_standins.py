@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 
 from standins import tttranscribe
-from standins.answers import BROTLI_64_MIB
 from standins.clock import Clock
 from standins.harness import Client, calls, fault, forward, order, play
+from standins.spoiled_answers import BROTLI_64_MIB
 
 pytestmark = pytest.mark.enable_socket
 

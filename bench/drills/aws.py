@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import count
 
-from bench.drills.between import Fault, Trouble, refusal
+from bench.drills.fault_proxy import Fault, Trouble, refusal
 from bench.drills.scene import Record, Scene, User, all_are, statuses
 
 THROTTLED = refusal(400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException")

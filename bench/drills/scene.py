@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from bench.drills.between import Between, standing
+from bench.drills.fault_proxy import Between, standing
 from bench.processes import descendants, function_of
 from engine.credits import verify
 from engine.ledger.posting import Ledger

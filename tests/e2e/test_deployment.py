@@ -6,14 +6,14 @@ import boto3
 import pytest
 
 from local.conditions import decided
-from local.not_shown import BY_RUN, entries
+from local.engine_gaps import BY_RUN, entries
 from local.settings import ROOT
 from local.template import load_template, parameter_values, resources_of_type
 from local.translate import translate
 from tests.e2e.conftest import App
 from tests.support import deployed
-from tools.arrived import Comparison, compare_run
-from tools.declared import lasting
+from tools.compare_deployment import Comparison, compare_run
+from tools.expected_resources import lasting
 
 LOCAL = {"Environment": "local"}
 

@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.engine import aws_client
-from tools.declared import STACK, lasting
+from tools.expected_resources import STACK, lasting
 
 Properties = dict[str, Any]
 

@@ -12,7 +12,7 @@ NAME = "admin"
 ROLE = "admin"
 
 
-def first_operator(endpoint: str, table_name: str) -> dict[str, str]:
+def create(endpoint: str, table_name: str) -> dict[str, str]:
     """Creates the operator in the deployed table; the members of the run file that tell of them."""
     sys.path.insert(0, str(ROOT / "layers" / "engine"))
     from engine.access import operators

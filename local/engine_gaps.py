@@ -1,7 +1,7 @@
-"""What the local engine does not show of the template, each with a word on why.
+"""Properties of the template that the local engine does not keep or obey, each with the reason.
 
-`tests/test_arrived.py` deploys by both ways and holds the list to what it finds: a difference that is
-not here fails, and so does an entry whose property arrives after all.
+`tests/e2e/test_deployment.py` and `tests/test_sam_deploy.py` deploy in both ways and compare: a difference
+that is not listed here fails the test, and so does an entry whose property is kept after all.
 """
 
 from __future__ import annotations

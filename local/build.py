@@ -1,4 +1,4 @@
-"""Builds the layer's dependencies, once for each version of them: `python -m tools.build`."""
+"""Builds the layer's dependencies, once for each version of them: `python -m local.build`."""
 
 from __future__ import annotations
 

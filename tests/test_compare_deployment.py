@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from local.not_shown import ADDED, DIFFERS, MISSING, NOT_SHOWN, WITHOUT_EFFECT, Entry, table
+from local.engine_gaps import ADDED, DIFFERS, MISSING, NOT_SHOWN, WITHOUT_EFFECT, Entry, table
 from local.settings import ROOT
 from local.template import TemplateError, load_template
-from tools import arrived
-from tools.arrived import Comparison
-from tools.declared import Known, resolved, translated
-from tools.described import _DESCRIBERS, Arrived, Described
+from tools import compare_deployment
+from tools.actual_resources import _DESCRIBERS, Arrived, Described
+from tools.compare_deployment import Comparison
+from tools.expected_resources import Known, resolved, translated
 
 QUEUE = "AWS::SQS::Queue"
 DECLARED = {
@@ -31,7 +31,7 @@ def compared(properties: dict[str, Any] | None, **more: str) -> Comparison:
     if properties is not None:
         found["Calls"] = Described(properties)
     there = Arrived(types, dict.fromkeys(types, "id"), found, "000000000000")
-    return arrived._compared(DECLARED, there)
+    return compare_deployment._compared(DECLARED, there)
 
 
 AS_DECLARED = {"VisibilityTimeout": "720", "RedrivePolicy": {"maxReceiveCount": 3}}
@@ -138,7 +138,7 @@ def test_every_type_that_the_template_may_have_is_asked_about() -> None:
 
 
 def test_the_list_is_in_the_documents_word_for_word() -> None:
-    """`python -m tools.arrived` prints it."""
+    """`python -m tools.compare_deployment` prints it."""
     assert table() in PAGE
     assert all(f"- {what}" in PAGE for what in WITHOUT_EFFECT.values())
 

@@ -1,7 +1,7 @@
-"""What the local engine makes of the template: `python -m tools.arrived` prints what it can not show.
+"""Compares a deployment in the local engine with the template: `python -m tools.compare_deployment`.
 
 Every property of every resource, as SAM translates the template, is compared with what the engine's
-services say. A difference that the list in `local.not_shown` does not name is a fault, and so is an entry
+services say. A difference that the list in `local.engine_gaps` does not name is a fault, and so is an entry
 of the list whose property arrives after all.
 """
 
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from local.deploy import STACK_NAME
-from local.not_shown import ADDED, BY_RUN, DIFFERS, MISSING, WITHOUT_EFFECT, Entry, entries, table
+from local.engine_gaps import ADDED, BY_RUN, DIFFERS, MISSING, WITHOUT_EFFECT, Entry, entries, table
 from local.settings import ROOT
 from local.template import Template, load_template, parameter_values
-from tools.declared import Known, resolved, translated
-from tools.described import Arrived, arrived, parameters_of, sent_code
+from tools.actual_resources import Arrived, arrived, parameters_of, sent_code
+from tools.expected_resources import Known, resolved, translated
 
 _NOTHING = object()
 # Lists whose order says nothing, and of which a service may know more than was declared.
@@ -237,7 +237,7 @@ def told(comparison: Comparison, way: str) -> str:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.arrived", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.compare_deployment", description=__doc__)
     parser.add_argument(
         "--run-file", type=Path, help="compare with this local run (.local/run.json)"
     )
