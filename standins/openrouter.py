@@ -15,7 +15,6 @@ Orders beside those of ``control``:
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -52,7 +51,6 @@ def create_app(
     total_credits: str = "100.5",
     foreign_keys: int = 3,
     clock: Clock | None = None,
-    faults: Iterable[Mapping[str, Any]] = (),
 ) -> web.Application:
     """The stand-in of an account with ``total_credits`` USD.
 
@@ -60,7 +58,7 @@ def create_app(
     calls beyond it get 429. ``foreign_keys``: keys of the owner's other products that
     are there from the start, in the default workspace, with spending of their own.
     """
-    desk = Desk(_error_body, clock, faults, secrets=[management_key])
+    desk = Desk(_error_body, clock, secrets=[management_key])
     account = _Account(desk.clock, Decimal(total_credits), usage_lag_seconds)
     account.add_foreign(foreign_keys)
     gate = _Gate(management_key, account, desk.clock, rate_limit_per_minute)

@@ -18,7 +18,7 @@ on the route ``oembed``.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -70,14 +70,13 @@ def create_app(
     *,
     filler_kb: int = 300,
     clock: Clock | None = None,
-    faults: Iterable[Mapping[str, Any]] = (),
 ) -> web.Application:
     """The stand-in with its invented posts, and the saved answers of ``fixtures``.
 
     ``filler_kb`` stands before the data of every invented page. Raises OSError or
     ValueError for a folder without a readable manifest.
     """
-    desk = Desk(_error_body, clock, faults, _OWN_KINDS)
+    desk = Desk(_error_body, clock, own_kinds=_OWN_KINDS)
     saved = SavedAnswers(fixtures) if fixtures else None
     routes = _Routes(saved, filler_kb)
     app = desk.application()

@@ -63,9 +63,8 @@ def error(status: int, **details: Any) -> web.Response:
 class Gate:
     """Upstream's authentication: Bearer before X-Engine-Auth, JWT before shared secret."""
 
-    def __init__(self, secret: str, jwt_secret: str) -> None:
+    def __init__(self, secret: str) -> None:
         self._secret = secret
-        self._jwt_secret = jwt_secret
 
     def guard(self, handler: Handler) -> Handler:
         """``handler`` behind the gate: without a good credential, the documented 401."""
@@ -85,7 +84,7 @@ class Gate:
         try:
             jwt.decode(
                 token,
-                self._jwt_secret,
+                self._secret,
                 algorithms=["HS256"],
                 issuer="pluct-business-engine",
                 audience="tttranscribe",

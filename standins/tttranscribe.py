@@ -53,24 +53,21 @@ def create_app(
     job_seconds: float = 4.0,
     *,
     webhook_secret: str | None = None,
-    jwt_secret: str | None = None,
-    own_address: str | None = None,
     clock: Clock | None = None,
     faults: Iterable[Mapping[str, Any]] = (),
 ) -> web.Application:
-    """The stand-in, jobs taking ``job_seconds``.
+    """The stand-in; each job takes ``job_seconds``.
 
-    ``secret`` is the shared one; it also signs webhooks and verifies JWTs unless
-    ``webhook_secret`` or ``jwt_secret`` are given. ``own_address`` is what its links
-    begin with, by default the address it was called at: private to the gateway.
+    ``secret`` is the shared secret: it authenticates callers, verifies JWTs and signs
+    webhooks, unless ``webhook_secret`` is given for the last. ``faults`` are rules in
+    force from the start.
     """
-    secrets = [secret, webhook_secret or "", jwt_secret or ""]
-    desk = Desk(error_body, clock, faults, _OWN_KINDS, secrets)
+    desk = Desk(error_body, clock, faults, _OWN_KINDS, [secret, webhook_secret or ""])
     sender = WebhookSender(webhook_url, webhook_secret or secret, desk.clock)
     runner = Runner(desk.rules, desk.clock, sender, job_seconds)
     app = desk.application()
-    routes = _Routes(runner, sender, desk.clock, own_address)
-    _add_routes(app, desk, routes, Gate(secret, jwt_secret or secret))
+    routes = _Routes(runner, sender, desk.clock)
+    _add_routes(app, desk, routes, Gate(secret))
     _add_orders(app, _Orders(runner, sender, desk.clock))
     app.cleanup_ctx.append(routes.lifetime)
     return app
@@ -104,13 +101,10 @@ def _aliased(path: str) -> list[str]:
 class _Routes:
     """The service's own routes."""
 
-    def __init__(
-        self, runner: Runner, sender: WebhookSender, clock: Clock, own_address: str | None
-    ) -> None:
+    def __init__(self, runner: Runner, sender: WebhookSender, clock: Clock) -> None:
         self._runner = runner
         self._sender = sender
         self._clock = clock
-        self._own_address = own_address
         self._started_at = clock.now()
 
     async def lifetime(self, app: web.Application) -> AsyncIterator[None]:
@@ -133,7 +127,7 @@ class _Routes:
             "id": job.id,
             "requestId": job.id,
             "request_id": job.id,
-            "statusPollUrl": f"{self._base_url(request)}/status/{job.id}",
+            "statusPollUrl": f"{_base_url(request)}/status/{job.id}",
             "status": "queued",
             "submittedAt": iso_millis(job.submitted_at),
             "estimatedProcessingTime": _ESTIMATED_PROCESSING_SECONDS,
@@ -146,7 +140,7 @@ class _Routes:
         job = self._runner.jobs.get(request.match_info["id"])
         if job is None:
             return error(404, jobId=request.match_info["id"])
-        return web.json_response(status_body(job, self._clock.now(), self._base_url(request)))
+        return web.json_response(status_body(job, self._clock.now(), _base_url(request)))
 
     async def estimate(self, request: web.Request) -> web.Response:
         """``POST /estimate``: the same for every URL."""
@@ -209,11 +203,8 @@ class _Routes:
             "version": _VERSION,
             "apiVersion": _VERSION,
             "platform": "local",
-            "baseUrl": self._base_url(request),
+            "baseUrl": _base_url(request),
         }
-
-    def _base_url(self, request: web.Request) -> str:
-        return self._own_address or f"{request.scheme}://{request.host}"
 
     def _restart_if_told(self, request: web.Request) -> None:
         if own_action(request, "restart"):
@@ -260,6 +251,10 @@ class _Orders:
         self._sender.aim(url)
         self._runner.job_seconds = seconds
         return web.json_response({"job_seconds": seconds, "webhook_url": url})
+
+
+def _base_url(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
 
 
 async def _body_with_url(request: web.Request) -> tuple[dict[str, Any], web.Response | None]:
