@@ -188,6 +188,10 @@ def test_what_a_policy_does_not_grant_is_refused(endpoint: str) -> None:
     assert table.get("TIKTOK#1", "x") is None
     with pytest.raises(ClientError, match="not authorized"):
         table._client.get_item(TableName=table.name, Key={"pk": {"S": "A#ann"}, "sk": {"S": "x"}})
+    assert permissions.REFUSED.pop() == (
+        "functions/metadata is not authorized. template.yaml, its Policies: allow dynamodb:GetItem on "
+        "Table, dynamodb:LeadingKeys for 'A#ann'"
+    )
 
 
 @pytest.mark.parametrize(
