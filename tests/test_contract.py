@@ -67,7 +67,9 @@ def test_every_route_is_described() -> None:
 
 
 def test_the_served_description_is_generated_from_its_source() -> None:
-    none(openapi.out_of_date(openapi.rendered()))
+    # An incomplete description cannot be generated; the test of its operations reports that.
+    if not api_description.complaints(schema.document()):
+        none(openapi.out_of_date(openapi.rendered()))
 
 
 def test_every_function_has_a_folder() -> None:
@@ -322,13 +324,21 @@ def test_every_reference_refers_to_something_and_every_component_is_used() -> No
     references = {node["$ref"] for node in NODES.values() if isinstance(node.get("$ref"), str)}
     for reference in references:
         schema.refer(reference)
-    required = [r for key in OPERATIONS for r in schema.operations()[key].at("security").value]
+    required = [r for key in OPERATIONS for r in securities(key)]
     used = {f"#/components/securitySchemes/{name}" for scheme in required for name in scheme}
     used |= {f"#/components/responses/{name}" for name in ANSWERS_OF_ANY_PATH} | references
     components = schema.document()["components"]
     declared = {f"#/components/{kind}/{name}" for kind in components for name in components[kind]}
     assert not declared - used, f"docs/openapi.yaml: nothing refers to {sorted(declared - used)}"
     assert not used - declared, f"docs/openapi.yaml: add {sorted(used - declared)}"
+
+
+def securities(key: str) -> list[dict[str, Any]]:
+    operation = schema.operations()[key]
+    required: list[dict[str, Any]] = (
+        operation.at("security").value if "security" in operation else []
+    )
+    return required
 
 
 def schemas() -> Iterator[tuple[str, Any]]:
@@ -372,7 +382,8 @@ def test_an_operation_is_described_in_full(key: str) -> None:
 
 
 def test_operation_ids_are_unique() -> None:
-    ids = [operation.at("operationId").value for operation in schema.operations().values()]
+    described = [node for node in schema.operations().values() if "operationId" in node]
+    ids = [operation.at("operationId").value for operation in described]
     double = sorted({name for name in ids if ids.count(name) > 1})
     assert not double, f"docs/openapi.yaml: several operations have the operationId {double}"
 

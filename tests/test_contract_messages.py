@@ -198,6 +198,14 @@ def test_a_forgotten_part_of_an_operation_is_one_complaint_that_says_what_to_add
     assert said(without(*path)) == [complaint]
 
 
+def test_an_empty_operation_is_one_complaint() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["paths"]["/things/{id}"]["post"] = None
+    assert api_description.complaints(document) == [
+        f"{PLACE}: must be a mapping that has 'operationId', 'responses' and more"
+    ]
+
+
 def test_names_that_nothing_declares_are_named() -> None:
     document = copy.deepcopy(DOCUMENT)
     operation = document["paths"]["/things/{id}"]["post"]

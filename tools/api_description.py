@@ -1,7 +1,6 @@
-"""Reads the API's description and says in words what an operation in it lacks.
+"""Reads the API's description and reports in words what an operation lacks.
 
-Every complaint names `docs/openapi.yaml`, the place in it and what to add there, so that whoever describes
-a new endpoint never meets a bare KeyError.
+Each complaint names `docs/openapi.yaml`, the place in it and what to add there.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Node:
     document: Mapping[str, Any] = field(repr=False, compare=False)
 
     def __contains__(self, name: str) -> bool:
-        return name in self.value
+        return isinstance(self.value, Mapping) and name in self.value
 
     @property
     def place(self) -> str:
@@ -85,8 +84,8 @@ def operations(document: Mapping[str, Any]) -> dict[str, Node]:
 
 
 def parameters(operation: Node) -> list[Node]:
-    """The parameters of an operation, references followed."""
-    given = operation.value.get("parameters", [])
+    """The parameters of an operation, references followed. Raises DescriptionError for an empty operation."""
+    given = operation.at("parameters").value if "parameters" in operation else []
     pointer = f"{operation.pointer}/parameters"
     return [
         followed(Node(f"{pointer}/{number}", value, operation.document))
@@ -102,9 +101,14 @@ def complaints(document: Mapping[str, Any]) -> list[str]:
 
 
 def lacking(key: str, operation: Node) -> list[str]:
-    """What the operation of the route `key` lacks; at most one complaint for each of its parts."""
+    """What the operation of the route `key` lacks; the first missing part ends the search of its parent."""
     parts = (_heading, _security, _parameters, _request_body, _responses)
-    return [said for part in parts for said in collected(part(key, operation))]
+    if not isinstance(operation.value, Mapping):
+        return [
+            f"{operation.place}: must be a mapping that has 'operationId', 'responses' and more"
+        ]
+    told = [said for part in parts for said in collected(part(key, operation))]
+    return list(dict.fromkeys(told))
 
 
 def collected(complaints: Iterator[str]) -> Iterator[str]:

@@ -39,8 +39,10 @@ def document(source: Path = SOURCE) -> dict[str, Any]:
 
 
 def rendered(source: Path = SOURCE) -> dict[Path, str]:
-    """The served files with their texts. Raises DescriptionError."""
+    """The served files with their texts. Raises DescriptionError with all that the source lacks."""
     described = document(source)
+    if lacking := api_description.complaints(described):
+        raise DescriptionError("\n".join(lacking))
     return {
         SERVED: json.dumps(described, indent=2, ensure_ascii=False) + "\n",
         docs_page.PAGE: docs_page.rendered(described),
@@ -62,8 +64,6 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="compare only")
     is_check = parser.parse_args().check
     try:
-        if lacking := api_description.complaints(document()):
-            return _refuse(lacking)
         files = rendered()
     except DescriptionError as error:
         return _refuse([str(error)])

@@ -1,4 +1,4 @@
-"""Holds answers against the API's description, so that an end-to-end test can check all it gets."""
+"""Checks answers against the API's description, for end-to-end tests."""
 
 import json
 import re
@@ -21,7 +21,7 @@ _URI = "urn:pluct:openapi"
 def check_answer(
     method: str, path: str, status: int, headers: Mapping[str, str], body_text: str
 ) -> None:
-    """Raises `AssertionError` where an answer is not as the description says.
+    """Raises `AssertionError` for an answer that differs from the description.
 
     `path` is the concrete one, with or without its query. A path or a method that is not described
     must be refused with 404 or 405.
@@ -36,7 +36,7 @@ def check_answer(
 
 @cache
 def document() -> dict[str, Any]:
-    """The description as its source has it; that it is served so is a test of its own."""
+    """The description in its source; another test compares the served file with it."""
     return openapi.document()
 
 
