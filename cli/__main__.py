@@ -6,9 +6,13 @@ from typing import Annotated
 import typer
 
 import engine
-from cli import dashboard, gateway, ledger, operators, secrets, smoke, subscriptions, transcribe
-from cli.place import DEFAULT_VARS
-from cli.target import DEFAULT_RUN_FILE, OPTIONS, Options
+from cli.commands import operators as dashboard
+from cli.commands import secrets, smoke, subscriptions, transcribe
+from cli.commands import seed_credits as gateway
+from cli.commands import users as operators
+from cli.commands.ledger import verify as ledger
+from cli.endpoint import DEFAULT_VARS
+from cli.stores import DEFAULT_RUN_FILE, OPTIONS, Options
 
 app = typer.Typer(
     name="pluct",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cli.console import Trouble
+from cli.output import Trouble
 
 ALIASES: Mapping[str, Sequence[str]] = {
     "ENGINE_JWT_SECRET": ("JWT_SECRET", "ENGINE_SHARED_SECRET"),

@@ -7,7 +7,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from cli import calls
+from cli import client as calls
 from tests.support.answering import DROP, Answer, Answering, answering
 from tests.support.terminal import Terminal
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from cli import compare
 from cli.__main__ import app
-from cli.compare import Compared, Parted
+from cli.commands.ledger import compare
+from cli.commands.ledger.compare import Compared, Parted
 from engine.ledger.items import account_pk, entry_sk
 from engine.platform.table import Put, marshal
 from local.engine import create_table

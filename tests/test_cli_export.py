@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import export
 from cli.__main__ import app
-from cli.export import Format, Wanted
+from cli.commands.ledger import export
+from cli.commands.ledger.export import Format, Wanted
 from engine.ledger.items import read_entry
 from engine.platform.table import Table
 from tests.support.gateway import Gateway

@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 
-from cli import calls, dotenv, place, smoke
+from cli import client as calls
+from cli import dotenv
+from cli import endpoint as place
+from cli.commands import smoke
 from tests.support.answering import Answer, answering
 from tests.support.terminal import Terminal
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cli import place
+from cli import endpoint as place
 from tests.support.template import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.drills.scene import Record, Reply, Scene, User, all_are, becomes, statuses
-from cli import compare
-from cli.compare import AHEAD, FORKED, Compared
+from cli.commands.ledger import compare
+from cli.commands.ledger.compare import AHEAD, FORKED, Compared
 from engine.credits import verify
 from engine.readmodels import rebuild
 from engine.readmodels.projection import Projector

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.transcribe import request_key
+from cli.commands.transcribe import request_key
 from engine.access.keyrings import key_name
 from local.settings import ROOT
 from tests.e2e.conftest import App, bearer

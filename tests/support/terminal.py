@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import dotenv, place, target
+from cli import dotenv
+from cli import endpoint as place
+from cli import stores as target
 from cli.__main__ import app
 
 

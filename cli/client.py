@@ -11,8 +11,9 @@ from urllib.parse import quote, urlencode
 import requests
 
 import engine
-from cli import journal
-from cli.console import (
+from cli import call_log as journal
+from cli.endpoint import Place
+from cli.output import (
     INVALID,
     LIMITED,
     NO_CREDITS,
@@ -21,7 +22,6 @@ from cli.console import (
     UNREACHABLE,
     Trouble,
 )
-from cli.place import Place
 
 LIMITS_S = (5, 35)
 """To connect, and to read: API Gateway itself gives up after 30."""

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import target
-from cli.calls import segment
-from cli.console import Json, print_json, print_table, say, speaking
-from cli.desk import at
-from cli.gateway import User
-from cli.target import RunFile, TableName
+from cli import stores as target
+from cli.client import segment
+from cli.commands.seed_credits import User
+from cli.output import Json, print_json, print_table, say, speaking
+from cli.session import at
+from cli.stores import RunFile, TableName
 from engine.admin.erasure import erased_accounts
 from engine.platform.ids import iso
 

@@ -5,17 +5,17 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.calls import segment
-from cli.console import (
+from cli.client import segment
+from cli.commands.ledger.erased import erase_user
+from cli.commands.seed_credits import Amount, RequestId, User
+from cli.output import (
     Json,
     Trouble,
     print_facts,
     print_table,
     say,
 )
-from cli.desk import Desk, at, pages
-from cli.erasure import erase_user
-from cli.gateway import Amount, RequestId, User
+from cli.session import Desk, at, pages
 
 users = typer.Typer(help="Look users up.", no_args_is_help=True)
 adjust = typer.Typer(help="Correct a balance, with a reason.", no_args_is_help=True)

@@ -7,9 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import compare, erasure, export, target
-from cli.console import FOUND, NOT_DONE, Json, Trouble, print_json, print_table, say, speaking
-from cli.target import RunFile, TableName
+from cli import stores as target
+from cli.commands.ledger import compare, export
+from cli.commands.ledger import erased as erasure
+from cli.output import FOUND, NOT_DONE, Json, Trouble, print_json, print_table, say, speaking
+from cli.stores import RunFile, TableName
 from engine.credits import verify
 from engine.credits.verify import Verification
 from engine.platform.table import Table

@@ -12,11 +12,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.calls import Reply, new_key, segment
-from cli.console import FOUND, Json, Trouble, print_json, print_table, say
-from cli.desk import Desk, at
-from cli.place import OWN
-from cli.transcribe import ENDED, POLL_S
+from cli.client import Reply, new_key, segment
+from cli.commands.transcribe import ENDED, POLL_S
+from cli.endpoint import OWN
+from cli.output import FOUND, Json, Trouble, print_json, print_table, say
+from cli.session import Desk, at
 
 VIDEO = "https://www.tiktok.com/@scout2015/video/6718335390845095173"
 REASON = "smoke test"

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import target
-from cli.console import Json, Trouble, print_json, print_table, say, speaking
-from cli.target import RunFile, TableName
+from cli import stores as target
+from cli.output import Json, Trouble, print_json, print_table, say, speaking
+from cli.stores import RunFile, TableName
 from engine.access import operators
 from engine.platform.ids import iso
 

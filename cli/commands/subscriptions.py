@@ -4,11 +4,11 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.calls import segment
-from cli.console import Json, print_facts, print_table, say
-from cli.desk import Desk, at, pages
-from cli.gateway import RequestId, User
-from cli.operators import Everything, Limit, Reason, Yes
+from cli.client import segment
+from cli.commands.seed_credits import RequestId, User
+from cli.commands.users import Everything, Limit, Reason, Yes
+from cli.output import Json, print_facts, print_table, say
+from cli.session import Desk, at, pages
 
 PATH = "/admin/subscriptions"
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.calls import Reply, Unknown, new_key, segment
-from cli.console import UNREACHABLE, Json, Trouble, print_facts, print_table, say, warn
-from cli.desk import Desk, at
+from cli.client import Reply, Unknown, new_key, segment
+from cli.output import UNREACHABLE, Json, Trouble, print_facts, print_table, say, warn
+from cli.session import Desk, at
 
 User = Annotated[str, typer.Argument(help="The user's id.", show_default=False)]
 Amount = Annotated[int, typer.Argument(min=1, max=1_000_000, help="Whole credits.")]

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from cli import dotenv, target
-from cli.console import (
+from cli import dotenv
+from cli import stores as target
+from cli.endpoint import DEFAULT_VARS
+from cli.output import (
     NOT_FOUND,
     UNREACHABLE,
     Json,
@@ -19,8 +21,7 @@ from cli.console import (
     say,
     speaking,
 )
-from cli.desk import journaled
-from cli.place import DEFAULT_VARS
+from cli.session import journaled
 from engine.access import ring_store, rotation
 from engine.access.keyrings import Key, key_name
 from engine.access.ring_store import Stored

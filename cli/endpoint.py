@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from cli import dotenv
-from cli.console import Trouble
-from cli.target import DEFAULT_RUN_FILE, Options
+from cli.output import Trouble
+from cli.stores import DEFAULT_RUN_FILE, Options
 
 DEFAULT_VARS = Path(".dev.vars")
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

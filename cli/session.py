@@ -8,11 +8,12 @@ from typing import Any
 
 import typer
 
-from cli import journal, place
-from cli.calls import Calls, Reply, Unknown, new_key
-from cli.console import UNREACHABLE, Trouble, print_json, speaking, warn
-from cli.place import Place
-from cli.target import OPTIONS
+from cli import call_log as journal
+from cli import endpoint as place
+from cli.client import Calls, Reply, Unknown, new_key
+from cli.endpoint import Place
+from cli.output import UNREACHABLE, Trouble, print_json, speaking, warn
+from cli.stores import OPTIONS
 from engine.access import tokens
 from engine.access.keyrings import Ring
 

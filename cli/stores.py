@@ -11,7 +11,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.session import get_session
 
-from cli.console import Trouble
+from cli.output import Trouble
 from engine.access import keyrings
 from engine.platform.table import CLIENT_CONFIG, Table
 

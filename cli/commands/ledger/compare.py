@@ -15,9 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import target
-from cli.console import FOUND, Json, Trouble, print_json, print_table, say, speaking
-from cli.target import RunFile, TableName
+from cli import stores as target
+from cli.output import FOUND, Json, Trouble, print_json, print_table, say, speaking
+from cli.stores import RunFile, TableName
 from engine.credits.verify import all_accounts
 from engine.ledger.items import CREDITS, Entry, account_pk, entry_prefix, entry_sk, read_entry
 from engine.platform.table import Item, Table

@@ -19,9 +19,9 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import target
-from cli.console import FOUND, Json, Trouble, print_json, say, speaking
-from cli.target import RunFile, TableName
+from cli import stores as target
+from cli.output import FOUND, Json, Trouble, print_json, say, speaking
+from cli.stores import RunFile, TableName
 from engine.admin.accounts import origins_of
 from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
 from engine.ledger.origins import UNKNOWN, Name, Texts

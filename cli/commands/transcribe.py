@@ -8,9 +8,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.calls import Reply, segment
-from cli.console import FOUND, INVALID, Json, Trouble, print_json
-from cli.desk import Desk, at
+from cli.client import Reply, segment
+from cli.output import FOUND, INVALID, Json, Trouble, print_json
+from cli.session import Desk, at
 from engine.metadata import links
 from engine.platform import ids
 from engine.platform.errors import InvalidUrl

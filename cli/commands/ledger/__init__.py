@@ -1,0 +1,1 @@
+"""`pluct ledger`: one module for each of its commands."""
