@@ -1,17 +1,19 @@
-"""Which engine a command works on: that of a local run, or one in AWS by the usual AWS settings."""
+"""The table and the parameters that a command works on: a local run's, or a deployment's in AWS.
 
-import json
-from contextvars import ContextVar
+A deployment is reached with the usual AWS settings (environment, profile).
+"""
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.session import get_session
 
-from cli.output import Trouble
+from cli import local_run
+from cli.errors import CommandError
+from cli.options import GLOBAL
 from engine.access import keyrings
 from engine.platform.table import CLIENT_CONFIG, Table
 
@@ -19,79 +21,65 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_ssm.client import SSMClient
 
-DEFAULT_RUN_FILE = Path(".local/run.json")
-
-RunFile = Annotated[
-    Path | None,
-    typer.Option(help=f"The local run's file; {DEFAULT_RUN_FILE} where it exists."),
-]
-TableName = Annotated[
-    str | None,
-    typer.Option("--table", envvar="PLUCT_TABLE", help="The table of a deployment in AWS."),
-]
-
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What was said before the command's name."""
-
-    base_url: str | None = None
-    vars_file: Path | None = None
-    run_file: Path | None = None
-
-
-OPTIONS: ContextVar[Options] = ContextVar("options", default=Options())  # noqa: B039 - it is frozen.
-"""Those of the command that is running."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The table to work on, and where it is, in words."""
+class FoundTable:
+    """A table, and a description of where it is."""
 
     table: Table
-    place: str
+    title: str
 
 
-def find(run_file: Path | None, table_name: str | None) -> Target:
-    """The local run's table or the one in AWS, as the options say. Raises `Trouble`."""
-    run_file = run_file or OPTIONS.get().run_file
-    if run_file is not None and table_name is not None:
-        raise Trouble("Say either --run-file or --table, not both.")
+@dataclass(frozen=True, slots=True)
+class FoundParameters:
+    """The parameter store, the prefix of a deployment's secrets in it, and a description of it."""
+
+    client: "SSMClient"
+    prefix: str
+    title: str
+
+
+def find_table(run_file: Path | None, table_name: str | None) -> FoundTable:
+    """The table that the options name. Raises `CommandError`."""
+    run_path = _run_path(run_file, table_name, "--table")
     if table_name is not None:
-        return _in_aws(table_name)
-    if run_file is None and not DEFAULT_RUN_FILE.exists():
-        raise Trouble(f"There is no local run ({DEFAULT_RUN_FILE}); name a table with --table.")
-    return _local(run_file or DEFAULT_RUN_FILE)
+        aws: DynamoDBClient = _aws_client("dynamodb", CLIENT_CONFIG)
+        return FoundTable(Table(aws, table_name), f"{table_name} at {aws.meta.endpoint_url}")
+    run = local_run.read(run_path, "engineUrl", "tableName")
+    address, name = run["engineUrl"], run["tableName"]
+    local = _local_client("dynamodb", address, CLIENT_CONFIG)
+    return FoundTable(Table(local, name), f"{name} of the local run at {address}")
 
 
-def parameters(run_file: Path | None, stack: str | None) -> tuple["SSMClient", str, str]:
-    """The parameter store, the prefix of a deployment's secrets in it, and where that is, in words.
-
-    Raises `Trouble`.
-    """
-    run_file = run_file or OPTIONS.get().run_file
-    if run_file is not None and stack is not None:
-        raise Trouble("Say either --run-file or --stack, not both.")
+def find_parameters(run_file: Path | None, stack: str | None) -> FoundParameters:
+    """The parameters of the deployment that the options name. Raises `CommandError`."""
+    run_path = _run_path(run_file, stack, "--stack")
     if stack is not None:
-        try:
-            client: SSMClient = get_session().create_client("ssm", config=keyrings.CLIENT_CONFIG)  # type: ignore[assignment]
-        except BotoCoreError as error:
-            raise Trouble(str(error)) from None
-        return client, f"/{stack}/", f"The stack {stack}"
-    if run_file is None and not DEFAULT_RUN_FILE.exists():
-        raise Trouble(f"There is no local run ({DEFAULT_RUN_FILE}); name a stack with --stack.")
-    address, prefix = _run_members(run_file or DEFAULT_RUN_FILE, "secretsPrefix")
-    return _local_client("ssm", address, keyrings.CLIENT_CONFIG), prefix, "The local run"
+        aws: SSMClient = _aws_client("ssm", keyrings.CLIENT_CONFIG)
+        return FoundParameters(aws, f"/{stack}/", f"The stack {stack}")
+    run = local_run.read(run_path, "engineUrl", "secretsPrefix")
+    local = _local_client("ssm", run["engineUrl"], keyrings.CLIENT_CONFIG)
+    return FoundParameters(local, run["secretsPrefix"], "The local run")
 
 
-def _local(path: Path) -> Target:
-    address, name = _run_members(path, "tableName")
-    client = _local_client("dynamodb", address, CLIENT_CONFIG)
-    return Target(Table(client, name), f"{name} of the local run at {address}")
+def _run_path(run_file: Path | None, name: str | None, option: str) -> Path:
+    """The local run's file, unless `name`, the value of `option`, names a deployment.
+
+    Raises `CommandError` where both or neither are given.
+    """
+    run_file = run_file or GLOBAL.get().run_file
+    if run_file is not None and name is not None:
+        raise CommandError(f"Give either --run-file or {option}, not both.")
+    if run_file is None and name is None and not local_run.DEFAULT_PATH.exists():
+        what = option.removeprefix("--")
+        raise CommandError(
+            f"There is no local run ({local_run.DEFAULT_PATH}); name a {what} with {option}."
+        )
+    return run_file or local_run.DEFAULT_PATH
 
 
 def _local_client(service: str, address: str, config: Config) -> Any:
-    """A client of a local engine, which takes any credentials."""
+    """A client of a local engine, which accepts any credentials."""
     return get_session().create_client(
         service,
         endpoint_url=address,
@@ -102,18 +90,9 @@ def _local_client(service: str, address: str, config: Config) -> Any:
     )
 
 
-def _run_members(path: Path, wanted: str) -> tuple[str, str]:
-    """The engine's address in a run file, and the member `wanted`. Raises `Trouble`."""
+def _aws_client(service: str, config: Config) -> Any:
+    """A client with the usual AWS settings. Raises `CommandError` where they are incomplete."""
     try:
-        members = json.loads(path.read_text(encoding="utf-8"))
-        return str(members["engineUrl"]), str(members[wanted])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Trouble(f"{path} is not the file of a local run: {error!r}") from None
-
-
-def _in_aws(name: str) -> Target:
-    try:
-        client: DynamoDBClient = get_session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
+        return get_session().create_client(service, config=config)
     except BotoCoreError as error:
-        raise Trouble(str(error)) from None
-    return Target(Table(client, name), f"{name} at {client.meta.endpoint_url}")
+        raise CommandError(str(error)) from None

@@ -1,20 +1,24 @@
-"""`pluct operators`: who may log in to the dashboard. Passwords are made here and shown once."""
+"""`pluct operators`: who may log in to the dashboard. Passwords are generated and shown once."""
 
 import time
 from typing import Annotated, Any
 
 import typer
 
-from cli import stores as target
-from cli.output import Json, Trouble, print_json, print_table, say, speaking
-from cli.stores import RunFile, TableName
+from cli.errors import CommandError, reporting_errors
+from cli.options import Json, RunFile, TableName
+from cli.output import print_json, print_table, say
+from cli.stores import find_table
 from engine.access import operators
 from engine.platform.ids import iso
 
-app = typer.Typer(help="Looks after the dashboard's operators.", no_args_is_help=True)
+NAME_RULE = "2 to 32 of a-z 0-9 . _ -, the first a letter."
+ROLES = ", ".join(operators.ROLES)
 
-Name = Annotated[str, typer.Argument(help="2 to 32 of a-z 0-9 . _ -, the first a letter.")]
-Role = Annotated[str, typer.Option("--role", help=f"One of {', '.join(operators.ROLES)}.")]
+app = typer.Typer(help="Manage the dashboard's operators.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help=NAME_RULE)]
+Role = Annotated[str, typer.Option("--role", help=f"One of {ROLES}.")]
 
 
 @app.command("create")
@@ -25,10 +29,10 @@ def create(
     run_file: RunFile = None,
     table_name: TableName = None,
 ) -> None:
-    """Make an operator and print the password, this once."""
-    with speaking(as_json=as_json):
+    """Create an operator and print the password once."""
+    with reporting_errors(as_json=as_json):
         _check(name, role)
-        table = target.find(run_file, table_name).table
+        table = find_table(run_file, table_name).table
         password = operators.create(table, name, role, now=int(time.time()))
     _show(as_json, f"{name} may log in as {role}.", name=name, role=role, password=password)
 
@@ -37,10 +41,10 @@ def create(
 def password(
     name: Name, as_json: Json = False, run_file: RunFile = None, table_name: TableName = None
 ) -> None:
-    """Make a new password, print it this once, and end every session."""
-    with speaking(as_json=as_json):
-        made = operators.new_password(target.find(run_file, table_name).table, name)
-    _show(as_json, f"{name} has a new password.", name=name, password=made)
+    """Set a new password, print it once, and end every session of the operator."""
+    with reporting_errors(as_json=as_json):
+        new = operators.new_password(find_table(run_file, table_name).table, name)
+    _show(as_json, f"{name} has a new password.", name=name, password=new)
 
 
 @app.command("change")
@@ -48,18 +52,17 @@ def change(
     name: Name,
     role: Annotated[str | None, typer.Option("--role", help="The new role.")] = None,
     disabled: Annotated[
-        bool | None, typer.Option("--disable/--enable", help="Shut the door, or open it.")
+        bool | None, typer.Option("--disable/--enable", help="Refuse or allow the login.")
     ] = None,
     as_json: Json = False,
     run_file: RunFile = None,
     table_name: TableName = None,
 ) -> None:
-    """Give another role, or shut somebody out; both hold at once."""
-    with speaking(as_json=as_json):
+    """Change the role of an operator, or disable the login; both take effect at once."""
+    with reporting_errors(as_json=as_json):
         _check(name, role or "viewer")
-        operators.change(
-            target.find(run_file, table_name).table, name, role=role, disabled=disabled
-        )
+        table = find_table(run_file, table_name).table
+        operators.change(table, name, role=role, disabled=disabled)
     _show(as_json, f"{name} is changed.", name=name)
 
 
@@ -68,8 +71,8 @@ def log_out(
     name: Name, as_json: Json = False, run_file: RunFile = None, table_name: TableName = None
 ) -> None:
     """End every session of an operator."""
-    with speaking(as_json=as_json):
-        operators.end_sessions(target.find(run_file, table_name).table, name)
+    with reporting_errors(as_json=as_json):
+        operators.end_sessions(find_table(run_file, table_name).table, name)
     _show(as_json, f"{name} is logged out everywhere.", name=name)
 
 
@@ -77,9 +80,9 @@ def log_out(
 def list_command(
     as_json: Json = False, run_file: RunFile = None, table_name: TableName = None
 ) -> None:
-    """Show all operators; never a password."""
-    with speaking(as_json=as_json):
-        found = operators.everyone(target.find(run_file, table_name).table)
+    """List all operators, without their passwords."""
+    with reporting_errors(as_json=as_json):
+        found = operators.everyone(find_table(run_file, table_name).table)
     rows = [
         {"name": o.name, "role": o.role, "disabled": o.disabled, "createdAt": iso(o.created_at)}
         for o in found
@@ -87,14 +90,14 @@ def list_command(
     if as_json:
         print_json({"ok": True, "operators": rows})
     else:
-        print_table(("Name", "Role", "Disabled", "Since"), ([*row.values()] for row in rows))
+        print_table(("Name", "Role", "Disabled", "Created"), ([*row.values()] for row in rows))
 
 
 def _check(name: str, role: str) -> None:
     if not operators.is_name(name):
-        raise Trouble("A name is 2 to 32 of a-z 0-9 . _ -, the first a letter.")
+        raise CommandError(f"A name is {NAME_RULE}")
     if role not in operators.ROLES:
-        raise Trouble(f"A role is one of {', '.join(operators.ROLES)}.")
+        raise CommandError(f"A role is one of {ROLES}.")
 
 
 def _show(as_json: bool, text: str, **members: Any) -> None:
@@ -103,4 +106,5 @@ def _show(as_json: bool, text: str, **members: Any) -> None:
         return
     say(text)
     if "password" in members:
-        print_table(("Name", "Password, shown once"), [(members["name"], members["password"])])
+        heads = ("Name", "Password (not shown again)")
+        print_table(heads, [(members["name"], members["password"])])

@@ -1,8 +1,8 @@
 """`pluct ledger compare`: which entries one table has and another lacks, account by account.
 
-For a table that was restored beside the one in use. An entry is the same where its number and its hash
-are; an account whose newest entries are the same is not read further, because each hash names the one
-before. That holds where `pluct ledger verify` finds nothing in either table.
+For a table that was restored beside the one in use. Two entries are the same if their sequence numbers
+and hashes are equal. Each hash covers the hash before it, so an account with equal newest entries is not
+read further; this requires that `pluct ledger verify` finds nothing in either table.
 """
 
 import csv
@@ -15,9 +15,12 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import stores as target
-from cli.output import FOUND, Json, Trouble, print_json, print_table, say, speaking
-from cli.stores import RunFile, TableName
+from cli.errors import CommandError, reporting_errors
+from cli.exit_codes import DONE, FAILED
+from cli.options import Json, RunFile, TableName
+from cli.output import print_json, print_table, say
+from cli.stores import find_table
+from engine.credits.bulk import MOST_ROWS
 from engine.credits.verify import all_accounts
 from engine.ledger.items import CREDITS, Entry, account_pk, entry_prefix, entry_sk, read_entry
 from engine.platform.table import Item, Table
@@ -25,49 +28,48 @@ from engine.platform.table import Item, Table
 AHEAD, BEHIND, FORKED = "ahead", "behind", "forked"
 RESOLVES = frozenset({"capture", "refund", "write_off"})
 PAYMENTS = {"add_webhook": "/add-credits", "api_add": "/v1/credits/add"}
-"""Where credits with a provider's payment id come in, by the type of their entries."""
-
-ROWS_IN_A_FILE = 500
-"""As many as `POST /admin/adjustments` takes."""
+"""The routes that take a provider's payment id, by the type of the entries that they write."""
 
 Other = Annotated[
-    str, typer.Option("--with", help="The other table, of the same engine or region.")
+    str, typer.Option("--with", help="The other table, in the same engine or region.")
 ]
 Adjustments = Annotated[
     Path | None,
-    typer.Option(help="Write what the other table lacks as files for POST /admin/adjustments."),
+    typer.Option(
+        help="Write files that bring the missing entries back, for POST /admin/adjustments."
+    ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Parted:
-    """An account that is not the same in both: its entries are the same up to `agree_to`."""
+class AccountDifference:
+    """An account that differs. Its entries are the same up to the sequence number `agree_to`."""
 
     user: str
     unit: str
     agree_to: int
     here: list[Entry]
-    """What the other table lacks."""
+    """Entries that only this table has."""
     there: list[Entry]
-    """What the other table has alone."""
+    """Entries that only the other table has."""
 
     @property
     def state(self) -> str:
-        """How this table's account stands to the other's: `forked` where each has entries of its own."""
+        """`ahead`, `behind`, or `forked` where each table has entries that the other lacks."""
         if self.here and self.there:
             return FORKED
         return AHEAD if self.here else BEHIND
 
 
 @dataclass(slots=True)
-class Compared:
+class Comparison:
     accounts: int = 0
-    parted: list[Parted] = field(default_factory=list)
+    differences: list[AccountDifference] = field(default_factory=list)
 
     @property
     def members(self) -> dict[str, Any]:
-        accounts = [{**asdict(one), "state": one.state} for one in self.parted]
-        return {"ok": not self.parted, "accounts": self.accounts, "parted": accounts}
+        accounts = [{**asdict(one), "state": one.state} for one in self.differences]
+        return {"ok": not self.differences, "accounts": self.accounts, "parted": accounts}
 
 
 def compare_command(
@@ -77,40 +79,43 @@ def compare_command(
     run_file: RunFile = None,
     table_name: TableName = None,
 ) -> None:
-    """Say account by account which entries this table has and another lacks, and the other way round."""
-    with speaking(as_json=as_json):
-        found = target.find(run_file, table_name)
+    """List by account the entries that only this table has, and those that only the other has."""
+    with reporting_errors(as_json=as_json):
+        found = find_table(run_file, table_name)
         there = found.table.beside(other)
-        compared = compare(found.table, there)
+        comparison = compare(found.table, there)
         written: list[Path] = []
         if adjustments is not None:
-            written = write_adjustments(rows(found.table, compared), adjustments)
-            written += write_payments(payments(compared), adjustments)
+            written = write_adjustments(rows(found.table, comparison), adjustments)
+            written += write_payments(payments(comparison), adjustments)
     if as_json:
-        print_json({**compared.members, "files": [str(path) for path in written]})
+        print_json({**comparison.members, "files": [str(path) for path in written]})
     else:
-        _show(found.place, other, compared, written)
-    raise typer.Exit(FOUND if compared.parted else 0)
+        _show(found.title, other, comparison, written)
+    raise typer.Exit(FAILED if comparison.differences else DONE)
 
 
-def compare(here: Table, there: Table) -> Compared:
-    """Every account of either table. Raises `Busy`."""
-    compared = Compared()
+def compare(here: Table, there: Table) -> Comparison:
+    """Compares every account of either table. Raises `CommandError`, `Busy`."""
+    comparison = Comparison()
     seen: set[tuple[str, str]] = set()
     for table in (here, there):
         for user, unit in all_accounts(table):
             if (user, unit) in seen:
                 continue
             seen.add((user, unit))
-            compared.accounts += 1
-            parted = compare_account(here, there, user, unit)
-            if parted is not None:
-                compared.parted.append(parted)
-    return compared
+            comparison.accounts += 1
+            difference = compare_account(here, there, user, unit)
+            if difference is not None:
+                comparison.differences.append(difference)
+    return comparison
 
 
-def compare_account(here: Table, there: Table, user: str, unit: str) -> Parted | None:
-    """How the account differs; None where it does not. Keeps only the entries that do. Raises `Busy`."""
+def compare_account(here: Table, there: Table, user: str, unit: str) -> AccountDifference | None:
+    """How the account differs; None where it does not. Only entries that differ stay in memory.
+
+    Raises `CommandError`, `Busy`.
+    """
     if _newest(here, user, unit) == _newest(there, user, unit):
         return None
     ours, theirs = _entries(here, user, unit), _entries(there, user, unit)
@@ -129,17 +134,17 @@ def compare_account(here: Table, there: Table, user: str, unit: str) -> Parted |
             other += [right] if right is not None else []
         one = next(ours, None) if left is not None else one
         two = next(theirs, None) if right is not None else two
-    return Parted(user, unit, agree_to, mine, other) if mine or other else None
+    return AccountDifference(user, unit, agree_to, mine, other) if mine or other else None
 
 
-def rows(here: Table, compared: Compared) -> Iterator[dict[str, Any]]:
-    """What gives the other table's accounts, in credits, what it lacks, a row an entry; repeatable.
+def rows(here: Table, comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Yields an adjustment for each credit entry that the other table lacks; repeating it is safe.
 
-    A lost vend costs nothing by itself, because nobody can use its token any more: it is its capture
-    that counts. The end of a vend that the other table still has open is left to the sweeper, which
-    asks the transcription service itself. Payments are brought back under their own ids: see `payments`.
+    A lost vend needs no row, because its token can no longer be used; its capture needs one. Where the
+    other table still has the hold of a vend open, the sweeper resolves it by asking the transcription
+    service. Payments keep their own ids: see `payments`.
     """
-    for one in compared.parted:
+    for one in comparison.differences:
         if one.unit != CREDITS:
             continue
         for entry in one.here:
@@ -153,58 +158,63 @@ def rows(here: Table, compared: Compared) -> Iterator[dict[str, Any]]:
                 }
 
 
-def payments(compared: Compared) -> Iterator[dict[str, Any]]:
-    """Calls that bring back payments which the other table lacks: by the provider's own id of each, so
-    that a delivery which comes again does not grant twice.
+def payments(comparison: Comparison) -> Iterator[dict[str, Any]]:
+    """Yields the calls that bring back payments which the other table lacks.
+
+    Each has the provider's payment id, so that a repeated delivery is not granted twice.
     """
-    for one in compared.parted:
+    for one in comparison.differences:
         for entry in one.here:
             if _is_payment(entry):
                 body = {"userId": one.user, "amount": entry.amount, "transactionId": entry.subject}
                 yield {"path": PAYMENTS[entry.type], "body": body}
 
 
-def write_payments(wanted: Iterator[dict[str, Any]], path: Path) -> list[Path]:
-    """The calls, a line each, beside `path`; no file where there is none. Raises `Trouble`."""
-    lines = [json.dumps(call) + "\n" for call in wanted]
+def write_payments(calls: Iterator[dict[str, Any]], path: Path) -> list[Path]:
+    """Writes the calls, one per line, to a file beside `path`; no file where there are none.
+
+    Raises `CommandError` where the file exists.
+    """
+    lines = [json.dumps(call) + "\n" for call in calls]
     part = path.with_name(f"{path.stem}-payments.jsonl")
     if lines:
-        _written(part, "".join(lines))
+        _write(part, "".join(lines))
     return [part] if lines else []
 
 
-def write_adjustments(wanted: Iterator[dict[str, Any]], path: Path) -> list[Path]:
-    """One file or more (`NAME.csv`, `NAME-2.csv`), each as long as the gateway takes. Raises `Trouble`
-    where one exists.
+def write_adjustments(adjustments: Iterator[dict[str, Any]], path: Path) -> list[Path]:
+    """Writes files (`NAME.csv`, `NAME-2.csv`) of as many rows as the gateway takes.
+
+    Raises `CommandError` where a file exists.
     """
-    every = list(wanted)
+    every = list(adjustments)
     written: list[Path] = []
-    for start in range(0, len(every), ROWS_IN_A_FILE):
-        number = start // ROWS_IN_A_FILE + 1
+    for start in range(0, len(every), MOST_ROWS):
+        number = start // MOST_ROWS + 1
         part = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, ("user", "amount", "reason", "id"))
         writer.writeheader()
-        writer.writerows(every[start : start + ROWS_IN_A_FILE])
-        _written(part, text.getvalue())
+        writer.writerows(every[start : start + MOST_ROWS])
+        _write(part, text.getvalue())
         written.append(part)
     return written
 
 
-def _written(path: Path, text: str) -> None:
+def _write(path: Path, text: str) -> None:
     try:
         with path.open("x", encoding="utf-8", newline="") as output:
             output.write(text)
     except FileExistsError:
-        raise Trouble(f"{path} exists.") from None
+        raise CommandError(f"{path} exists.") from None
 
 
 def _is_payment(entry: Entry) -> bool:
     return entry.unit == CREDITS and entry.type in PAYMENTS and entry.subject != ""
 
 
-def _is_still_open_there(here: Table, one: Parted, entry: Entry) -> bool:
-    """Whether `entry` resolves a vend that both tables have: the other's hold is open, or was."""
+def _is_still_open_there(here: Table, one: AccountDifference, entry: Entry) -> bool:
+    """Whether `entry` resolves a hold that both tables have, so that the other table can resolve it."""
     if entry.type not in RESOLVES or entry.reverses is None or entry.reverses > one.agree_to:
         return False
     named = here.get(account_pk(one.user), entry_sk(one.unit, entry.reverses))
@@ -223,29 +233,36 @@ def _entries(table: Table, user: str, unit: str) -> Iterator[Entry]:
 
 
 def _read(item: Item) -> Entry:
-    """The entry in `item`. Raises `Trouble` for what is none: that is for `verify` to say."""
+    """The entry in `item`. Raises `CommandError` for a damaged one, which `verify` explains."""
     entry = read_entry(item)
     if not isinstance(entry.seq, int) or entry.hash is None or entry.amount is None:
-        raise Trouble(f"{item['pk']} {item['sk']} is no entry: see `pluct ledger verify`.")
+        raise CommandError(f"{item['pk']} {item['sk']} is not an entry: see `pluct ledger verify`.")
     return entry
 
 
-def _show(place: str, other: str, compared: Compared, written: list[Path]) -> None:
-    if compared.parted:
-        heads = ("User", "Unit", "Here it is", "Same up to", "Only here", "Only there")
+def _show(title: str, other: str, comparison: Comparison, written: list[Path]) -> None:
+    if comparison.differences:
+        heads = ("User", "Unit", "This table is", "Same up to", "Only here", "Only there")
         print_table(
             heads,
             (
-                (one.user, one.unit, one.state, one.agree_to, _told(one.here), _told(one.there))
-                for one in compared.parted
+                (
+                    one.user,
+                    one.unit,
+                    one.state,
+                    one.agree_to,
+                    _summary(one.here),
+                    _summary(one.there),
+                )
+                for one in comparison.differences
             ),
         )
     for path in written:
-        say(f"{path} gives {other} what it lacks; send it as it is, again where it was cut off.")
-    count = len(compared.parted)
+        say(f"{path} brings back what {other} lacks. Sending it again is safe.")
+    count = len(comparison.differences)
     result = f"{count} differ" if count else "the same entries in both"
-    say(f"{place} and {other}: {compared.accounts} accounts: {result}.", good=not count)
+    say(f"{title} and {other}: {comparison.accounts} accounts: {result}.", good=not count)
 
 
-def _told(entries: list[Entry]) -> str:
+def _summary(entries: list[Entry]) -> str:
     return ", ".join(f"{entry.seq} {entry.type} {entry.amount:+d}" for entry in entries)
