@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import requests
+from urllib3.exceptions import HTTPError
 
 import engine
 from cli import call_log
@@ -187,7 +188,7 @@ class Client:
             )
             with answer:
                 text = answer.raw.read(SIZE_LIMIT, decode_content=True).decode(errors="replace")
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             call_log.append("call", what, "no-answer", type(error).__name__)
             raise self._no_answer(error, what) from None
         took_ms = int((time.monotonic() - began) * 1000)
@@ -196,7 +197,7 @@ class Client:
         call_log.append("call", what, reply.status, f"{took_ms}ms", reply.request_id)
         return reply
 
-    def _no_answer(self, error: requests.RequestException, what: str) -> CommandError:
+    def _no_answer(self, error: requests.RequestException | HTTPError, what: str) -> CommandError:
         reason = type(error).__name__
         facts = {"status": None, "code": "no_answer", "requestId": None}
         never_sent = isinstance(error, requests.ConnectTimeout) or "NewConnectionError" in str(
@@ -206,7 +207,9 @@ class Client:
             text = f"{self.endpoint.base_url} cannot be reached ({reason})."
             return CommandError(text, UNAVAILABLE, facts)
         return UnknownOutcome(
-            f"{what} at {self.endpoint.base_url} did not answer ({reason}).", UNAVAILABLE, facts
+            f"{what} at {self.endpoint.base_url} gave no complete answer ({reason}).",
+            UNAVAILABLE,
+            facts,
         )
 
 

@@ -212,6 +212,26 @@ def test_reads_are_retried(terminal: Terminal) -> None:
     assert len(server.asked) == 3
 
 
+BROKEN = {
+    "cut off": Answer(200, HEALTH.members, is_cut_off=True),
+    "undecodable": Answer(200, HEALTH.members, {"content-encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_broken_answer_is_retried_and_reported_in_one_line(
+    terminal: Terminal, broken: Answer
+) -> None:
+    with answering(broken, HEALTH) as server:
+        assert terminal.say("--base-url", server.url, "status").exit_code == 0
+    with answering(broken) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        result = terminal.say("seed-credits", "ann", "5", "--request-id", "mine")
+    assert (result.exit_code, len(server.asked)) == (5, 3)
+    (line,) = result.stderr.strip().splitlines()
+    assert "--request-id mine" in line
+
+
 def test_retries_of_a_write_have_the_same_request_id(terminal: Terminal) -> None:
     with answering(DROP, Answer(503, {}), ADDED) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
