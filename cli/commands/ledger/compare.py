@@ -118,23 +118,25 @@ def compare_account(here: Table, there: Table, user: str, unit: str) -> AccountD
     """
     if _newest(here, user, unit) == _newest(there, user, unit):
         return None
-    ours, theirs = _entries(here, user, unit), _entries(there, user, unit)
-    mine: list[Entry] = []
-    other: list[Entry] = []
+    here_entries, there_entries = _entries(here, user, unit), _entries(there, user, unit)
+    only_here: list[Entry] = []
+    only_there: list[Entry] = []
     agree_to = 0
-    one, two = next(ours, None), next(theirs, None)
-    while one is not None or two is not None:
-        place = min(entry.seq for entry in (one, two) if entry is not None)
-        left = one if one is not None and one.seq == place else None
-        right = two if two is not None and two.seq == place else None
-        if left is not None and right is not None and left.hash == right.hash:
-            agree_to = place if not mine and not other else agree_to
+    next_here, next_there = next(here_entries, None), next(there_entries, None)
+    while next_here is not None or next_there is not None:
+        seq = min(entry.seq for entry in (next_here, next_there) if entry is not None)
+        here_entry = next_here if next_here is not None and next_here.seq == seq else None
+        there_entry = next_there if next_there is not None and next_there.seq == seq else None
+        if here_entry and there_entry and here_entry.hash == there_entry.hash:
+            agree_to = seq if not only_here and not only_there else agree_to
         else:
-            mine += [left] if left is not None else []
-            other += [right] if right is not None else []
-        one = next(ours, None) if left is not None else one
-        two = next(theirs, None) if right is not None else two
-    return AccountDifference(user, unit, agree_to, mine, other) if mine or other else None
+            only_here += [here_entry] if here_entry else []
+            only_there += [there_entry] if there_entry else []
+        next_here = next(here_entries, None) if here_entry else next_here
+        next_there = next(there_entries, None) if there_entry else next_there
+    if not only_here and not only_there:
+        return None
+    return AccountDifference(user, unit, agree_to, only_here, only_there)
 
 
 def rows(here: Table, comparison: Comparison) -> Iterator[dict[str, Any]]:
