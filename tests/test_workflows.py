@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cli import place
+from cli import endpoint
 from tests.support.template import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
@@ -68,7 +68,7 @@ def test_the_smoke_test_has_no_key_that_signs_tokens_or_grants_credits() -> None
     for name in TRYING:
         step = jobs("deploy")[name]["steps"][-1]
         assert step["run"] == "make smoke"
-        assert set(step["env"]) == {"BASE_URL", *place.OWN}
+        assert set(step["env"]) == {"BASE_URL", *endpoint.SMOKE_CREDENTIALS}
 
 
 def test_only_main_is_deployed_even_when_started_by_hand() -> None:

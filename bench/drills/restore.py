@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.drills.scene import Record, Reply, Scene, User, all_are, becomes, statuses
-from cli import compare
-from cli.compare import AHEAD, FORKED, Compared
+from cli.commands.ledger import compare
+from cli.commands.ledger.compare import AHEAD, FORKED, Comparison
 from engine.credits import verify
 from engine.readmodels import rebuild
 from engine.readmodels.projection import Projector
@@ -48,7 +48,7 @@ def restored_table(scene: Scene, record: Record) -> None:
     record.promise("the restored table adds up: transactions are complete", whole == [])
     lacks = compare.compare(scene.table, restored)
     record.saw(f"the copy lacks {_told(lacks)}")
-    named = {one.user: one.state for one in lacks.parted}
+    named = {one.user: one.state for one in lacks.differences}
     wanted = dict.fromkeys((busy.id, waiting.id, late.id), AHEAD)
     record.promise(
         "the comparison reports each account that changed, and no other", named == wanted
@@ -78,7 +78,9 @@ def restored_table(scene: Scene, record: Record) -> None:
     record.promise("the ledger adds up", scene.findings() == [])
     took = becomes(lambda: scene.differences() == [], SETTLED_WITHIN_S)
     record.promise("the projector reads the new table's stream", took is not None)
-    states = {one.state for one in compare.compare(scene.table.beside(old), scene.table).parted}
+    states = {
+        one.state for one in compare.compare(scene.table.beside(old), scene.table).differences
+    }
     record.promise("both histories remain readable", FORKED in states)
 
 
@@ -138,7 +140,7 @@ def _follow(scene: Scene, functions: Any, table: str) -> None:
             )
 
 
-def _bring_back(scene: Scene, record: Record, old: str, lacks: Compared) -> None:
+def _bring_back(scene: Scene, record: Record, old: str, lacks: Comparison) -> None:
     """Sends the file of `pluct ledger compare --adjustments` twice."""
     here = scene.table.beside(old)
     with tempfile.TemporaryDirectory() as folder:
@@ -156,8 +158,8 @@ def _bring_back(scene: Scene, record: Record, old: str, lacks: Compared) -> None
     record.saw(f"{len(payments)} payment under its own id, twice")
 
 
-def _told(lacks: Compared) -> str:
+def _told(lacks: Comparison) -> str:
     return ", ".join(
         f"{len(one.here)} entries of an account that agrees up to {one.agree_to}"
-        for one in lacks.parted
+        for one in lacks.differences
     )

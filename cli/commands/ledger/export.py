@@ -1,7 +1,7 @@
-"""`pluct ledger export`: every entry for accountants, as CSV or JSON Lines, in bounded memory.
+"""`pluct ledger export`: all entries for accountants, as CSV or JSON Lines, in bounded memory.
 
-The file is its own mark of how far it got: an export that was cut off goes on behind its last whole
-line. Entries never change, so those of a past day are the same whenever they are exported.
+An export that was interrupted continues after the last complete line of its file. Entries never change,
+so exports of a past day are identical whenever they are made.
 """
 
 import csv
@@ -19,14 +19,16 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import target
-from cli.console import FOUND, Json, Trouble, print_json, say, speaking
-from cli.target import RunFile, TableName
+from cli.errors import CommandError, reporting_errors
+from cli.exit_codes import DONE, FAILED
+from cli.options import Json, RunFile, TableName
+from cli.output import print_json, say
+from cli.stores import find_table
 from engine.admin.accounts import origins_of
 from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
 from engine.ledger.origins import UNKNOWN, Name, Texts
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import iso
 
 COLUMNS = (
     "user", "unit", "seq", "at", "type", "amount", "held", "available_after", "held_after",
@@ -34,6 +36,9 @@ COLUMNS = (
 )  # fmt: skip
 PERSONAL = ("address", "user_agent")
 FLUSH_EVERY = 1000
+"""Entries that are held in memory before they are written."""
+FIRST_S, LAST_S = 0, 2**40
+"""Times, in epoch seconds, before and after every entry."""
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = frozenset({"seq", "amount", "held", "available_after", "held_after", "reverses"})
 
@@ -44,8 +49,10 @@ class Format(StrEnum):
 
 
 Output = Annotated[Path, typer.Argument(help="The file to write; it must not exist yet.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on behind the file's last whole line.")]
-Personal = Annotated[bool, typer.Option("--personal", help="With addresses and user agents.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue after the file's last complete line.")
+]
+Personal = Annotated[bool, typer.Option("--personal", help="Include addresses and user agents.")]
 Since = Annotated[
     datetime | None, typer.Option("--from", formats=["%Y-%m-%d"], help="First day, UTC.")
 ]
@@ -55,12 +62,12 @@ Until = Annotated[
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What of the ledger is exported: entries with `since` <= `at` < `until`, in epoch seconds."""
+class Selection:
+    """The entries and columns to export: `since` <= `at` < `until`, in epoch seconds."""
 
     format: Format
-    since: int = 0
-    until: int = 2**40
+    since: int = FIRST_S
+    until: int = LAST_S
     columns: tuple[str, ...] = COLUMNS
 
     @property
@@ -69,12 +76,12 @@ class Wanted:
 
     @property
     def is_whole(self) -> bool:
-        return (self.since, self.until) == (0, 2**40)
+        return (self.since, self.until) == (FIRST_S, LAST_S)
 
 
 @dataclass(slots=True)
 class Totals:
-    """What accountants tie a file to. Sums are of `amount` and `held` by unit."""
+    """The control totals of a file: sums of `amount` and `held` by unit, and counts."""
 
     entries: int = 0
     accounts: int = 0
@@ -89,6 +96,7 @@ class Totals:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+# One parameter per option: Typer reads the signature.
 def export_command(
     output: Output,
     format_: Annotated[Format, typer.Option("--format")] = Format.csv,
@@ -100,69 +108,70 @@ def export_command(
     run_file: RunFile = None,
     table_name: TableName = None,
 ) -> None:
-    """Write every entry to a file, account by account, and its control totals to the terminal."""
-    wanted = Wanted(
+    """Write all entries to a file, account by account, and print its control totals."""
+    selection = Selection(
         format_,
-        _seconds(since, 0),
-        _seconds(until, 2**40),
+        _seconds(since, FIRST_S),
+        _seconds(until, LAST_S),
         COLUMNS + PERSONAL if personal else COLUMNS,
     )
-    with speaking(as_json=as_json):
+    with reporting_errors(as_json=as_json):
         if output.exists() and not resume:
-            raise Trouble(f"{output} exists; --resume goes on with it.")
-        found = target.find(run_file, table_name)
-        export(found.table, output, wanted)
-        totals = check(output, wanted)
+            raise CommandError(f"{output} exists; --resume continues it.")
+        found = find_table(run_file, table_name)
+        export(found.table, output, selection)
+        totals = check(output, selection)
     if as_json:
         print_json({"ok": not totals.gaps, "file": str(output), **totals.members})
     else:
         _show(output, totals)
-    raise typer.Exit(FOUND if totals.gaps else 0)
+    raise typer.Exit(FAILED if totals.gaps else DONE)
 
 
-def export(table: Table, output: Path, wanted: Wanted) -> None:
-    """Writes the entries that `output` does not hold yet. Raises `Trouble` or `Busy`."""
-    last = _cut_to_whole_lines(output, wanted)
-    entries = _entries(table, wanted, last)
+def export(table: Table, output: Path, selection: Selection) -> None:
+    """Appends the entries that `output` lacks. Raises `CommandError`, `Busy`."""
+    last = _cut_to_complete_lines(output, selection)
+    entries = _entries(table, selection, last)
     with output.open("a", encoding="utf-8", newline="") as file:
-        if wanted.format is Format.csv and file.tell() == 0:
-            file.write(_csv_line(wanted.columns))
-        while some := list(islice(entries, FLUSH_EVERY)):
-            known = origins_of(table, some) if wanted.is_personal else {}
-            file.writelines(line(entry, wanted, known) for entry in some)
+        if selection.format is Format.csv and file.tell() == 0:
+            file.write(_csv_line(selection.columns))
+        while batch := list(islice(entries, FLUSH_EVERY)):
+            known = origins_of(table, batch) if selection.is_personal else {}
+            file.writelines(line(entry, selection, known) for entry in batch)
             file.flush()
 
 
-def line(entry: Entry, wanted: Wanted, known: Mapping[Name, Texts]) -> str:
-    """One entry as the file has it: times in ISO 8601, UTC; amounts whole, in credits or micro-dollars;
-    where it came from as `known` says, empty where that was erased.
+def line(entry: Entry, selection: Selection, known: Mapping[Name, Texts]) -> str:
+    """The line of one entry: times in ISO 8601, UTC; amounts in whole credits or micro-dollars.
+
+    The address and the user agent come from `known`; they are empty where they were erased.
     """
     origin = known.get((entry.user, entry.origin_id), UNKNOWN)
     facts = {**asdict(entry), **asdict(origin), "at": iso(entry.at)}
-    row = {name: facts[name] for name in wanted.columns}
-    if wanted.format is Format.jsonl:
+    row = {name: facts[name] for name in selection.columns}
+    if selection.format is Format.jsonl:
         return json.dumps(row, ensure_ascii=False, separators=(",", ":")) + "\n"
-    return _csv_line([_cell(name, row[name]) for name in wanted.columns])
+    return _csv_line([_cell(name, row[name]) for name in selection.columns])
 
 
-def rows(output: Path, wanted: Wanted) -> Iterator[dict[str, Any]]:
-    """The rows of a file, one after the other; numbers of a CSV are numbers again."""
+def rows(output: Path, selection: Selection) -> Iterator[dict[str, Any]]:
+    """Yields the rows of a file; numbers of a CSV are parsed to `int`."""
     with output.open(encoding="utf-8", newline="") as file:
-        if wanted.format is Format.jsonl:
+        if selection.format is Format.jsonl:
             yield from map(json.loads, file)
             return
         for row in csv.DictReader(file, restkey="", strict=True):
             yield {name: _read_cell(name, value) for name, value in row.items()}
 
 
-def check(output: Path, wanted: Wanted) -> Totals:
-    """The totals of what the file holds, read from the file, and where an account lacks an entry."""
+def check(output: Path, selection: Selection) -> Totals:
+    """The control totals of a file, and the gaps: where an account lacks an entry."""
     totals, account, seq = Totals(), ("", ""), 0
-    for row in rows(output, wanted):
+    for row in rows(output, selection):
         if (row["user"], row["unit"]) != account:
             account, seq = (row["user"], row["unit"]), 0
             totals.accounts += 1
-        if row["seq"] != seq + 1 and (seq or wanted.is_whole):
+        if row["seq"] != seq + 1 and (seq or selection.is_whole):
             totals.gaps.append(f"{account[0]} {account[1]}: {seq} is followed by {row['seq']}")
         seq = row["seq"]
         totals.entries += 1
@@ -174,31 +183,34 @@ def check(output: Path, wanted: Wanted) -> Totals:
     return totals
 
 
-def _entries(table: Table, wanted: Wanted, last: tuple[str, str] | None) -> Iterator[Entry]:
+def _entries(table: Table, selection: Selection, last: tuple[str, str] | None) -> Iterator[Entry]:
     condition = "begins_with(sk, :entry) AND #at >= :since AND #at < :until"
-    values = {":entry": "E#", ":since": wanted.since, ":until": wanted.until}
+    values = {":entry": "E#", ":since": selection.since, ":until": selection.until}
     scanned = table.scan(condition, values, names={"#at": "at"}, after=last)
     return map(read_entry, scanned)
 
 
-def _cut_to_whole_lines(output: Path, wanted: Wanted) -> tuple[str, str] | None:
-    """Takes a half line off the end; the key of the last entry that is left. Raises `Trouble`."""
+def _cut_to_complete_lines(output: Path, selection: Selection) -> tuple[str, str] | None:
+    """Removes an incomplete last line. Returns the table key of the last complete entry.
+
+    Raises `CommandError` where the file is not an export of this selection.
+    """
     if not output.exists():
         return None
     with output.open("r+b") as file:
         file.truncate(_end_of_last_line(file))
     last: dict[str, Any] | None = None
     try:
-        for last in rows(output, wanted):
-            if not set(wanted.columns) == set(last):
-                raise Trouble(f"{output} has other columns than asked for.")
+        for last in rows(output, selection):
+            if not set(selection.columns) == set(last):
+                raise CommandError(f"{output} has other columns than this export.")
     except (ValueError, csv.Error, KeyError) as error:
-        raise Trouble(f"{output} is not an export in {wanted.format}: {error}") from None
+        raise CommandError(f"{output} is not an export in {selection.format}: {error}") from None
     return (account_pk(last["user"]), entry_sk(last["unit"], last["seq"])) if last else None
 
 
 def _end_of_last_line(file: io.BufferedRandom) -> int:
-    """The position behind the last line break; texts hold none, as they are written on one line."""
+    """The position after the last line break. No field contains a line break."""
     position = file.seek(0, io.SEEK_END)
     while position > 0:
         start = max(0, position - 65_536)
@@ -217,7 +229,7 @@ def _csv_line(cells: Any) -> str:
 
 
 def _cell(name: str, value: Any) -> Any:
-    """A text that a spreadsheet would run as a formula is quoted by an apostrophe; line breaks go."""
+    """`value` without line breaks; an apostrophe precedes what a spreadsheet would run as a formula."""
     if value is None or name in _NUMBERS:
         return value
     text = " ".join(str(value).splitlines())
@@ -230,8 +242,8 @@ def _read_cell(name: str, cell: str) -> Any:
     return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
 
 
-def _seconds(day: datetime | None, without: int) -> int:
-    return without if day is None else int(day.replace(tzinfo=UTC).timestamp())
+def _seconds(day: datetime | None, default: int) -> int:
+    return default if day is None else int(day.replace(tzinfo=UTC).timestamp())
 
 
 def _show(output: Path, totals: Totals) -> None:

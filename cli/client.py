@@ -1,4 +1,4 @@
-"""Calls of the gateway: limits, repeats that are safe, and what becomes of a refusal."""
+"""The HTTP client of the gateway: time and size limits, safe retries, and refusals as errors."""
 
 import json
 import time
@@ -9,38 +9,39 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import requests
+from urllib3.exceptions import HTTPError
 
 import engine
-from cli import journal
-from cli.console import (
+from cli import call_log
+from cli.endpoint import Endpoint
+from cli.errors import CommandError
+from cli.exit_codes import (
     INVALID,
-    LIMITED,
     NO_CREDITS,
     NOT_FOUND,
+    RATE_LIMITED,
     REFUSED,
-    UNREACHABLE,
-    Trouble,
+    UNAVAILABLE,
 )
-from cli.place import Place
 
 LIMITS_S = (5, 35)
-"""To connect, and to read: API Gateway itself gives up after 30."""
+"""To connect and to read. API Gateway itself ends a request after 30 s."""
 ATTEMPTS = 3
 LONGEST_WAIT_S = 10.0
 SIZE_LIMIT = 32 * 1024 * 1024
-CODES = {401: REFUSED, 403: REFUSED, 404: NOT_FOUND, 402: NO_CREDITS, 429: LIMITED}
+CODES = {401: REFUSED, 403: REFUSED, 404: NOT_FOUND, 402: NO_CREDITS, 429: RATE_LIMITED}
 
 
 class Members(dict[str, Any]):
-    """An answer's members. One that the gateway always gives and that is missing raises `Trouble`."""
+    """The members of an answer. Reading one that is missing raises `CommandError`."""
 
     def __missing__(self, name: str) -> Any:
         text = f"The answer has no {name}: is this address a Pluct gateway?"
-        raise Trouble(text, UNREACHABLE, {"code": "strange_answer"})
+        raise CommandError(text, UNAVAILABLE, {"code": "strange_answer"})
 
 
-class Unknown(Trouble):
-    """A write may or may not have happened: repeating it under the same request id tells."""
+class UnknownOutcome(CommandError):
+    """A write may have happened; it can be repeated safely under the same request id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Reply:
     headers: Mapping[str, str]
     text: str
     what: str
-    """The call in words, for messages: `GET /health`."""
+    """The call as messages show it: `GET /health`."""
 
     @property
     def ok(self) -> bool:
@@ -57,7 +58,7 @@ class Reply:
 
     @property
     def members(self) -> Members:
-        """The JSON object of the body, empty where it is none."""
+        """The JSON object in the body; empty where the body is not a JSON object."""
         try:
             found = json.loads(self.text)
         except ValueError:
@@ -68,15 +69,15 @@ class Reply:
     def request_id(self) -> str:
         return self.headers.get("x-request-id", "-")
 
-    def refusal(self) -> Trouble:
-        """The refusal as the user is told of it: one line with the request id."""
+    def refusal(self) -> CommandError:
+        """The error for the user: one line with the gateway's message and the request id."""
         members = self.members
         said = members.get("message") or members.get("error") or f"answered {self.status}"
         details = members.get("details")
         named = f" [{', '.join(f'{k}: {v}' for k, v in details.items())}]" if details else ""
-        is_ours = 400 <= self.status < 500
-        code = CODES.get(self.status, INVALID if is_ours else UNREACHABLE)
-        if members.get("code") == "insufficient_credits":  # The older vend answers 403.
+        is_client_error = 400 <= self.status < 500
+        code = CODES.get(self.status, INVALID if is_client_error else UNAVAILABLE)
+        if members.get("code") == "insufficient_credits":  # POST /vend-token answers 403 for this.
             code = NO_CREDITS
         facts = {
             "status": self.status,
@@ -84,25 +85,25 @@ class Reply:
             "requestId": members.get("requestId", self.request_id),
         }
         text = f"{said}{named} ({self.what}: {self.status}, request {facts['requestId']})"
-        return Trouble(text, code, facts)
+        return CommandError(text, code, facts)
 
     def required(self) -> "Reply":
-        """Itself if it is no refusal. Raises `Trouble`."""
+        """Itself, unless it is a refusal. Raises `CommandError`."""
         if not self.ok:
             raise self.refusal()
         return self
 
 
-class Calls:
-    """Calls one gateway over one session; `close` it."""
+class Client:
+    """Calls one gateway over one HTTP session, which `close` ends."""
 
-    def __init__(self, place: Place, sleep: Callable[[float], None] = time.sleep) -> None:
-        self.place = place
+    def __init__(self, endpoint: Endpoint, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.endpoint = endpoint
         self._sleep = sleep
         self._session = requests.Session()
-        # A ~/.netrc would replace the bearer token, a proxy has no business on this machine.
+        # Credentials of ~/.netrc must not replace the bearer token; loopback needs no proxy.
         self._session.auth = lambda request: request
-        self._session.trust_env = not place.is_loopback
+        self._session.trust_env = not endpoint.is_loopback
         self._session.headers["user-agent"] = f"pluct-cli/{engine.__version__}"
 
     def close(self) -> None:
@@ -115,7 +116,10 @@ class Calls:
         headers: Mapping[str, str] | None = None,
         query: Mapping[str, object] | None = None,
     ) -> Reply:
-        """A read, tried again where no answer came or the gateway asks for patience."""
+        """A read; tried again after no answer, or when the gateway answers 429 or 503.
+
+        Raises `CommandError` where no attempt was answered.
+        """
         given = {name: value for name, value in (query or {}).items() if value is not None}
         where = f"{path}?{urlencode(given)}" if given else path
         return self._tried("GET", where, None, headers or {})
@@ -128,15 +132,15 @@ class Calls:
         headers: Mapping[str, str] | None = None,
         key: str | None = None,
     ) -> Reply:
-        """A write under the request id `key`, which makes trying again safe; without one, once.
+        """A write under the request id `key`, which makes retries safe; without a key, one attempt.
 
-        Raises `Unknown` where it may have happened.
+        Raises `UnknownOutcome` where the write may have happened, else `CommandError`.
         """
         keyed = {**(headers or {}), **({"idempotency-key": f'"{key}"'} if key else {})}
         return self._tried("POST", path, body, keyed, attempts=ATTEMPTS if key else 1)
 
     def delete(self, path: str, *, headers: Mapping[str, str]) -> Reply:
-        """A removal, which may be repeated."""
+        """A deletion; retries are safe. Raises `CommandError`."""
         return self._tried("DELETE", path, None, headers)
 
     def _tried(
@@ -150,7 +154,7 @@ class Calls:
         for attempt in range(1, attempts):
             try:
                 reply = self._once(method, path, body, headers)
-            except Unknown:
+            except UnknownOutcome:
                 self._sleep(0.5 * attempt)
                 continue
             wait_s = _wait_s(reply)
@@ -166,13 +170,16 @@ class Calls:
         body: Mapping[str, object] | None,
         headers: Mapping[str, str],
     ) -> Reply:
-        """One attempt. Raises `Unknown` where it was sent and no answer came, else `Trouble`."""
+        """One attempt.
+
+        Raises `UnknownOutcome` where it was sent but not answered, else `CommandError`.
+        """
         what = f"{method} {path.partition('?')[0]}"
         began = time.monotonic()
         try:
             answer = self._session.request(
                 method,
-                self.place.base_url + path,
+                self.endpoint.base_url + path,
                 json=body,
                 headers=dict(headers),
                 timeout=LIMITS_S,
@@ -181,43 +188,45 @@ class Calls:
             )
             with answer:
                 text = answer.raw.read(SIZE_LIMIT, decode_content=True).decode(errors="replace")
-        except requests.RequestException as error:
-            journal.append("call", what, "no-answer", type(error).__name__)
+        except (requests.RequestException, HTTPError) as error:
+            call_log.append("call", what, "no-answer", type(error).__name__)
             raise self._no_answer(error, what) from None
         took_ms = int((time.monotonic() - began) * 1000)
         found = {name.lower(): value for name, value in answer.headers.items()}
         reply = Reply(answer.status_code, found, text, what)
-        journal.append("call", what, reply.status, f"{took_ms}ms", reply.request_id)
+        call_log.append("call", what, reply.status, f"{took_ms}ms", reply.request_id)
         return reply
 
-    def _no_answer(self, error: requests.RequestException, what: str) -> Trouble:
+    def _no_answer(self, error: requests.RequestException | HTTPError, what: str) -> CommandError:
         reason = type(error).__name__
         facts = {"status": None, "code": "no_answer", "requestId": None}
         never_sent = isinstance(error, requests.ConnectTimeout) or "NewConnectionError" in str(
             error
         )
         if never_sent or isinstance(error, requests.exceptions.SSLError):
-            text = f"{self.place.base_url} can not be reached ({reason})."
-            return Trouble(text, UNREACHABLE, facts)
-        return Unknown(
-            f"{what} at {self.place.base_url} gave no answer ({reason}).", UNREACHABLE, facts
+            text = f"{self.endpoint.base_url} cannot be reached ({reason})."
+            return CommandError(text, UNAVAILABLE, facts)
+        return UnknownOutcome(
+            f"{what} at {self.endpoint.base_url} gave no complete answer ({reason}).",
+            UNAVAILABLE,
+            facts,
         )
 
 
-def segment(text: str) -> str:
-    """`text` as one part of a path. Raises `Trouble` for one that would mean another path."""
+def path_segment(text: str) -> str:
+    """`text` as one segment of a path. Raises `CommandError` where it would change the path."""
     if text in ("", ".", ".."):
-        raise Trouble(f"{text!r} is no id.", INVALID)
+        raise CommandError(f"{text!r} is not an id.", INVALID)
     return quote(text, safe="")
 
 
-def new_key() -> str:
-    """A request id that nobody else uses."""
+def new_request_id() -> str:
+    """A unique request id."""
     return f"cli-{uuid.uuid4()}"
 
 
 def _wait_s(reply: Reply) -> float | None:
-    """How long to wait before the same call may be tried again; None where its answer stands."""
+    """How long to wait before a retry; None where the reply is final."""
     if reply.status not in (429, 503):
         return None
     asked = reply.headers.get("retry-after", "1")
