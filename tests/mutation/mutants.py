@@ -105,11 +105,7 @@ class Mutant:
 def all_mutants() -> list[Mutant]:
     """Every mutant, by module. Raises `ValueError` where the source does not fit the list any more."""
     parameters = _parameters()
-    found = [
-        mutant
-        for module in _modules()
-        for mutant in _of_conditions(module, parameters)
-    ]
+    found = [mutant for module in _modules() for mutant in _of_conditions(module, parameters)]
     found += [_recorded(*decision) for decision in DECISIONS]
     twice = [name for name, count in Counter(mutant.id for mutant in found).items() if count > 1]
     unknown = {mutant.module for mutant in found} - TESTS.keys()
