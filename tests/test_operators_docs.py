@@ -34,7 +34,8 @@ INSIGHTS = {
 OTHERS_WORDS = {
     "TransactionConflict", "AccessDenied", "WarmThroughput", "ParallelizationFactor", "InvokeFunction",
     "AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSLambdaSQSQueueExecutionRole",
-    "AWSCodeDeployRoleForLambda", "DetailedMetricsEnabled", "HttpOnly", "SameSite",
+    "AWSCodeDeployRoleForLambda", "DetailedMetricsEnabled", "HttpOnly", "SameSite", "CloudFront",
+    "CachingDisabled", "AllViewerExceptHostHeader",
 }  # fmt: skip
 """Names of others: AWS's errors, properties and policies, and attributes of cookies."""
 

@@ -1,6 +1,6 @@
 """What operators ask and do: users, balances, transactions, statistics, keys, the audit."""
 
-from engine.access import api_keys, keyrings
+from engine.access import api_keys, front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
 from engine.admin import accounts, erasure
@@ -38,9 +38,11 @@ CSV_PAGE = 5000
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 audit = Audit(ledger.table, settings.audit_days)
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET,))
+rings = KeyRings(
+    keyrings.connect(), settings.secrets_prefix, front_secret.names(settings, ADMIN_SECRET)
+)
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 

@@ -1,6 +1,6 @@
 """A subscriber's OpenRouter key: made, watched and replaced, so that it never runs dry unnoticed."""
 
-from engine.access import bearer, keyrings
+from engine.access import bearer, front_secret, keyrings
 from engine.access.keyrings import JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET, KeyRings
 from engine.credits import webhooks
 from engine.ledger.items import account_pk
@@ -24,11 +24,11 @@ ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    (JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET),
+    front_secret.names(settings, JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET),
 )
 rotation = setup.rotation(settings, ledger, rings, sealing.connect())
 subscribing = Subscribing(rotation, settings.plan_policy)
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 

@@ -1,6 +1,6 @@
 """What operators do with subscriptions: list, look, adjust, change the plan, block, force a rotation."""
 
-from engine.access import keyrings
+from engine.access import front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
 from engine.ledger.audit import Audit
@@ -25,11 +25,15 @@ from engine.web.scopes import SUBSCRIPTIONS_WRITE, USERS_READ
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 audit = Audit(ledger.table, settings.audit_days)
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
+rings = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    front_secret.names(settings, ADMIN_SECRET, PROVISIONING_API_KEY),
+)
 rotation = setup.rotation(settings, ledger, rings, sealing.connect())
 subscribing = Subscribing(rotation, settings.plan_policy)
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 

@@ -20,8 +20,14 @@ const { default: htm } = $vendor_htm;
 const html = htm.bind(h);
 return { html: html, render: render, Fragment: Fragment, useState: useState, useEffect: useEffect, useLayoutEffect: useLayoutEffect, useMemo: useMemo, useRef: useRef, useCallback: useCallback, useId: useId };
 })();
+const $root = (() => {
+// The path under which browsers reach the gateway, such as "/gateway"; empty at the root of a domain.
+const ROOT = document.documentElement.dataset.root;
+return { ROOT: ROOT };
+})();
 const $api = (() => {
 // Calls of the admin API with the session's cookie, and what their failures mean for the money.
+const { ROOT } = $root;
 
 const TIMEOUT_MS = 25000;
 const MAYBE = new Set(["outcome_unknown", "internal_error"]);
@@ -61,7 +67,7 @@ async function call(method, path, { body, key, text, signal } = {}) {
   const isWrite = method !== "GET";
   let answer;
   try {
-    answer = await fetch(path, {
+    answer = await fetch(ROOT + path, {
       method, headers, credentials: "same-origin", redirect: "error", cache: "no-store",
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: signal || AbortSignal.timeout(TIMEOUT_MS),
@@ -153,8 +159,9 @@ return { number: number, compact: compact, change: change, credits: credits, dol
 const $router = (() => {
 // Which page the address names, and moving between pages without reloading.
 const { useEffect, useState } = $html;
+const { ROOT } = $root;
 
-const BASE = "/dashboard";
+const BASE = `${ROOT}/dashboard`;
 
 let listeners = [];
 const changed = () => listeners.forEach((listener) => listener());
@@ -162,7 +169,7 @@ addEventListener("popstate", changed);
 
 // `{ page, id, query }` of the address; `page` is "" for the overview.
 function place() {
-  const [, , page = "", id = ""] = location.pathname.split("/");
+  const [, , page = "", id = ""] = location.pathname.slice(ROOT.length).split("/");
   return { page, id: safeDecode(id), query: Object.fromEntries(new URLSearchParams(location.search)) };
 }
 
@@ -634,6 +641,7 @@ const $login = (() => {
 // Logging in: as a page of its own, or over a page whose session has ended.
 const { html, useEffect, useRef, useState } = $html;
 const { call, keepSession } = $api;
+const { BASE } = $router;
 const { Dialog, Field } = $ui;
 
 function Form({ onIn, name: known = "" }) {
@@ -675,7 +683,7 @@ function LoginPage({ onIn, left }) {
   useEffect(() => { document.title = "Log in · Pluct"; }, []);
   return html`<main class="login"><div class="card">
     <h1><span class="mark" aria-hidden="true">P</span> Pluct dashboard</h1>
-    <p class="quiet">${left ? "You are logged out." : location.pathname === "/dashboard" ? "For operators of this gateway." : "Log in to go on to the page that you asked for."}</p>
+    <p class="quiet">${left ? "You are logged out." : location.pathname === BASE ? "For operators of this gateway." : "Log in to go on to the page that you asked for."}</p>
     <${Form} onIn=${onIn} />
   </div></main>`;
 }

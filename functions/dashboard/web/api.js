@@ -1,4 +1,5 @@
 // Calls of the admin API with the session's cookie, and what their failures mean for the money.
+import { ROOT } from "./root.js";
 
 const TIMEOUT_MS = 25000;
 const MAYBE = new Set(["outcome_unknown", "internal_error"]);
@@ -38,7 +39,7 @@ export async function call(method, path, { body, key, text, signal } = {}) {
   const isWrite = method !== "GET";
   let answer;
   try {
-    answer = await fetch(path, {
+    answer = await fetch(ROOT + path, {
       method, headers, credentials: "same-origin", redirect: "error", cache: "no-store",
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: signal || AbortSignal.timeout(TIMEOUT_MS),

@@ -1,6 +1,7 @@
 // Logging in: as a page of its own, or over a page whose session has ended.
 import { html, useEffect, useRef, useState } from "./html.js";
 import { call, keepSession } from "./api.js";
+import { BASE } from "./router.js";
 import { Dialog, Field } from "./ui.js";
 
 function Form({ onIn, name: known = "" }) {
@@ -42,7 +43,7 @@ export function LoginPage({ onIn, left }) {
   useEffect(() => { document.title = "Log in · Pluct"; }, []);
   return html`<main class="login"><div class="card">
     <h1><span class="mark" aria-hidden="true">P</span> Pluct dashboard</h1>
-    <p class="quiet">${left ? "You are logged out." : location.pathname === "/dashboard" ? "For operators of this gateway." : "Log in to go on to the page that you asked for."}</p>
+    <p class="quiet">${left ? "You are logged out." : location.pathname === BASE ? "For operators of this gateway." : "Log in to go on to the page that you asked for."}</p>
     <${Form} onIn=${onIn} />
   </div></main>`;
 }

@@ -45,6 +45,7 @@ WEBHOOK_SECRET = "WEBHOOK_SECRET"
 TTT_SHARED_SECRET = "TTT_SHARED_SECRET"
 JWT_SECRET_CLOUD = "JWT_SECRET_CLOUD"
 NOTIFY_SECRET = "NOTIFY_SECRET"
+FRONT_SECRET = "FRONT_SECRET"
 PROVISIONING_API_KEY = "PROVISIONING_API_KEY"
 """OpenRouter's, so nobody creates it: an operator puts it in, and until then no key can be made."""
 
@@ -81,7 +82,7 @@ class Ring:
 
     def matches(self, presented: str) -> bool:
         """Whether `presented` is one of the secrets, in time that does not depend on which."""
-        given = presented.encode()
+        given = presented.encode(errors="surrogatepass")
         found = False
         for secret in self.secrets:
             found |= hmac.compare_digest(secret.encode(), given)

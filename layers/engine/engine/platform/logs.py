@@ -71,6 +71,10 @@ class Line:
         """`number` more of a metric without dimensions."""
         self._counts[name] = self._counts.get(name, 0) + number
 
+    def came_from(self, address: str) -> None:
+        """The caller's address, which the access log lacks where a proxy stands before the API."""
+        self._facts["address"] = address
+
     def answered(self, route: str, status: int, code: str | None) -> None:
         """The answer of a route ("GET /health"): its latency, its failure, its refusal by code.
 

@@ -18,9 +18,17 @@ from msgspec import structs
 from engine.platform import logs
 from engine.platform.act import Act
 from engine.platform.config import Settings
-from engine.platform.errors import EngineError, InvalidRequest, PayloadTooLarge, RouteNotFound
+from engine.platform.errors import (
+    EngineError,
+    FrontRequired,
+    InvalidRequest,
+    PayloadTooLarge,
+    RouteNotFound,
+)
 from engine.platform.logs import logger
 from engine.platform.times import iso
+from engine.web import caller_address, front
+from engine.web.front import Front
 from engine.web.idempotency import RequestKey, request_key
 
 BODY_LIMIT = 64 * 1024
@@ -59,16 +67,21 @@ class Call:
         """The route as the template names it, such as `GET /user/{userId}/balance`."""
         self.refusal: str | None = None
         """The code of the error that was answered, if any."""
+        self.is_admitted = True
+        """Whether it came the required way, so that settings may have its headers believed."""
         self.headers: dict[str, str] = {
             name.lower(): value for name, value in event.get("headers", {}).items()
         }
         self.path_members: Mapping[str, str] = event.get("pathParameters") or {}
         self.query: Mapping[str, str] = event.get("queryStringParameters") or {}
 
-    @property
+    @cached_property
     def address(self) -> str:
-        """Where the call came from, as API Gateway saw it; no header can change that."""
-        return str(self._event["requestContext"]["http"]["sourceIp"])
+        """Where the call came from; a header is believed only where the settings say so."""
+        seen = str(self._event["requestContext"]["http"]["sourceIp"])
+        if not self.is_admitted:
+            return seen
+        return caller_address.of(seen, self.headers, self._settings)
 
     @property
     def bearer(self) -> str:
@@ -83,8 +96,15 @@ class Call:
         return {name.strip(): value.strip() for name, _, value in pairs}
 
     @property
-    def public_origin(self) -> str:
-        """Where the caller reached the gateway, `scheme://host`."""
+    def base_path(self) -> str:
+        """The path under which clients reach the gateway; mostly empty."""
+        return self._settings.base_path
+
+    @property
+    def public_base(self) -> str:
+        """Where clients reach the gateway: `scheme://host` and the base path, without a slash behind."""
+        if self._settings.public_base:
+            return self._settings.public_base
         if self._settings.is_local:
             return "http://" + self.headers.get("host", "127.0.0.1")
         return "https://" + str(self._event["requestContext"]["domainName"])
@@ -138,8 +158,14 @@ class Api:
     A route is a function from `Call` and its path members to `Answer`.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        front: Front | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.settings = settings
+        self.front = front
         self.clock = clock
         self.routes: list[tuple[str, str]] = []
         self._handlers: dict[str, Callable[..., Answer]] = {}
@@ -170,6 +196,8 @@ class Api:
             except Exception:  # noqa: BLE001 - what nobody foresaw is logged, and answered without a word of it.
                 logger.exception("unhandled")
                 response = _response(self._refused(call, EngineError()), call)
+            if self.settings.believes_headers:
+                line.came_from(call.address)
             line.answered(call.route, response["statusCode"], call.refusal)
         return response
 
@@ -177,9 +205,20 @@ class Api:
         # No route has an empty part in its path; the local engine passes over one all the same.
         handler = None if "//" in call.path else self._handlers.get(call.route)
         try:
+            self._admit(call)
             return handler(call, **call.path_members) if handler else self._fallback(call)
         except EngineError as error:
             return self._refused(call, error)
+
+    def _admit(self, call: Call) -> None:
+        """Raises `FrontRequired` where the call did not come through the front, `Busy`."""
+        shown = call.headers.pop(front.HEADER, "")
+        if self.front is None:
+            return
+        call.is_admitted = False
+        if not self.front.admits(shown):
+            raise FrontRequired()
+        call.is_admitted = True
 
     def _refused(self, call: Call, error: EngineError) -> Answer:
         call.refusal = error.code

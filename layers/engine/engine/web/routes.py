@@ -1,5 +1,6 @@
 """The routes of the API, as its description lists them: for the service card, 404 and 405."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,9 +20,22 @@ def listed(description: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def refusal(routes: list[tuple[str, str]], path: str) -> RouteNotFound | MethodNotAllowed:
-    """Why no route took a call to `path`."""
-    allowed = sorted({method for method, rule in routes if _takes(rule, path)})
+def description_at(text: str, base: str) -> str:
+    """The OpenAPI document `text` with `base` as its only server; unchanged where `base` is empty."""
+    if not base:
+        return text
+    document = {**json.loads(text), "servers": [{"url": base}]}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def refusal(
+    routes: list[tuple[str, str]], path: str, base_path: str = ""
+) -> RouteNotFound | MethodNotAllowed:
+    """Why no route took a call to `path`, which may begin with `base_path`: a mapping of a custom domain
+    keeps it in the path or takes it off.
+    """
+    paths = {path, path.removeprefix(base_path) or "/"}
+    allowed = sorted({method for method, rule in routes if any(_takes(rule, one) for one in paths)})
     if not allowed:
         return RouteNotFound()
     return MethodNotAllowed(details={"allow": allowed}, headers={"Allow": ", ".join(allowed)})
