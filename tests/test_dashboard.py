@@ -164,9 +164,10 @@ def test_the_token_of_another_session_is_not_good(shared: Gateway) -> None:
 
 
 @pytest.mark.parametrize(
-    ("site", "status"), [("cross-site", 403), ("same-site", 403), ("none", 200)]
+    ("site", "status"),
+    [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)],
 )
-def test_a_page_elsewhere_can_not_log_somebody_in(shared: Gateway, site: str, status: int) -> None:
+def test_only_the_dashboards_own_page_can_log_somebody_in(shared: Gateway, site: str, status: int) -> None:
     name = f"site-{site}"
     reply = Browser(shared).log_in(name, made(shared, name), **{"sec-fetch-site": site})
     assert reply.status == status
@@ -327,6 +328,8 @@ def test_the_page_is_for_anybody_under_a_strict_policy(shared: Gateway, path: st
     assert (policy["script-src"], policy["style-src"]) == ("'self'", "'self'")
     assert "unsafe" not in reply.headers["content-security-policy"]
     assert policy["frame-ancestors"] == "'none'" and reply.headers["x-frame-options"] == "DENY"
+    assert reply.headers["cross-origin-opener-policy"] == "same-origin"
+    assert reply.headers["cross-origin-resource-policy"] == "same-origin"
     assert reply.headers["cache-control"] == "no-store"
     page = base64.b64decode(reply.text).decode()
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\bon\w+=|\bstyle=", page)
