@@ -167,7 +167,9 @@ def test_the_token_of_another_session_is_not_good(shared: Gateway) -> None:
     ("site", "status"),
     [("cross-site", 403), ("same-site", 403), ("same-origin", 200), ("none", 200)],
 )
-def test_only_the_dashboards_own_page_can_log_somebody_in(shared: Gateway, site: str, status: int) -> None:
+def test_only_the_dashboards_own_page_can_log_somebody_in(
+    shared: Gateway, site: str, status: int
+) -> None:
     name = f"site-{site}"
     reply = Browser(shared).log_in(name, made(shared, name), **{"sec-fetch-site": site})
     assert reply.status == status

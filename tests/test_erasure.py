@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.admin import erasure
-from engine.credits.verify import verify_user
+from engine.credits.verification import verify_user
 from engine.ledger import audit, origins
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
@@ -386,8 +386,8 @@ def test_only_an_admin_may(person: Person) -> None:
 
 
 def _grant(ledger: Ledger, user: str, origin: Act) -> None:
+    from engine.ledger.idempotency import RequestOnce
     from engine.ledger.items import Move
-    from engine.ledger.once import RequestOnce
 
     once = RequestOnce(
         ledger.table, user=user, operation="top_up", key=origin.request_id, fingerprint="",

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from engine.ledger.idempotency import RequestOnce
 from engine.ledger.items import Move, account_pk
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.platform.table import Item, Update
 from engine.subscriptions import key_steps as steps

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.admin import erasure
-from engine.credits.verify import verify_user
+from engine.credits.verification import verify_user
 from engine.ledger import origins
 from engine.ledger.audit import Audit
 from engine.ledger.items import account_pk

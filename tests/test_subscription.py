@@ -8,8 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
+from engine.ledger.idempotency import RequestOnce
 from engine.ledger.items import Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.subscriptions.items import key_name, parse_key_name
 from engine.subscriptions.key_rotation import Made

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from engine.ledger.idempotency import RequestOnce
 from engine.ledger.items import Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.subscriptions.items import BLOCKED
 from tests.support.faults import Killed

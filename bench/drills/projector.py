@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.drills.scene import AUDIT_DAYS, Record, Scene, all_are, becomes, statuses
 from engine.ledger.audit import audit_pk
+from engine.ledger.idempotency import RequestOnce
 from engine.ledger.items import CREDITS, Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.readmodels import figures, folds, rebuild
 from engine.readmodels.projection import Projector

@@ -29,7 +29,7 @@ from engine.web.forms import (
     UsersQuery,
 )
 from engine.web.http import Answer, Api, Call, legacy
-from engine.web.idempotency import replay_headers
+from engine.web.request_ids import replay_headers
 from engine.web.scopes import ADMIN, CREDITS_WRITE, KEYS_WRITE, USERS_READ
 
 PAGE = 50

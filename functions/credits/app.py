@@ -5,17 +5,17 @@ from msgspec import structs
 from engine.access import bearer, keyrings
 from engine.access.callers import Access
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
-from engine.credits import payments, users, webhooks
+from engine.credits import payment_webhooks, payments, users
 from engine.credits.payments import Grant, Granted
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform import config, table
 from engine.platform.table import Table
 from engine.platform.times import iso
-from engine.web import limits
+from engine.web import rate_limits
 from engine.web.forms import AddForm, NoForm
 from engine.web.http import Answer, Api, Call, legacy
-from engine.web.idempotency import replay_headers
+from engine.web.request_ids import replay_headers
 from engine.web.scopes import CREDITS_WRITE
 
 settings = config.load()
@@ -44,9 +44,9 @@ def balance_by_post(call: Call) -> Answer:
 
 
 def _balance(call: Call, user: str) -> Answer:
-    window = limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
+    window = rate_limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     members = users.balance_members(ledger.account(user), settings.build)
-    return Answer(members, headers=limits.policy_headers(window))
+    return Answer(members, headers=rate_limits.policy_headers(window))
 
 
 @api.route("POST", "/v1/credits/add")
@@ -70,7 +70,7 @@ def add(call: Call) -> Answer:
 
 @api.route("POST", "/add-credits")
 def add_by_webhook(call: Call) -> Answer:
-    delivery = webhooks.verify(call, rings[WEBHOOK_SECRET])
+    delivery = payment_webhooks.verify(call, rings[WEBHOOK_SECRET])
     form = call.read(AddForm)
     if form.transaction_id is None and delivery.id is not None:
         form = structs.replace(form, transaction_id=f"webhook-id:{delivery.id}")

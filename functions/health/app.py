@@ -15,7 +15,7 @@ from engine.platform import config, table
 from engine.platform.circuit import Circuit
 from engine.platform.table import Table
 from engine.transcription.upstream import Upstream
-from engine.web import limits, routes
+from engine.web import rate_limits, routes
 from engine.web.http import Answer, Api, Call
 
 STARTED_AT = time.time()
@@ -84,8 +84,8 @@ def report(call: Call) -> Answer:
 
 @api.route("GET", "/health/services")
 def report_services(call: Call) -> Answer:
-    limit = settings.rate_limit * limits.ADDRESS_FACTOR
-    limits.take(store, limits.of_address(call.address), "health", limit, call.now)
+    limit = settings.rate_limit * rate_limits.ADDRESS_FACTOR
+    rate_limits.take(store, rate_limits.of_address(call.address), "health", limit, call.now)
     return Answer(services.report(call.now))
 
 

@@ -11,10 +11,10 @@ from engine.platform import config, table
 from engine.platform.errors import NotFound, Unauthorized
 from engine.platform.ids import is_user_id
 from engine.platform.table import Table
-from engine.web import limits
+from engine.web import rate_limits
 from engine.web.forms import CreateForm, NoForm, PageQuery, ProfileForm, RefreshForm
 from engine.web.http import Answer, Api, Call, legacy
-from engine.web.idempotency import replay_headers
+from engine.web.request_ids import replay_headers
 from engine.web.scopes import ADMIN, CREDITS_WRITE, USERS_READ
 
 settings = config.load()
@@ -161,7 +161,7 @@ def _require_reader(call: Call, user: str) -> None:
         caller.require(USERS_READ)
     elif call.bearer:
         own = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
-        limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
+        rate_limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
         if own != user:
             raise NotFound()
     else:
@@ -182,7 +182,7 @@ def _require_self(call: Call, user: str, scope: str) -> None:
         caller.require(scope)
     else:
         own = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
-        limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
+        rate_limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
         if own != user:
             raise NotFound()
     if not is_user_id(user) or not ledger.account(user).exists:
@@ -190,5 +190,7 @@ def _require_self(call: Call, user: str, scope: str) -> None:
 
 
 def _limit_address(call: Call, route_class: str) -> None:
-    limit = settings.rate_limit * limits.ADDRESS_FACTOR
-    limits.take(ledger.table, limits.of_address(call.address), route_class, limit, call.now)
+    limit = settings.rate_limit * rate_limits.ADDRESS_FACTOR
+    rate_limits.take(
+        ledger.table, rate_limits.of_address(call.address), route_class, limit, call.now
+    )

@@ -15,7 +15,7 @@ from engine.platform.act import Act
 from engine.platform.ids import base36, digest
 from engine.transcription import submission, sweeping
 from engine.transcription.jobs import Gateway
-from engine.web import limits
+from engine.web import rate_limits
 from tests.model.replay import SECRET, Desk
 from tests.model.scenario import Program
 
@@ -72,7 +72,7 @@ def refusal_counted(asked: Asked, *, rate_limit: int = GENEROUS) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         pk, sk = account_pk(asked.user), account_sk(CREDITS)
-        limits.take_on_item(desk.table, pk, sk, rate_limit, asked.now)
+        rate_limits.take_on_item(desk.table, pk, sk, rate_limit, asked.now)
         return {"counted_at": asked.now}
 
     return asked.does(run)

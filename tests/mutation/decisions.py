@@ -102,11 +102,11 @@ HOLDS: Final = [
     (
         "credits.holds.open-has-no-ttl",
         '            item["expires_at"]',
-        '            item["ttl"] = made.issued_at + idempotency.KEEP_S\n            item["expires_at"]',
+        '            item["ttl"] = made.issued_at + request_ids.KEEP_S\n            item["expires_at"]',
     ),
     (
         "credits.holds.spent-has-a-ttl",
-        '            item["ttl"] = made.issued_at + idempotency.KEEP_S',
+        '            item["ttl"] = made.issued_at + request_ids.KEEP_S',
         "            pass",
     ),
     (
@@ -116,7 +116,7 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.resolved-is-kept",
-        '":ttl": self._now + idempotency.KEEP_S',
+        '":ttl": self._now + request_ids.KEEP_S',
         '":ttl": self._now',
     ),
     ("credits.holds.resolved-leaves-the-index", ' + " REMOVE open_shard"', ""),
@@ -243,34 +243,34 @@ HOLDS: Final = [
 
 REQUESTS: Final = [
     (
-        "ledger.once.request-passes",
+        "ledger.idempotency.request-passes",
         'return None if item is None or item["ttl"] < self._now else item',
         "return item",
     ),
     (
-        "ledger.once.request-at-its-last-second",
+        "ledger.idempotency.request-at-its-last-second",
         'item["ttl"] < self._now else',
         'item["ttl"] <= self._now else',
     ),
     (
-        "ledger.once.request-is-looked-up",
+        "ledger.idempotency.request-is-looked-up",
         'return None if item is None or item["ttl"] < self._now else item',
         "return None",
     ),
     (
-        "ledger.once.balance-after",
+        "ledger.idempotency.balance-after",
         '            "balance_after": entry.available_after,\n            "ttl"',
         '            "balance_after": 0,\n            "ttl"',
     ),
     (
-        "ledger.once.payments-balance-after",
+        "ledger.idempotency.payments-balance-after",
         '            "balance_after": entry.available_after,\n        }\n        return Put(item, cond',
         '            "balance_after": 0,\n        }\n        return Put(item, cond',
     ),
-    ("ledger.once.same-payload", 'if item["fingerprint"] != fingerprint:', "if False:"),
+    ("ledger.idempotency.same-payload", 'if item["fingerprint"] != fingerprint:', "if False:"),
     (
-        "ledger.once.kept-for-two-days",
-        '"ttl": self._now + idempotency.KEEP_S',
+        "ledger.idempotency.kept-for-two-days",
+        '"ttl": self._now + request_ids.KEEP_S',
         '"ttl": self._now',
     ),
     ("credits.payments.payment-once", "    if asked.payment_id is not None:\n", "    if False:\n"),
@@ -471,17 +471,21 @@ SWEEPS: Final = [
 ]
 
 WINDOWS: Final = [
-    ("web.limits.over-in-time", "abs(now - start) >= WINDOW_S", "abs(now - start) > WINDOW_S"),
-    ("web.limits.clock-behind", "abs(now - start) >= WINDOW_S", "now - start != 0"),
-    ("web.limits.clock-far-ahead", "abs(now - start) >= WINDOW_S", "now - start >= WINDOW_S"),
+    ("web.rate_limits.over-in-time", "abs(now - start) >= WINDOW_S", "abs(now - start) > WINDOW_S"),
+    ("web.rate_limits.clock-behind", "abs(now - start) >= WINDOW_S", "now - start != 0"),
+    ("web.rate_limits.clock-far-ahead", "abs(now - start) >= WINDOW_S", "now - start >= WINDOW_S"),
     (
-        "web.limits.last-call-passes",
+        "web.rate_limits.last-call-passes",
         "        if window.used > limit:\n",
         "        if window.used >= limit:\n",
     ),
-    ("web.limits.counts-on", "Window(self.start, self.used + 1,", "Window(self.start, self.used,"),
     (
-        "web.limits.no-item-no-window",
+        "web.rate_limits.counts-on",
+        "Window(self.start, self.used + 1,",
+        "Window(self.start, self.used,",
+    ),
+    (
+        "web.rate_limits.no-item-no-window",
         "    if seen is None:\n        raise ConditionFailed(None)\n",
         "    seen = seen or {'rate_from': 0}\n",
     ),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from engine.credits import verify
+from engine.credits import verification
 from engine.ledger.items import CREDITS, START, Entry, read_account, read_entry
 from engine.platform.table import Item, Table
 from engine.readmodels import folds
@@ -56,7 +56,7 @@ class Snapshot:
     def _assert_verified(self, user: str) -> None:
         account = read_account(user, CREDITS, self.accounts[user])
         entries = (entry.item() for entry in self.entries[user])
-        assert verify.account_findings(account, entries, self.holds[user]) == []
+        assert verification.account_findings(account, entries, self.holds[user]) == []
 
     def _assert_payments_granted_once(self) -> None:
         paid = Counter(

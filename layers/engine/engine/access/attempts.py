@@ -40,7 +40,7 @@ def account(name: str) -> str:
 
 
 def address(subject: str) -> str:
-    """What attempts from an address are counted under; `subject` is that of `limits.of_address`."""
+    """What attempts from an address are counted under; `subject` is that of `rate_limits.of_address`."""
     return f"LOGIN#{subject}"
 
 

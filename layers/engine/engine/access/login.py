@@ -8,7 +8,7 @@ from engine.access.sessions import Session
 from engine.ledger.audit import Audit, Record
 from engine.platform.act import Act
 from engine.platform.errors import LoginRefused
-from engine.web import limits
+from engine.web import rate_limits
 
 
 def log_in(audit: Audit, name: str, password: str, act: Act) -> Session:
@@ -18,7 +18,7 @@ def log_in(audit: Audit, name: str, password: str, act: Act) -> Session:
     `LoginRefused`, `TooManyAttempts`, `Busy`.
     """
     table, name = audit.table, name.strip().lower()
-    where = limits.of_address(act.address)
+    where = rate_limits.of_address(act.address)
     attempts.take(table, attempts.address(where), attempts.ADDRESS, act.at)
     attempts.take(table, attempts.account(name), attempts.ACCOUNT, act.at)
     operator = operators.get(table, name) or NOBODY

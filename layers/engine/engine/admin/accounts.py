@@ -10,7 +10,7 @@ from engine.admin.erasure import Erased
 from engine.credits import adjustments, holds, users
 from engine.credits.adjustments import Adjusted
 from engine.credits.holds import OPEN, Hold
-from engine.credits.verify import Finding, Verification, verify_user
+from engine.credits.verification import Finding, Verification, verify_user
 from engine.ledger import origins
 from engine.ledger.items import Entry, account_pk
 from engine.ledger.origins import Name, Texts

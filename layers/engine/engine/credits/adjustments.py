@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.ledger import once as requests_once
+from engine.ledger import idempotency
 from engine.ledger.audit import Audit, Record
+from engine.ledger.idempotency import PaymentOnce, RequestOnce
 from engine.ledger.items import Entry, Move, account_pk, entry_sk, read_entry
-from engine.ledger.once import PaymentOnce, RequestOnce
 from engine.ledger.posting import AlreadyDone, Ledger, Once
 from engine.platform.act import Act
 from engine.platform.errors import (
@@ -24,7 +24,7 @@ from engine.platform.errors import (
 )
 from engine.platform.ids import digest
 from engine.platform.table import Item, Put, Table
-from engine.web.idempotency import RequestKey
+from engine.web.request_ids import RequestKey
 
 ADD: Final = "admin_add"
 DEDUCT: Final = "admin_deduct"
@@ -182,7 +182,7 @@ def _post(
     try:
         entry = ledger.post(move, once).entry
     except AlreadyDone as done:
-        item = requests_once.replayed(done.item, fingerprint)
+        item = idempotency.replayed(done.item, fingerprint)
         replayed = item["facts"]["request_id"] != move.act.request_id
         return _adjusted(move, item["seq"], item["balance_after"], item["facts"], replayed)
     return _adjusted(move, entry.seq, entry.available_after, facts, False)

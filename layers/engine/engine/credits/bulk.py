@@ -21,7 +21,7 @@ from engine.platform.act import Act
 from engine.platform.errors import Busy, EngineError, InvalidRequest
 from engine.platform.ids import PAYMENT_ID, is_user_id
 from engine.web.forms import CREDITS_LIMIT
-from engine.web.idempotency import fingerprint
+from engine.web.request_ids import fingerprint
 
 MOST_ROWS = 500
 MOST_REASON = 200

@@ -16,7 +16,7 @@ from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits, KeyReused
 from engine.platform.ids import base36, digest, shard
 from engine.platform.table import Item, Put, Table, Update
-from engine.web import idempotency
+from engine.web import request_ids
 
 OPEN: Final = "open"
 SPENT: Final = "spent"
@@ -97,7 +97,7 @@ class HoldOnce:
             item["open_shard"] = shard_of(made.name)
             item["expires_at"] = made.issued_at + VENDED_LIFETIME_S + GRACE_S
         else:
-            item["ttl"] = made.issued_at + idempotency.KEEP_S
+            item["ttl"] = made.issued_at + request_ids.KEEP_S
         return Put(
             item,
             condition="attribute_not_exists(pk) OR #ttl < :now",
@@ -161,7 +161,7 @@ class ResolveOnce:
             ":jti": self._hold.jti,
             ":seq": entry.seq,
             ":now": self._now,
-            ":ttl": self._now + idempotency.KEEP_S,
+            ":ttl": self._now + request_ids.KEEP_S,
         }
         if self._step.reconciles:
             change += ", reconciled = :yes"

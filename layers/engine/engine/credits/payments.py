@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.ledger import once as requests_once
+from engine.ledger import idempotency
+from engine.ledger.idempotency import PaymentOnce, RequestOnce
 from engine.ledger.items import Entry, Move
-from engine.ledger.once import PaymentOnce, RequestOnce
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import KeyReused
 from engine.platform.table import Write
-from engine.web.idempotency import fingerprint
+from engine.web.request_ids import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +64,11 @@ def grant(ledger: Ledger, asked: Grant, *, beside: Sequence[Write] = ()) -> Gran
             facts=facts,
         )
         if asked.key is not None:
-            also = requests_once.beside_payment(request)
+            also = idempotency.beside_payment(request)
     try:
         posted = ledger.post(move, once, also=lambda entry: [*also(entry), *beside])
     except AlreadyDone as done:
-        return _granted(requests_once.replayed(done.item, fingerprint_), act.request_id)
+        return _granted(idempotency.replayed(done.item, fingerprint_), act.request_id)
     except BesideRefused:
         raise KeyReused() from None
     return _granted({"balance_after": posted.entry.available_after, "facts": facts}, "")

@@ -11,9 +11,9 @@ from typing import Any
 
 from engine.access import tokens
 from engine.access.keyrings import Ring
-from engine.ledger import once as requests_once
+from engine.ledger import idempotency
+from engine.ledger.idempotency import RequestOnce
 from engine.ledger.items import Account, Entry, Move, account_pk
-from engine.ledger.once import RequestOnce
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import Forbidden, InvalidRequest, Unauthorized, UserExists
@@ -73,7 +73,7 @@ def create(ledger: Ledger, ring: Ring, asked: NewUserRequest) -> NewUser:
     try:
         posted = ledger.post(move, once, new_account=UserExists())
     except AlreadyDone as done:
-        item = requests_once.replayed(done.item, asked.fingerprint)
+        item = idempotency.replayed(done.item, asked.fingerprint)
         replayed = item["facts"]["request_id"] != asked.act.request_id
         return _new_user(asked.user, ring, item["balance_after"], item["facts"], replayed)
     return _new_user(asked.user, ring, posted.entry.available_after, facts, False)

@@ -32,7 +32,7 @@ from engine.ledger.items import (
 )
 from engine.platform.errors import Busy, EngineError, InsufficientCredits, RateLimited
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
-from engine.web.limits import Window, policy_headers
+from engine.web.rate_limits import Window, policy_headers
 
 PATIENCE_S = 10.0
 """How long a move is tried again: 32 debits of one account at once need up to 3 s on a busy engine,

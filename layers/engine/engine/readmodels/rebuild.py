@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.credits.verify import all_accounts
+from engine.credits.verification import all_accounts
 from engine.ledger.audit import audit_pk
 from engine.ledger.items import SEQ_DIGITS, Entry, account_pk, account_sk, entry_sk
 from engine.platform.table import ConditionFailed, Item, Table, Update

@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import Any
 
 from engine.credits import users
-from engine.credits.verify import verify_user
-from engine.ledger import once as requests_once
+from engine.credits.verification import verify_user
+from engine.ledger import idempotency
 from engine.ledger.audit import Audit, Record
+from engine.ledger.idempotency import RequestOnce
 from engine.ledger.items import account_pk
-from engine.ledger.once import RequestOnce
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import (
@@ -39,7 +39,7 @@ from engine.subscriptions.items import (
 from engine.subscriptions.key_rotation import GRACE_S, TROUBLE, NotMade
 from engine.subscriptions.plans import CREDIT, micros, shown
 from engine.subscriptions.subscribing import Subscribing
-from engine.web.idempotency import RequestKey
+from engine.web.request_ids import RequestKey
 
 LAST_TRANSACTIONS = 20
 LAST_KEYS = 50
@@ -115,7 +115,7 @@ def adjust(ledger: Ledger, user: str, amount: str, asked: RequestKey, act: Act) 
     try:
         entry = moves.adjust(ledger, seen, type_, change, once, act)
     except AlreadyDone as done:
-        item = requests_once.replayed(done.item, asked.fingerprint)
+        item = idempotency.replayed(done.item, asked.fingerprint)
         return _moved(user, item["facts"]["amount"], item["balance_after"])
     except InsufficientCredits as short:
         raise SubscriptionUsedUp(
@@ -134,7 +134,7 @@ def change_plan(
         try:
             entry = moves.change_plan(ledger, found(ledger, user), plan, policy, once, act)
         except AlreadyDone as done:
-            item = requests_once.replayed(done.item, asked.fingerprint)
+            item = idempotency.replayed(done.item, asked.fingerprint)
             return _planned(user, item["facts"], item["balance_after"])
         if entry is not None:
             return _planned(user, {"plan": plan, "policy": policy}, entry.available_after)

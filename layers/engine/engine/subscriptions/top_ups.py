@@ -10,7 +10,7 @@ from engine.platform.act import Act
 from engine.platform.errors import InvalidRequest
 from engine.subscriptions import moves
 from engine.subscriptions.plans import micros, shown
-from engine.web.idempotency import RequestKey
+from engine.web.request_ids import RequestKey
 
 PROVIDER = "subscription"
 

@@ -27,7 +27,7 @@ from engine.platform.logs import upstream_call
 from engine.platform.table import ConditionFailed, Item, Put, Update
 from engine.transcription.upstream import NotSent, Unknown, Upstream, UpstreamAnswer
 from engine.web.http import dump
-from engine.web.idempotency import KEEP_S
+from engine.web.request_ids import KEEP_S
 
 PREFIX = "J#"
 OWN_JOB = "job-"

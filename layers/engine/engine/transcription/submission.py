@@ -36,7 +36,7 @@ from engine.transcription.jobs import Gateway
 from engine.transcription.starting import Mirrored, Unanswered
 from engine.transcription.upstream import NotSent
 from engine.web.http import dump
-from engine.web.idempotency import KEEP_S
+from engine.web.request_ids import KEEP_S
 
 CREDIT_WORDS = {
     OPEN: "held",

@@ -21,7 +21,7 @@ from engine.platform.config import Settings
 from engine.platform.errors import EngineError, InvalidRequest, PayloadTooLarge, RouteNotFound
 from engine.platform.logs import logger
 from engine.platform.times import iso
-from engine.web.idempotency import RequestKey, request_key
+from engine.web.request_ids import RequestKey, request_key
 
 BODY_LIMIT = 64 * 1024
 DEPTH_LIMIT = 32

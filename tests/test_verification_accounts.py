@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.credits import verify
+from engine.credits import verification
 from engine.ledger.items import account_pk, account_sk
 from engine.platform.table import Table, marshal
 from tests.support.gateway import Gateway
@@ -17,7 +17,7 @@ def test_all_accounts_are_looked_at_also_one_whose_account_item_is_gone(endpoint
         Key=marshal({"pk": account_pk(users[0]), "sk": account_sk("credits")}),
     )
     table = Table(SmallPages(gateway.dynamodb), gateway.table_name)  # type: ignore[arg-type]
-    found = {one.user: one for one in verify.verify_all(table)}
+    found = {one.user: one for one in verification.verify_all(table)}
     assert sorted(found) == sorted(users)
     assert [user for user in users if not found[user].ok] == users[:1]
     assert found[users[0]].findings[0].text == "there is no account item"
@@ -44,10 +44,10 @@ def test_what_belongs_to_an_account_that_is_not_there_is_found(
     item = marshal({"pk": account_pk(user), "sk": sk})
     gateway.dynamodb.put_item(TableName=gateway.table_name, Item=item)
     table = Table(SmallPages(gateway.dynamodb), gateway.table_name)  # type: ignore[arg-type]
-    (found,) = [one for one in verify.verify_all(table) if not one.ok]
+    (found,) = [one for one in verification.verify_all(table) if not one.ok]
     assert (found.user, found.unit) == (user, unit)
     assert found.findings[0].text == "there is no account item"
-    assert verify.units_of(table, user) == [unit]
+    assert verification.units_of(table, user) == [unit]
 
 
 def test_what_needs_no_account_is_no_finding(endpoint: str) -> None:
@@ -58,8 +58,8 @@ def test_what_needs_no_account_is_no_finding(endpoint: str) -> None:
     for pk, sk in [*alone, ("P#add", "E#credits#000000000001"), ("P#add", "H#1")]:
         gateway.dynamodb.put_item(TableName=gateway.table_name, Item=marshal({"pk": pk, "sk": sk}))
     table = gateway.ledger.table
-    assert list(verify.verify_all(table)) == []
-    assert verify.units_of(table, user) == []
+    assert list(verification.verify_all(table)) == []
+    assert verification.units_of(table, user) == []
 
 
 def test_an_account_in_each_unit_is_looked_at_by_itself(endpoint: str) -> None:
@@ -70,6 +70,6 @@ def test_an_account_in_each_unit_is_looked_at_by_itself(endpoint: str) -> None:
     book.grant(4)
     book.store(gateway.dynamodb, gateway.table_name)
     table = gateway.ledger.table
-    found = {one.unit: one.findings for one in verify.verify_all(table)}
+    found = {one.unit: one.findings for one in verification.verify_all(table)}
     assert found == {"credits": [], "usd_micros": []}
-    assert verify.units_of(table, user) == ["credits", "usd_micros"]
+    assert verification.units_of(table, user) == ["credits", "usd_micros"]

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from engine.credits import holds, verify
+from engine.credits import holds, verification
 from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
-from engine.credits.verify import Finding, account_findings
+from engine.credits.verification import Finding, account_findings
+from engine.ledger.idempotency import RequestOnce
 from engine.ledger.items import (
     Account,
     Entry,
@@ -21,7 +22,6 @@ from engine.ledger.items import (
     read_account,
     read_entry,
 )
-from engine.ledger.once import RequestOnce
 from engine.platform.errors import Busy, EngineError
 from engine.platform.table import Item, Table, marshal
 from tests.support.gateway import Gateway
@@ -373,7 +373,7 @@ def test_a_long_history_takes_little_memory() -> None:
         accounts.append(book.account)
 
     accounts: list[Account] = []
-    check = verify.AccountCheck("ann", "credits")
+    check = verification.AccountCheck("ann", "credits")
     tracemalloc.start()
     for item in long_history():
         check.feed(item)
@@ -385,7 +385,7 @@ def test_a_long_history_takes_little_memory() -> None:
 
 def test_a_stored_account_is_read_page_by_page(gateway: Gateway, story: Story) -> None:
     table = Table(SmallPages(gateway.dynamodb), gateway.table_name)  # type: ignore[arg-type]
-    found = verify.verify_user(table, "credits", story.account.user)
+    found = verification.verify_user(table, "credits", story.account.user)
     assert (found.ok, found.entries, found.held) == (True, SEQS[-1], 2)
 
 
@@ -405,14 +405,14 @@ def test_no_false_alarm_while_the_account_is_in_use(gateway: Gateway) -> None:
         used = pool.map(use, range(2))
         while time.monotonic() < until:
             try:
-                found = verify.verify_user(gateway.ledger.table, "credits", author.user)
+                found = verification.verify_user(gateway.ledger.table, "credits", author.user)
             except Busy:
                 continue
             assert found.findings == []
             seen.append(found.entries)
         list(used)
     assert len(set(seen)) > 1
-    assert verify.verify_user(gateway.ledger.table, "credits", author.user).findings == []
+    assert verification.verify_user(gateway.ledger.table, "credits", author.user).findings == []
 
 
 def test_an_account_that_never_stands_still_could_not_be_checked(gateway: Gateway) -> None:
@@ -425,7 +425,9 @@ def test_an_account_that_never_stands_still_could_not_be_checked(gateway: Gatewa
             return super().get(pk, sk, consistent=consistent)
 
     with pytest.raises(EngineError, match="never stood still"):
-        verify.verify_user(Restless(gateway.dynamodb, gateway.table_name), "credits", author.user)
+        verification.verify_user(
+            Restless(gateway.dynamodb, gateway.table_name), "credits", author.user
+        )
 
 
 @pytest.mark.parametrize("name", ["available", "held", "seq", "head", "user", "unit"])
@@ -439,5 +441,5 @@ def test_an_account_item_that_is_not_whole_is_found(gateway: Gateway, name: str)
         UpdateExpression="REMOVE #name",
         ExpressionAttributeNames={"#name": name},
     )
-    found = verify.verify_user(gateway.ledger.table, "credits", author.user)
+    found = verification.verify_user(gateway.ledger.table, "credits", author.user)
     assert found.findings[0].kind == "account"

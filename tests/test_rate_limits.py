@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.platform.errors import RateLimited
 from engine.platform.table import Item, Table, Write
-from engine.web.limits import WINDOW_S, Window, policy_headers, take
+from engine.web.rate_limits import WINDOW_S, Window, policy_headers, take
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
 

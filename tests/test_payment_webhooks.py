@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.access.keyrings import Ring
-from engine.credits import standard_webhooks, webhooks
+from engine.credits import payment_webhooks, standard_webhooks
 from engine.platform.config import Settings
 from engine.platform.errors import Unauthorized
 from engine.web.http import Call
@@ -27,7 +27,7 @@ SIGNED = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 VECTORS = Path(__file__).parents[2] / "shared" / "vectors" / "signatures.json"
 
 
-def delivered(headers: dict[str, str], body: str = BODY, now: int = AT) -> webhooks.Delivery:
+def delivered(headers: dict[str, str], body: str = BODY, now: int = AT) -> payment_webhooks.Delivery:
     event = {
         "requestContext": {"requestId": "r", "http": {"method": "POST"}},
         "rawPath": "/add-credits",
@@ -35,7 +35,7 @@ def delivered(headers: dict[str, str], body: str = BODY, now: int = AT) -> webho
         "body": body,
     }
     settings: Any = Settings.__new__(Settings)
-    return webhooks.verify(Call(event, settings, now), Ring((PLAIN, OTHER, SECRET)))
+    return payment_webhooks.verify(Call(event, settings, now), Ring((PLAIN, OTHER, SECRET)))
 
 
 def headers(**changed: str) -> dict[str, str]:
@@ -44,7 +44,7 @@ def headers(**changed: str) -> dict[str, str]:
 
 
 def test_the_reference_libraries_known_answer_is_believed() -> None:
-    assert delivered(headers()) == webhooks.Delivery("webhook:payment", ID)
+    assert delivered(headers()) == payment_webhooks.Delivery("webhook:payment", ID)
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the folder of vectors is not beside the project")
@@ -120,7 +120,7 @@ def test_only_a_secret_of_that_form_signs(secret: str) -> None:
         }
         settings: Any = Settings.__new__(Settings)
         with pytest.raises(Unauthorized):
-            webhooks.verify(Call(event, settings, AT), Ring((secret,)))
+            payment_webhooks.verify(Call(event, settings, AT), Ring((secret,)))
 
 
 @pytest.fixture(scope="module")

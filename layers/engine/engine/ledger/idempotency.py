@@ -8,11 +8,11 @@ from engine.ledger.items import Entry, account_pk
 from engine.platform.errors import KeyReused
 from engine.platform.ids import digest
 from engine.platform.table import Item, Put, Table, Write
-from engine.web import idempotency
+from engine.web import request_ids
 
 
 class RequestOnce:
-    """One request of a user in one operation, kept for `idempotency.KEEP_S`."""
+    """One request of a user in one operation, kept for `request_ids.KEEP_S`."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class RequestOnce:
             **self._item,
             "seq": entry.seq,
             "balance_after": entry.available_after,
-            "ttl": self._now + idempotency.KEEP_S,
+            "ttl": self._now + request_ids.KEEP_S,
         }
         return Put(
             item,
