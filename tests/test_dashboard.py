@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.access import attempts, operators
-from engine.access.attempts import ACCOUNT, ADDRESS, Policy
+from engine.access.attempts import ACCOUNT, ADDRESS, Backoff
 from engine.access.operators import Cost
 from engine.access.sessions import COOKIE, LIFETIME_S
 from engine.ledger import audit
@@ -212,7 +212,7 @@ def test_failures_at_one_name_make_the_next_wait_longer_and_longer(desk: Gateway
 
 
 def test_waits_double_up_to_a_limit() -> None:
-    policy = Policy(free=3, longest_s=60)
+    policy = Backoff(free=3, longest_s=60)
     assert [policy.wait_s(n) for n in range(1, 12)] == [0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert ACCOUNT.wait_s(10**9) == 300 and ADDRESS.wait_s(10**9) == 900
 

@@ -197,7 +197,7 @@ def test_the_read_models_and_a_rebuild_bring_nothing_back(person: Person) -> Non
     found = compare(person.table, audit_days=400, now=now, sleep=lambda _: None)
     assert found.differences == []
     assert person.where() <= {PASSING}
-    days = feed.page(person.gateway.ledger, feed.Wanted(), None, 50)
+    days = feed.page(person.gateway.ledger, feed.EntryFilter(), None, 50)
     assert [entry for entry in days.entries if entry.user == person.user]
 
 

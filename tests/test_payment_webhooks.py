@@ -27,7 +27,9 @@ SIGNED = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 VECTORS = Path(__file__).parents[2] / "shared" / "vectors" / "signatures.json"
 
 
-def delivered(headers: dict[str, str], body: str = BODY, now: int = AT) -> payment_webhooks.Delivery:
+def delivered(
+    headers: dict[str, str], body: str = BODY, now: int = AT
+) -> payment_webhooks.Delivery:
     event = {
         "requestContext": {"requestId": "r", "http": {"method": "POST"}},
         "rawPath": "/add-credits",

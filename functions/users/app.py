@@ -3,8 +3,9 @@
 from engine.access import bearer, keyrings
 from engine.access.callers import Access
 from engine.access.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
+from engine.access.tokens import USER_LIFETIME_S
 from engine.credits import users
-from engine.credits.users import USER_TOKEN_LIFETIME_S, NewUserRequest
+from engine.credits.users import NewUserRequest
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform import config, table
@@ -55,7 +56,7 @@ def create(call: Call) -> Answer:
         "balance": made.balance,
         "credits": made.balance,
         "token": made.token,
-        "expiresIn": USER_TOKEN_LIFETIME_S,
+        "expiresIn": USER_LIFETIME_S,
         "requestId": made.request_id,
     }
     headers = replay_headers(made.replayed)
@@ -74,7 +75,7 @@ def register(call: Call) -> Answer:
             "ok": True,
             "userId": made.user,
             "token": made.token,
-            "expiresIn": USER_TOKEN_LIFETIME_S,
+            "expiresIn": USER_LIFETIME_S,
             "refreshSecret": made.refresh_secret,
             "requestId": call.request_id,
         },
@@ -94,7 +95,7 @@ def refresh(call: Call) -> Answer:
             "ok": True,
             "userId": form.user_id,
             "token": token,
-            "expiresIn": USER_TOKEN_LIFETIME_S,
+            "expiresIn": USER_LIFETIME_S,
             "requestId": call.request_id,
         }
     )

@@ -3,7 +3,7 @@
 import time
 
 from engine.access import attempts, operators
-from engine.access.attempts import Policy
+from engine.access.attempts import Backoff
 from engine.access.sessions import COOKIE
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
@@ -40,7 +40,7 @@ def test_a_wrong_password_is_said_and_the_name_stays(nobody: Desk, office: Offic
 
 def test_after_many_failures_the_page_counts_the_seconds_down(nobody: Desk, office: Office) -> None:
     name, password = office.operator()
-    six_seconds = Policy(free=-5, longest_s=6)
+    six_seconds = Backoff(free=-5, longest_s=6)
     nobody.open()
     nobody.wait(lambda: nobody.maybe("input[name=password]"))
     attempts.take(office.table, attempts.account(name), six_seconds, int(time.time()))

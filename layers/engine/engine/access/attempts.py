@@ -16,7 +16,7 @@ SK = "ATTEMPTS"
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class Backoff:
     """`free` failures cost nothing; each later one doubles the wait, up to `longest_s`."""
 
     free: int
@@ -27,10 +27,10 @@ class Policy:
         return 0 if beyond < 0 else min(self.longest_s, 2 ** min(beyond, 20))
 
 
-ACCOUNT = Policy(free=5, longest_s=300)
+ACCOUNT = Backoff(free=5, longest_s=300)
 """Whoever guesses at one name locks its owner out for at most five minutes after they stop."""
 
-ADDRESS = Policy(free=20, longest_s=900)
+ADDRESS = Backoff(free=20, longest_s=900)
 """Several operators share an office's address."""
 
 
@@ -44,14 +44,14 @@ def address(subject: str) -> str:
     return f"LOGIN#{subject}"
 
 
-def take(table: Table, subject: str, policy: Policy, now: int) -> None:
+def take(table: Table, subject: str, backoff: Backoff, now: int) -> None:
     """Counts an attempt as a failure until `succeeded` says otherwise. Raises `TooManyAttempts`."""
     for _ in range(TRIES):
         seen = table.get(subject, SK)
         if seen is not None and seen["free_at"] > now:
-            raise TooManyAttempts(min(policy.longest_s, seen["free_at"] - now))
+            raise TooManyAttempts(min(backoff.longest_s, seen["free_at"] - now))
         try:
-            table.write(_count(subject, seen, policy, now))
+            table.write(_count(subject, seen, backoff, now))
         except ConditionFailed:
             continue
         return
@@ -67,7 +67,7 @@ def succeeded(table: Table, name: str, subject: str) -> None:
     _settle(table, address(subject), given_back, "failures >= :one", values)
 
 
-def _count(subject: str, seen: Item | None, policy: Policy, now: int) -> Put:
+def _count(subject: str, seen: Item | None, backoff: Backoff, now: int) -> Put:
     recent = seen is not None and now - seen["last_at"] < FORGOTTEN_AFTER_S
     failures = (seen["failures"] if seen is not None and recent else 0) + 1
     item: Item = {
@@ -75,7 +75,7 @@ def _count(subject: str, seen: Item | None, policy: Policy, now: int) -> Put:
         "sk": SK,
         "failures": failures,
         "last_at": now,
-        "free_at": now + policy.wait_s(failures),
+        "free_at": now + backoff.wait_s(failures),
         "ttl": now + FORGOTTEN_AFTER_S,
     }
     if seen is None:

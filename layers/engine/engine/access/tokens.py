@@ -14,11 +14,13 @@ import jwt
 from engine.access.keyrings import Ring
 from engine.platform.errors import Forbidden, Unauthorized
 from engine.platform.ids import is_user_id
+from engine.platform.times import HOUR_S
 from engine.web import scopes
 
 ISSUER = "pluct-business-engine"
 UPSTREAM_AUDIENCE = "tttranscribe"
-VENDED_LIFETIME_S = 900
+VENDED_LIFETIME_S = 15 * 60
+USER_LIFETIME_S = 24 * HOUR_S
 UPSTREAM_LIFETIME_S = 60
 SKEW_S = 60
 """How far an issuer's clock may run ahead of ours; none is granted to a token that has run out."""

@@ -1,7 +1,5 @@
 """What an operator sees: the users in pages, one user's whole story with its check, transactions."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -27,23 +25,6 @@ MOST_HOLDS = 1000
 HOLDS_SHOWN = 50
 INDEXES: Final = {"newest": folds.BY_START, "balance": folds.BY_BALANCE}
 _RANK = re.compile(r"\d{11,15}#" + ids.USER_ID.removeprefix("^"))
-_CSV_COLUMNS = (
-    "id",
-    "timestamp",
-    "userId",
-    "type",
-    "amount",
-    "heldChange",
-    "balanceAfter",
-    "heldAfter",
-    "reason",
-    "actor",
-    "subject",
-    "reverses",
-    "requestId",
-    "address",
-    "userAgent",
-)
 
 
 def users_members(
@@ -136,24 +117,6 @@ def adjusted_members(made: Adjusted) -> dict[str, Any]:
         "reason": made.reason,
         "requestId": made.request_id,
     }
-
-
-def as_csv(entries: Iterable[Entry], known: Mapping[Name, Texts]) -> str:
-    """`entries` for a spreadsheet: no cell of text begins as a formula does."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(_CSV_COLUMNS)
-    for entry in entries:
-        shown = entry_members(entry, known)
-        writer.writerow([_cell(shown[name]) for name in _CSV_COLUMNS])
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would calculate gets an apostrophe before it (OWASP, CSV injection)."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
-        return "'" + value
-    return value
 
 
 def _summary_members(summary: Summary) -> dict[str, Any]:

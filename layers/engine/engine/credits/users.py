@@ -21,7 +21,6 @@ from engine.platform.ids import new_id
 from engine.platform.table import Put, Table
 from engine.platform.times import iso
 
-USER_TOKEN_LIFETIME_S = 24 * 3600
 DEVICE_SK = "DEVICE"
 PROFILE_SK = "PROFILE"
 PROFILE_LIMIT = 4096
@@ -194,7 +193,7 @@ def _new_user(
 
 
 def _token(user: str, ring: Ring, now: int) -> str:
-    return tokens.issue_user(user, ring, now=now, lifetime_s=USER_TOKEN_LIFETIME_S)
+    return tokens.issue_user(user, ring, now=now, lifetime_s=tokens.USER_LIFETIME_S)
 
 
 def _hashed(secret: str) -> str:

@@ -106,7 +106,7 @@ def _count_refusal(table: Table, record: Record) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class RecordFilter:
     """Which records to show: those of a user, of a UTC day (YYYY-MM-DD), or of a user on a day; one of
     the two is given. None lets all through.
     """
@@ -128,7 +128,7 @@ class Page:
     cursor: str | None
 
 
-def page(table: Table, wanted: Wanted, cursor: str | None, limit: int) -> Page:
+def page(table: Table, wanted: RecordFilter, cursor: str | None, limit: int) -> Page:
     """At most `limit` records, looked for among `MOST_LOOKED`: a short page need not be the last.
 
     Raises `Busy`.
@@ -144,7 +144,7 @@ def page(table: Table, wanted: Wanted, cursor: str | None, limit: int) -> Page:
     return Page(found, None)
 
 
-def _newest_first(table: Table, wanted: Wanted, before: str | None) -> Iterator[Item]:
+def _newest_first(table: Table, wanted: RecordFilter, before: str | None) -> Iterator[Item]:
     size = PAGE
     while True:
         if wanted.user is not None:

@@ -76,7 +76,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         environment=environment,
         table_name=environ["TABLE_NAME"],
         secrets_prefix="/" + environ["SECRETS_PREFIX"].strip("/") + "/",
-        ttt_base=_origin(environ["TTT_BASE"], local=environment == "local"),
+        ttt_base=_service_base(environ["TTT_BASE"], local=environment == "local"),
         tiktok_base=_tiktok(environ["TIKTOK_BASE"], local=environment == "local"),
         ttt_signs=environ["TTT_TOKEN"] == "true",
         request_timeout_s=int(environ["REQUEST_TIMEOUT"]),
@@ -93,7 +93,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         deployed_at=environ["DEPLOYED_AT"],
         audit_days=int(environ["AUDIT_DAYS"]),
         low_balance=int(environ["LOW_BALANCE"]),
-        openrouter_base=_origin(environ["OPENROUTER_BASE"], local=environment == "local"),
+        openrouter_base=_service_base(environ["OPENROUTER_BASE"], local=environment == "local"),
         openrouter_workspace=environ["OPENROUTER_WORKSPACE"],
         plan_policy=environ["PLAN_POLICY"],
         house_low_usd=int(environ["HOUSE_LOW_USD"]),
@@ -107,10 +107,10 @@ def _tiktok(url: str, *, local: bool) -> str:
     """`url` where the deployment is local; elsewhere nothing but the real TikTok is ever asked."""
     if not local and url != TIKTOK:
         raise ValueError("another TikTok is for the local run only")
-    return _origin(url, local=local)
+    return _service_base(url, local=local)
 
 
-def _origin(url: str, *, local: bool) -> str:
+def _service_base(url: str, *, local: bool) -> str:
     """`url` as `scheme://host[:port]`: https only, loopback only where the deployment is local."""
     parts = urlsplit(url)
     loopback = parts.hostname in LOOPBACK

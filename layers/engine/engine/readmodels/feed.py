@@ -29,7 +29,7 @@ _SEQ_CURSOR = re.compile(r"[1-9]\d{0,11}")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EntryFilter:
     """Which entries to show; None lets all through. Amounts without their sign."""
 
     user: str | None = None
@@ -59,7 +59,7 @@ class Found:
     cursor: str | None
 
 
-def page(ledger: Ledger, wanted: Wanted, cursor: str | None, limit: int) -> Found:
+def page(ledger: Ledger, wanted: EntryFilter, cursor: str | None, limit: int) -> Found:
     """At most `limit` entries of the ledger's unit. Raises `InvalidRequest` for a strange cursor."""
     if wanted.user is not None:
         before = _checked(cursor, _SEQ_CURSOR)
@@ -68,7 +68,7 @@ def page(ledger: Ledger, wanted: Wanted, cursor: str | None, limit: int) -> Foun
     return _taken(_of_all(ledger.table, ledger.unit, wanted.day, cursor), wanted, limit)
 
 
-def _taken(entries: Iterator[tuple[str, Entry]], wanted: Wanted, limit: int) -> Found:
+def _taken(entries: Iterator[tuple[str, Entry]], wanted: EntryFilter, limit: int) -> Found:
     """What `wanted` takes of `entries`, each with its cursor."""
     found: list[Entry] = []
     cursor = None

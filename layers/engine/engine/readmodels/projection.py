@@ -92,7 +92,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class LowBalance:
     """A balance that fell below the threshold. `at` in epoch seconds."""
 
     user: str
@@ -110,7 +110,7 @@ class Projected:
     failed_from: str | None
     """Sequence number of the first record that was not projected."""
     troubles: list[str]
-    notices: list[Notice]
+    notices: list[LowBalance]
     entries: Mapping[str, int]
     """How many entries of each type were projected now: each entry is counted once, whatever comes
     again.
@@ -148,7 +148,7 @@ class Projector:
         """
         accounts, failed, troubles = _by_account(records)
         generations = figures.generations(self.table, consistent=True)
-        notices: list[Notice] = []
+        notices: list[LowBalance] = []
         types: Counter[str] = Counter()
         for (user, unit), delivered in accounts.items():
             if remaining_s() < RESERVE_S:
@@ -175,13 +175,13 @@ class Projector:
         known: Mapping[int, Entry] | None = None,
         until: int | None = None,
         counted: Counter[str] | None = None,
-    ) -> list[Notice]:
+    ) -> list[LowBalance]:
         """Bring the account's read models up to the entry `until`, else its last; the notices made.
 
         `known` spares reading these entries, by seq; what was projected is added to `counted`, by
         type. Raises `Stalled` or `Unreadable`.
         """
-        notices: list[Notice] = []
+        notices: list[LowBalance] = []
         seen = 0
         give_up_at = self._clock() + PATIENCE_S
         tries = 0
@@ -209,7 +209,7 @@ class Projector:
         generation: int,
         delivered: list[Delivered],
         counted: Counter[str],
-    ) -> list[Notice]:
+    ) -> list[LowBalance]:
         known = {record.seq: record.entry for record in delivered if record.entry is not None}
         until = max(record.seq for record in delivered)
         return self.project(user, unit, generation, known=known, until=until, counted=counted)
@@ -241,7 +241,7 @@ class Projector:
 
     def _write(
         self, user: str, unit: str, generation: int, seen: int, entries: list[Entry]
-    ) -> list[Notice]:
+    ) -> list[LowBalance]:
         """One transaction for `entries`, which follow on `seen`; the notices in it.
 
         Raises `Cancelled` (somebody else was here, or met us) or `Busy`.
@@ -260,11 +260,11 @@ class Projector:
         )
         return notices
 
-    def _notices(self, entries: list[Entry]) -> list[Notice]:
+    def _notices(self, entries: list[Entry]) -> list[LowBalance]:
         news_from = self._now() - NEWS_S
         low = self._low_balance
         return [
-            Notice(entry.user, entry.unit, entry.seq, entry.available_after, low, entry.at)
+            LowBalance(entry.user, entry.unit, entry.seq, entry.available_after, low, entry.at)
             for entry in entries
             if entry.at >= news_from and folds.falls_low(entry, low)
         ]
@@ -273,7 +273,7 @@ class Projector:
         """Its key comes from the entry, so putting it again changes nothing."""
         return Put(audit_record(entry, self._audit_days), condition="")
 
-    def _notice_write(self, notice: Notice) -> Update:
+    def _notice_write(self, notice: LowBalance) -> Update:
         """An update, so that what an operator noted on it outlives a rebuild."""
         return Update(
             folds.notice_pk(notice.user),
