@@ -49,14 +49,14 @@ def registered(name: str) -> set[str]:
 
 
 @pytest.mark.parametrize("name", ROUTED)
-def test_a_function_takes_the_routes_that_the_template_sends_it(name: str) -> None:
+def test_a_function_has_the_routes_of_the_template(name: str) -> None:
     declared = template.functions()[name].routes - {DEFAULT_ROUTE}
     missing, unreachable = declared - registered(name), registered(name) - declared
     assert not missing, f"functions/{name}/app.py has no @api.route for {sorted(missing)}"
     assert not unreachable, f"template.yaml has no event of {name} for {sorted(unreachable)}"
 
 
-def test_one_function_answers_what_no_route_takes() -> None:
+def test_one_function_answers_unknown_routes() -> None:
     takers = [name for name in ROUTED if DEFAULT_ROUTE in template.functions()[name].routes]
     assert len(takers) == 1, f"{DEFAULT_ROUTE} belongs to {takers} in template.yaml"
     default = module(takers[0]).api._fallback
@@ -120,7 +120,7 @@ def test_a_sample_event_has_the_form_of_payload_2(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [n for n in HTTP_EVENTS if "body" in sample_events()[n]])
-def test_a_sample_event_carries_a_body_that_its_route_takes(name: str) -> None:
+def test_a_sample_event_has_a_body_that_its_route_accepts(name: str) -> None:
     event = sample_events()[name]
     content = schema.operations()[event["routeKey"]].at("requestBody").at("content")
     if event["headers"]["content-type"] != "application/json":
@@ -211,7 +211,7 @@ def test_described_query_members_are_those_that_the_route_reads(
 
 
 @pytest.mark.parametrize("key", OPERATIONS)
-def test_a_route_that_moves_credits_takes_a_request_id_in_every_documented_place(key: str) -> None:
+def test_a_route_that_moves_credits_accepts_a_request_id_in_every_place(key: str) -> None:
     given = {p.value["name"] for p in parameters(key)} & KEY_PARAMETERS
     repeatable = "422" in schema.operations()[key].at("responses")
     assert given == (KEY_PARAMETERS if repeatable else set()), f"{key}: 422 goes with both headers"
@@ -377,12 +377,12 @@ def misread_words(error: type[EngineError], text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
-def test_the_texts_of_an_error_have_no_word_that_the_app_misreads(error: type[EngineError]) -> None:
+def test_error_texts_have_no_word_that_the_app_misreads(error: type[EngineError]) -> None:
     for text in (error.code, error.error, error.message, error.guidance):
         assert not misread_words(error, text), f"{error.__name__}: {text}"
 
 
-def test_texts_given_where_an_error_is_raised_have_no_word_that_the_app_misreads() -> None:
+def test_raised_texts_have_no_word_that_the_app_misreads() -> None:
     by_name = {error.__name__: error for error in ERRORS}
     engine_files = (ROOT / "layers" / "engine" / "engine").rglob("*.py")
     for path in [*engine_files, *template.FUNCTIONS.glob("*/app.py")]:
@@ -394,7 +394,7 @@ def test_texts_given_where_an_error_is_raised_have_no_word_that_the_app_misreads
                     assert not misread_words(error, text), f"{path.name}: {text}"
 
 
-def test_a_used_token_sends_the_app_for_a_new_one_and_does_not_make_it_give_up() -> None:
+def test_a_used_token_makes_the_app_request_a_new_one() -> None:
     assert "authorization" in errors.TokenAlreadyUsed.message
     assert "expired" not in errors.TokenAlreadyUsed.message
 
@@ -412,7 +412,7 @@ def nodes(value: Any, pointer: str = "") -> Iterator[tuple[str, dict[str, Any]]]
 NODES = dict(nodes(schema.document()))
 
 
-def test_every_reference_leads_somewhere_and_every_component_is_used() -> None:
+def test_every_reference_exists_and_every_component_is_used() -> None:
     references = {node["$ref"] for node in NODES.values() if isinstance(node.get("$ref"), str)}
     for reference in references:
         schema.refer(reference)

@@ -1,4 +1,4 @@
-"""Which accounts a verification looks at: every one of which anything is there, and nothing else."""
+"""Which accounts a verification checks: every one with any item, and no other."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.support.gateway import Gateway
 from tests.support.streams import Book, SmallPages, fresh
 
 
-def test_all_accounts_are_looked_at_also_one_whose_account_item_is_gone(endpoint: str) -> None:
+def test_accounts_without_an_account_item_are_checked_too(endpoint: str) -> None:
     gateway = Gateway(endpoint)
     users = [gateway.user(balance=2)[0] for _ in range(5)]
     gateway.dynamodb.delete_item(
@@ -35,9 +35,7 @@ def test_all_accounts_are_looked_at_also_one_whose_account_item_is_gone(endpoint
         ("SUBSCRIPTION", "credits"),
     ],
 )
-def test_what_belongs_to_an_account_that_is_not_there_is_found(
-    endpoint: str, sk: str, unit: str
-) -> None:
+def test_items_of_a_missing_account_are_found(endpoint: str, sk: str, unit: str) -> None:
     gateway = Gateway(endpoint)
     gateway.user(balance=2)
     user = fresh("nobody")
@@ -50,7 +48,7 @@ def test_what_belongs_to_an_account_that_is_not_there_is_found(
     assert verification.units_of(table, user) == [unit]
 
 
-def test_what_needs_no_account_is_no_finding(endpoint: str) -> None:
+def test_items_that_need_no_account_are_no_finding(endpoint: str) -> None:
     """A device, a profile and its windows before the first credit; items of others with such keys."""
     gateway = Gateway(endpoint)
     user = fresh("device")
@@ -62,7 +60,7 @@ def test_what_needs_no_account_is_no_finding(endpoint: str) -> None:
     assert verification.units_of(table, user) == []
 
 
-def test_an_account_in_each_unit_is_looked_at_by_itself(endpoint: str) -> None:
+def test_each_unit_of_a_user_is_checked_separately(endpoint: str) -> None:
     gateway = Gateway(endpoint)
     user, headers = gateway.user(balance=5)
     gateway.vend(headers)

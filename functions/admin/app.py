@@ -1,4 +1,4 @@
-"""What operators ask and do: users, balances, transactions, statistics, keys, the audit."""
+"""Operators' routes: users, balances, transactions, statistics, API keys, audit."""
 
 from engine.access import api_keys, keyrings
 from engine.access.callers import Access, by_session

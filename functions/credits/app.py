@@ -1,4 +1,4 @@
-"""Balances, and credits that come in from API keys and payment providers."""
+"""Balances, and credits from API keys and payment providers."""
 
 from msgspec import structs
 

@@ -1,4 +1,4 @@
-"""The service card, health, the API's description, and every call that no route takes."""
+"""The service card, health, the API description, and calls that match no route."""
 
 import base64
 import hashlib
@@ -90,7 +90,7 @@ def report_services(call: Call) -> Answer:
 
 
 def _page_headers(page: str) -> dict[str, str]:
-    """Lets the page's one style be used, and nothing else at all."""
+    """Allows the page's style and nothing else."""
     style = page.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return {

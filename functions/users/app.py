@@ -1,4 +1,4 @@
-"""New users and devices, their tokens and their history."""
+"""Users and devices: creation, tokens, history, profile."""
 
 from engine.access import bearer, keyrings
 from engine.access.callers import Access
@@ -142,7 +142,7 @@ def write_profile(call: Call, userId: str) -> Answer:
 
 
 def _creator(call: Call) -> tuple[str, bool]:
-    """Who creates, and whether they may grant more than the welcome credits."""
+    """The actor, and whether the call may grant more than the welcome credits."""
     caller = access.find(call)
     if caller is not None:
         caller.require(CREDITS_WRITE)
@@ -153,9 +153,9 @@ def _creator(call: Call) -> tuple[str, bool]:
 
 
 def _require_reader(call: Call, user: str) -> None:
-    """An API key, the admin, the user, or anybody where the deployment allows it.
+    """Allows an API key, the admin, the user and, if the deployment allows it, anonymous callers.
 
-    Raises `Unauthorized`, `NotFound` (also for somebody else's user), `RateLimited`.
+    Raises `Unauthorized`, `NotFound` (also for another user), `RateLimited`.
     """
     caller = access.find(call)
     if caller is not None:
@@ -174,9 +174,9 @@ def _require_reader(call: Call, user: str) -> None:
 
 
 def _require_self(call: Call, user: str, scope: str) -> None:
-    """The user, or a caller with `scope`; never anybody else, as a profile may hold personal facts.
+    """Allows the user and callers with `scope` only, because a profile may contain personal data.
 
-    Raises `Unauthorized`, `Forbidden`, `NotFound` (also for somebody else's user), `RateLimited`.
+    Raises `Unauthorized`, `Forbidden`, `NotFound` (also for another user), `RateLimited`.
     """
     caller = access.find(call)
     if caller is not None:

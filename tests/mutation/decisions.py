@@ -510,7 +510,7 @@ READ_MODELS: Final = [
     ("readmodels.rebuild.new-number", "max(before.written) + 1", "max(before.written)"),
     (
         "readmodels.rebuild.overtaken-is-told",
-        '        raise Overtaken(f"another rebuild is at work: {refused.item}") from None\n',
+        '        raise Overtaken(f"another rebuild is running: {refused.item}") from None\n',
         "        assert refused\n",
     ),
     (
@@ -532,7 +532,7 @@ ADJUSTMENTS: Final = [
         "entry.type in UNDOABLE and",
     ),
     ("credits.adjustments.kind-is-looked-at", "if not is_undoable(entry):", "if False:"),
-    ("credits.adjustments.undo-takes-all-back", "        -taken_back.amount,\n", "        -1,\n"),
+    ("credits.adjustments.undo-takes-all-back", "        -original.amount,\n", "        -1,\n"),
     ("credits.adjustments.undo-names-its-entry", "        reverses=seq,\n", ""),
     ("credits.adjustments.other-request-is-told", 'if first.get("key") == once.key:', "if True:"),
     ("credits.adjustments.same-request-is-told", 'if first.get("key") == once.key:', "if False:"),

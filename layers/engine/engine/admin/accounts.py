@@ -1,4 +1,4 @@
-"""What an operator sees: the users in pages, one user's whole story with its check, transactions."""
+"""What operators read: pages of users, one user with balance, holds and verification, transactions."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -30,14 +30,14 @@ _RANK = re.compile(r"\d{11,15}#" + ids.USER_ID.removeprefix("^"))
 def users_members(
     ledger: Ledger, *, prefix: str | None, sort: str, cursor: str | None, limit: int
 ) -> dict[str, Any]:
-    """A page of the users. Raises `InvalidRequest` for a strange cursor, `Busy`."""
+    """A page of users. Raises `InvalidRequest` for a malformed cursor, `Busy`."""
     if sort == "id":
         if cursor is not None and not ids.is_user_id(cursor):
             raise InvalidRequest(details={"field": "cursor"})
         page = figures.list_summaries(ledger.table, ledger.unit, prefix or "", cursor, limit)
     else:
         if prefix is not None:
-            raise InvalidRequest("A prefix goes with the order by id.", details={"field": "prefix"})
+            raise InvalidRequest("A prefix needs sort=id.", details={"field": "prefix"})
         if cursor is not None and _RANK.match(cursor) is None:
             raise InvalidRequest(details={"field": "cursor"})
         page = figures.ranked_summaries(ledger.table, ledger.unit, INDEXES[sort], cursor, limit)
@@ -49,7 +49,7 @@ def users_members(
 
 
 def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, Any] | None:
-    """All of it, None where there is no such user. Raises `Busy`."""
+    """Everything about a user; None if there is no such user. Raises `Busy`."""
     account = ledger.account(user)
     if not account.exists:
         return None
@@ -71,14 +71,14 @@ def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, 
 
 
 def origins_of(table: Table, entries: Iterable[Entry]) -> Mapping[Name, Texts]:
-    """Where `entries` came from, as far as it was not erased. Raises `Busy`."""
+    """The origins of `entries`, without erased ones. Raises `Busy`."""
     return origins.texts(table, ((entry.user, entry.origin_id) for entry in entries))
 
 
 def entry_members(
     entry: Entry, known: Mapping[Name, Texts], undone: Mapping[int, int] | None = None
 ) -> dict[str, Any]:
-    """An entry with who made it and from where; `undone` says by which seq its account's were undone."""
+    """An entry with actor and origin; `undone` maps undone entries of its account to the reversing seq."""
     origin = known.get((entry.user, entry.origin_id), origins.UNKNOWN)
     return {
         **users.transaction_members(entry),
@@ -91,7 +91,7 @@ def entry_members(
 
 
 def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
-    """What an erasure answers."""
+    """The answer to an erasure."""
     return {
         "ok": True,
         "userId": user,
@@ -106,7 +106,7 @@ def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
 
 
 def adjusted_members(made: Adjusted) -> dict[str, Any]:
-    """What an adjustment answers."""
+    """The answer to an adjustment."""
     return {
         "ok": True,
         "id": f"{made.user}:{made.seq}",

@@ -1,7 +1,7 @@
-"""What operators do to a balance: add, deduct, and take an entry back; each with a reason and a name.
+"""Operators' changes of a balance: add, deduct, and undo an entry, each with a reason and an actor.
 
-An act reaches the audit with its entry, by the projector; a refusal is kept there here. An entry is
-taken back by a reversing entry that names it, once: the mark of that lies where nothing else can be put.
+The projector copies each act from its entry to the audit; a refusal is recorded there here. An undo adds a
+reversing entry that names the original, at most once: a mark under the original's seq prevents a second.
 """
 
 from collections.abc import Mapping
@@ -29,16 +29,16 @@ from engine.web.request_ids import RequestKey
 ADD: Final = "admin_add"
 DEDUCT: Final = "admin_deduct"
 UNDOABLE = frozenset({ADD, DEDUCT, "api_add", "add_webhook"})
-"""Entries that put credits in or take them out; what a vend did is settled by its hold."""
+"""Types that add or deduct credits. A vend is not undone: its hold is settled."""
 
 MOST_MARKS = 1000
 BY_ROW = "adjustment"
-"""The provider under which the ids of rows lie; see `engine.credits.bulk`."""
+"""The provider of the ids of rows; see `engine.credits.bulk`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Adjustment:
-    """`amount` is signed and not zero; `key` is the client's id of the request, if it sent one."""
+    """`amount` is signed and not zero; `key` is the client's request id, None if it sent none."""
 
     user: str
     amount: int
@@ -46,7 +46,7 @@ class Adjustment:
     fingerprint: str
     act: Act
     row: str | None = None
-    """Of a bulk adjustment: the id that lets it happen once for ever."""
+    """In a bulk adjustment, the row's id, with which it happens once for ever."""
 
     @property
     def type(self) -> str:
@@ -55,7 +55,7 @@ class Adjustment:
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """What the first answer said: a repeat says the same. `at` in epoch seconds."""
+    """The facts of the first answer, which a repeat returns. `at` in epoch seconds."""
 
     user: str
     amount: int
@@ -68,9 +68,9 @@ class Adjusted:
 
 
 def adjust(ledger: Ledger, audit: Audit, asked: Adjustment) -> Adjusted:
-    """Add or deduct, once. Adding makes an account where there is none; deducting never goes below 0.
+    """Add or deduct, once. Adding creates a missing account; deducting never goes below 0.
 
-    Raises `InsufficientCredits`, `NotFound`, `KeyReused` (each kept in the audit), `Busy` or
+    Raises `InsufficientCredits`, `NotFound`, `KeyReused` (each recorded in the audit), `Busy` or
     `OutcomeUnknown`.
     """
     facts = _facts(asked.act)
@@ -90,27 +90,27 @@ def adjust(ledger: Ledger, audit: Audit, asked: Adjustment) -> Adjusted:
 def undo(
     ledger: Ledger, audit: Audit, user: str, seq: int, asked: RequestKey, act: Act
 ) -> Adjusted:
-    """Take the entry `seq` back by a reversing entry, once.
+    """Undo the entry `seq` by a reversing entry, once.
 
     Raises `NotFound`, `NotUndoable`, `AlreadyUndone`, `KeyReused`, `InsufficientCredits` (all but the
-    first kept in the audit), `Busy`, `OutcomeUnknown`.
+    first recorded in the audit), `Busy`, `OutcomeUnknown`.
     """
     item = ledger.table.get(account_pk(user), entry_sk(ledger.unit, seq))
     if item is None:
         raise NotFound()
-    taken_back = read_entry(item)
+    original = read_entry(item)
     move = Move(
         user,
-        DEDUCT if taken_back.amount > 0 else ADD,
-        -taken_back.amount,
+        DEDUCT if original.amount > 0 else ADD,
+        -original.amount,
         0,
         act,
         reverses=seq,
     )
     facts = _facts(act)
-    once = UndoOnce(ledger.table, taken_back, asked.key or act.request_id, asked.fingerprint, facts)
+    once = UndoOnce(ledger.table, original, asked.key or act.request_id, asked.fingerprint, facts)
     try:
-        return _undone(ledger, taken_back, move, once, facts)
+        return _undone(ledger, original, move, once, facts)
     except (AlreadyUndone, NotUndoable, KeyReused, InsufficientCredits) as refused:
         _keep(audit, move, refused)
         raise
@@ -131,19 +131,19 @@ def _undone(
 
 
 def undone_by(ledger: Ledger, user: str) -> dict[int, int]:
-    """The entries of the account that were taken back, each with the one that did it. Raises `Busy`."""
+    """The undone entries of the account: seq of the entry to seq of the reversing entry. Raises `Busy`."""
     prefix = _mark_sk(ledger.unit, "")
     marks = ledger.table.query(account_pk(user), prefix, limit=MOST_MARKS, consistent=True)
     return {int(mark["sk"].removeprefix(prefix)): mark["seq"] for mark in marks}
 
 
 def is_undoable(entry: Entry) -> bool:
-    """Whether `entry` is of a kind that is taken back; whether it was already is another question."""
+    """Whether `entry` has a type that can be undone, even if it was already undone."""
     return entry.type in UNDOABLE and entry.reverses is None and entry.amount != 0
 
 
 class UndoOnce:
-    """Lets an entry be taken back once, for ever; `key` and `fingerprint` are of the request."""
+    """Makes an undo happen once, for ever; `key` and `fingerprint` identify the request."""
 
     def __init__(
         self, table: Table, entry: Entry, key: str, payload: str, facts: Mapping[str, Any]
@@ -178,7 +178,7 @@ def _mark_sk(unit: str, seq: str) -> str:
 def _post(
     ledger: Ledger, move: Move, once: Once, fingerprint: str, facts: dict[str, Any]
 ) -> Adjusted:
-    """The move, or what the same request did before. Raises `KeyReused` where it was another."""
+    """Makes the move, or returns the result of the same earlier request. Raises `KeyReused`."""
     try:
         entry = ledger.post(move, once).entry
     except AlreadyDone as done:

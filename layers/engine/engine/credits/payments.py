@@ -1,4 +1,4 @@
-"""Credits coming in: from an API key's holder and from payment providers, each payment once."""
+"""Credits from API keys' holders and payment providers, each payment once."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from engine.web.request_ids import fingerprint
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Credits for `user`; `payment_id` is the provider's id of the payment, if it sent one, and
-    `key` the client's id of the request, if it sent one.
+    """Credits for `user`; `payment_id` is the provider's id of the payment and `key` the client's request
+    id, each None if it was not sent.
     """
 
     user: str
@@ -32,7 +32,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What the first answer said: a repeat says the same."""
+    """The facts of the first answer, which a repeat returns."""
 
     new_balance: int
     request_id: str
@@ -42,8 +42,8 @@ class Granted:
 
 
 def grant(ledger: Ledger, asked: Grant, *, beside: Sequence[Write] = ()) -> Granted:
-    """Add the credits once; the account is created if there is none. `beside` goes into the same
-    transaction and must have no condition.
+    """Add the credits once, creating a missing account. `beside` is written in the same transaction and
+    must have no condition.
 
     Raises `KeyReused`, `Busy` or `OutcomeUnknown`.
     """

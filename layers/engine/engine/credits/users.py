@@ -1,4 +1,4 @@
-"""Users and their devices: created once, with a token; read by themselves."""
+"""Users and devices: created once, with a user token; profiles and balances."""
 
 import contextlib
 import hashlib
@@ -28,7 +28,7 @@ PROFILE_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user who was just created, and the token for them."""
+    """A new user, and their user token."""
 
     user: str
     balance: int
@@ -48,7 +48,7 @@ class NewUserRequest:
 
 
 def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: bool) -> None:
-    """Nobody mints credits without a secret. Raises `Forbidden`."""
+    """Refuse a start amount above the welcome grant without a secret. Raises `Forbidden`."""
     if initial_credits > welcome and not privileged:
         raise Forbidden(
             "A start amount above the welcome grant needs an API key.",
@@ -57,7 +57,7 @@ def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: boo
 
 
 def create(ledger: Ledger, ring: Ring, asked: NewUserRequest) -> NewUser:
-    """Create the user with an opening entry. Raises `UserExists`, `KeyReused`, `Busy`."""
+    """Create the user, with an entry for the initial credits. Raises `UserExists`, `KeyReused`, `Busy`."""
     facts = {"request_id": asked.act.request_id, "at": asked.act.at, "kid": ring.kid}
     once = RequestOnce(
         ledger.table,
@@ -80,7 +80,7 @@ def create(ledger: Ledger, ring: Ring, asked: NewUserRequest) -> NewUser:
 
 @dataclass(frozen=True, slots=True)
 class NewDevice:
-    """A device's user; `refresh_secret` is shown once and kept only as a hash."""
+    """A device's user; `refresh_secret` is shown once and stored as a hash."""
 
     user: str
     refresh_secret: str
@@ -109,14 +109,14 @@ def register_device(ledger: Ledger, ring: Ring, act: Act) -> NewDevice:
         condition="attribute_not_exists(pk)",
     )
     move = Move(user, "user_creation", 0, 0, act)
-    with contextlib.suppress(AlreadyDone):  # Only our own write, sent again by the SDK.
+    with contextlib.suppress(AlreadyDone):  # Only the SDK can have repeated it.
         ledger.post(move, once, also=lambda _: [device])
     return NewDevice(user, secret, _token(user, ring, act.at))
 
 
 def refresh_device(ledger: Ledger, ring: Ring, user: str, secret: str, *, now: int) -> str:
-    """A fresh user token for a device's secret. Raises `Unauthorized`, also where the secret was erased,
-    and `Busy`.
+    """A new user token for a device's refresh secret. Raises `Unauthorized`, also after an erasure, and
+    `Busy`.
     """
     item = ledger.table.get(account_pk(user), DEVICE_SK) or {}
     known = item.get("secret_hash")
@@ -126,7 +126,7 @@ def refresh_device(ledger: Ledger, ring: Ring, user: str, secret: str, *, now: i
 
 
 def write_profile(table: Table, user: str, profile: Mapping[str, Any], *, now: int) -> None:
-    """Keep `profile` in place of what there was. Raises `InvalidRequest` where it is too long,
+    """Replace the stored profile. Raises `InvalidRequest` if it is too long,
     `OutcomeUnknown`.
     """
     text = json.dumps(profile, separators=(",", ":"))
@@ -137,7 +137,7 @@ def write_profile(table: Table, user: str, profile: Mapping[str, Any], *, now: i
 
 
 def profile_members(table: Table, user: str) -> dict[str, Any]:
-    """The user's profile, empty where none was kept. Raises `Busy`."""
+    """The user's profile; empty if none is stored. Raises `Busy`."""
     item = table.get(account_pk(user), PROFILE_SK)
     return {
         "ok": True,
@@ -148,7 +148,7 @@ def profile_members(table: Table, user: str) -> dict[str, Any]:
 
 
 def balance_members(account: Account, build: dict[str, str]) -> dict[str, Any]:
-    """The balance as the app reads it; no bonus is given, so `main` is all of it."""
+    """The balance in the members that the app reads; there is no bonus, so `main` is the balance."""
     return {
         "ok": True,
         "userId": account.user,

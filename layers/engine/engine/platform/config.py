@@ -18,19 +18,19 @@ class Settings:
     secrets_prefix: str
     ttt_base: str
     tiktok_base: str
-    """The real TikTok, or in the local run one origin that stands for all its hosts."""
+    """The real TikTok; in the local run, one stand-in for all its hosts."""
     ttt_signs: bool
-    """Whether the transcription service is also shown a short token, beside the shared secret."""
+    """Whether the transcription service is also sent a short-lived token, beside the shared secret."""
     request_timeout_s: int
-    """How long an app is kept waiting for the transcription service."""
+    """How long a request waits for the transcription service."""
     transcription_timeout_s: int
-    """How long the worker waits for it."""
+    """How long the worker waits for the transcription service."""
     calls_queue: str
-    """The address of the queue of calls for the worker; empty where there is none."""
+    """The URL of the worker's queue of calls; empty if there is none."""
     dead_letters: tuple[str, ...]
-    """The addresses of the queues of what nobody could work off, for the function that counts it."""
+    """The URLs of the dead-letter queues, for the function that counts unprocessable messages."""
     rate_limit: int
-    """Requests a minute and user, for each class of routes."""
+    """Requests per minute and user, for each class of routes."""
     welcome_credits: int
     user_token_max_age_s: int
     allow_user_create: bool
@@ -44,20 +44,20 @@ class Settings:
     """A notice is made when a balance falls below this."""
     openrouter_base: str
     openrouter_workspace: str
-    """The workspace of the operator's account that keys are made in, empty for the default one."""
+    """The OpenRouter workspace in which keys are created; empty for the default one."""
     plan_policy: str
-    """What becomes of a subscription that is used up: `reset`, `block` or `top_up`."""
+    """What happens to a subscription that is used up: `reset`, `block` or `top_up`."""
     house_low_usd: int
-    """An alarm is raised when the operator's OpenRouter account has less than this."""
+    """An alarm is raised when the operator's OpenRouter account has less than this, in US dollars."""
     kms_key: str
     notify_url: str
-    """Where notices about subscriptions are sent, empty for nowhere."""
+    """The URL to which notices about subscriptions are sent; empty for none."""
     rotate_after_days: int
-    """Age at which a key that signs is followed by a new one."""
+    """Age in days at which the signing key is replaced by a new one."""
 
     @property
     def deployment(self) -> str:
-        """The stack's name, as it stands in names that are seen outside."""
+        """The stack's name, as used in names that others see."""
         return self.secrets_prefix.strip("/")
 
     @property
@@ -104,9 +104,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
 
 
 def _tiktok(url: str, *, local: bool) -> str:
-    """`url` where the deployment is local; elsewhere nothing but the real TikTok is ever asked."""
+    """`url` if the deployment is local; otherwise only the real TikTok is accepted."""
     if not local and url != TIKTOK:
-        raise ValueError("another TikTok is for the local run only")
+        raise ValueError("a TikTok other than the real one is for the local run only")
     return _service_base(url, local=local)
 
 

@@ -30,7 +30,7 @@ PAUSES_S: Final = (0.0, 1.0, 2.0, 4.0)
 PRIVATE_REFUSALS = frozenset({401, 402, 403})
 """Upstream refusing our credential, or our money, is our failure, never the user's."""
 
-RELEASED_GUIDANCE = "Your credit was given back. Vend anew and try again."
+RELEASED_GUIDANCE = "Your credit was returned. Vend again, then retry."
 
 
 class Unanswered(Exception):
