@@ -211,7 +211,7 @@ def test_the_order_of_members_does_not_change_the_payload(gateway: Gateway) -> N
         assert add(gateway, "/add-credits", body, idempotency_key="k").json["newBalance"] == 1
 
 
-def test_a_repeat_is_known_for_a_day_and_a_payment_for_ever(endpoint: str) -> None:
+def test_a_repeated_request_and_a_repeated_payment_are_known_for_ever(endpoint: str) -> None:
     gateway = Gateway(endpoint)
     gateway.now = 1_800_000_000
     paid = {"userId": "patient", "amount": 1, "transactionId": "pay-1"}
@@ -220,7 +220,7 @@ def test_a_repeat_is_known_for_a_day_and_a_payment_for_ever(endpoint: str) -> No
     gateway.now += 24 * 3600
     assert [add(gateway, "/add-credits", body).text for body in (paid, keyed)] == firsts
     gateway.now += 3650 * 24 * 3600
-    assert add(gateway, "/add-credits", paid).text == firsts[0]
+    assert [add(gateway, "/add-credits", body).text for body in (paid, keyed)] == firsts
     assert gateway.balance("patient") == 2
 
 
@@ -240,14 +240,6 @@ def test_a_payment_counts_once_and_for_one_user_and_amount(
         assert reply.text == first.text
     assert gateway.balance(user) == 5
     assert not gateway.ledger.account("somebody-else").exists
-
-
-def test_a_payment_id_is_of_its_provider(gateway: Gateway) -> None:
-    user, _ = gateway.user()
-    body = {"userId": user, "amount": 1, "transactionId": f"same-{user}"}
-    for path in ADDING:
-        assert add(gateway, path, body).status == 200
-    assert gateway.balance(user) == 2
 
 
 def test_ten_additions_at_once_add_up(gateway: Gateway) -> None:

@@ -386,11 +386,8 @@ def test_only_an_admin_may_erase(person: Person) -> None:
 
 
 def _grant(ledger: Ledger, user: str, origin: Act) -> None:
-    from engine.ledger.idempotency import RequestOnce
+    from engine.ledger.idempotency import Request, RequestOnce
     from engine.ledger.items import Move
 
-    once = RequestOnce(
-        ledger.table, user=user, operation="top_up", key=origin.request_id, fingerprint="",
-        now=1_800_000_000, facts={},
-    )  # fmt: skip
+    once = RequestOnce(ledger, Request(user, "top_up", None, "", origin), {})
     ledger.post(Move(user, "top_up", 5, 0, origin), once)

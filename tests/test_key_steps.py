@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.ledger.idempotency import RequestOnce
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Move, account_pk
 from engine.platform.act import Act
 from engine.platform.table import Item, Update
@@ -154,9 +154,7 @@ def test_a_number_is_given_once(bench: Bench) -> None:
 
 
 def test_no_key_is_intended_for_money_that_is_not_there(bench: Bench) -> None:
-    once = RequestOnce(
-        bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
-    )
+    once = RequestOnce(bench.studio.ledger, Request(bench.user, "x", "x", "", ORIGIN), {})
     bench.ledger.post(Move(bench.user, "admin_deduct", -9_999_001, 0, ORIGIN), once)
     unmoved(bench, bench.intend)
 
@@ -269,9 +267,7 @@ def test_a_key_that_was_closed_meanwhile_is_charged_from_what_is_available(bench
 
 def test_what_nobody_can_pay_is_written_off_once(bench: Bench) -> None:
     seen = bench.live()
-    once = RequestOnce(
-        bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
-    )
+    once = RequestOnce(bench.studio.ledger, Request(bench.user, "x", "x", "", ORIGIN), {})
     bench.ledger.post(Move(bench.user, "admin_deduct", -9_998_950, 0, ORIGIN), once)
     for _ in range(2):
         after = charged(bench, seen, 1100)
@@ -364,9 +360,7 @@ def test_an_allowance_is_renewed_once(bench: Bench) -> None:
 
 
 def change_plan(bench: Bench, seen: Subscription) -> Any:
-    once = RequestOnce(
-        bench.table, user=bench.user, operation="p", key="p", fingerprint="", now=NOW, facts={}
-    )
+    once = RequestOnce(bench.studio.ledger, Request(bench.user, "p", "p", "", ORIGIN), {})
     return moves.change_plan(bench.ledger, seen, "pro", None, once, ORIGIN)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import jwt
 import pytest
 
-from engine.ledger.idempotency import RequestOnce
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Move
 from engine.platform.act import Act
 from engine.subscriptions.items import key_name, parse_key_name
@@ -146,12 +146,9 @@ def test_no_key_may_spend_more_than_is_left_for_it(studio: Studio) -> None:
 
 
 def top_up(studio: Studio, user: str, amount: int) -> None:
-    once = RequestOnce(
-        studio.table, user=user, operation="in", key=str(amount), fingerprint="", now=0, facts={}
-    )
-    move = Move(
-        user, "admin_add", amount, 0, Act("system:test", "in", "", "", "", at=int(studio.now))
-    )
+    act = Act("system:test", "in", "", "", "", at=int(studio.now))
+    once = RequestOnce(studio.ledger, Request(user, "in", str(amount), "", act), {})
+    move = Move(user, "admin_add", amount, 0, act)
     studio.ledger.post(move, once)
 
 

@@ -12,7 +12,7 @@ import pytest
 from engine.credits import holds, verification
 from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
 from engine.credits.verification import Finding
-from engine.ledger.idempotency import RequestOnce
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import (
     Account,
     Entry,
@@ -61,10 +61,9 @@ class Author:
 
     def move(self, type: str, amount: int) -> None:
         key = fresh("key")
-        once = RequestOnce(
-            self.ledger.table, user=self.user, operation=type, key=key, fingerprint="", now=self.now, facts={}
-        )  # fmt: skip
-        self.ledger.post(Move(self.user, type, amount, 0, replace(ORIGIN, at=self.now)), once)
+        act = replace(ORIGIN, at=self.now)
+        once = RequestOnce(self.ledger, Request(self.user, type, key, "", act), {})
+        self.ledger.post(Move(self.user, type, amount, 0, act), once)
 
     def vend(self, state: str = OPEN) -> Hold:
         self.now += 1

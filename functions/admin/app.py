@@ -195,7 +195,7 @@ def revoke_key(call: Call, id: str) -> Answer:
 
 
 def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:
-    asked = call.request_key
+    asked = call.money_key
     act = call.act(actor, form.reason)
     adjustment = Adjustment(form.user_id, amount, asked.key, asked.fingerprint, act)
     return _shown(adjustments.adjust(ledger, audit, adjustment))

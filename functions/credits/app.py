@@ -53,7 +53,7 @@ def _balance(call: Call, user: str) -> Answer:
 def add(call: Call) -> Answer:
     actor = access.require(call, CREDITS_WRITE).actor
     form = call.read(AddForm)
-    granted = _grant(call, form, actor, "api_add", "api")
+    granted = _grant(call, form, actor, "api_add")
     return Answer(
         {
             "ok": True,
@@ -74,7 +74,7 @@ def add_by_webhook(call: Call) -> Answer:
     form = call.read(AddForm)
     if form.transaction_id is None and delivery.id is not None:
         form = structs.replace(form, transaction_id=f"webhook-id:{delivery.id}")
-    granted = _grant(call, form, delivery.actor, "add_webhook", "webhook")
+    granted = _grant(call, form, delivery.actor, "add_webhook")
     members = {
         "userId": form.user_id,
         "amount": form.amount,
@@ -84,15 +84,16 @@ def add_by_webhook(call: Call) -> Answer:
     return Answer(legacy(members, granted.at), headers=_replay_header(granted))
 
 
-def _grant(call: Call, form: AddForm, actor: str, type_: str, provider: str) -> Granted:
-    asked = call.request_key
+def _grant(call: Call, form: AddForm, actor: str, type_: str) -> Granted:
+    """A payment's id makes the request safe to repeat, so only a request without one needs its own."""
+    asked = call.request_key if form.transaction_id is not None else call.money_key
     return payments.grant(
         ledger,
         Grant(
             user=form.user_id,
             amount=form.amount,
             type=type_,
-            provider=provider,
+            provider=form.provider,
             payment_id=form.transaction_id,
             key=asked.key,
             fingerprint=asked.fingerprint,

@@ -65,14 +65,7 @@ def top_up(call: Call) -> Answer:
     actor = payment_webhooks.verify(call, rings[WEBHOOK_SECRET]).actor
     form = call.read(TopUpForm)
     act = call.act(actor, form.reason or "top_up")
-    paid = top_ups.top_up(
-        ledger,
-        form.user_id,
-        form.amount,
-        form.transaction_id,
-        call.request_key,
-        act,
-    )
+    paid = top_ups.top_up(ledger, form, call.request_key, act)
     members = top_ups.members(form.user_id, form.amount, paid)
     headers = replay_headers(paid.replayed)
     return Answer(legacy(members, paid.at), headers=headers)

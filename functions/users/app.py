@@ -46,9 +46,10 @@ def create(call: Call) -> Answer:
     request = NewUserRequest(
         form.user_id,
         form.initial_credits,
-        asked.key or call.request_id,
+        asked.key,
         asked.fingerprint,
         call.act(actor, "user created"),
+        actor if privileged else f"anonymous:{rate_limits.of_address(call.address)}",
     )
     made = users.create(ledger, rings[ENGINE_JWT_SECRET], request)
     members = {
@@ -56,7 +57,7 @@ def create(call: Call) -> Answer:
         "balance": made.balance,
         "credits": made.balance,
         "token": made.token,
-        "expiresIn": USER_LIFETIME_S,
+        "expiresIn": made.expires_in_s,
         "requestId": made.request_id,
     }
     headers = replay_headers(made.replayed)

@@ -94,7 +94,7 @@ def append_only(old: Content, new: Content) -> str | None:
 
 
 def _is_kept(key: Key) -> bool:
-    return key[1].startswith("E#") or key[0].startswith("P#")
+    return key[1].startswith("E#") or key[0].startswith("PAYMENT#")
 
 
 def _require(holds: bool, message: str) -> None:

@@ -83,7 +83,7 @@ def granted(asked: Asked, amount: int = 1, *, payment: str | None = None) -> Pro
 
     def run(desk: Desk) -> Mapping[str, Any]:
         grant = Grant(
-            asked.user, amount, "add_webhook", "webhook", payment,
+            asked.user, amount, "add_webhook", "bank", payment,
             None if payment else asked.request, str(amount), asked.act("webhook", "add_webhook"),
         )  # fmt: skip
         made = payments.grant(desk.ledger, grant)

@@ -243,38 +243,57 @@ HOLDS: Final = [
 
 REQUESTS: Final = [
     (
-        "ledger.idempotency.request-passes",
-        'return None if item is None or item["ttl"] < self._now else item',
-        "return item",
-    ),
-    (
-        "ledger.idempotency.request-at-its-last-second",
-        'item["ttl"] < self._now else',
-        'item["ttl"] <= self._now else',
-    ),
-    (
         "ledger.idempotency.request-is-looked-up",
-        'return None if item is None or item["ttl"] < self._now else item',
-        "return None",
+        "        return self._once.earlier() or self._older()\n\n    def write(self, entry: Entry) -> Put:\n"
+        '        """Raises `AlreadyDone` if an earlier version recorded the request',
+        "        return None\n\n    def write(self, entry: Entry) -> Put:\n"
+        '        """Raises `AlreadyDone` if an earlier version recorded the request',
     ),
     (
         "ledger.idempotency.balance-after",
-        '            "balance_after": entry.available_after,\n            "ttl"',
-        '            "balance_after": 0,\n            "ttl"',
-    ),
-    (
-        "ledger.idempotency.payments-balance-after",
-        '            "balance_after": entry.available_after,\n        }\n        return Put(item, cond',
-        '            "balance_after": 0,\n        }\n        return Put(item, cond',
+        '"balance_after": entry.available_after}',
+        '"balance_after": 0}',
     ),
     ("ledger.idempotency.same-payload", 'if item["fingerprint"] != fingerprint:', "if False:"),
     (
-        "ledger.idempotency.kept-for-two-days",
-        '"ttl": self._now + request_ids.KEEP_S',
-        '"ttl": self._now',
+        "ledger.idempotency.names-its-caller",
+        "digest(request.caller or request.act.actor, key)",
+        "digest(key, key)",
     ),
-    ("credits.payments.payment-once", "    if asked.payment_id is not None:\n", "    if False:\n"),
-    ("credits.payments.key-beside", "        if asked.key is not None:\n", "        if False:\n"),
+    (
+        "ledger.idempotency.older-request-counts",
+        "if not self._is_new and (older := self._older()) is not None:\n            raise AlreadyDone(older)\n"
+        "        self._is_new = True\n        return self._once.write(entry)\n\n    def write_beside",
+        "if False:\n            raise AlreadyDone(older)\n"
+        "        self._is_new = True\n        return self._once.write(entry)\n\n    def write_beside",
+    ),
+    (
+        "ledger.idempotency.older-request-of-its-caller",
+        "if item is None or not is_by(",
+        "if item is None or is_by(",
+    ),
+    (
+        "ledger.idempotency.payment-of-its-unit",
+        '(str(item["fingerprint"]), item["unit"]) == (payment.fingerprint, unit)',
+        'item["fingerprint"] == payment.fingerprint',
+    ),
+    (
+        "ledger.idempotency.older-payment-of-the-default-provider",
+        "        if self._payment.provider != DEFAULT_PROVIDER:\n            return None\n",
+        "",
+    ),
+    ("ledger.idempotency.older-payment-that-matches", "found.sort(key=self._is_other)", "pass"),
+    ("credits.payments.payment-once", "    if asked.payment_id is None:\n", "    if True:\n"),
+    (
+        "credits.payments.key-beside",
+        "request.write_beside_payment(entry) if asked.key is not None else []",
+        "[]",
+    ),
+    (
+        "credits.payments.same-payment",
+        "        if not idempotency.is_of(done.item, payment, ledger.unit):\n",
+        "        if False:\n",
+    ),
 ]
 
 CLAIMS: Final = [
@@ -531,17 +550,20 @@ ADJUSTMENTS: Final = [
         "entry.type in UNDOABLE and entry.reverses is None and",
         "entry.type in UNDOABLE and",
     ),
-    ("credits.adjustments.kind-is-looked-at", "if not is_undoable(entry):", "if False:"),
+    ("credits.adjustments.kind-is-looked-at", "if not is_undoable(original):", "if False:"),
     ("credits.adjustments.undo-takes-all-back", "        -original.amount,\n", "        -1,\n"),
     ("credits.adjustments.undo-names-its-entry", "        reverses=seq,\n", ""),
-    ("credits.adjustments.other-request-is-told", 'if first.get("key") == once.key:', "if True:"),
-    ("credits.adjustments.same-request-is-told", 'if first.get("key") == once.key:', "if False:"),
-    ("credits.adjustments.payload-counts", "digest(key, payload)", "digest(key)"),
-    ("credits.adjustments.request-counts", "digest(key, payload)", "digest(payload)"),
+    ("credits.adjustments.other-request", 'if first["key"] != marked["key"] or', "if False or"),
+    (
+        "credits.adjustments.other-caller",
+        "or not idempotency.is_by(ledger, move.user, first, move.act)",
+        "or False",
+    ),
+    ("credits.adjustments.payload-counts", "digest(key, asked.fingerprint)", "digest(key)"),
     (
         "credits.adjustments.mark-is-of-the-entry",
-        "_mark_sk(entry.unit, str(entry.seq))",
-        '_mark_sk(entry.unit, "0")',
+        "_mark_sk(ledger.unit, str(original.seq))",
+        '_mark_sk(ledger.unit, "0")',
     ),
     (
         "credits.adjustments.nobody-is-not-poor",
@@ -558,7 +580,7 @@ ADJUSTMENTS: Final = [
         "        _keep(audit, move, error)\n        raise error",
         "        raise error",
     ),
-    ("credits.adjustments.a-row-is-once-for-ever", "if asked.row is not None:", "if False:"),
+    ("credits.adjustments.a-row-is-once-for-ever", "if asked.row is None:", "if True:"),
     (
         "credits.adjustments.sign-tells-the-type",
         "return ADD if self.amount > 0 else DEDUCT",
@@ -566,8 +588,8 @@ ADJUSTMENTS: Final = [
     ),
     (
         "credits.adjustments.key-is-the-requests",
-        "key=asked.key or asked.act.request_id",
-        "key=asked.act.request_id",
+        "Request(asked.user, asked.type, asked.key,",
+        "Request(asked.user, asked.type, None,",
     ),
 ]
 KEYS: Final = [

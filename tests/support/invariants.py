@@ -65,7 +65,7 @@ class Snapshot:
             for entry in entries
             if entry.type == "add_webhook" and entry.subject
         )
-        kept = {item["sk"] for item in self.items if item["pk"] == "P#webhook"}
+        kept = {item["sk"] for item in self.items if item["pk"] == "PAYMENT#default"}
         assert set(paid.values()) <= {1}
         assert kept == paid.keys()
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.credits.adjustments import BY_ROW, Adjustment, adjust
+from engine.credits.adjustments import ROWS_PK, Adjustment, adjust
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
@@ -141,7 +141,7 @@ def preview(ledger: Ledger, sheet: Sheet) -> list[Outcome]:
 def _previewed(ledger: Ledger, row: Row, balances: dict[str, int]) -> Outcome:
     if row.fault:
         return Outcome(row, "invalid", row.fault)
-    done = ledger.table.get(f"P#{BY_ROW}", row.id)
+    done = ledger.table.get(ROWS_PK, row.id)
     if done is not None:
         same = done["fingerprint"] == row.fingerprint
         return Outcome(

@@ -7,12 +7,12 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from engine.access import tokens
 from engine.access.keyrings import Ring
 from engine.ledger import idempotency
-from engine.ledger.idempotency import RequestOnce
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Account, Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
@@ -21,6 +21,7 @@ from engine.platform.ids import new_id
 from engine.platform.table import Put, Table
 from engine.platform.times import iso
 
+CREATION: Final = "user_creation"
 DEVICE_SK = "DEVICE"
 PROFILE_SK = "PROFILE"
 PROFILE_LIMIT = 4096
@@ -28,11 +29,12 @@ PROFILE_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A new user, and their user token."""
+    """A new user, and their user token, which ends `expires_in_s` after this answer."""
 
     user: str
     balance: int
     token: str
+    expires_in_s: int
     issued_at: int
     request_id: str
     replayed: bool = False
@@ -40,11 +42,14 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class NewUserRequest:
+    """A user to create. Only `caller` may repeat the request and get the token again."""
+
     user: str
     initial_credits: int
-    key: str
+    key: str | None
     fingerprint: str
     act: Act
+    caller: str
 
 
 def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: bool) -> None:
@@ -57,25 +62,22 @@ def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: boo
 
 
 def create(ledger: Ledger, ring: Ring, asked: NewUserRequest) -> NewUser:
-    """Create the user, with an entry for the initial credits. Raises `UserExists`, `KeyReused`, `Busy`."""
+    """Create the user, with an entry for the initial credits.
+
+    The same caller's repeated request gets the same token while it is valid. Raises `UserExists`,
+    `KeyReused`, `Busy`.
+    """
     facts = {"request_id": asked.act.request_id, "at": asked.act.at, "kid": ring.kid}
-    once = RequestOnce(
-        ledger.table,
-        user=asked.user,
-        operation="user_creation",
-        key=asked.key,
-        fingerprint=asked.fingerprint,
-        now=asked.act.at,
-        facts=facts,
-    )
-    move = Move(asked.user, "user_creation", asked.initial_credits, 0, asked.act)
+    request = Request(asked.user, CREATION, asked.key, asked.fingerprint, asked.act, asked.caller)
+    once = RequestOnce(ledger, request, facts)
+    move = Move(asked.user, CREATION, asked.initial_credits, 0, asked.act)
     try:
         posted = ledger.post(move, once, new_account=UserExists())
     except AlreadyDone as done:
         item = idempotency.replayed(done.item, asked.fingerprint)
         replayed = item["facts"]["request_id"] != asked.act.request_id
-        return _new_user(asked.user, ring, item["balance_after"], item["facts"], replayed)
-    return _new_user(asked.user, ring, posted.entry.available_after, facts, False)
+        return _new_user(asked, ring, item["balance_after"], item["facts"], replayed)
+    return _new_user(asked, ring, posted.entry.available_after, facts, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,15 +92,7 @@ class NewDevice:
 def register_device(ledger: Ledger, ring: Ring, act: Act) -> NewDevice:
     """A new user for a device. Raises `Busy`, `OutcomeUnknown`."""
     user, secret = new_id("u"), "rs_" + secrets.token_urlsafe(32)
-    once = RequestOnce(
-        ledger.table,
-        user=user,
-        operation="user_creation",
-        key=act.request_id,
-        fingerprint="",
-        now=act.at,
-        facts={},
-    )
+    once = RequestOnce(ledger, Request(user, CREATION, None, "", act), {})
     device = Put(
         {
             "pk": account_pk(user),
@@ -108,7 +102,7 @@ def register_device(ledger: Ledger, ring: Ring, act: Act) -> NewDevice:
         },
         condition="attribute_not_exists(pk)",
     )
-    move = Move(user, "user_creation", 0, 0, act)
+    move = Move(user, CREATION, 0, 0, act)
     with contextlib.suppress(AlreadyDone):  # Only the SDK can have repeated it.
         ledger.post(move, once, also=lambda _: [device])
     return NewDevice(user, secret, _token(user, ring, act.at))
@@ -186,10 +180,14 @@ def transaction_members(entry: Entry) -> dict[str, Any]:
 
 
 def _new_user(
-    user: str, ring: Ring, balance: int, facts: dict[str, Any], replayed: bool
+    asked: NewUserRequest, ring: Ring, balance: int, facts: dict[str, Any], replayed: bool
 ) -> NewUser:
-    token = _token(user, ring.only(facts["kid"]), facts["at"])
-    return NewUser(user, balance, token, facts["at"], facts["request_id"], replayed)
+    """Raises `UserExists` if the token of the first answer has expired."""
+    left_s = facts["at"] + tokens.USER_LIFETIME_S - asked.act.at
+    if left_s <= 0:
+        raise UserExists()
+    token = _token(asked.user, ring.only(facts["kid"]), facts["at"])
+    return NewUser(asked.user, balance, token, left_s, facts["at"], facts["request_id"], replayed)
 
 
 def _token(user: str, ring: Ring, now: int) -> str:

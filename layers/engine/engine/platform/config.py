@@ -36,6 +36,8 @@ class Settings:
     allow_user_create: bool
     allow_anonymous_vend: bool
     allow_anonymous_history: bool
+    require_request_ids: bool
+    """Whether requests that add or deduct credits are refused without a request id."""
     build_ref: str
     deployed_at: str
     audit_days: int
@@ -89,6 +91,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         allow_user_create=environ["ALLOW_USER_CREATE"] == "true",
         allow_anonymous_vend=environ["ALLOW_ANONYMOUS_VEND"] == "true",
         allow_anonymous_history=environ["ALLOW_ANONYMOUS_HISTORY"] == "true",
+        require_request_ids=environ["REQUIRE_REQUEST_IDS"] == "true",
         build_ref=environ["BUILD_REF"],
         deployed_at=environ["DEPLOYED_AT"],
         audit_days=int(environ["AUDIT_DAYS"]),

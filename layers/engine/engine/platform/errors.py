@@ -45,6 +45,15 @@ class InvalidRequest(EngineError):
     guidance = "Correct the field named in details and send it again."
 
 
+class RequestIdRequired(InvalidRequest):
+    """The deployment requires a request id on this route, and the request has none."""
+
+    code = "request_id_required"
+    error = "Request id required"
+    message = "This request needs a request id, so that it can be repeated safely."
+    guidance = "Send an Idempotency-Key header, or clientRequestId in the body."
+
+
 class InvalidUrl(InvalidRequest):
     """The URL is not one of the TikTok forms that are served."""
 

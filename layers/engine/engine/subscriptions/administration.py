@@ -12,7 +12,7 @@ from engine.credits import users
 from engine.credits.verification import verify_user
 from engine.ledger import idempotency
 from engine.ledger.audit import Audit, Record
-from engine.ledger.idempotency import RequestOnce
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import account_pk
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
@@ -226,15 +226,8 @@ def signed_micros(amount: str) -> int:
 def _once(
     ledger: Ledger, user: str, operation: str, asked: RequestKey, facts: dict[str, Any], act: Act
 ) -> RequestOnce:
-    return RequestOnce(
-        ledger.table,
-        user=user,
-        operation=f"subscription_{operation}",
-        key=asked.key or act.request_id,
-        fingerprint=asked.fingerprint,
-        now=act.at,
-        facts=facts,
-    )
+    request = Request(user, f"subscription_{operation}", asked.key, asked.fingerprint, act)
+    return RequestOnce(ledger, request, facts)
 
 
 def _moved(user: str, change: int, available: int) -> dict[str, Any]:

@@ -10,18 +10,15 @@ from engine.platform.act import Act
 from engine.platform.errors import InvalidRequest
 from engine.subscriptions import moves
 from engine.subscriptions.plans import micros, shown
+from engine.web.forms import TopUpForm
 from engine.web.request_ids import RequestKey
 
-PROVIDER = "subscription"
 
-
-def top_up(
-    ledger: Ledger, user: str, amount: str, payment_id: str, asked: RequestKey, act: Act
-) -> Granted:
-    """Add `amount` credits, a decimal in text, once for `payment_id`; the subscription is opened if there
-    is none. Raises `InvalidRequest`, `KeyReused`, `Busy` or `OutcomeUnknown`.
+def top_up(ledger: Ledger, form: TopUpForm, asked: RequestKey, act: Act) -> Granted:
+    """Add the form's credits once for its payment, and open the subscription if there is none. Raises
+    `InvalidRequest`, `KeyReused`, `Busy` or `OutcomeUnknown`.
     """
-    added = micros(Decimal(amount))
+    user, added = form.user_id, micros(Decimal(form.amount))
     if not added:
         raise InvalidRequest("The amount must not be zero.", details={"field": "amount"})
     moves.open_subscription(ledger, user, act)
@@ -29,8 +26,8 @@ def top_up(
         user=user,
         amount=added,
         type="top_up",
-        provider=PROVIDER,
-        payment_id=payment_id,
+        provider=form.provider,
+        payment_id=form.transaction_id,
         key=asked.key,
         fingerprint=asked.fingerprint,
         act=act,

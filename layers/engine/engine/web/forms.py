@@ -1,6 +1,6 @@
 """The bodies and queries that routes accept; unknown members are ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -10,6 +10,9 @@ from engine.web import scopes
 from engine.web.scopes import Scope
 
 CREDITS_LIMIT = 1_000_000
+DEFAULT_PROVIDER: Final = "default"
+"""The provider of a payment that is reported without one."""
+
 AUDIT_CURSOR = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z#[A-Za-z0-9_-]{1,60}\Z"
 
 UserId = Annotated[str, Meta(pattern=ids.USER_ID)]
@@ -18,6 +21,7 @@ Reason = Annotated[str, Meta(max_length=200)]
 GivenReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
+Provider = Annotated[str, Meta(pattern=ids.PROVIDER)]
 
 
 class NoForm(Struct):
@@ -38,12 +42,13 @@ class ValidateForm(Struct):
 
 
 class AddForm(Struct, rename="camel"):
-    """Credits for a user; `transactionId` makes it safe to repeat for ever."""
+    """Credits for a user; a payment, `transactionId` at its `provider`, is added once, for ever."""
 
     user_id: UserId
     amount: Amount
     reason: Reason = ""
     transaction_id: PaymentId | None = None
+    provider: Provider = DEFAULT_PROVIDER
 
 
 class AdjustForm(Struct, rename="camel"):
@@ -127,11 +132,12 @@ class PageQuery(Struct):
 
 
 class TopUpForm(Struct, rename="camel"):
-    """Money for a subscription, in credits with up to six decimals; each `transactionId` counts once."""
+    """Money for a subscription, in credits with up to six decimals; a payment counts once, for ever."""
 
     user_id: UserId
     amount: Annotated[str, Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?\Z")]
     transaction_id: PaymentId
+    provider: Provider = DEFAULT_PROVIDER
     reason: Reason = ""
 
 

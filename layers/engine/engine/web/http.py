@@ -18,7 +18,13 @@ from msgspec import structs
 from engine.platform import logs
 from engine.platform.act import Act
 from engine.platform.config import Settings
-from engine.platform.errors import EngineError, InvalidRequest, PayloadTooLarge, RouteNotFound
+from engine.platform.errors import (
+    EngineError,
+    InvalidRequest,
+    PayloadTooLarge,
+    RequestIdRequired,
+    RouteNotFound,
+)
 from engine.platform.logs import logger
 from engine.platform.times import iso
 from engine.web.request_ids import RequestKey, request_key
@@ -125,6 +131,15 @@ class Call:
     @cached_property
     def request_key(self) -> RequestKey:
         return request_key(self.headers, self.members)
+
+    @property
+    def money_key(self) -> RequestKey:
+        """The request key on a route that adds or deducts credits. Raises `RequestIdRequired` if the
+        deployment requires an id and there is none, `InvalidRequest`.
+        """
+        if self._settings.require_request_ids and self.request_key.key is None:
+            raise RequestIdRequired()
+        return self.request_key
 
     def act(self, actor: str, reason: str = "") -> Act:
         """The call as an act: who, when, why and from where."""
