@@ -243,16 +243,14 @@ HOLDS: Final = [
 
 REQUESTS: Final = [
     (
-        "ledger.idempotency.request-is-looked-up",
-        "        return self._once.earlier() or self._older()\n\n    def write(self, entry: Entry) -> Put:\n"
-        '        """Raises `AlreadyDone` if an earlier version recorded the request',
-        "        return None\n\n    def write(self, entry: Entry) -> Put:\n"
-        '        """Raises `AlreadyDone` if an earlier version recorded the request',
+        "ledger.idempotency.item-is-looked-up",
+        "return self._table.get(self._pk, self._sk) or self._older()",
+        "return None",
     ),
     (
         "ledger.idempotency.balance-after",
-        '"balance_after": entry.available_after}',
-        '"balance_after": 0}',
+        '"balance_after": entry.available_after,',
+        '"balance_after": 0,',
     ),
     ("ledger.idempotency.same-payload", 'if item["fingerprint"] != fingerprint:', "if False:"),
     (
@@ -261,11 +259,9 @@ REQUESTS: Final = [
         "digest(key, key)",
     ),
     (
-        "ledger.idempotency.older-request-counts",
-        "if not self._is_new and (older := self._older()) is not None:\n            raise AlreadyDone(older)\n"
-        "        self._is_new = True\n        return self._once.write(entry)\n\n    def write_beside",
-        "if False:\n            raise AlreadyDone(older)\n"
-        "        self._is_new = True\n        return self._once.write(entry)\n\n    def write_beside",
+        "ledger.idempotency.older-item-counts",
+        "if not self._looked_for_older and (older := self._older()) is not None:",
+        "if (older := None) is not None:",
     ),
     (
         "ledger.idempotency.older-request-of-its-caller",
@@ -282,7 +278,11 @@ REQUESTS: Final = [
         "        if self._payment.provider != DEFAULT_PROVIDER:\n            return None\n",
         "",
     ),
-    ("ledger.idempotency.older-payment-that-matches", "found.sort(key=self._is_other)", "pass"),
+    (
+        "ledger.idempotency.older-payment-that-matches",
+        "key=lambda item: not is_of(",
+        "key=lambda item: is_of(",
+    ),
     ("credits.payments.payment-once", "    if asked.payment_id is None:\n", "    if True:\n"),
     (
         "credits.payments.key-beside",

@@ -34,7 +34,7 @@ class Request:
     fingerprint: str
     act: Act
     caller: str = ""
-    """Who may repeat the request; by default the act's actor."""
+    """Who may repeat the request, if not the act's actor. Earlier versions recorded no such caller."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,43 +57,43 @@ class ItemOnce:
 
     def __init__(self, table: Table, pk: str, sk: str, members: Mapping[str, Any]) -> None:
         self._table = table
-        self._item = {"pk": pk, "sk": sk, **members}
+        self._pk, self._sk = pk, sk
+        self._members = dict(members)
+        self._looked_for_older = False
 
     def earlier(self) -> Item | None:
-        return self._table.get(self._item["pk"], self._item["sk"])
+        return self._table.get(self._pk, self._sk) or self._older()
 
     def write(self, entry: Entry) -> Put:
-        item = {**self._item, "seq": entry.seq, "balance_after": entry.available_after}
+        """Raises `AlreadyDone` if an earlier version recorded the move, `Busy`."""
+        if not self._looked_for_older and (older := self._older()) is not None:
+            raise AlreadyDone(older)
+        self._looked_for_older = True
+        item = {
+            "pk": self._pk,
+            "sk": self._sk,
+            **self._members,
+            "seq": entry.seq,
+            "balance_after": entry.available_after,
+        }
         return Put(item, condition="attribute_not_exists(pk)")
 
+    def _older(self) -> Item | None:
+        """The record of an earlier version under another key, None if there is none."""
+        return None
 
-class RequestOnce:
+
+class RequestOnce(ItemOnce):
     """Makes a request happen once in the unit of `ledger`; `facts` are stored for a repeated answer."""
 
     def __init__(self, ledger: Ledger, request: Request, facts: Mapping[str, Any]) -> None:
+        key = request.key if request.key is not None else request.act.request_id
+        sk = f"R#{request.operation}#{digest(request.caller or request.act.actor, key)}"
+        members = {"fingerprint": request.fingerprint, "facts": dict(facts)}
+        super().__init__(ledger.table, account_pk(request.user), sk, members)
         self._ledger = ledger
         self._request = request
-        self._pk = account_pk(request.user)
-        key = request.key if request.key is not None else request.act.request_id
-        self._once = ItemOnce(
-            ledger.table,
-            self._pk,
-            f"R#{request.operation}#{digest(request.caller or request.act.actor, key)}",
-            {"fingerprint": request.fingerprint, "facts": dict(facts)},
-        )
         self._older_sk = f"R#{request.operation}#{digest(key)}"
-        self._is_new = request.key is None or bool(request.caller)
-        """Whether no earlier version can have recorded it for this caller."""
-
-    def earlier(self) -> Item | None:
-        return self._once.earlier() or self._older()
-
-    def write(self, entry: Entry) -> Put:
-        """Raises `AlreadyDone` if an earlier version recorded the request, `Busy`."""
-        if not self._is_new and (older := self._older()) is not None:
-            raise AlreadyDone(older)
-        self._is_new = True
-        return self._once.write(entry)
 
     def write_beside_payment(self, entry: Entry) -> list[Write]:
         """The record beside a payment's: refused if the same id came with another payload.
@@ -110,35 +110,23 @@ class RequestOnce:
 
     def _older(self) -> Item | None:
         """The record of an earlier version, if the entry that it names has the same actor."""
-        if self._request.caller:
+        if self._request.key is None or self._request.caller:
             return None
-        item = self._ledger.table.get(self._pk, self._older_sk)
+        item = self._table.get(self._pk, self._older_sk)
         if item is None or not is_by(self._ledger, self._request.user, item, self._request.act):
             return None
         return item
 
 
-class PaymentOnce:
+class PaymentOnce(ItemOnce):
     """Makes a payment count once, for ever, in whatever unit and by whatever route it is reported."""
 
     def __init__(self, ledger: Ledger, payment: Payment, facts: Mapping[str, Any]) -> None:
-        self._ledger = ledger
-        self._payment = payment
         members = {"fingerprint": payment.fingerprint, "facts": dict(facts)}
         members |= {"user": payment.user, "unit": ledger.unit}
-        self._once = ItemOnce(ledger.table, payment_pk(payment.provider), payment.id, members)
-        self._is_new = payment.provider != DEFAULT_PROVIDER
-        """Whether no earlier version can have recorded it: those had no providers."""
-
-    def earlier(self) -> Item | None:
-        return self._once.earlier() or self._older()
-
-    def write(self, entry: Entry) -> Put:
-        """Raises `AlreadyDone` if an earlier version recorded the payment, `Busy`."""
-        if not self._is_new and (older := self._older()) is not None:
-            raise AlreadyDone(older)
-        self._is_new = True
-        return self._once.write(entry)
+        super().__init__(ledger.table, payment_pk(payment.provider), payment.id, members)
+        self._payment = payment
+        self._unit = ledger.unit
 
     def _older(self) -> Item | None:
         """The record of an earlier version, with its unit, if the provider is the default one.
@@ -150,13 +138,10 @@ class PaymentOnce:
         found = [
             {**item, "unit": unit}
             for route, unit in OLDER_ROUTES.items()
-            if (item := self._ledger.table.get(f"P#{route}", self._payment.id)) is not None
+            if (item := self._table.get(f"P#{route}", self._payment.id)) is not None
         ]
-        found.sort(key=self._is_other)
+        found.sort(key=lambda item: not is_of(item, self._payment, self._unit))
         return found[0] if found else None
-
-    def _is_other(self, item: Item) -> bool:
-        return not is_of(item, self._payment, self._ledger.unit)
 
 
 def payment_pk(provider: str) -> str:

@@ -6,6 +6,7 @@ Events have payload format 2.0 of API Gateway's HTTP API. API Gateway has alread
 
 import base64
 import json
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -65,11 +66,9 @@ class Call:
         """The route as the template names it, such as `GET /user/{userId}/balance`."""
         self.refusal: str | None = None
         """The code of the error answered, None for a success."""
-        self.headers: dict[str, str] = {
-            name.lower(): value for name, value in event.get("headers", {}).items()
-        }
-        self.path_members: Mapping[str, str] = event.get("pathParameters") or {}
-        self.query: Mapping[str, str] = event.get("queryStringParameters") or {}
+        self.headers = {name.lower(): value for name, value in _texts(event.get("headers")).items()}
+        self.path_members = _texts(event.get("pathParameters"))
+        self.query = _texts(event.get("queryStringParameters"))
 
     @property
     def address(self) -> str:
@@ -85,7 +84,7 @@ class Call:
     @cached_property
     def cookies(self) -> Mapping[str, str]:
         """The cookies by name; API Gateway passes them apart from the headers."""
-        pairs = (pair.partition("=") for pair in self._event.get("cookies", ()))
+        pairs = (_text(pair).partition("=") for pair in self._event.get("cookies") or ())
         return {name.strip(): value.strip() for name, _, value in pairs}
 
     @property
@@ -247,12 +246,18 @@ def dump(body: Any) -> str:
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:
-    """The JSON object in `raw`, without NaN, duplicate keys, deep nesting or lone surrogates.
+    """The JSON object in `raw`, which may begin with a byte-order mark; without NaN, numbers too large for
+    a float, duplicate keys, deep nesting or lone surrogates.
 
     Raises `InvalidRequest`.
     """
     try:
-        document = json.loads(raw.decode(), object_pairs_hook=_unique, parse_constant=_refuse)
+        document = json.loads(
+            raw.decode("utf-8-sig"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse,
+            parse_float=_finite,
+        )
         dump(document).encode()
     except (ValueError, RecursionError):
         raise InvalidRequest("The body is not a JSON object in UTF-8.") from None
@@ -306,6 +311,22 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(constant)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits)
+    return number
+
+
+def _texts(members: Mapping[str, Any] | None) -> dict[str, str]:
+    return {_text(name): _text(value) for name, value in (members or {}).items()}
+
+
+def _text(value: Any) -> str:
+    """`value` as text that can be encoded: a lone surrogate becomes a question mark."""
+    return str(value).encode(errors="replace").decode()
 
 
 def too_deep(value: Any, left: int) -> bool:
