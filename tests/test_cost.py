@@ -10,7 +10,7 @@ import pytest
 
 from bench import bends, cost, quantities
 from bench.meter import Meter, Units
-from engine.credits import holds
+from engine.credits import hold_items
 from engine.platform import table
 from engine.readmodels import folds
 from engine.transcription import sweeping
@@ -141,7 +141,7 @@ def test_every_price_says_where_and_when_it_was_seen() -> None:
 def test_shards_are_those_of_the_code() -> None:
     """The limits are computed from the constants that the functions use."""
     shards = {bend.name: bend.shards for bend in bends.BENDS}
-    assert shards["index `open-holds`"] == holds.SHARDS
+    assert shards["index `open-holds`"] == hold_items.SHARDS
     assert shards["statistics: day, hour, total"] == folds.STATS_SHARDS
     assert shards["feed of a day"] == folds.FEED_SHARDS
     assert shards["index `users-by-balance`"] == folds.USER_SHARDS
