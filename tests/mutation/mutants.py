@@ -26,19 +26,14 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "platform.circuit": ("test_circuit",),
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure",),
-    "credits.holds": (
-        MONEY,
-        JOBS,
-        "test_vending",
-        "test_transcription_status",
-        "test_crash_points",
+    **dict.fromkeys(
+        ("credits.holds", "credits.hold_items", "credits.placing"),
+        (MONEY, JOBS, SWEEPS, "test_vending", "test_transcription_status", "test_crash_points"),
     ),
     "transcription.webhook": ("test_job_webhook",),
-    "transcription.jobs": (
-        "mutation/test_jobs",
-        "test_job_answers",
-        "test_transcription_status",
-        "test_sweeping",
+    **dict.fromkeys(
+        ("transcription.jobs", "transcription.asking", "transcription.outcomes"),
+        (JOBS, "test_job_answers", "test_transcription_status", "test_sweeping"),
     ),
     "subscriptions.key_monitor": ("test_key_monitor",),
     "subscriptions.key_rotation": (
@@ -65,7 +60,10 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "readmodels.projection": (MODELS, "test_projection"),
     "readmodels.rebuild": (MODELS, "test_rebuild"),
     "ledger.once": (MONEY, "test_credits", "test_users", "test_crash_points"),
-    "transcription.starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+    **dict.fromkeys(
+        ("transcription.starting", "transcription.answers"),
+        (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+    ),
     "subscriptions.subscribing": (
         "test_subscription",
         "test_subscription_admin",
@@ -73,7 +71,10 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "subscriptions.moves": ("test_key_steps", "test_subscription", "test_subscription_admin"),
     "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
-    "transcription.submission": (JOBS, "test_transcription", "test_job_answers"),
+    **dict.fromkeys(
+        ("transcription.submission", "transcription.request_records"),
+        (JOBS, "test_transcription", "test_job_answers"),
+    ),
     "credits.users": (MONEY, "test_users", "test_crash_points"),
     "credits.vending": (JOBS, "test_vending", "test_transcription"),
 }
