@@ -17,7 +17,7 @@ from engine.platform.table import Item, Put, Table, Update, Write
 from engine.readmodels import feed
 from engine.readmodels.projection import Projector
 from engine.readmodels.rebuild import compare, write
-from engine.subscriptions.items import SUBSCRIPTION_SK
+from engine.subscriptions.subscription import SUBSCRIPTION_SK
 from tests.support.gateway import Gateway, Reply
 from tests.support.operators import logged_in
 from tests.support.streams import Context, event, records

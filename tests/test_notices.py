@@ -21,9 +21,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from engine.access.keyrings import Ring
 from engine.credits import standard_webhooks
 from engine.platform.table import Item
-from engine.subscriptions import notices, webhook_sender
-from engine.subscriptions.items import hook_shard
-from engine.subscriptions.webhook_sender import NotAllowed, NotDelivered, target
+from engine.subscriptions import outbox, public_post
+from engine.subscriptions.public_post import NotAllowed, NotDelivered, target
+from engine.subscriptions.subscription import hook_shard
 from tests.support.gateway import Reply
 from tests.support.openrouter import Context, Studio, fresh_user, serving
 from tests.test_subscription_admin import act, call
@@ -170,7 +170,7 @@ def test_without_an_address_there_are_no_notices(endpoint: str) -> None:
 def test_it_is_tried_again_later_and_later_and_then_no_more(scene: Scene) -> None:
     scene.receiver.status = 500
     scene.rotate()
-    for wait_s in (0, *notices.DELAYS_S):
+    for wait_s in (0, *outbox.DELAYS_S):
         if wait_s:
             scene.studio.now += wait_s - 1
             assert scene.send()["sent"] == 0
@@ -244,17 +244,17 @@ def test_one_process_sends_a_notice_and_its_outcome_is_kept_by_that_one(scene: S
     scene.rotate()
     table, now = scene.studio.table, int(scene.studio.now)
     (item,) = scene.items()
-    assert notices.claim(table, item, now)
-    assert not notices.claim(table, item, now)
-    assert notices.due(table, int(hook_shard(scene.user)[-1]), now, 5) == []
-    notices.tried(table, item, "late", is_delivered=True, now=now - 1)
+    assert outbox.claim(table, item, now)
+    assert not outbox.claim(table, item, now)
+    assert outbox.due(table, int(hook_shard(scene.user)[-1]), now, 5) == []
+    outbox.tried(table, item, "late", is_delivered=True, now=now - 1)
     assert scene.items()[0]["attempts"] == []
-    notices.tried(table, item, "200", is_delivered=True, now=now)
+    outbox.tried(table, item, "200", is_delivered=True, now=now)
     assert scene.items()[0]["state"] == "delivered"
     assert "open_shard" not in scene.items()[0]
-    notices.tried(table, item, "500", is_delivered=False, now=now)
+    outbox.tried(table, item, "500", is_delivered=False, now=now)
     assert len(scene.items()[0]["attempts"]) == 1
-    assert not notices.claim(table, {**item, "expires_at": now + 60}, now)
+    assert not outbox.claim(table, {**item, "expires_at": now + 60}, now)
 
 
 def test_a_notice_whose_state_changed_meanwhile_is_not_put_back(scene: Scene) -> None:
@@ -271,8 +271,8 @@ def test_a_notice_whose_state_changed_meanwhile_is_not_put_back(scene: Scene) ->
         def __getattr__(self, name: str) -> Any:
             return getattr(table, name)
 
-    assert notices.replay(Stale(), scene.user, item["sk"], now)  # type: ignore[arg-type]
-    assert not notices.replay(Stale(), scene.user, item["sk"], now + 5)  # type: ignore[arg-type]
+    assert outbox.replay(Stale(), scene.user, item["sk"], now)  # type: ignore[arg-type]
+    assert not outbox.replay(Stale(), scene.user, item["sk"], now + 5)  # type: ignore[arg-type]
     assert scene.items()[0]["expires_at"] == now
 
 
@@ -323,8 +323,8 @@ def test_a_name_without_addresses_is_not_called() -> None:
     with pytest.raises(NotAllowed):
         target("https://hooks.example.test/", is_local=False, resolver=to())
     with pytest.raises(NotDelivered):
-        webhook_sender.resolve("no-such-name.invalid", 443)
-    assert webhook_sender.resolve("127.0.0.1", 443) == ["127.0.0.1"]
+        public_post.resolve("no-such-name.invalid", 443)
+    assert public_post.resolve("127.0.0.1", 443) == ["127.0.0.1"]
 
 
 def test_locally_loopback_may_be_called_and_still_nothing_else() -> None:
@@ -357,13 +357,11 @@ def test_the_checked_address_is_called_under_the_names_certificate(
     certificate, key = self_signed(tmp_path, "hooks.example.test")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    monkeypatch.setattr(
-        "engine.subscriptions.webhook_sender.certifi.where", lambda: str(certificate)
-    )
+    monkeypatch.setattr("engine.subscriptions.public_post.certifi.where", lambda: str(certificate))
     with receiving(context) as receiver:
         url = f"https://hooks.example.test:{receiver.port}/in"
         found = target(url, is_local=True, resolver=to("127.0.0.1"))
-        assert webhook_sender.post(found, b"{}", {"webhook-id": "msg_1"}) == 204
+        assert public_post.post(found, b"{}", {"webhook-id": "msg_1"}) == 204
         ((path, headers, body),) = receiver.got
         assert (path, body, headers["host"]) == (
             "/in",
@@ -374,7 +372,7 @@ def test_the_checked_address_is_called_under_the_names_certificate(
             f"https://other.example.test:{receiver.port}/", is_local=True, resolver=to("127.0.0.1")
         )
         with pytest.raises(NotDelivered):
-            webhook_sender.post(other, b"{}", {})
+            public_post.post(other, b"{}", {})
         assert len(receiver.got) == 1
 
 

@@ -11,10 +11,10 @@ import pytest
 from engine.ledger.items import Move
 from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
-from engine.subscriptions.items import key_name, parse_key_name
-from engine.subscriptions.key_rotation import Made
+from engine.subscriptions.lifecycle import Made
 from engine.subscriptions.openrouter import CreatedKey
 from engine.subscriptions.plans import CREDIT
+from engine.subscriptions.subscription import key_name, parse_key_name
 from tests.support.loglines import caught
 from tests.support.openrouter import (
     MANAGEMENT_KEY,

@@ -16,7 +16,7 @@ import pytest
 from engine.ledger.items import Move
 from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
-from engine.subscriptions.items import BLOCKED
+from engine.subscriptions.subscription import BLOCKED
 from tests.support.faults import Killed
 from tests.support.fuse import WAYS, Fuse, fused
 from tests.support.openrouter import Studio, fresh_user, serving

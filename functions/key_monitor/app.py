@@ -9,15 +9,15 @@ from engine.ledger.posting import Ledger
 from engine.platform import config, logs, sealing, table
 from engine.platform.act import by_system
 from engine.platform.table import Table
-from engine.subscriptions import setup
-from engine.subscriptions.key_monitor import Monitor
+from engine.subscriptions import wiring
+from engine.subscriptions.issuing import Subscribing
+from engine.subscriptions.monitor import Monitor
 from engine.subscriptions.plans import UNIT
-from engine.subscriptions.subscribing import Subscribing
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (PROVISIONING_API_KEY,))
-rotation = setup.rotation(settings, ledger, rings, sealing.connect())
+rotation = wiring.rotation(settings, ledger, rings, sealing.connect())
 monitor = Monitor(Subscribing(rotation, settings.plan_policy))
 clock = time.time
 

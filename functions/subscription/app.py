@@ -9,11 +9,11 @@ from engine.platform import config, sealing, table
 from engine.platform.errors import NotFound
 from engine.platform.table import Table
 from engine.platform.times import iso
-from engine.subscriptions import setup, top_ups
+from engine.subscriptions import top_ups, wiring
 from engine.subscriptions import usage as subscription_usage
-from engine.subscriptions.key_steps import find_subscription
+from engine.subscriptions.issuing import Subscriber, Subscribing
 from engine.subscriptions.plans import UNIT
-from engine.subscriptions.subscribing import Subscriber, Subscribing
+from engine.subscriptions.provider_keys import find_subscription
 from engine.web import limits
 from engine.web.forms import TopUpForm
 from engine.web.http import Answer, Api, Call, legacy
@@ -26,7 +26,7 @@ rings = KeyRings(
     settings.secrets_prefix,
     (JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET),
 )
-rotation = setup.rotation(settings, ledger, rings, sealing.connect())
+rotation = wiring.rotation(settings, ledger, rings, sealing.connect())
 subscribing = Subscribing(rotation, settings.plan_policy)
 api = Api(settings)
 lambda_handler = api

@@ -8,9 +8,9 @@ from engine.ledger.posting import Ledger
 from engine.platform import config, sealing, table
 from engine.platform.table import Table
 from engine.subscriptions import administration as admin
-from engine.subscriptions import setup
+from engine.subscriptions import wiring
+from engine.subscriptions.issuing import Subscribing
 from engine.subscriptions.plans import UNIT
-from engine.subscriptions.subscribing import Subscribing
 from engine.web.forms import (
     PlanForm,
     ReasonForm,
@@ -26,7 +26,7 @@ settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 audit = Audit(ledger.table, settings.audit_days)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
-rotation = setup.rotation(settings, ledger, rings, sealing.connect())
+rotation = wiring.rotation(settings, ledger, rings, sealing.connect())
 subscribing = Subscribing(rotation, settings.plan_policy)
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
 api = Api(settings)

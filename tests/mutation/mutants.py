@@ -35,13 +35,13 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_transcription_status",
         "test_sweeping",
     ),
-    "subscriptions.key_monitor": ("test_key_monitor",),
-    "subscriptions.key_rotation": (
+    "subscriptions.monitor": ("test_subscription_monitor",),
+    "subscriptions.lifecycle": (
         "test_subscription",
-        "test_key_monitor",
+        "test_subscription_monitor",
         "test_subscription_races",
     ),
-    "subscriptions.key_steps": ("test_key_steps", "test_key_monitor"),
+    "subscriptions.provider_keys": ("test_subscription_transitions", "test_subscription_monitor"),
     "ledger.posting": (
         MONEY,
         JOBS,
@@ -53,7 +53,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "ledger.items": (MONEY, "test_ledger_items", "test_vending"),
     "web.limits": (MONEY, "test_limits", "test_vending"),
-    "subscriptions.notices": ("test_notices",),
+    "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_credits", "test_crash_points"),
@@ -61,12 +61,16 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "readmodels.rebuild": (MODELS, "test_rebuild"),
     "ledger.once": (MONEY, "test_credits", "test_users", "test_crash_points"),
     "transcription.starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
-    "subscriptions.subscribing": (
+    "subscriptions.issuing": (
         "test_subscription",
         "test_subscription_admin",
-        "test_key_monitor",
+        "test_subscription_monitor",
     ),
-    "subscriptions.moves": ("test_key_steps", "test_subscription", "test_subscription_admin"),
+    "subscriptions.transitions": (
+        "test_subscription_transitions",
+        "test_subscription",
+        "test_subscription_admin",
+    ),
     "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     "transcription.submission": (JOBS, "test_transcription", "test_job_answers"),
     "credits.users": (MONEY, "test_users", "test_crash_points"),
@@ -78,7 +82,7 @@ NO_MONEY = frozenset(
     {
         "access.attempts",
         "platform.circuit",
-        "subscriptions.key_monitor",
+        "subscriptions.monitor",
         "metadata.cache",
         "access.operators",
         "access.sessions",

@@ -15,9 +15,9 @@ import requests
 from engine.ledger.items import Entry, account_pk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Item
-from engine.subscriptions import key_steps
-from engine.subscriptions.items import ProviderKey, Subscription, read_key
+from engine.subscriptions import provider_keys
 from engine.subscriptions.plans import UNIT
+from engine.subscriptions.subscription import ProviderKey, Subscription, read_key
 from standins import openrouter
 from standins.clock import Clock
 from tests.support import deployed
@@ -175,7 +175,7 @@ class Studio:
             self.monitor()
 
     def subscription(self, user: str) -> Subscription:
-        found = key_steps.find_subscription(self.table, user)
+        found = provider_keys.find_subscription(self.table, user)
         assert found is not None
         return found
 

@@ -23,7 +23,7 @@ from engine.ledger.items import account_pk
 from engine.platform.act import Act
 from engine.platform.errors import NotFound
 from engine.platform.table import ConditionFailed, Item, Table, Update
-from engine.subscriptions.items import SUBSCRIPTION_SK
+from engine.subscriptions.subscription import SUBSCRIPTION_SK
 
 MOST = 2000
 """Texts that one call erases: each is a write, and a caller waits at most 30 s."""

@@ -27,18 +27,18 @@ from engine.platform.errors import (
 from engine.platform.ids import is_user_id
 from engine.platform.times import iso
 from engine.readmodels import figures
-from engine.subscriptions import key_steps as steps
-from engine.subscriptions import moves, notices, usage
-from engine.subscriptions.items import (
+from engine.subscriptions import outbox, transitions, usage
+from engine.subscriptions import provider_keys as steps
+from engine.subscriptions.issuing import Subscribing
+from engine.subscriptions.lifecycle import GRACE_S, TROUBLE, NotMade
+from engine.subscriptions.plans import CREDIT, micros, shown
+from engine.subscriptions.subscription import (
     BLOCKED,
     KEY_PREFIX,
     ProviderKey,
     Subscription,
     read_key,
 )
-from engine.subscriptions.key_rotation import GRACE_S, TROUBLE, NotMade
-from engine.subscriptions.plans import CREDIT, micros, shown
-from engine.subscriptions.subscribing import Subscribing
 from engine.web.idempotency import RequestKey
 
 LAST_TRANSACTIONS = 20
@@ -113,7 +113,7 @@ def adjust(ledger: Ledger, user: str, amount: str, asked: RequestKey, act: Act) 
     seen = found(ledger, user)
     once = _once(ledger, user, "adjust", asked, {"amount": change}, act)
     try:
-        entry = moves.adjust(ledger, seen, type_, change, once, act)
+        entry = transitions.adjust(ledger, seen, type_, change, once, act)
     except AlreadyDone as done:
         item = requests_once.replayed(done.item, asked.fingerprint)
         return _moved(user, item["facts"]["amount"], item["balance_after"])
@@ -132,7 +132,7 @@ def change_plan(
     once = _once(ledger, user, "plan", asked, {"plan": plan, "policy": policy}, act)
     for _ in range(TRIES):
         try:
-            entry = moves.change_plan(ledger, found(ledger, user), plan, policy, once, act)
+            entry = transitions.change_plan(ledger, found(ledger, user), plan, policy, once, act)
         except AlreadyDone as done:
             item = requests_once.replayed(done.item, asked.fingerprint)
             return _planned(user, item["facts"], item["balance_after"])
@@ -193,11 +193,11 @@ def _disable(subscribing: Subscribing, user: str, number: int, act: Act) -> None
 def notice_page(ledger: Ledger, user: str, limit: int, cursor: str | None) -> dict[str, Any]:
     """Notices about a subscription with what was tried, newest first. Raises `NotFound`, `Busy`."""
     found(ledger, user)
-    items = notices.of_user(ledger.table, user, limit=limit + 1, before=cursor)
+    items = outbox.of_user(ledger.table, user, limit=limit + 1, before=cursor)
     shown_items = items[:limit]
     return {
         "ok": True,
-        "webhooks": [notices.members(item) for item in shown_items],
+        "webhooks": [outbox.members(item) for item in shown_items],
         "nextCursor": shown_items[-1]["sk"] if len(items) > limit else None,
     }
 
@@ -207,12 +207,10 @@ def replay_notice(
 ) -> dict[str, Any]:
     """Send a notice again, with the same id. Raises `NotFound`, `Busy`."""
     found(ledger, user)
-    if not _MESSAGE_ID.fullmatch(message) or not notices.replay(
-        ledger.table, user, message, act.at
-    ):
+    if not _MESSAGE_ID.fullmatch(message) or not outbox.replay(ledger.table, user, message, act.at):
         raise NotFound()
     _keep(audit, user, "webhook_replay", act)
-    return {"ok": True, "id": message, "state": notices.PENDING}
+    return {"ok": True, "id": message, "state": outbox.PENDING}
 
 
 def signed_micros(amount: str) -> int:

@@ -8,7 +8,7 @@ from engine.credits.payments import Grant, Granted
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.errors import InvalidRequest
-from engine.subscriptions import moves
+from engine.subscriptions import transitions
 from engine.subscriptions.plans import micros, shown
 from engine.web.idempotency import RequestKey
 
@@ -24,7 +24,7 @@ def top_up(
     added = micros(Decimal(amount))
     if not added:
         raise InvalidRequest("The amount must not be zero.", details={"field": "amount"})
-    moves.open_subscription(ledger, user, act)
+    transitions.open_subscription(ledger, user, act)
     grant = Grant(
         user=user,
         amount=added,
@@ -35,7 +35,7 @@ def top_up(
         fingerprint=asked.fingerprint,
         act=act,
     )
-    return payments.grant(ledger, grant, beside=[moves.granted_beside(user, added)])
+    return payments.grant(ledger, grant, beside=[transitions.granted_beside(user, added)])
 
 
 def members(user: str, amount: str, paid: Granted) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
 from engine.platform.times import DAY_S, iso
-from engine.subscriptions.items import USED_PREFIX, Subscription
 from engine.subscriptions.plans import shown
+from engine.subscriptions.subscription import USED_PREFIX, Subscription
 
 PACE_S = 7 * DAY_S
 """The pace is that of the last seven days."""

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from engine.platform.act import Act
-from engine.subscriptions.items import key_name
 from engine.subscriptions.openrouter import OpenRouter
+from engine.subscriptions.subscription import key_name
 from tests.support.faults import Killed
 from tests.support.fuse import Fuse, fused
 from tests.support.loglines import caught
@@ -52,10 +52,9 @@ def test_a_key_that_is_not_current_any_more_is_not_replaced_once_more(studio: St
     """The monitor saw it half used; meanwhile its user asked."""
     user = fresh_user()
     studio.key(user)
-    origin = Act("system:test", "twice", "", "", "", at=0)
-    asked = {"origin": origin, "now": int(studio.now), "grace_s": 300}
-    assert studio.app.subscribing.replace(user, 1, **asked)
-    assert not studio.app.subscribing.replace(user, 1, **asked)
+    act = Act("system:test", "twice", "", "", "", at=int(studio.now))
+    assert studio.app.subscribing.replace(user, 1, act, grace_s=300)
+    assert not studio.app.subscribing.replace(user, 1, act, grace_s=300)
     assert [key.number for key in studio.items(user)] == [1, 2]
 
 

@@ -16,8 +16,11 @@ from engine.platform.act import Act
 from engine.platform.errors import Busy, EngineError
 from engine.platform.logs import logger
 from engine.platform.table import Put
-from engine.subscriptions import key_steps as steps
-from engine.subscriptions.items import (
+from engine.subscriptions import provider_keys as steps
+from engine.subscriptions.issuing import Subscribing, wants_new_key
+from engine.subscriptions.lifecycle import TROUBLE, NotMade
+from engine.subscriptions.openrouter import PAGE, House, KeyFacts
+from engine.subscriptions.subscription import (
     CLOSED,
     INDEX,
     LIVE,
@@ -27,9 +30,6 @@ from engine.subscriptions.items import (
     parse_key_name,
     read_key,
 )
-from engine.subscriptions.key_rotation import TROUBLE, NotMade
-from engine.subscriptions.openrouter import PAGE, House, KeyFacts
-from engine.subscriptions.subscribing import Subscribing, wants_new_key
 
 BATCH = 100
 RESERVE_S = 20.0

@@ -14,8 +14,8 @@ from engine.ledger.items import Entry
 from engine.platform.ids import digest
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update, Write
 from engine.platform.times import DAY_S, iso
-from engine.subscriptions.items import INDEX, ProviderKey, hook_shard
 from engine.subscriptions.plans import CREDIT, shown
+from engine.subscriptions.subscription import INDEX, ProviderKey, hook_shard
 
 LOW_AT = CREDIT
 """A notice is made when what is left falls below this."""

@@ -16,10 +16,9 @@ from engine.platform.act import Act
 from engine.platform.errors import KeysUnavailable, SubscriptionBlocked, SubscriptionUsedUp
 from engine.platform.logs import logger
 from engine.platform.times import DAY_S
-from engine.subscriptions import key_steps as steps
-from engine.subscriptions import moves
-from engine.subscriptions.items import BLOCKED, ProviderKey, Subscription
-from engine.subscriptions.key_rotation import (
+from engine.subscriptions import provider_keys as steps
+from engine.subscriptions import transitions
+from engine.subscriptions.lifecycle import (
     SETTLE_S,
     TROUBLE,
     Made,
@@ -29,6 +28,7 @@ from engine.subscriptions.key_rotation import (
     is_spendable,
 )
 from engine.subscriptions.plans import KEY_LIMIT, RESET, TOP_UP, shown
+from engine.subscriptions.subscription import BLOCKED, ProviderKey, Subscription
 
 PATIENCE_S = 8.0
 POLL_S = 0.15
@@ -112,7 +112,9 @@ class Subscribing:
         """The subscriber's key. Raises `SubscriptionBlocked`, `SubscriptionUsedUp`, `KeysUnavailable`,
         `Busy` or `OutcomeUnknown`.
         """
-        moves.open_subscription(self.ledger, who.user, act, email=who.email, username=who.username)
+        transitions.open_subscription(
+            self.ledger, who.user, act, email=who.email, username=who.username
+        )
         give_up_at = self._clock() + PATIENCE_S
         while True:
             subscription = self._subscription(who.user)
@@ -188,7 +190,7 @@ class Subscribing:
         """Raises `Overtaken` once there is a new allowance, else the refusal."""
         policy = seen.subscription.policy_here(self._policy)
         if policy == RESET:
-            moves.renew(self.ledger, seen.subscription, seen.remaining, act)
+            transitions.renew(self.ledger, seen.subscription, seen.remaining, act)
             raise Overtaken()
         if policy == TOP_UP:
             raise SubscriptionUsedUp(details={"remaining_credits": shown(seen.remaining)})

@@ -13,9 +13,9 @@ from engine.ledger.items import Move, account_pk
 from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.platform.table import Item, Update
-from engine.subscriptions import key_steps as steps
-from engine.subscriptions import moves
-from engine.subscriptions.items import (
+from engine.subscriptions import provider_keys as steps
+from engine.subscriptions import transitions
+from engine.subscriptions.subscription import (
     CLOSED,
     LOST,
     SUBSCRIPTION_SK,
@@ -71,7 +71,7 @@ class Bench:
         return [item for item in items if not item["sk"].startswith("RATE")]
 
     def intend(self, seen: Subscription | None = None) -> ProviderKey | None:
-        return moves.intend(
+        return transitions.intend(
             self.ledger, seen or self.seen(), 1000, "t", ORIGIN, lease_s=20, lifetime_s=900
         )
 
@@ -81,7 +81,7 @@ class Bench:
         )
 
     def give_up(self, key: ProviderKey, to: str = LOST) -> bool:
-        return moves.give_up(self.ledger, key, to, ORIGIN, retry_at=NOW + 9, look_at=NOW)
+        return transitions.give_up(self.ledger, key, to, ORIGIN, retry_at=NOW + 9, look_at=NOW)
 
     def live(self) -> ProviderKey:
         key = self.intend()
@@ -109,7 +109,7 @@ class Bench:
 @pytest.fixture
 def bench(studio: Studio) -> Bench:
     user = fresh_user("step")
-    moves.open_subscription(studio.ledger, user, ORIGIN)
+    transitions.open_subscription(studio.ledger, user, ORIGIN)
     return Bench(studio, user)
 
 
@@ -122,7 +122,7 @@ def unmoved(bench: Bench, act: Callable[[], Any]) -> None:
 
 def test_a_subscription_is_opened_once(bench: Bench) -> None:
     first = bench.seen()
-    again = moves.open_subscription(bench.ledger, bench.user, replace(ORIGIN, at=NOW + 1))
+    again = transitions.open_subscription(bench.ledger, bench.user, replace(ORIGIN, at=NOW + 1))
     assert again == first
     assert bench.studio.types(bench.user) == ["plan_grant"]
 
@@ -226,7 +226,7 @@ def test_a_key_that_is_given_up_gives_its_money_back_once(bench: Bench, to: str)
 
 
 def charged(bench: Bench, key: ProviderKey, usage: int) -> ProviderKey:
-    return moves.charge(bench.ledger, key, usage, ORIGIN)
+    return transitions.charge(bench.ledger, key, usage, ORIGIN)
 
 
 def test_two_that_read_the_same_usage_charge_it_once(bench: Bench) -> None:
@@ -258,7 +258,7 @@ def test_what_is_spent_beyond_the_limit_is_charged_once_too(bench: Bench) -> Non
 
 def test_a_key_that_was_closed_meanwhile_is_charged_from_what_is_available(bench: Bench) -> None:
     seen = bench.settling()
-    assert moves.close(bench.ledger, seen, ORIGIN)
+    assert transitions.close(bench.ledger, seen, ORIGIN)
     before = bench.studio.figures(bench.user)
     after = charged(bench, seen, 40)
     assert (after.state, after.usage, after.held) == ("closed", 40, 0)
@@ -313,7 +313,7 @@ def test_only_a_lost_key_is_forgotten(bench: Bench) -> None:
 
 
 def close(bench: Bench, key: ProviderKey) -> bool:
-    return moves.close(bench.ledger, key, ORIGIN)
+    return transitions.close(bench.ledger, key, ORIGIN)
 
 
 def test_a_closed_key_gives_back_what_it_has_left_once(bench: Bench) -> None:
@@ -343,7 +343,7 @@ def test_a_current_key_that_is_gone_is_current_no_more(bench: Bench) -> None:
 
 
 def renew(bench: Bench, seen: Subscription) -> bool:
-    return moves.renew(bench.ledger, seen, 50, ORIGIN)
+    return transitions.renew(bench.ledger, seen, 50, ORIGIN)
 
 
 @pytest.mark.parametrize("change", [{"period": 2}, {"plan": "pro"}], ids=str)
@@ -367,7 +367,7 @@ def change_plan(bench: Bench, seen: Subscription) -> Any:
     once = RequestOnce(
         bench.table, user=bench.user, operation="p", key="p", fingerprint="", now=NOW, facts={}
     )
-    return moves.change_plan(bench.ledger, seen, "pro", None, once, ORIGIN)
+    return transitions.change_plan(bench.ledger, seen, "pro", None, once, ORIGIN)
 
 
 @pytest.mark.parametrize("change", [{"period": 2}, {"plan": "enterprise"}], ids=str)

@@ -10,7 +10,7 @@ from typing import Any
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Cancelled, ConditionFailed, Table, Update, Write
-from engine.subscriptions.items import (
+from engine.subscriptions.subscription import (
     ACTIVE,
     BLOCKED,
     CLOSED,

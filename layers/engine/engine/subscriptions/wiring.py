@@ -7,9 +7,9 @@ from engine.platform.errors import Busy
 from engine.platform.logs import logger
 from engine.platform.outgoing import NotSent
 from engine.platform.sealing import KmsClient, Sealer
-from engine.subscriptions.key_rotation import Rotation
-from engine.subscriptions.notices import Notices
+from engine.subscriptions.lifecycle import Rotation
 from engine.subscriptions.openrouter import OpenRouter
+from engine.subscriptions.outbox import Notices
 
 
 def rotation(settings: Settings, ledger: Ledger, rings: KeyRings, kms: KmsClient) -> Rotation:

@@ -6,7 +6,7 @@
 
 - A key whose creation has no known outcome is `lost`: nobody has its secret. It is looked for by its name
   and deleted, for as long as its creation may still arrive.
-- Two processes may both be at it: the conditions of `engine.subscriptions.moves` let each step happen
+- Two processes may both be at it: the conditions of `engine.subscriptions.transitions` let each step happen
   once, and whoever finds their key unwanted deletes it.
 """
 
@@ -20,9 +20,12 @@ from engine.platform.logs import logger
 from engine.platform.outgoing import NotSent, Unknown
 from engine.platform.sealing import Sealer
 from engine.platform.times import DAY_S
-from engine.subscriptions import key_steps as steps
-from engine.subscriptions import moves
-from engine.subscriptions.items import (
+from engine.subscriptions import provider_keys as steps
+from engine.subscriptions import transitions
+from engine.subscriptions.openrouter import CreatedKey, KeyFacts, OpenRouter, Refused
+from engine.subscriptions.outbox import Notices
+from engine.subscriptions.plans import KEY_LIMIT
+from engine.subscriptions.subscription import (
     CLOSED,
     INTENDED,
     LIVE,
@@ -32,9 +35,6 @@ from engine.subscriptions.items import (
     ProviderKey,
     Subscription,
 )
-from engine.subscriptions.notices import Notices
-from engine.subscriptions.openrouter import CreatedKey, KeyFacts, OpenRouter, Refused
-from engine.subscriptions.plans import KEY_LIMIT
 
 LEASE_S = 20
 """Longer than one call to OpenRouter, one to KMS and one to the table may take together."""
@@ -102,7 +102,7 @@ class Rotation:
         Raises `Overtaken`, `NotMade`, `Busy` or `OutcomeUnknown`.
         """
         limit = min(KEY_LIMIT, available)
-        key = moves.intend(
+        key = transitions.intend(
             self.ledger,
             seen,
             limit,
@@ -142,12 +142,12 @@ class Rotation:
 
     def charge(self, key: ProviderKey, usage: int, act: Act) -> ProviderKey:
         """Charge what OpenRouter has counted; the key as it then is. Raises `Busy`, `OutcomeUnknown`."""
-        return moves.charge(self.ledger, key, usage, act, notices=self.notices)
+        return transitions.charge(self.ledger, key, usage, act, notices=self.notices)
 
     def gone(self, key: ProviderKey, act: Act) -> None:
         """Somebody deleted the key at OpenRouter: it is closed as it was last charged."""
         logger.warning("be:key-gone", extra={"user": key.user, "key_name": key.name})
-        moves.close(self.ledger, key, act)
+        transitions.close(self.ledger, key, act)
 
     def _create(self, key: ProviderKey, act: Act) -> CreatedKey:
         """The key at OpenRouter. Raises `NotMade`, after what was set aside has been given back."""
@@ -203,7 +203,7 @@ class Rotation:
         return self._give_up(key, LOST, act, retry_at=retry_at)
 
     def _give_up(self, key: ProviderKey, state: str, act: Act, *, retry_at: int) -> bool:
-        return moves.give_up(self.ledger, key, state, act, retry_at=retry_at, look_at=act.at)
+        return transitions.give_up(self.ledger, key, state, act, retry_at=retry_at, look_at=act.at)
 
     def _disable(self, key: ProviderKey, now: int) -> str:
         self.provider.disable(key.hash)
@@ -213,7 +213,7 @@ class Rotation:
     def _settle(self, key: ProviderKey, act: Act) -> str:
         facts = self.provider.read(key.hash)
         if facts is None:
-            return CLOSED if moves.close(self.ledger, key, act) else key.state
+            return CLOSED if transitions.close(self.ledger, key, act) else key.state
         usage = max(facts.usage, key.usage)
         key = self.charge(key, usage, act)
         if not facts.disabled:
@@ -222,7 +222,7 @@ class Rotation:
             steps.look_again(self.ledger.table, key, settled_usage=usage, look_at=act.at + SETTLE_S)
             return key.state
         self.provider.delete(key.hash)
-        return CLOSED if moves.close(self.ledger, key, act) else key.state
+        return CLOSED if transitions.close(self.ledger, key, act) else key.state
 
     def _look_for(self, key: ProviderKey, listed: Iterable[KeyFacts], now: int) -> str:
         """A lost key that came up is deleted; one that did not in time never will."""

@@ -18,7 +18,16 @@ from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits
 from engine.platform.table import Item, Put, Table, Update, Write
 from engine.platform.times import DAY_S, iso
-from engine.subscriptions.items import (
+from engine.subscriptions.outbox import Notices
+from engine.subscriptions.plans import BASIC, PLANS
+from engine.subscriptions.provider_keys import (
+    STATE,
+    find_key,
+    find_subscription,
+    introduce,
+    key_update,
+)
+from engine.subscriptions.subscription import (
     ACTIVE,
     CLOSED,
     INTENDED,
@@ -33,9 +42,6 @@ from engine.subscriptions.items import (
     read_key,
     read_subscription,
 )
-from engine.subscriptions.key_steps import STATE, find_key, find_subscription, introduce, key_update
-from engine.subscriptions.notices import Notices
-from engine.subscriptions.plans import BASIC, PLANS
 
 NO_NOTICES = Notices()
 USAGE_DAYS = 400
