@@ -1,4 +1,4 @@
-"""Every minute: notices about subscriptions are sent to the operator's own system."""
+"""Every minute: sends the notices of the outbox to the operator's own system."""
 
 import time
 from typing import Any
@@ -19,7 +19,7 @@ resolver = public_post.resolve
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """A scheduled event, of which nothing is read; the counts of what was sent."""
+    """Takes a scheduled event, whose content is not used; answers the counts of the round."""
     if not settings.notify_url:
         return {}
     receiver = Receiver(settings.notify_url, rings[NOTIFY_SECRET], settings.is_local, resolver)

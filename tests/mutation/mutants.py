@@ -42,6 +42,11 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_subscription_races",
     ),
     "subscriptions.provider_keys": ("test_subscription_transitions", "test_subscription_monitor"),
+    "subscriptions.subscription": (
+        "test_subscription_transitions",
+        "test_subscription",
+        "test_erasure",
+    ),
     "ledger.posting": (
         MONEY,
         JOBS,

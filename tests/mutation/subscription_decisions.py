@@ -15,8 +15,8 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.issuing.a-tenth-is-used-up",
-        "if seen.remaining <= subscription.terms.used_up_at:",
-        "if seen.remaining < subscription.terms.used_up_at:",
+        "if seen.remaining <= found.terms.used_up_at:",
+        "if seen.remaining < found.terms.used_up_at:",
     ),
     (
         "subscriptions.issuing.half-is-half",
@@ -35,13 +35,13 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.issuing.retry-at",
-        "not seen.is_fresh or act.at < subscription.retry_at",
+        "not seen.is_fresh or act.at < found.retry_at",
         "not seen.is_fresh",
     ),
     (
         "subscriptions.issuing.away-makes-no-key",
-        "if not seen.is_fresh or act.at < subscription.retry_at:",
-        "if act.at < subscription.retry_at:",
+        "if not seen.is_fresh or act.at < found.retry_at:",
+        "if act.at < found.retry_at:",
     ),
     (
         "subscriptions.issuing.disabled-is-replaced",
@@ -50,13 +50,13 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.issuing.replaces-what-was-seen",
-        "        if subscription.current != number:\n            return False\n",
+        "        if seen.current != number:\n            return False\n",
         "",
     ),
     (
         "subscriptions.issuing.blocked-is-refused",
-        "BLOCKED:\n            raise SubscriptionBlocked()\n        if subscription.rotation:",
-        "BLOCKED:\n            pass\n        if subscription.rotation:",
+        "BLOCKED:\n            raise SubscriptionBlocked()\n        if found.rotation:",
+        "BLOCKED:\n            pass\n        if found.rotation:",
     ),
     (
         "subscriptions.issuing.top-up-waits",
@@ -70,8 +70,8 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.lifecycle.unknown-is-lost",
-        "not_made, state = NotMade(RETRY_S), LOST",
-        "not_made, state = NotMade(RETRY_S), CLOSED",
+        "failed, state = NotCreated(RETRY_S), LOST",
+        "failed, state = NotCreated(RETRY_S), CLOSED",
     ),
     (
         "subscriptions.lifecycle.limit-is-what-is-left",
@@ -85,7 +85,7 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.lifecycle.two-readings-agree",
-        "if not facts.disabled or usage != key.settled_usage:",
+        "if not facts.disabled or counted != key.settled_usage:",
         "if not facts.disabled:",
     ),
     (
@@ -95,7 +95,7 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.lifecycle.final-reading-is-charged",
-        "        key = self.charge(key, usage, act)\n",
+        "        key = self.charge(key, counted, act)\n",
         "",
     ),
     (
@@ -121,17 +121,17 @@ SUBSCRIPTIONS: Final = [
     (
         "subscriptions.transitions.usage-follows",
         "usage=key.usage + (paid or delta),",
-        "usage=usage,",
+        "usage=counted,",
     ),
     (
         "subscriptions.transitions.reset-fills-up",
-        "allowance - left, 0, act",
-        "allowance, 0, act",
+        "amount = seen.terms.allowance - left",
+        "amount = seen.terms.allowance",
     ),
     (
         "subscriptions.transitions.plan-grants-the-difference",
-        "amount = max(0, PLANS[plan].allowance - seen.total)",
-        "amount = PLANS[plan].allowance",
+        "amount = max(0, PLANS[choice.plan].allowance - seen.total)",
+        "amount = PLANS[choice.plan].allowance",
     ),
     (
         "subscriptions.monitor.foreign-names-are-left",

@@ -1,197 +1,124 @@
-"""Every change of a subscription and its keys: money moves of the ledger, and steps of a key's life.
+"""Every transition of a subscription and its keys: one transaction over the items that it changes, with the
+ledger's entry where money moves.
 
-What a key may spend is set aside on the account when the key is intended (`key_fund`), taken from there
-as OpenRouter counts it (`usage`), and given back when the key is gone (`key_return`). So all keys of a user
-together can never spend more than there is. What OpenRouter lets through beyond a key's limit is taken
-from what is available, and the rest is on record (`usage_write_off`).
+A key's limit is set aside on the account when the key is intended (`key_fund`), taken from there as
+OpenRouter counts usage (`usage`), and returned when the key is gone (`key_return`). So all keys of a user
+together can never spend more than there is. Usage beyond a key's limit is taken from what is available;
+the rest is written off on record (`usage_write_off`).
 
-Each function makes one step where everything is still as it was seen, and nothing otherwise.
+Each function makes one transition if the state still is as it was seen, and changes nothing otherwise.
 """
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from engine.ledger.items import Entry, Move, account_pk
+from engine.ledger.items import Entry, Move
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger, Once
 from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits
-from engine.platform.table import Item, Put, Table, Update, Write
-from engine.platform.times import DAY_S, iso
+from engine.platform.table import Cancelled, ConditionFailed, Item, Put, Table, Update, Write
+from engine.subscriptions import provider_keys, subscription, usage
 from engine.subscriptions.outbox import Notices
 from engine.subscriptions.plans import BASIC, PLANS
-from engine.subscriptions.provider_keys import (
-    STATE,
-    find_key,
-    find_subscription,
-    introduce,
-    key_update,
-)
-from engine.subscriptions.subscription import (
-    ACTIVE,
-    CLOSED,
-    INTENDED,
-    LIVE,
-    LOST,
-    SUBSCRIPTION_SK,
-    USED_PREFIX,
-    ProviderKey,
-    Subscription,
-    key_item,
-    key_name,
-    read_key,
-    read_subscription,
-)
+from engine.subscriptions.provider_keys import INTENDED, LIVE, ProviderKey
+from engine.subscriptions.subscription import PlanChoice, Subscriber, Subscription
 
 NO_NOTICES = Notices()
-USAGE_DAYS = 400
-"""How long what was used on a day is kept for its own sake; the ledger has it for ever."""
 
 
 class SeenOnce:
-    """An item that the move changes from what was seen of it."""
+    """An item that the move changes, if it still is as it was seen."""
 
-    def __init__(self, table: Table, update: Update, was: Callable[[Item], bool]) -> None:
+    def __init__(self, table: Table, update: Update, is_as_seen: Callable[[Item], bool]) -> None:
         self._table = table
         self._update = update
-        self._was = was
+        self._is_as_seen = is_as_seen
 
     def earlier(self) -> Item | None:
-        """The item as somebody else left it, None while it is as it was seen."""
+        """The item after another writer's change, None while it is as it was seen."""
         item = self._table.get(self._update.pk, self._update.sk)
-        return None if item is None or self._was(item) else item
+        return None if item is None or self._is_as_seen(item) else item
 
     def write(self, entry: Entry) -> Update:
         return self._update
 
 
 class PutOnce:
-    """An item that the move puts where none is."""
+    """An item that the move creates, if there is none."""
 
-    def __init__(self, table: Table, item: Item) -> None:
+    def __init__(self, table: Table, put: Put) -> None:
         self._table = table
-        self._item = item
+        self._put = put
 
     def earlier(self) -> Item | None:
-        return self._table.get(self._item["pk"], self._item["sk"])
+        return self._table.get(self._put.item["pk"], self._put.item["sk"])
 
     def write(self, entry: Entry) -> Put:
-        return Put(self._item, condition="attribute_not_exists(pk)")
+        return self._put
 
 
-def open_subscription(
-    ledger: Ledger, user: str, act: Act, *, email: str = "", username: str = ""
-) -> Subscription:
-    """The user's subscription, made with its first allowance if there is none; who was not known by name
-    when a payment opened it is known from the first call on.
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The key that a new one replaces, 0 for none, and how long it still works."""
+
+    number: int
+    works_until: int
+
+
+def open_subscription(ledger: Ledger, subscriber: Subscriber, act: Act) -> Subscription:
+    """The user's subscription, created with its first allowance if there is none. E-mail and user name are
+    recorded as soon as they are known.
+
+    Raises `Busy`, `OutcomeUnknown`.
     """
-    found = find_subscription(ledger.table, user)
+    found = subscription.find(ledger.table, subscriber.user)
     if found is not None:
-        if email and not found.email:
-            introduce(ledger.table, user, email, username)
+        if subscriber.email and not found.email:
+            _written(ledger.table, subscription.introduction(subscriber))
         return found
     plan = PLANS[BASIC]
-    item: Item = {
-        "pk": account_pk(user),
-        "sk": SUBSCRIPTION_SK,
-        "user": user,
-        "plan": plan.name,
-        "state": ACTIVE,
-        "period": 1,
-        "total": plan.allowance,
-        "current": 0,
-        "rotation": 0,
-        "rotations": 0,
-        "retry_at": 0,
-        "created_at": act.at,
-        "updated_at": act.at,
-        "email": email,
-        "username": username,
-    }
-    move = Move(user, "plan_grant", plan.allowance, 0, act, subject=f"{plan.name}:1")
+    put = subscription.opening(subscriber, plan, act.at)
+    subject = f"{plan.name}:1"
+    move = Move(subscriber.user, "plan_grant", plan.allowance, 0, act, subject=subject)
+    created = subscription.read(put.item)
     with contextlib.suppress(AlreadyDone):
-        ledger.post(move, PutOnce(ledger.table, item))
-        return read_subscription(item)
-    return find_subscription(ledger.table, user) or read_subscription(item)
+        ledger.post(move, PutOnce(ledger.table, put))
+        return created
+    return subscription.find(ledger.table, subscriber.user) or created
 
 
 def renew(ledger: Ledger, seen: Subscription, left: int, act: Act) -> bool:
-    """Bring what is left to the plan's whole allowance; False where something was granted meanwhile."""
-    allowance = seen.terms.allowance
-    update = Update(
-        account_pk(seen.user),
-        SUBSCRIPTION_SK,
-        "SET period = :next, #total = :total, updated_at = :now",
-        "period = :seen AND #plan = :plan",
-        names={"#total": "total", "#plan": "plan"},
-        values={
-            ":next": seen.period + 1,
-            ":seen": seen.period,
-            ":plan": seen.plan,
-            ":total": allowance,
-            ":now": act.at,
-        },
-    )
+    """Fill what is left up to the plan's allowance; False if another grant came first."""
+    update = subscription.renewal(seen, act.at)
     subject = f"{seen.plan}:{seen.period + 1}"
-    move = Move(seen.user, "plan_grant", allowance - left, 0, act, subject=subject)
+    amount = seen.terms.allowance - left
+    move = Move(seen.user, "plan_grant", amount, 0, act, subject=subject)
     once = SeenOnce(ledger.table, update, lambda item: item["period"] == seen.period)
-    try:
-        ledger.post(move, once)
-    except AlreadyDone:
-        return False
-    return True
+    return _posted(ledger, move, once)
 
 
-def adjust(
-    ledger: Ledger, seen: Subscription, type_: str, amount: int, once: Once, act: Act
-) -> Entry:
+def adjust(ledger: Ledger, seen: Subscription, amount: int, once: Once, act: Act) -> Entry:
     """Add `amount` micro-dollars, or take them from what is available; the entry.
 
     Raises `AlreadyDone`, `InsufficientCredits`.
     """
+    type_ = "admin_add" if amount > 0 else "admin_deduct"
     move = Move(seen.user, type_, amount, 0, act)
-    total = granted_beside(seen.user, amount)
-    return ledger.post(move, once, also=lambda _: [total]).entry
-
-
-def granted_beside(user: str, amount: int) -> Update:
-    """What a grant changes of a subscription that is there: it is made from nothing seen, so it needs no
-    condition, and it moves the period, so that nothing is made from what was seen before it.
-    """
-    return Update(
-        account_pk(user),
-        SUBSCRIPTION_SK,
-        "ADD period :one, #total :amount",
-        condition="",
-        names={"#total": "total"},
-        values={":one": 1, ":amount": amount},
-    )
+    counted = subscription.addition(seen.user, amount)
+    return ledger.post(move, once, also=lambda _: [counted]).entry
 
 
 def change_plan(
-    ledger: Ledger, seen: Subscription, plan: str, policy: str | None, once: Once, act: Act
+    ledger: Ledger, seen: Subscription, choice: PlanChoice, once: Once, act: Act
 ) -> Entry | None:
-    """Put the subscription on `plan` with `policy`, and grant what the plan's allowance is beyond what was
-    granted since the last reset; None where something was granted meanwhile. Raises `AlreadyDone`.
+    """Put the subscription on another plan, and grant the part of its allowance that was not granted since
+    the last renewal; None if another grant came first. Raises `AlreadyDone`.
     """
-    amount = max(0, PLANS[plan].allowance - seen.total)
-    update = Update(
-        account_pk(seen.user),
-        SUBSCRIPTION_SK,
-        "SET #plan = :plan, #policy = :policy, period = :next, #total = :total, updated_at = :now",
-        "period = :seen AND #plan = :was",
-        names={"#plan": "plan", "#policy": "policy", "#total": "total"},
-        values={
-            ":plan": plan,
-            ":policy": policy,
-            ":next": seen.period + 1,
-            ":total": seen.total + amount,
-            ":seen": seen.period,
-            ":was": seen.plan,
-            ":now": act.at,
-        },
-    )
-    move = Move(seen.user, "plan_change", amount, 0, act, subject=f"{seen.plan}->{plan}")
+    amount = max(0, PLANS[choice.plan].allowance - seen.total)
+    update = subscription.plan_change(seen, choice, amount, act.at)
+    subject = f"{seen.plan}->{choice.plan}"
+    move = Move(seen.user, "plan_change", amount, 0, act, subject=subject)
     try:
         return ledger.post(move, once, also=lambda _: [update]).entry
     except BesideRefused:
@@ -199,49 +126,15 @@ def change_plan(
 
 
 def intend(
-    ledger: Ledger,
-    seen: Subscription,
-    limit: int,
-    deployment: str,
-    act: Act,
-    *,
-    lease_s: int,
-    lifetime_s: int,
+    ledger: Ledger, seen: Subscription, limit: int, deployment: str, act: Act
 ) -> ProviderKey | None:
-    """Claim the next number, set `limit` aside for it, and write down that a key of its name is about to
-    be made; None where somebody else was first, or the money is not there any more.
+    """Claim the next number, set `limit` aside, and record that a key of its name is about to be created;
+    None if another claim came first, or the money is no longer there.
     """
-    number = seen.rotations + 1
-    key = ProviderKey(
-        user=seen.user,
-        number=number,
-        name=key_name(deployment, seen.user, number),
-        state=INTENDED,
-        limit=limit,
-        held=limit,
-        usage=0,
-        written_off=0,
-        created_at=act.at,
-        ends_at=act.at + lifetime_s,
-        expires_at=act.at + lease_s,
-    )
-    claim = Update(
-        account_pk(seen.user),
-        SUBSCRIPTION_SK,
-        "SET rotation = :number, rotations = :number, updated_at = :now",
-        "rotations = :seen AND rotation = :none AND #state = :active AND #current = :current",
-        names={**STATE, "#current": "current"},
-        values={
-            ":number": number,
-            ":seen": seen.rotations,
-            ":none": 0,
-            ":active": ACTIVE,
-            ":current": seen.current,
-            ":now": act.at,
-        },
-    )
+    key = provider_keys.new(deployment, seen.user, seen.rotations + 1, limit, act.at)
+    claim = subscription.claim(seen, act.at)
     move = Move(seen.user, "key_fund", -limit, limit, act, subject=key.name)
-    once = PutOnce(ledger.table, key_item(key))
+    once = PutOnce(ledger.table, provider_keys.intention(key))
     try:
         ledger.post(move, once, also=lambda _: [claim])
     except (AlreadyDone, BesideRefused, InsufficientCredits):
@@ -249,47 +142,47 @@ def intend(
     return key
 
 
-def give_up(
-    ledger: Ledger, key: ProviderKey, to: str, act: Act, *, retry_at: int, look_at: int
-) -> bool:
-    """Give back what was set aside for an intended key that will not be handed out, and let another be
-    made from `retry_at` on. `to` is `CLOSED` where it was certainly not created, else `LOST`.
-
-    Nobody has the secret of such a key, so nothing can be spent on it. False where it was not so any more.
+def store(
+    ledger: Ledger, key: ProviderKey, replaced: Replaced, at: int, beside: Sequence[Write] = ()
+) -> ProviderKey | None:
+    """Make the intended key, which now has its hash and sealed secret, the current one, and begin to retire
+    the one it replaces; None if the key is no longer wanted. `beside` joins the transaction.
     """
-    change = "SET #state = :to, held = :nothing, expires_at = :look_at"
-    update = key_update(
-        key,
-        change if to == LOST else f"{change} REMOVE open_shard",
-        "#state = :intended",
-        {":to": to, ":nothing": 0, ":intended": INTENDED, ":look_at": look_at},
-    )
-    free = Update(
-        account_pk(key.user),
-        SUBSCRIPTION_SK,
-        "SET rotation = :none, retry_at = :retry_at, updated_at = :now",
-        "rotation = :number",
-        values={":none": 0, ":number": key.number, ":retry_at": retry_at, ":now": act.at},
-    )
+    writes: list[Write] = [
+        provider_keys.storing(key, at),
+        subscription.promotion(key.user, key.number, replaced.number, at),
+    ]
+    if replaced.number:
+        retired = provider_keys.retirement(key.user, replaced.number, replaced.works_until)
+        writes.append(retired)
+    if not _transacted(ledger, [*writes, *beside]):
+        return None
+    return replace(key, state=LIVE)
+
+
+def abandon(ledger: Ledger, key: ProviderKey, to: str, act: Act, *, retry_at: int) -> bool:
+    """Return the money of an intended key that will not be handed out, and allow another from `retry_at` on.
+    `to` is `CLOSED` where it certainly was not created, else `LOST`.
+
+    Nobody has the secret of such a key, so nothing can be spent on it. False if it is no longer intended.
+    """
+    update = provider_keys.abandonment(key, to, act.at)
+    unclaim = subscription.unclaim(key.user, key.number, retry_at, act.at)
     move = Move(key.user, "key_return", key.held, -key.held, act, subject=key.name)
     once = SeenOnce(ledger.table, update, lambda item: item["state"] == INTENDED)
-    try:
-        ledger.post(move, once, also=lambda _: [free])
-    except (AlreadyDone, BesideRefused):
-        return False
-    return True
+    return _posted(ledger, move, once, [unclaim])
 
 
 def charge(
-    ledger: Ledger, key: ProviderKey, usage: int, act: Act, *, notices: Notices = NO_NOTICES
+    ledger: Ledger, key: ProviderKey, counted: int, act: Act, *, notices: Notices = NO_NOTICES
 ) -> ProviderKey:
-    """Charge what `usage` says beyond what was charged before; the key as it then is.
+    """Charge what OpenRouter's count `counted` is beyond the last charge; the key afterwards.
 
-    What was set aside for the key pays first, then what is available; what neither can pay is written
-    off. A reading that lags behind another changes nothing.
+    The money set aside for the key pays first, then what is available; what neither can pay is written off.
+    A reading that lags behind another changes nothing.
     """
-    while usage > key.usage:
-        delta = usage - key.usage
+    while counted > key.usage:
+        delta = counted - key.usage
         from_held = min(delta, key.held)
         from_available = min(delta - from_held, ledger.account(key.user).available)
         paid = from_held + from_available
@@ -307,77 +200,69 @@ def charge(
             held=key.held - from_held,
             written_off=key.written_off + written_off,
         )
-        key = _charged(ledger, key, after, move, act.at, notices)
+        key = _charged(ledger, key, after, move, notices)
     return key
 
 
 def _charged(
-    ledger: Ledger, key: ProviderKey, after: ProviderKey, move: Move, now: int, notices: Notices
+    ledger: Ledger, key: ProviderKey, after: ProviderKey, move: Move, notices: Notices
 ) -> ProviderKey:
-    update = key_update(
-        key,
-        "SET #usage = :usage, held = :after, written_off = :written_off, charged_at = :now",
-        "#usage = :seen AND held = :held",
-        {
-            ":usage": after.usage,
-            ":after": after.held,
-            ":written_off": after.written_off,
-            ":seen": key.usage,
-            ":held": key.held,
-            ":now": now,
-        },
-        {"#usage": "usage"},
-        state=False,
-    )
-    once = SeenOnce(
-        ledger.table,
-        update,
-        lambda item: (item["usage"], item["held"]) == (key.usage, key.held),
-    )
-    day = _day_write(key.user, after.usage - key.usage, now)
+    at = move.act.at
+    seen = (key.usage, key.held)
+    update = provider_keys.charge(key, after, at)
+    once = SeenOnce(ledger.table, update, lambda item: (item["usage"], item["held"]) == seen)
+    day = usage.day(key.user, after.usage - key.usage, at)
     try:
         ledger.post(move, once, also=lambda entry: [day, *notices.of_charge(entry)])
     except AlreadyDone as done:
-        return read_key(done.item)
+        return provider_keys.read(done.item)
     except InsufficientCredits:
-        return find_key(ledger.table, key.user, key.number) or key
+        return provider_keys.find(ledger.table, key.user, key.number) or key
     return after
 
 
-def _day_write(user: str, used: int, now: int) -> Update:
-    """What was used on a day, for the answers; it needs no condition, as the move's lets it happen once."""
-    return Update(
-        account_pk(user),
-        f"{USED_PREFIX}{iso(now)[:10]}",
-        "ADD used :used SET #ttl = :ttl",
-        condition="",
-        names={"#ttl": "ttl"},
-        values={":used": used, ":ttl": now + USAGE_DAYS * DAY_S},
-    )
-
-
 def close(ledger: Ledger, key: ProviderKey, act: Act) -> bool:
-    """The key is gone: what is left of its money is given back, and it is current no more.
+    """Return what is left of the money of a key that is gone; it is no longer current.
 
-    False where it was charged or closed meanwhile.
+    False if it was charged or closed meanwhile.
     """
-    update = key_update(
-        key,
-        "SET #state = :closed, held = :nothing, closed_at = :now REMOVE open_shard, sealed",
-        "#state = :seen AND #usage = :usage",
-        {
-            ":closed": CLOSED,
-            ":nothing": 0,
-            ":seen": key.state,
-            ":usage": key.usage,
-            ":now": act.at,
-        },
-        {"#usage": "usage"},
-    )
+    update = provider_keys.closing(key, act.at)
     move = Move(key.user, "key_return", key.held, -key.held, act, subject=key.name)
     seen = (key.state, key.usage)
     once = SeenOnce(ledger.table, update, lambda item: (item["state"], item["usage"]) == seen)
-    beside: Sequence[Write] = [_not_current(key, act.at)] if key.state == LIVE else []
+    beside = [subscription.demotion(key.user, key.number, act.at)] if key.state == LIVE else []
+    return _posted(ledger, move, once, beside)
+
+
+def block(ledger: Ledger, seen: Subscription, at: int) -> bool:
+    """Block the subscription; its key begins to retire and is due at once. False if it had changed."""
+    writes: list[Write] = [subscription.block(seen, at)]
+    if seen.current:
+        writes.append(provider_keys.retirement(seen.user, seen.current, at))
+    return _transacted(ledger, writes)
+
+
+def unblock(ledger: Ledger, user: str, at: int) -> bool:
+    """Make a blocked subscription active; False if it is not blocked."""
+    return _written(ledger.table, subscription.unblock(user, at))
+
+
+def record_disabled(ledger: Ledger, key: ProviderKey, look_at: int) -> bool:
+    """The retiring key is disabled; its usage is read at `look_at`. False if it had changed."""
+    return _written(ledger.table, provider_keys.disabling(key, look_at))
+
+
+def postpone(ledger: Ledger, key: ProviderKey, settled_usage: int, look_at: int) -> bool:
+    """The key keeps its state, and its next step is due at `look_at`. False if it had changed."""
+    return _written(ledger.table, provider_keys.postponement(key, settled_usage, look_at))
+
+
+def forget(ledger: Ledger, key: ProviderKey) -> bool:
+    """Close a lost key: it was deleted, or it never appeared. False if it is no longer lost."""
+    return _written(ledger.table, provider_keys.forgetting(key))
+
+
+def _posted(ledger: Ledger, move: Move, once: Once, beside: Sequence[Write] = ()) -> bool:
     try:
         ledger.post(move, once, also=lambda _: list(beside))
     except (AlreadyDone, BesideRefused):
@@ -385,12 +270,17 @@ def close(ledger: Ledger, key: ProviderKey, act: Act) -> bool:
     return True
 
 
-def _not_current(key: ProviderKey, now: int) -> Update:
-    return Update(
-        account_pk(key.user),
-        SUBSCRIPTION_SK,
-        "SET #current = :none, updated_at = :now",
-        "#current = :number",
-        names={"#current": "current"},
-        values={":none": 0, ":number": key.number, ":now": now},
-    )
+def _transacted(ledger: Ledger, writes: Sequence[Write]) -> bool:
+    try:
+        ledger.transact_patiently(writes)
+    except Cancelled:
+        return False
+    return True
+
+
+def _written(table: Table, update: Update) -> bool:
+    try:
+        table.write(update)
+    except ConditionFailed:
+        return False
+    return True
