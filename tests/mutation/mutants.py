@@ -35,13 +35,18 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ("transcription.jobs", "transcription.asking", "transcription.outcomes"),
         (JOBS, "test_job_answers", "test_transcription_status", "test_sweeping"),
     ),
-    "subscriptions.key_monitor": ("test_key_monitor",),
-    "subscriptions.key_rotation": (
+    "subscriptions.monitor": ("test_subscription_monitor",),
+    "subscriptions.lifecycle": (
         "test_subscription",
-        "test_key_monitor",
+        "test_subscription_monitor",
         "test_subscription_races",
     ),
-    "subscriptions.key_steps": ("test_key_steps", "test_key_monitor"),
+    "subscriptions.provider_keys": ("test_subscription_transitions", "test_subscription_monitor"),
+    "subscriptions.subscription": (
+        "test_subscription_transitions",
+        "test_subscription",
+        "test_erasure",
+    ),
     "ledger.posting": (
         MONEY,
         JOBS,
@@ -53,7 +58,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "ledger.items": (MONEY, "test_ledger_items", "test_vending"),
     "web.limits": (MONEY, "test_limits", "test_vending"),
-    "subscriptions.notices": ("test_notices",),
+    "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_credits", "test_crash_points"),
@@ -64,12 +69,16 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ("transcription.starting", "transcription.answers"),
         (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
     ),
-    "subscriptions.subscribing": (
+    "subscriptions.issuing": (
         "test_subscription",
         "test_subscription_admin",
-        "test_key_monitor",
+        "test_subscription_monitor",
     ),
-    "subscriptions.moves": ("test_key_steps", "test_subscription", "test_subscription_admin"),
+    "subscriptions.transitions": (
+        "test_subscription_transitions",
+        "test_subscription",
+        "test_subscription_admin",
+    ),
     "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     **dict.fromkeys(
         ("transcription.submission", "transcription.request_records"),
