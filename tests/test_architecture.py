@@ -28,7 +28,9 @@ def layers() -> list[list[str]]:
     """The layers of the import contract, top to bottom, with the functions above them."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     (contract,) = (
-        one for one in settings["tool"]["importlinter"]["contracts"] if one["type"] == "layers"
+        one
+        for one in settings["tool"]["importlinter"]["contracts"]
+        if one.get("containers") == ["engine"]
     )
     return [
         ["functions"],

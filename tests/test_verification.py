@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine.credits import holds, verification
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
+from engine.credits import hold_items, holds, placing, verification
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.credits.placing import Vend
 from engine.credits.verification import Finding
 from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import (
@@ -68,7 +69,7 @@ class Author:
     def vend(self, state: str = OPEN) -> Hold:
         self.now += 1
         vend = Vend(self.user, "vend", fresh("key"), "f", state, "k", replace(ORIGIN, at=self.now))
-        return holds.place(self.ledger, vend, rate_limit=10**6)[0]
+        return placing.place(self.ledger, vend, rate_limit=10**6)[0]
 
     def settle(self, hold: Hold, *outcomes: str) -> Hold:
         for outcome in outcomes:
@@ -98,7 +99,7 @@ def story(gateway: Gateway) -> Story:
     author.vend()
     gift = author.settle(author.vend(), RELEASED)
     author.move("admin_deduct", -author.ledger.account(author.user).available)
-    assert author.settle(gift, CAPTURED).state == holds.WRITTEN_OFF
+    assert author.settle(gift, CAPTURED).state == hold_items.WRITTEN_OFF
     author.move("add_webhook", 3)
     author.vend()
     return told(gateway.ledger.table, author.user)
@@ -113,7 +114,7 @@ def test_a_history_with_every_type_has_no_findings(story: Story) -> None:
         "user_creation", "api_add", "add_webhook", "spend", "capture", "refund", "write_off", "admin_deduct",
     }  # fmt: skip
     assert {item["state"] for item in story.holds} == {
-        OPEN, SPENT, CAPTURED, RELEASED, holds.WRITTEN_OFF,
+        OPEN, SPENT, CAPTURED, RELEASED, hold_items.WRITTEN_OFF,
     }  # fmt: skip
     assert story.findings() == []
 
@@ -232,7 +233,7 @@ def test_an_edited_hold_is_found(story: Story, name: str) -> None:
         assert item["sk"] in " ".join(finding.text for finding in found)
 
 
-@pytest.mark.parametrize("state", [OPEN, SPENT, CAPTURED, RELEASED, holds.WRITTEN_OFF])
+@pytest.mark.parametrize("state", [OPEN, SPENT, CAPTURED, RELEASED, hold_items.WRITTEN_OFF])
 def test_a_hold_whose_state_contradicts_the_entries_is_found(story: Story, state: str) -> None:
     for index, item in enumerate(story.holds):
         if item["state"] != state:

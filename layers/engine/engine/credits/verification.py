@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.credits import holds
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+from engine.credits import hold_items
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.ledger import origins
 from engine.ledger.items import (
     CREDITS,
@@ -368,9 +368,9 @@ class AccountCheck:
             return f"names entry {hold.seq}, which is not a vend"
         if _hold_says(hold) != self._places[hold.seq]:
             return f"does not match entry {hold.seq}"
-        if item["sk"] != holds.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
+        if item["sk"] != hold_items.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
             return "is not stored under its name"
-        if hold.state == OPEN and item.get("open_shard") != holds.shard_of(hold.name):
+        if hold.state == OPEN and item.get("open_shard") != hold_items.shard_of(hold.name):
             return "is open, but missing from the sweeper's index"
         return self._state_trouble(hold)
 
@@ -428,7 +428,7 @@ def _entry(item: Item) -> Entry | None:
 
 def _hold(item: Item) -> Hold | None:
     """The hold in `item`; None if a member is missing or of another type."""
-    hold = holds.read(item)
+    hold = hold_items.read(item)
     numbers = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
     texts = (hold.name, hold.jti, hold.state, hold.request_id)
     whole = all(_is_number(number) for number in numbers)

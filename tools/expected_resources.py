@@ -1,6 +1,6 @@
-"""What the template declares once SAM has translated it, its references turned into the values of a stack.
+"""The resources that the template declares, after SAM's translation, with references resolved for a stack.
 
-The whole of it: nothing is taken out or adapted for the local engine.
+Nothing is left out or adapted for the local engine.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from local.template import Resources, Template, TemplateError, parameter_values,
 from local.translate import CODE_MEMBERS, by_sam
 
 STACK = "AWS::CloudFormation::Stack"
-"""The stack itself stands among its resources under the logical id `Stack`."""
+"""The stack itself is one of its resources, with the logical id `Stack`."""
 
 _ABSENT = object()
 _PSEUDO = {"AWS::Partition": "aws", "AWS::Region": REGION, "AWS::URLSuffix": "amazonaws.com"}
 _IN_TEXT = re.compile(r"\$\{([^!}][^}]*)\}")
-# Of a resource's members beside its properties, those that say what becomes of it.
+# Members of a resource beside its properties that are compared.
 _POLICIES = ("DeletionPolicy", "UpdateReplacePolicy", "UpdatePolicy")
 
 
 @dataclass(frozen=True)
-class Known:
-    """What a reference stands for: values of parameters, physical ids, and attributes of resources."""
+class StackValues:
+    """What references resolve to: values of parameters, physical ids, and attributes of resources."""
 
     values: dict[str, Any]
     physical: dict[str, str]
     attribute: Callable[[str, str], Any]
 
 
-def lasting(logical_id: str) -> str:
-    """The id without the digest that SAM gives to versions and layers, another for every content."""
+def without_digest(logical_id: str) -> str:
+    """The id without the digest of the content that SAM appends for versions and layers."""
     return re.sub(r"[0-9a-f]{10}$", "", logical_id)
 
 
 def translated(template: Template, given: dict[str, str]) -> Template:
-    """`template` as SAM translates it for these parameters, conditions decided, references as they are.
+    """`template` as SAM translates it for the parameters `given`: conditions are evaluated, references kept.
 
-    The code of a function or layer is `{"S3Bucket": "code", "S3Key": <its lasting id>}`.
+    The code of a function or layer is `{"S3Bucket": "code", "S3Key": <its logical id without digest>}`.
     """
     values = parameter_values(template, given)
     prepared = copy.deepcopy(decided(template, values))
@@ -51,12 +51,15 @@ def translated(template: Template, given: dict[str, str]) -> Template:
         for logical_id, resource in resources_of_type(prepared, type_name).items():
             resource["Properties"][member] = {"Bucket": "code", "Key": logical_id}
     made = by_sam(prepared, {name: str(value) for name, value in values.items()})
-    resources = {lasting(name): resource for name, resource in made["Resources"].items()}
+    resources = {without_digest(name): resource for name, resource in made["Resources"].items()}
     return {**made, "Resources": resources, "Conditions": {}}
 
 
-def resolved(template: Template, known: Known) -> Resources:
-    """Every resource of a translated template with its values, and the stack as one more of them."""
+def resolved(template: Template, known: StackValues) -> Resources:
+    """Every resource of a translated template with references resolved, and the stack as one more.
+
+    Raises TemplateError for an unsupported intrinsic function.
+    """
     lists = {
         name: known.values[name].split(",")
         for name, parameter in template["Parameters"].items()
@@ -75,7 +78,7 @@ def resolved(template: Template, known: Known) -> Resources:
     return {**resources, "Stack": {"Type": STACK, "Properties": stack}}
 
 
-def _stack(template: Template, known: Known) -> dict[str, Any]:
+def _stack(template: Template, known: StackValues) -> dict[str, Any]:
     outputs = template.get("Outputs", {})
     return {
         "Description": template["Description"],
@@ -84,7 +87,7 @@ def _stack(template: Template, known: Known) -> dict[str, Any]:
     }
 
 
-def _value(node: Any, known: Known) -> Any:
+def _value(node: Any, known: StackValues) -> Any:
     if isinstance(node, list):
         return [value for value in (_value(item, known) for item in node) if value is not _ABSENT]
     if not isinstance(node, dict):
@@ -95,13 +98,13 @@ def _value(node: Any, known: Known) -> Any:
     return {name: value for name, value in members if value is not _ABSENT}
 
 
-def _reference(node: dict[str, Any], known: Known) -> Any:
-    """What an intrinsic function gives; none for a mapping that is no such function."""
+def _reference(node: dict[str, Any], known: StackValues) -> Any:
+    """The value of an intrinsic function; None for another mapping."""
     match node:
         case {"Ref": str(name)}:
             return _ref(name, known)
         case {"Fn::GetAtt": [name, attribute]}:
-            return known.attribute(lasting(name), attribute)
+            return known.attribute(without_digest(name), attribute)
         case {"Fn::Sub": str(text)}:
             return _text(text, {}, known)
         case {"Fn::Sub": [text, names]}:
@@ -109,26 +112,28 @@ def _reference(node: dict[str, Any], known: Known) -> Any:
         case {"Fn::Join": [separator, parts]}:
             return separator.join(str(part) for part in _value(parts, known))
     if any(name.startswith("Fn::") for name in node):
-        raise TemplateError(f"The comparison does not know this function: {node}")
+        raise TemplateError(f"The comparison does not support this intrinsic function: {node}")
     return None
 
 
-def _ref(name: str, known: Known) -> Any:
+def _ref(name: str, known: StackValues) -> Any:
     if name == "AWS::NoValue":
         return _ABSENT
-    found = {**_PSEUDO, **known.values, **known.physical}.get(lasting(name), _ABSENT)
+    found = {**_PSEUDO, **known.values, **known.physical}.get(without_digest(name), _ABSENT)
     if found is _ABSENT:
         raise KeyError(name)
     return found
 
 
-def _text(text: str, names: dict[str, Any], known: Known) -> str:
+def _text(text: str, names: dict[str, Any], known: StackValues) -> str:
     def replaced(found: re.Match[str]) -> str:
         name = found[1]
         if name in names:
             return str(names[name])
         resource, _, attribute = name.partition(".")
-        value = known.attribute(lasting(resource), attribute) if attribute else _ref(name, known)
+        value = (
+            known.attribute(without_digest(resource), attribute) if attribute else _ref(name, known)
+        )
         return str(value)
 
     return _IN_TEXT.sub(replaced, text)

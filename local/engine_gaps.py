@@ -1,7 +1,7 @@
-"""What the local engine does not show of the template, each with a word on why.
+"""Properties of the template that the local engine does not keep or obey, each with the reason.
 
-`tests/test_arrived.py` deploys by both ways and holds the list to what it finds: a difference that is
-not here fails, and so does an entry whose property arrives after all.
+`tests/e2e/test_deployment.py` and `tests/test_sam_deploy.py` deploy in both ways and compare: a difference
+that is not listed here fails the test, and so does an entry whose property is kept after all.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 BY_RUN, BY_SAM = "make run", "sam deploy"
-"""The two ways into the engine: a translated copy by change set, and the real command line."""
+"""The two ways to deploy: a translated copy by change set, and the real `sam deploy`."""
 
 MISSING, DIFFERS, ADDED = "missing", "differs", "added"
 
 _BOTH = (BY_RUN, BY_SAM)
-_UNASKABLE = "no service describes it; CloudFormation alone would obey it"
+_NOT_REPORTED = "no service reports it; only CloudFormation itself uses it"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One thing that arrives other than it is declared.
+class Gap:
+    """A property or resource that differs from its declaration after a deployment.
 
-    `path` names a property, and with it all below; `*` stands for any member. An empty one stands for
-    whole resources: all of the type, those that declare the property `having`, or the one called `named`.
+    `path` is a property and everything below it; `*` matches any member. An empty path means whole
+    resources: all of the type, those that declare the property `having`, or the one called `named`.
     """
 
     type_name: str
@@ -35,7 +35,7 @@ class Entry:
 
     @property
     def what(self) -> str:
-        """How it is called where the list is shown."""
+        """The name of the gap in the table."""
         if self.path:
             return f"`{self.path}`"
         if self.having:
@@ -43,119 +43,119 @@ class Entry:
         return self.named or "all of it"
 
 
-NOT_SHOWN: tuple[Entry, ...] = (
-    Entry(
+GAPS: tuple[Gap, ...] = (
+    Gap(
         "AWS::ApiGatewayV2::Api", "Body.openapi", MISSING,
         "the OpenAPI document itself is not kept",
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Api", "Body.paths.*.responses", MISSING,
-        "documents the API and has no effect", (BY_RUN,),
+        "documentation of the API, without effect", (BY_RUN,),
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Api", "Body.paths.*.parameters", MISSING,
-        "documents the API and has no effect", (BY_RUN,),
+        "documentation of the API, without effect", (BY_RUN,),
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Api", "Body.paths", MISSING,
-        "the engine drops the OpenAPI document, so there is no route", (BY_SAM,),
+        "the engine ignores the OpenAPI document, so there is no route", (BY_SAM,),
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Api", "Body.x-amazon-apigateway-cors", MISSING,
-        "dropped with the OpenAPI document", (BY_SAM,),
+        "ignored with the OpenAPI document", (BY_SAM,),
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Api", "Body.info", DIFFERS,
-        "dropped with the OpenAPI document", (BY_SAM,),
+        "ignored with the OpenAPI document", (BY_SAM,),
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Api", "Body.tags", MISSING,
-        "dropped with the OpenAPI document", (BY_SAM,),
+        "ignored with the OpenAPI document", (BY_SAM,),
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Integration", "", ADDED,
-        "stand for the OpenAPI document, which the engine drops", (BY_RUN,),
+        "replace the OpenAPI document, which the engine ignores", (BY_RUN,),
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Route", "", ADDED,
-        "stand for the OpenAPI document, which the engine drops", (BY_RUN,),
+        "replace the OpenAPI document, which the engine ignores", (BY_RUN,),
     ),
-    Entry(
+    Gap(
         "AWS::ApiGatewayV2::Stage", "DefaultRouteSettings", MISSING,
         "throttling and detailed metrics are not implemented",
     ),
-    Entry("AWS::CloudFormation::Stack", "Description", DIFFERS, "the engine keeps no description"),
-    Entry(
+    Gap("AWS::CloudFormation::Stack", "Description", DIFFERS, "not stored by the engine"),
+    Gap(
         "AWS::CloudWatch::Alarm", "", MISSING,
-        "the engine refuses alarms on computed figures, so they are left out", having="Metrics",
+        "the engine refuses alarms on metric math, so they are left out", having="Metrics",
     ),
-    Entry(
+    Gap(
         "AWS::CloudWatch::Alarm", "EvaluateLowSampleCountPercentile", MISSING,
-        "the engine does not keep it",
+        "not stored by the engine",
     ),
-    Entry(
+    Gap(
         "AWS::CodeDeploy::Application", "", MISSING,
         "the engine has no CodeDeploy; its SAM takes the parameter's default, AllAtOnce", (BY_SAM,),
     ),
-    Entry("AWS::CodeDeploy::DeploymentGroup", "", MISSING, "the engine has no CodeDeploy", (BY_SAM,)),
-    Entry(
+    Gap("AWS::CodeDeploy::DeploymentGroup", "", MISSING, "the engine has no CodeDeploy", (BY_SAM,)),
+    Gap(
         "AWS::IAM::Role", "", MISSING, "CodeDeploy's role: the engine has no CodeDeploy", (BY_SAM,),
         named="CodeDeployServiceRole",
     ),
-    Entry(
+    Gap(
         "AWS::Lambda::Alias", "UpdatePolicy", MISSING,
-        "hands the shift of calls to CodeDeploy, which the engine does not have", (BY_SAM,),
+        "shifts traffic by CodeDeploy, which the engine does not have", (BY_SAM,),
     ),
-    Entry(
+    Gap(
         "AWS::DynamoDB::Table", "PointInTimeRecoverySpecification.PointInTimeRecoveryEnabled", DIFFERS,
-        "dropped by the engine's CloudFormation",
+        "ignored by the engine's CloudFormation",
     ),
-    Entry(
+    Gap(
         "AWS::DynamoDB::Table", "PointInTimeRecoverySpecification.RecoveryPeriodInDays", MISSING,
-        "dropped by the engine's CloudFormation",
+        "ignored by the engine's CloudFormation",
     ),
-    Entry(
+    Gap(
         "AWS::DynamoDB::Table", "SSESpecification.SSEEnabled", DIFFERS,
-        "dropped by the engine's CloudFormation; its files are not encrypted",
+        "ignored by the engine's CloudFormation; its files are not encrypted",
     ),
-    Entry(
+    Gap(
         "AWS::DynamoDB::Table", "SSESpecification.SSEType", MISSING,
-        "dropped by the engine's CloudFormation; its files are not encrypted",
+        "ignored by the engine's CloudFormation; its files are not encrypted",
     ),
-    Entry(
+    Gap(
         "AWS::DynamoDB::Table", "TimeToLiveSpecification.Enabled", DIFFERS,
-        "dropped by the engine's CloudFormation; `make run` turns it on afterwards", (BY_SAM,),
+        "ignored by the engine's CloudFormation; `make run` turns it on afterwards", (BY_SAM,),
     ),
-    Entry(
+    Gap(
         "AWS::DynamoDB::Table", "TimeToLiveSpecification.AttributeName", MISSING,
-        "dropped by the engine's CloudFormation; `make run` turns it on afterwards", (BY_SAM,),
+        "ignored by the engine's CloudFormation; `make run` turns it on afterwards", (BY_SAM,),
     ),
-    Entry("AWS::DynamoDB::Table", "DeletionPolicy", MISSING, _UNASKABLE),
-    Entry("AWS::DynamoDB::Table", "UpdateReplacePolicy", MISSING, _UNASKABLE),
-    Entry("AWS::KMS::Key", "DeletionPolicy", MISSING, _UNASKABLE),
-    Entry("AWS::KMS::Key", "UpdateReplacePolicy", MISSING, _UNASKABLE),
-    Entry("AWS::Lambda::LayerVersion", "DeletionPolicy", MISSING, _UNASKABLE),
-    Entry("AWS::Lambda::Version", "DeletionPolicy", MISSING, _UNASKABLE),
-    Entry(
+    Gap("AWS::DynamoDB::Table", "DeletionPolicy", MISSING, _NOT_REPORTED),
+    Gap("AWS::DynamoDB::Table", "UpdateReplacePolicy", MISSING, _NOT_REPORTED),
+    Gap("AWS::KMS::Key", "DeletionPolicy", MISSING, _NOT_REPORTED),
+    Gap("AWS::KMS::Key", "UpdateReplacePolicy", MISSING, _NOT_REPORTED),
+    Gap("AWS::Lambda::LayerVersion", "DeletionPolicy", MISSING, _NOT_REPORTED),
+    Gap("AWS::Lambda::Version", "DeletionPolicy", MISSING, _NOT_REPORTED),
+    Gap(
         "AWS::Lambda::Function", "ReservedConcurrentExecutions", MISSING,
-        "dropped by the engine's CloudFormation; `make run` sets it where it is declared", (BY_SAM,),
+        "ignored by the engine's CloudFormation; `make run` sets it where it is declared", (BY_SAM,),
     ),
-    Entry(
+    Gap(
         "AWS::Lambda::Function", "Handler", DIFFERS,
-        "the local entry stands before it and makes events as AWS does", (BY_RUN,),
+        "the local entry calls it with events as AWS makes them", (BY_RUN,),
     ),
-    Entry(
+    Gap(
         "AWS::Lambda::Function", "Environment.Variables._HANDLER", ADDED,
-        "tells the local entry the declared handler, as AWS's runtime does", (BY_RUN,),
+        "names the declared handler for the local entry, as AWS's runtime does", (BY_RUN,),
     ),
-    Entry(
+    Gap(
         "Custom::Secrets", "ServiceToken", MISSING,
-        "no service describes it; the secrets themselves are compared",
+        "no service reports it; the secrets themselves are compared",
     ),
-    Entry("Custom::Secrets", "ServiceTimeout", MISSING, _UNASKABLE),
-    Entry(
+    Gap("Custom::Secrets", "ServiceTimeout", MISSING, _NOT_REPORTED),
+    Gap(
         "Custom::Secrets", "Imported", MISSING,
-        "names what an operator puts in, which a deployment does not create",
+        "names secrets that an operator adds, which a deployment does not create",
     ),
 )  # fmt: skip
 
@@ -168,31 +168,31 @@ WITHOUT_EFFECT = {
     (
         "AWS::CloudWatch::Alarm",
         "AlarmActions",
-    ): "alarms: no figure of AWS's own services is ever reported",
+    ): "alarms: the engine reports no metrics of AWS services",
     ("AWS::DynamoDB::Table", "PointInTimeRecoverySpecification"): "point-in-time recovery",
     ("AWS::DynamoDB::Table", "SSESpecification"): "encryption at rest",
     (
         "AWS::Lambda::EventSourceMapping",
         "BisectBatchOnFunctionError",
-    ): "bisecting of failed batches",
+    ): "bisection of failed batches",
     ("AWS::Lambda::EventSourceMapping", "MaximumRetryAttempts"): "limit on retries",
     ("AWS::Lambda::Function", "DeadLetterConfig"): "dead-letter queue of the function",
     ("AWS::Lambda::Function", "KmsKeyArn"): "encryption of the environment",
     ("AWS::Lambda::Function", "TracingConfig"): "tracing",
 }
-"""What the engine accepts, and may even describe, and then does nothing about."""
+"""What the engine accepts, and may even report, but does not apply."""
 
 
-def entries(way: str) -> list[Entry]:
-    """Those that hold for one way into the engine."""
-    return [entry for entry in NOT_SHOWN if way in entry.ways]
+def gaps_of(way: str) -> list[Gap]:
+    """The gaps of one way to deploy."""
+    return [entry for entry in GAPS if way in entry.ways]
 
 
 def table() -> str:
-    """The list as a table of Markdown."""
+    """The gaps as a Markdown table."""
     rows = [
         f"| {entry.type_name.removeprefix('AWS::')} | {entry.what} | {entry.kind} "
         f"| {', '.join(entry.ways)} | {entry.why} |"
-        for entry in sorted(NOT_SHOWN, key=lambda entry: (entry.type_name, entry.path))
+        for entry in sorted(GAPS, key=lambda entry: (entry.type_name, entry.path))
     ]
     return "\n".join(["| resource | what | how | by | why |", "|---|---|---|---|---|", *rows])

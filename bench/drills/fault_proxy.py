@@ -1,4 +1,4 @@
-"""Stands between the functions and the engine, and fails calls as AWS does when it is told to."""
+"""A proxy between the functions and the engine that makes calls fail as on AWS."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Fault:
-    """An answer in place of the engine's after `after_s`; without a body the call passes then."""
+    """An answer in place of the engine's after `after_s` seconds; without a body the call is forwarded."""
 
     status: int = 200
     body: bytes | None = None
@@ -25,22 +25,22 @@ class Fault:
 
 
 def refusal(status: int, name: str) -> Fault:
-    """AWS's own answer of the error `name`."""
+    """The answer of AWS for the error `name`."""
     return Fault(status, json.dumps({"__type": name, "message": "drill"}).encode())
 
 
 Trouble = Callable[[str], Fault | None]
-"""For an operation ("DynamoDB.PutItem"): None to let it pass, or what goes wrong."""
+"""For an operation ("DynamoDB.PutItem"): the fault, or None to forward the call."""
 
 _HOP_BY_HOP = frozenset({"connection", "transfer-encoding", "content-length", "keep-alive"})
 
 
 def none(_operation: str) -> None:
-    """Everything passes."""
+    """Forwards every call."""
 
 
-class Between(ThreadingHTTPServer):
-    """Passes calls on to the engine at `port` of this machine; `met` counts those that it failed."""
+class FaultProxy(ThreadingHTTPServer):
+    """Forwards calls to the engine at `port` of this machine; `met` counts the faults."""
 
     daemon_threads = True
     request_queue_size = 128
@@ -56,7 +56,7 @@ class Between(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Says nothing of callers that went away: a drill ends processes."""
+        """Logs no closed connections, because a drill ends processes."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -70,8 +70,8 @@ class Between(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def standing(port: int) -> Iterator[Between]:
-    between = Between(port)
+def standing(port: int) -> Iterator[FaultProxy]:
+    between = FaultProxy(port)
     serving = threading.Thread(target=between.serve_forever, args=(0.05,), daemon=True)
     serving.start()
     try:
@@ -83,7 +83,7 @@ def standing(port: int) -> Iterator[Between]:
 
 
 class _Exchange(BaseHTTPRequestHandler):
-    server: Between
+    server: FaultProxy
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
@@ -101,11 +101,11 @@ class _Exchange(BaseHTTPRequestHandler):
             else:
                 self._answer(fault.status, fault.body, {})
         except OSError:
-            # The engine has ended, or who asked has gone.
+            # The engine has stopped or the caller has closed the connection.
             self.close_connection = True
 
     def log_message(self, format: str, *args: object) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
     def _pass_on(self, body: bytes) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)

@@ -1,4 +1,4 @@
-"""The comparison of what arrived with what was declared: it sees every kind of difference."""
+"""The comparison of a deployment with the template finds every kind of difference."""
 
 import re
 from dataclasses import replace
@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from local.not_shown import ADDED, DIFFERS, MISSING, NOT_SHOWN, WITHOUT_EFFECT, Entry, table
+from local.engine_gaps import ADDED, DIFFERS, GAPS, MISSING, WITHOUT_EFFECT, Gap, table
 from local.settings import ROOT
 from local.template import TemplateError, load_template
-from tools import arrived
-from tools.arrived import Comparison
-from tools.declared import Known, resolved, translated
-from tools.described import _DESCRIBERS, Arrived, Described
+from tools import compare_deployment
+from tools.actual_resources import _DESCRIBERS, ActualResource, ActualStack
+from tools.compare_deployment import Comparison
+from tools.expected_resources import StackValues, resolved, translated
 
 QUEUE = "AWS::SQS::Queue"
 DECLARED = {
@@ -25,19 +25,19 @@ PAGE = (ROOT / "docs" / "local-engine.md").read_text(encoding="utf-8")
 
 
 def compared(properties: dict[str, Any] | None, **more: str) -> Comparison:
-    """Against a queue that was found with these properties, or not at all, and more resources."""
+    """The comparison with a queue of these properties, or with none, and with `more` resources."""
     types = {"Calls": QUEUE, **more}
-    found = {name: Described({}) for name in more}
+    found = {name: ActualResource({}) for name in more}
     if properties is not None:
-        found["Calls"] = Described(properties)
-    there = Arrived(types, dict.fromkeys(types, "id"), found, "000000000000")
-    return arrived._compared(DECLARED, there)
+        found["Calls"] = ActualResource(properties)
+    there = ActualStack(types, dict.fromkeys(types, "id"), found, "000000000000")
+    return compare_deployment._compared(DECLARED, there)
 
 
 AS_DECLARED = {"VisibilityTimeout": "720", "RedrivePolicy": {"maxReceiveCount": 3}}
 
 
-def test_a_number_is_the_same_whether_a_service_gives_it_as_text() -> None:
+def test_a_number_equals_its_text() -> None:
     found = compared(AS_DECLARED)
     assert found.differences == ()
     assert {place.path for place in found.same} == {
@@ -70,34 +70,34 @@ def test_every_kind_of_difference_is_found_and_named(
     assert (difference.kind, difference.path) == (kind, path)
     (said,) = found.unlisted([])
     assert path in said
-    assert found.unlisted([Entry(difference.type_name, path, kind, "why")]) == []
+    assert found.unlisted([Gap(difference.type_name, path, kind, "why")]) == []
 
 
 @pytest.mark.parametrize(
     "entry",
     [
-        Entry(QUEUE, "VisibilityTimeout", MISSING, "of another kind"),
-        Entry("AWS::SNS::Topic", "VisibilityTimeout", DIFFERS, "of another type"),
-        Entry(QUEUE, "Visibility", DIFFERS, "a part of the name"),
-        Entry(QUEUE, "", DIFFERS, "a whole resource"),
+        Gap(QUEUE, "VisibilityTimeout", MISSING, "of another kind"),
+        Gap("AWS::SNS::Topic", "VisibilityTimeout", DIFFERS, "of another type"),
+        Gap(QUEUE, "Visibility", DIFFERS, "a part of the name"),
+        Gap(QUEUE, "", DIFFERS, "a whole resource"),
     ],
     ids=lambda entry: entry.why,
 )
-def test_an_entry_excuses_only_what_it_names(entry: Entry) -> None:
+def test_an_entry_covers_only_what_it_names(entry: Gap) -> None:
     found = compared({**AS_DECLARED, "VisibilityTimeout": "30"})
     assert found.unlisted([entry]) == [str(found.differences[0])]
     assert found.unused([entry]) != []
 
 
-def test_an_entry_whose_property_arrives_is_reported() -> None:
-    entry = Entry(QUEUE, "RedrivePolicy", MISSING, "dropped")
+def test_an_entry_whose_property_is_as_declared_is_reported() -> None:
+    entry = Gap(QUEUE, "RedrivePolicy", MISSING, "dropped")
     (said,) = compared(AS_DECLARED).outdated([entry])
     assert "RedrivePolicy" in said
     assert compared({"VisibilityTimeout": "720"}).outdated([entry]) == []
 
 
-def test_an_entry_of_whole_resources_is_reported_when_one_arrives() -> None:
-    entry = Entry(QUEUE, "", MISSING, "refused", having="RedrivePolicy")
+def test_an_entry_of_whole_resources_is_reported_when_one_exists() -> None:
+    entry = Gap(QUEUE, "", MISSING, "refused", having="RedrivePolicy")
     assert compared(None).unlisted([entry]) == compared(None).outdated([entry]) == []
     assert compared(AS_DECLARED).outdated([entry]) != []
     assert compared(None).unlisted([replace(entry, having="KmsMasterKeyId")]) != []
@@ -105,7 +105,9 @@ def test_an_entry_of_whole_resources_is_reported_when_one_arrives() -> None:
 
 
 def test_references_become_the_values_of_the_stack() -> None:
-    known = Known({"Days": "30"}, {"Queue": "url"}, lambda name, attribute: f"{name}:{attribute}")
+    known = StackValues(
+        {"Days": "30"}, {"Queue": "url"}, lambda name, attribute: f"{name}:{attribute}"
+    )
     template = {
         "Description": "d", "Parameters": {"Days": {"Type": "Number"}}, "Outputs": {},
         "Resources": {"X": {"Type": "T", "Properties": {
@@ -120,28 +122,28 @@ def test_references_become_the_values_of_the_stack() -> None:
     }  # fmt: skip
 
 
-def test_a_function_that_the_comparison_does_not_know_is_refused_not_skipped() -> None:
+def test_an_unsupported_intrinsic_function_is_refused() -> None:
     template = {
         "Description": "", "Parameters": {},
         "Resources": {"X": {"Type": "T", "Properties": {"a": {"Fn::Select": [0, ["b"]]}}}},
     }  # fmt: skip
     with pytest.raises(TemplateError, match="Select"):
-        resolved(template, Known({}, {}, "{}.{}".format))
+        resolved(template, StackValues({}, {}, "{}.{}".format))
 
 
-def test_every_type_that_the_template_may_have_is_asked_about() -> None:
-    """A resource of a type that nothing describes would otherwise seem to have arrived."""
+def test_every_resource_type_of_the_template_is_compared() -> None:
+    """Otherwise a resource of a type that is not compared would seem to be as declared."""
     template = load_template(ROOT / "template.yaml")
     given = {"AlarmEmail": "operator@example.com", "ReserveConcurrency": "true"}
     types = {r["Type"] for r in translated(template, given)["Resources"].values()}
     assert types <= _DESCRIBERS.keys()
 
 
-def test_the_list_is_in_the_documents_word_for_word() -> None:
-    """`python -m tools.arrived` prints it."""
+def test_the_documents_contain_the_list_word_for_word() -> None:
+    """`python -m tools.compare_deployment` prints it."""
     assert table() in PAGE
     assert all(f"- {what}" in PAGE for what in WITHOUT_EFFECT.values())
 
 
-def test_every_entry_says_why() -> None:
-    assert all(re.search(r"\w{3}", entry.why) and entry.ways for entry in NOT_SHOWN)
+def test_every_entry_has_a_reason() -> None:
+    assert all(re.search(r"\w{3}", entry.why) and entry.ways for entry in GAPS)

@@ -1,7 +1,7 @@
-"""What the engine's own services say of a stack's resources, in the words of a CloudFormation template.
+"""The resources of a deployed stack as their services report them, in the form of a CloudFormation template.
 
-Each is asked of the service that it belongs to and never of CloudFormation, which only repeats what it
-was given. A member that the service does not mention is absent.
+Each resource is read from its own service, never from CloudFormation, which only repeats the template.
+A property that the service does not report is absent.
 """
 
 from __future__ import annotations
@@ -17,31 +17,31 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local.engine import aws_client
-from tools.declared import STACK, lasting
+from tools.expected_resources import STACK, without_digest
 
 Properties = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Described:
-    """A resource as its service has it; `attributes` are what `Fn::GetAtt` gives."""
+class ActualResource:
+    """A resource as its service reports it; `attributes` are the values of `Fn::GetAtt`."""
 
     properties: Properties
     attributes: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class Arrived:
-    """All of a stack. Logical ids are without SAM's digests, see `declared.lasting`."""
+class ActualStack:
+    """A whole stack. Logical ids have no digests, see `expected_resources.without_digest`."""
 
     types: dict[str, str]
     physical: dict[str, str]
-    resources: dict[str, Described]
+    resources: dict[str, ActualResource]
     account: str
 
 
 class Services:
-    """Clients of one engine, and what is worth asking for once about a stack in it."""
+    """Clients of one engine, and cached answers about a stack in it."""
 
     def __init__(self, endpoint: str, stack: str) -> None:
         self.stack = stack
@@ -63,7 +63,7 @@ class Services:
 
     @cached_property
     def grants(self) -> dict[str, dict[str, Any]]:
-        """The statements of all functions' own policies, by their id."""
+        """The statements of the resource policies of all functions, by their id."""
         functions = self["lambda"]
         found: dict[str, dict[str, Any]] = {}
         for page in functions.get_paginator("list_functions").paginate():
@@ -86,12 +86,15 @@ class Services:
         return {group["logGroupName"]: group for page in pages for group in page["logGroups"]}
 
 
-def arrived(endpoint: str, stack: str) -> Arrived:
-    """Everything that `stack` has in the engine at `endpoint`."""
+def actual_stack(endpoint: str, stack: str) -> ActualStack:
+    """The resources of `stack` in the engine at `endpoint`."""
     services = Services(endpoint, stack)
-    types = {lasting(each["LogicalResourceId"]): each["ResourceType"] for each in services.listed}
+    types = {
+        without_digest(each["LogicalResourceId"]): each["ResourceType"] for each in services.listed
+    }
     physical = {
-        lasting(each["LogicalResourceId"]): each["PhysicalResourceId"] for each in services.listed
+        without_digest(each["LogicalResourceId"]): each["PhysicalResourceId"]
+        for each in services.listed
     }
     resources = {
         name: described
@@ -101,17 +104,17 @@ def arrived(endpoint: str, stack: str) -> Arrived:
     stacks = services["cloudformation"].describe_stacks(StackName=stack)["Stacks"]
     resources["Stack"] = _stack(stacks[0])
     account = services["sts"].get_caller_identity()["Account"]
-    return Arrived({**types, "Stack": STACK}, physical, resources, account)
+    return ActualStack({**types, "Stack": STACK}, physical, resources, account)
 
 
 def parameters_of(endpoint: str, stack: str) -> dict[str, str]:
-    """The values that the stack was given."""
+    """The parameter values of the stack."""
     stacks = Services(endpoint, stack)["cloudformation"].describe_stacks(StackName=stack)["Stacks"]
     return dict(_parameters(stacks[0]))
 
 
 def sent_code(endpoint: str, stack: str) -> dict[str, str]:
-    """The digest of what was uploaded for each function and layer, in the form that Lambda gives."""
+    """The SHA-256 digest of each function's and layer's uploaded code, in base64 as Lambda reports it."""
     services = Services(endpoint, stack)
     template = services["cloudformation"].get_template(StackName=stack, TemplateStage="Processed")
     body = template["TemplateBody"]
@@ -125,12 +128,12 @@ def sent_code(endpoint: str, stack: str) -> dict[str, str]:
             at = resource["Properties"][member]
             kept = services["s3"].get_object(Bucket=at["S3Bucket"], Key=at["S3Key"])
             digest = hashlib.sha256(kept["Body"].read()).digest()
-            digests[lasting(name)] = base64.b64encode(digest).decode()
+            digests[without_digest(name)] = base64.b64encode(digest).decode()
     return digests
 
 
-def _describe(services: Services, type_name: str, physical_id: str) -> Described | None:
-    """None where the service does not know it. Raises KeyError for a type that none is asked about."""
+def _describe(services: Services, type_name: str, physical_id: str) -> ActualResource | None:
+    """The resource, or None where its service does not have it. Raises KeyError for an unsupported type."""
     describe = _DESCRIBERS[type_name]
     try:
         return describe(services, physical_id)
@@ -140,14 +143,14 @@ def _describe(services: Services, type_name: str, physical_id: str) -> Described
         raise
 
 
-def _stack(stack: Mapping[str, Any]) -> Described:
+def _stack(stack: Mapping[str, Any]) -> ActualResource:
     outputs = {
         output["OutputKey"]: {
             "Value": output["OutputValue"], "Description": output.get("Description", "")
         }
         for output in stack["Outputs"]
     }  # fmt: skip
-    return Described(
+    return ActualResource(
         {
             "Description": stack["Description"],
             "Parameters": _parameters(stack),
@@ -168,7 +171,7 @@ def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": key, "Value": value} for key, value in tags.items()]
 
 
-def _function(services: Services, name: str) -> Described:
+def _function(services: Services, name: str) -> ActualResource:
     functions = services["lambda"]
     found = functions.get_function(FunctionName=name)
     configuration = found["Configuration"]
@@ -182,33 +185,35 @@ def _function(services: Services, name: str) -> Described:
     properties |= _picked(
         functions.get_function_concurrency(FunctionName=name), "ReservedConcurrentExecutions"
     )
-    return Described(properties, {"Arn": configuration["FunctionArn"]})
+    return ActualResource(properties, {"Arn": configuration["FunctionArn"]})
 
 
-def _version(services: Services, arn: str) -> Described:
+def _version(services: Services, arn: str) -> ActualResource:
     found = services["lambda"].get_function_configuration(FunctionName=arn)
-    return Described({"FunctionName": found["FunctionName"]}, {"Version": found["Version"]})
+    return ActualResource({"FunctionName": found["FunctionName"]}, {"Version": found["Version"]})
 
 
-def _alias(services: Services, arn: str) -> Described:
+def _alias(services: Services, arn: str) -> ActualResource:
     function, _, alias = arn.partition(":function:")[2].partition(":")
     found = services["lambda"].get_alias(FunctionName=function, Name=alias)
-    return Described({"FunctionName": function, **_picked(found, "Name", "FunctionVersion")})
+    return ActualResource({"FunctionName": function, **_picked(found, "Name", "FunctionVersion")})
 
 
-def _layer(services: Services, arn: str) -> Described:
+def _layer(services: Services, arn: str) -> ActualResource:
     found = services["lambda"].get_layer_version_by_arn(Arn=arn)
     properties = _picked(found, "CompatibleArchitectures", "CompatibleRuntimes", "Description")
     name = found["LayerArn"].rpartition(":")[2]
-    return Described({**properties, "LayerName": name, "Content": found["Content"]["CodeSha256"]})
+    return ActualResource(
+        {**properties, "LayerName": name, "Content": found["Content"]["CodeSha256"]}
+    )
 
 
-def _permission(services: Services, statement_id: str) -> Described | None:
+def _permission(services: Services, statement_id: str) -> ActualResource | None:
     found = services.grants.get(statement_id)
     if found is None:
         return None
     sources = [value for test in found.get("Condition", {}).values() for value in test.values()]
-    return Described(
+    return ActualResource(
         {
             "Action": found["Action"],
             "FunctionName": found["Resource"],
@@ -218,17 +223,17 @@ def _permission(services: Services, statement_id: str) -> Described | None:
     )
 
 
-def _mapping(services: Services, uuid: str) -> Described:
+def _mapping(services: Services, uuid: str) -> ActualResource:
     found = services["lambda"].get_event_source_mapping(UUID=uuid)
     properties = _picked(
         found, "BatchSize", "BisectBatchOnFunctionError", "DestinationConfig", "EventSourceArn",
         "FilterCriteria", "FunctionResponseTypes", "MaximumRetryAttempts", "ParallelizationFactor",
         "ScalingConfig", "StartingPosition",
     )  # fmt: skip
-    return Described({**properties, "FunctionName": found["FunctionArn"]})
+    return ActualResource({**properties, "FunctionName": found["FunctionArn"]})
 
 
-def _table(services: Services, name: str) -> Described:
+def _table(services: Services, name: str) -> ActualResource:
     tables = services["dynamodb"]
     found = tables.describe_table(TableName=name)["Table"]
     properties = _picked(found, "AttributeDefinitions", "DeletionProtectionEnabled", "KeySchema")
@@ -252,7 +257,7 @@ def _table(services: Services, name: str) -> Described:
         "Enabled": expiry["TimeToLiveStatus"] in {"ENABLED", "ENABLING"},
         **_picked(expiry, "AttributeName"),
     }
-    return Described(
+    return ActualResource(
         properties, {"Arn": found["TableArn"], "StreamArn": found.get("LatestStreamArn", "")}
     )
 
@@ -262,7 +267,7 @@ def _encryption(found: Mapping[str, Any]) -> Properties:
     return {"SSEEnabled": enabled, **_picked(found, "SSEType")}
 
 
-def _queue(services: Services, url: str) -> Described:
+def _queue(services: Services, url: str) -> ActualResource:
     asked = services["sqs"].get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
     found = asked["Attributes"]
     properties = _picked(
@@ -271,33 +276,33 @@ def _queue(services: Services, url: str) -> Described:
     if "RedrivePolicy" in found:
         properties["RedrivePolicy"] = json.loads(found["RedrivePolicy"])
     arn = found["QueueArn"]
-    return Described(properties, {"Arn": arn, "QueueName": arn.rpartition(":")[2]})
+    return ActualResource(properties, {"Arn": arn, "QueueName": arn.rpartition(":")[2]})
 
 
-def _topic(services: Services, arn: str) -> Described:
+def _topic(services: Services, arn: str) -> ActualResource:
     found = services["sns"].get_topic_attributes(TopicArn=arn)["Attributes"]
-    return Described(_picked(found, "DisplayName"))
+    return ActualResource(_picked(found, "DisplayName"))
 
 
-def _subscription(services: Services, arn: str) -> Described | None:
+def _subscription(services: Services, arn: str) -> ActualResource | None:
     for page in services["sns"].get_paginator("list_subscriptions").paginate():
         for found in page["Subscriptions"]:
             if found["SubscriptionArn"] == arn:
-                return Described(_picked(found, "Endpoint", "Protocol", "TopicArn"))
+                return ActualResource(_picked(found, "Endpoint", "Protocol", "TopicArn"))
     return None
 
 
-def _log_group(services: Services, name: str) -> Described | None:
+def _log_group(services: Services, name: str) -> ActualResource | None:
     found = services.log_groups.get(name)
     if found is None:
         return None
     properties = {"LogGroupName": name}
     if "retentionInDays" in found:
         properties["RetentionInDays"] = found["retentionInDays"]
-    return Described(properties, {"Arn": found["arn"]})
+    return ActualResource(properties, {"Arn": found["arn"]})
 
 
-def _role(services: Services, name: str) -> Described:
+def _role(services: Services, name: str) -> ActualResource:
     roles = services["iam"]
     found = roles.get_role(RoleName=name)["Role"]
     attached = roles.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
@@ -305,7 +310,7 @@ def _role(services: Services, name: str) -> Described:
         _picked(roles.get_role_policy(RoleName=name, PolicyName=policy), "PolicyName", "PolicyDocument")
         for policy in roles.list_role_policies(RoleName=name)["PolicyNames"]
     ]  # fmt: skip
-    return Described(
+    return ActualResource(
         {
             "AssumeRolePolicyDocument": found["AssumeRolePolicyDocument"],
             "ManagedPolicyArns": [policy["PolicyArn"] for policy in attached],
@@ -316,36 +321,36 @@ def _role(services: Services, name: str) -> Described:
     )
 
 
-def _rule(services: Services, name: str) -> Described:
+def _rule(services: Services, name: str) -> ActualResource:
     rules = services["events"]
     found = rules.describe_rule(Name=name)
     targets = rules.list_targets_by_rule(Rule=name)["Targets"]
-    return Described(
+    return ActualResource(
         {**_picked(found, "ScheduleExpression", "State"), "Targets": targets}, {"Arn": found["Arn"]}
     )
 
 
-def _key(services: Services, key_id: str) -> Described:
+def _key(services: Services, key_id: str) -> ActualResource:
     keys = services["kms"]
     found = keys.describe_key(KeyId=key_id)["KeyMetadata"]
     policy = keys.get_key_policy(KeyId=key_id, PolicyName="default")["Policy"]
     rotation = keys.get_key_rotation_status(KeyId=key_id)["KeyRotationEnabled"]
     properties = {"EnableKeyRotation": rotation, "KeyPolicy": json.loads(policy)}
-    return Described({**properties, **_picked(found, "Description")}, {"Arn": found["Arn"]})
+    return ActualResource({**properties, **_picked(found, "Description")}, {"Arn": found["Arn"]})
 
 
-def _alarm(services: Services, name: str) -> Described | None:
+def _alarm(services: Services, name: str) -> ActualResource | None:
     found = services["cloudwatch"].describe_alarms(AlarmNames=[name])["MetricAlarms"]
-    return Described(found[0]) if found else None
+    return ActualResource(found[0]) if found else None
 
 
-def _dashboard(services: Services, name: str) -> Described:
+def _dashboard(services: Services, name: str) -> ActualResource:
     found = services["cloudwatch"].get_dashboard(DashboardName=name)
-    return Described(_picked(found, "DashboardName", "DashboardBody"))
+    return ActualResource(_picked(found, "DashboardName", "DashboardBody"))
 
 
-def _api(services: Services, api_id: str) -> Described:
-    """The API as the OpenAPI document that would make it."""
+def _api(services: Services, api_id: str) -> ActualResource:
+    """The API as the OpenAPI document that would create it."""
     apis = services["apigatewayv2"]
     found = apis.get_api(ApiId=api_id)
     uris = {
@@ -380,10 +385,10 @@ def _api(services: Services, api_id: str) -> Described:
         "x-amazon-apigateway-cors": {name[0].lower() + name[1:]: cors[name] for name in cors},
         "tags": found.get("Tags", {}),
     }
-    return Described({"Body": body}, {"ApiEndpoint": found["ApiEndpoint"]})
+    return ActualResource({"Body": body}, {"ApiEndpoint": found["ApiEndpoint"]})
 
 
-def _stage(services: Services, name: str) -> Described:
+def _stage(services: Services, name: str) -> ActualResource:
     (api_id,) = [
         each["PhysicalResourceId"]
         for each in services.listed
@@ -393,23 +398,23 @@ def _stage(services: Services, name: str) -> Described:
     properties = _picked(
         found, "AccessLogSettings", "AutoDeploy", "DefaultRouteSettings", "StageName", "Tags"
     )
-    return Described({**properties, "ApiId": api_id})
+    return ActualResource({**properties, "ApiId": api_id})
 
 
-def _secrets(services: Services, _physical_id: str) -> Described:
-    """What the custom resource is for: the secrets that are there."""
+def _secrets(services: Services, _physical_id: str) -> ActualResource:
+    """The secrets that the custom resource has created."""
     prefix = f"/{services.stack}/"
     pages = services["ssm"].get_paginator("get_parameters_by_path").paginate(Path=prefix)
     found = [parameter["Name"] for page in pages for parameter in page["Parameters"]]
-    return Described({"Names": sorted(name.removeprefix(prefix) for name in found)})
+    return ActualResource({"Names": sorted(name.removeprefix(prefix) for name in found)})
 
 
-def _of_the_api(_services: Services, _physical_id: str) -> Described:
-    """Routes and integrations of the local run: they are described as parts of their API."""
-    return Described({})
+def _of_the_api(_services: Services, _physical_id: str) -> ActualResource:
+    """Routes and integrations of the local run, which are reported as parts of their API."""
+    return ActualResource({})
 
 
-_DESCRIBERS: dict[str, Callable[[Services, str], Described | None]] = {
+_DESCRIBERS: dict[str, Callable[[Services, str], ActualResource | None]] = {
     "AWS::ApiGatewayV2::Api": _api,
     "AWS::ApiGatewayV2::Integration": _of_the_api,
     "AWS::ApiGatewayV2::Route": _of_the_api,

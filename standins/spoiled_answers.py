@@ -1,4 +1,4 @@
-"""How an answer is lost or spoiled on its way to the caller."""
+"""Ways in which an answer is lost or spoiled on its way to the caller."""
 
 import asyncio
 import json
@@ -17,7 +17,7 @@ _MEBIBYTE = 1 << 20
 _GARBAGE = bytes(range(256)) * 2
 _HTML = "<!DOCTYPE html><html><head><title>502</title></head><body>Bad Gateway</body></html>"
 
-# 64 MiB of zeros as the reference brotli encoder writes them at quality 11 (RFC 7932).
+# 64 MiB of zeros, compressed by the reference brotli encoder at quality 11 (RFC 7932).
 BROTLI_64_MIB = bytes.fromhex(
     "cbffff3ff82700e2b14020f7fe8fffff7ff04f00c4611180eefd1fffffffe09f"
     "0088c30200ddfb3ffeffffc13f0110870500baf77ffcffff837f02200e0b0074"
@@ -28,7 +28,7 @@ BROTLI_64_MIB = bytes.fromhex(
 
 @dataclass(frozen=True)
 class Moment:
-    """A request that meets a fault, and the answer it would have got."""
+    """A request to which a fault applies, and its answer without the fault."""
 
     request: web.Request
     real: web.Response
@@ -40,7 +40,7 @@ Spoiler = Callable[[Moment], Awaitable[web.StreamResponse]]
 
 
 async def spoil(at: Moment) -> web.StreamResponse:
-    """What the caller gets instead of ``at.real``, by the action's kind.
+    """The answer that replaces ``at.real``, by the action's kind.
 
     ``at.real`` is an empty 200 where the request had no effect.
     """
@@ -83,7 +83,7 @@ async def _content_type(at: Moment) -> web.StreamResponse:
 
 
 async def _members(at: Moment) -> web.StreamResponse:
-    """The real JSON object with members set and removed; ``a.0.b`` is b in the first of a."""
+    """The real JSON object with members set and removed; ``a.0.b`` is ``b`` in the first item of ``a``."""
     body = json.loads(_bytes_of(at.real) or b"{}")
     for path, value in at.action.get("set", {}).items():
         holder, name = _member(body, path)
@@ -95,7 +95,7 @@ async def _members(at: Moment) -> web.StreamResponse:
 
 
 async def _truncated(at: Moment) -> web.StreamResponse:
-    """All of the length promised, half of the body sent, then the line is cut."""
+    """The full Content-Length, half of the body, then a closed connection."""
     body = _bytes_of(at.real) or b'{"truncated": true}'
     response = web.StreamResponse(status=at.real.status)
     response.content_type = at.real.content_type
@@ -108,13 +108,13 @@ async def _truncated(at: Moment) -> web.StreamResponse:
 
 
 async def _oversized(at: Moment) -> web.StreamResponse:
-    """A JSON object of so many MiB, or a small body that unpacks to it."""
+    """A JSON object of ``megabytes`` MiB, or a small body that decompresses to it."""
     response = web.StreamResponse(status=at.real.status)
     response.content_type = at.real.content_type
     encoding = at.action.get("encoding")
     if encoding:
         response.headers["Content-Encoding"] = encoding
-    # A caller that has seen enough hangs up, which is what it should do.
+    # A caller with a size limit closes the connection.
     with suppress(ConnectionError):
         await response.prepare(at.request)
         for chunk in _large(int(at.action.get("megabytes", 64)), encoding):

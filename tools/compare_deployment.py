@@ -1,8 +1,8 @@
-"""What the local engine makes of the template: `python -m tools.arrived` prints what it can not show.
+"""Compares a deployment in the local engine with the template: `python -m tools.compare_deployment`.
 
-Every property of every resource, as SAM translates the template, is compared with what the engine's
-services say. A difference that the list in `local.not_shown` does not name is a fault, and so is an entry
-of the list whose property arrives after all.
+It compares every property of every resource, as SAM translates the template, with what the engine's
+services report. A difference that is not listed in `local.engine_gaps` is a fault, and so is a listed gap
+that does not exist. Without `--run-file` it prints the list only.
 """
 
 from __future__ import annotations
@@ -18,27 +18,27 @@ from pathlib import Path
 from typing import Any
 
 from local.deploy import STACK_NAME
-from local.not_shown import ADDED, BY_RUN, DIFFERS, MISSING, WITHOUT_EFFECT, Entry, entries, table
+from local.engine_gaps import ADDED, BY_RUN, DIFFERS, MISSING, WITHOUT_EFFECT, Gap, gaps_of, table
 from local.settings import ROOT
 from local.template import Template, load_template, parameter_values
-from tools.declared import Known, resolved, translated
-from tools.described import Arrived, arrived, parameters_of, sent_code
+from tools.actual_resources import ActualStack, actual_stack, parameters_of, sent_code
+from tools.expected_resources import StackValues, resolved, translated
 
 _NOTHING = object()
-# Lists whose order says nothing, and of which a service may know more than was declared.
+# Lists without order, to which a service may add items.
 _BY_KEY = ("Tags", "tags", "Names")
 CHOSEN_PARAMETERS = (
     "AllowAnonymousHistory", "AllowAnonymousVend", "AllowUserCreate", "BuildRef", "DeployedAt", "Environment",
     "OpenrouterBase", "RateLimit", "RequestTimeout", "TiktokBase", "TttBase", "WelcomeCredits",
 )  # fmt: skip
-"""What the local run says other than the template's defaults."""
+"""Parameters for which the local run does not use the template's defaults."""
 
 _CODE = {"AWS::Lambda::Function": "Code", "AWS::Lambda::LayerVersion": "Content"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """One property, or with an empty path a whole resource; `members` are what the resource declares."""
+    """A property, or with an empty path a whole resource; `members` are the declared properties."""
 
     logical_id: str
     type_name: str
@@ -48,7 +48,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Difference(Place):
-    """What came out other than declared."""
+    """A property or resource that differs from its declaration; `kind` is MISSING, DIFFERS or ADDED."""
 
     kind: str
     declared: Any
@@ -61,13 +61,13 @@ class Difference(Place):
 
 @dataclass(frozen=True)
 class Comparison:
-    """Every declared value, as it arrived or as it did not."""
+    """Every declared value, either as declared or different."""
 
     differences: tuple[Difference, ...]
     same: tuple[Place, ...]
 
-    def unlisted(self, entries: Iterable[Entry]) -> list[str]:
-        """What differs although no entry says so."""
+    def unlisted(self, entries: Iterable[Gap]) -> list[str]:
+        """The differences that no entry covers."""
         listed = list(entries)
         return [
             str(found)
@@ -75,8 +75,8 @@ class Comparison:
             if not any(_covers(entry, found) for entry in listed)
         ]
 
-    def outdated(self, entries: Iterable[Entry]) -> list[str]:
-        """What an entry says does not arrive, and did."""
+    def outdated(self, entries: Iterable[Gap]) -> list[str]:
+        """The entries whose property is as declared after all."""
         return [
             f"{entry.type_name} {entry.path or entry.what} is listed as {entry.kind}, but {place.logical_id} "
             "has it as declared"
@@ -85,8 +85,8 @@ class Comparison:
             if _concerns(entry, place)
         ]
 
-    def unused(self, entries: Iterable[Entry]) -> list[str]:
-        """Entries that nothing of this template is a case of."""
+    def unused(self, entries: Iterable[Gap]) -> list[str]:
+        """The entries that cover no difference of this template."""
         return [
             f"{entry.type_name} {entry.what}"
             for entry in entries
@@ -96,10 +96,10 @@ class Comparison:
 
 def compare(endpoint: str, stack: str, template: Template, given: dict[str, str]) -> Comparison:
     """Compares `stack` in the engine at `endpoint` with `template` under the parameters `given`."""
-    there = arrived(endpoint, stack)
+    there = actual_stack(endpoint, stack)
     plain = translated(template, given)
     pseudo = {"AWS::StackName": stack, "AWS::AccountId": there.account}
-    known = Known(
+    known = StackValues(
         parameter_values(template, given),
         {**_unnamed(plain), **there.physical, **pseudo},
         lambda name, attribute: _attribute(there, name, attribute),
@@ -113,17 +113,17 @@ def compare(endpoint: str, stack: str, template: Template, given: dict[str, str]
 
 
 def _unnamed(template: Template) -> dict[str, str]:
-    """A name for what has none because it did not arrive, so that references to it can be told apart."""
+    """Placeholder ids for resources that do not exist, so that references to them can be compared."""
     return {name: f"<{name}>" for name in template["Resources"]}
 
 
-def _attribute(there: Arrived, name: str, attribute: str) -> str:
+def _attribute(there: ActualStack, name: str, attribute: str) -> str:
     described = there.resources.get(name)
     missing = f"<{name}.{attribute}>"
     return described.attributes.get(attribute, missing) if described else missing
 
 
-def _compared(declared: dict[str, Any], there: Arrived) -> Comparison:
+def _compared(declared: dict[str, Any], there: ActualStack) -> Comparison:
     differences: list[Difference] = []
     same: list[Place] = []
     for name, resource in declared.items():
@@ -149,7 +149,7 @@ def _compared(declared: dict[str, Any], there: Arrived) -> Comparison:
 
 
 def _leaves(wanted: Any, found: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
-    """Every value with its path, list positions left out: as declared, and as found."""
+    """Each path, without list positions, with its declared and its found value."""
     wanted, found = _keyed(wanted, path), _keyed(found, path)
     if isinstance(wanted, dict) and isinstance(found, dict) and (wanted or not found):
         more = found.keys() - wanted.keys() if path and not _is_by_key(path) else set()
@@ -164,7 +164,7 @@ def _leaves(wanted: Any, found: Any, path: str) -> Iterator[tuple[str, Any, Any]
 
 
 def _keyed(value: Any, path: str) -> Any:
-    """A list whose order says nothing as a mapping; everything else as it is."""
+    """A list without order as a mapping; every other value unchanged."""
     if not (isinstance(value, list) and _is_by_key(path)):
         return value
     return dict(_pair(item) for item in value)
@@ -186,7 +186,7 @@ def _is_same(wanted: Any, found: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A number or a truth as text, as services differ in how they give them."""
+    """Numbers and booleans as text, because services differ in how they report them."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float) and value.is_integer():
@@ -194,7 +194,7 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, int | float) else value
 
 
-def _covers(entry: Entry, found: Difference) -> bool:
+def _covers(entry: Gap, found: Difference) -> bool:
     if entry.type_name != found.type_name or entry.kind != found.kind:
         return False
     if entry.path or found.path:
@@ -203,8 +203,8 @@ def _covers(entry: Entry, found: Difference) -> bool:
     return is_such and entry.named in {"", found.logical_id}
 
 
-def _concerns(entry: Entry, place: Place) -> bool:
-    """Whether a place that came out as declared is one that the entry says can not."""
+def _concerns(entry: Gap, place: Place) -> bool:
+    """Whether the entry covers a place that is as declared."""
     if entry.type_name != place.type_name:
         return False
     if entry.path:
@@ -224,28 +224,28 @@ def _short(value: Any) -> str:
 
 
 def differing(comparison: Comparison, way: str) -> list[str]:
-    """All that speaks against the list for this way into the engine; empty when it holds."""
-    listed = entries(way)
+    """The faults of the list for one way to deploy: differences it lacks and entries that are outdated."""
+    listed = gaps_of(way)
     return comparison.unlisted(listed) + comparison.outdated(listed)
 
 
 def told(comparison: Comparison, way: str) -> str:
-    """The comparison in words."""
-    arrived_so, otherwise = len(comparison.same), len(comparison.differences)
-    counts = f"{arrived_so} values arrived as declared, {otherwise} things did not."
-    return "\n".join([counts, *(differing(comparison, way) or ["All of these are in the list."])])
+    """The comparison as lines for a terminal."""
+    as_declared, different = len(comparison.same), len(comparison.differences)
+    counts = f"{as_declared} values are as declared, {different} are not."
+    return "\n".join([counts, *(differing(comparison, way) or ["All of these are listed."])])
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.arrived", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tools.compare_deployment", description=__doc__)
     parser.add_argument(
         "--run-file", type=Path, help="compare with this local run (.local/run.json)"
     )
     asked = parser.parse_args()
-    # It warns of every function that a feature of its own is off.
+    # It warns for every function about an optional feature that is off.
     logging.getLogger("samtranslator").setLevel(logging.ERROR)
     print(table())
-    print("\nKept by the engine, and without effect there:")
+    print("\nAccepted by the engine, without effect:")
     print("\n".join(f"- {what}" for what in WITHOUT_EFFECT.values()))
     if asked.run_file is None:
         return 0
@@ -257,9 +257,9 @@ def main() -> int:
 
 
 def compare_run(run: Mapping[str, str]) -> Comparison:
-    """Compares a local run that is up, given its run file.
+    """Compares a running local run with the template; `run` are the members of its run file.
 
-    Parameters that the run chooses itself are taken as it says; all others have the template's defaults.
+    The parameters that the run sets itself are read from its stack; the others have the template's defaults.
     """
     template = load_template(ROOT / "template.yaml")
     said = parameters_of(run["engineUrl"], STACK_NAME)

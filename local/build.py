@@ -1,4 +1,4 @@
-"""Builds the layer's dependencies, once for each version of them: `python -m tools.build`."""
+"""Builds the dependencies of the layers, once for each version: `python -m local.build`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from local.template import load_template
 
 
 def build(root: Path) -> None:
-    """Builds the dependencies of the layers where they are missing. Raises PackageError."""
+    """Builds the dependencies that are missing. Raises PackageError."""
     cache = root / ".cache"
     for layer in layers(load_template(root / "template.yaml"), root):
         if not dependencies_folder(layer, cache).exists():

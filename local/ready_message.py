@@ -1,4 +1,4 @@
-"""What a local run prints once it is ready: addresses, credentials, and a credit's way to a transcription."""
+"""The message of a local run that is ready: addresses, credentials, and commands to try the gateway."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ VIDEO = "https://www.tiktok.com/@scout2015/video/6718335390845095173"
 _JSON = "-H 'content-type: application/json'"
 
 
-def summary(members: dict[str, str], standins: dict[str, str], not_shown: tuple[str, ...]) -> str:
-    """The addresses, the credentials and the lines to paste. `members` are those of the run file."""
+def summary(members: dict[str, str], standins: dict[str, str], engine_gaps: tuple[str, ...]) -> str:
+    """The whole message. `members` are those of the run file, `standins` the addresses of the stand-ins."""
     shown = {"The gateway": members["baseUrl"], "The AWS engine": members["engineUrl"], **standins}
     credentials = {
         name: value for name, value in members.items() if name.endswith(("Key", "Secret"))
@@ -18,8 +18,8 @@ def summary(members: dict[str, str], standins: dict[str, str], not_shown: tuple[
         _table(credentials),
         journey(members),
     ]
-    if not_shown:
-        parts.append("Not shown locally: " + "; ".join(not_shown) + ".\n")
+    if engine_gaps:
+        parts.append("Without effect locally: " + "; ".join(engine_gaps) + ".\n")
     return "\n".join(parts)
 
 
@@ -32,20 +32,20 @@ def _dashboard(members: dict[str, str]) -> dict[str, str]:
 
 
 def journey(members: dict[str, str]) -> str:
-    """Lines for a POSIX shell with curl and python3, to be pasted as they are, one after the other."""
+    """Commands for a POSIX shell with curl and python3, from a new device to a transcription."""
     return f"""\
 BASE={members["baseUrl"]}
 member() {{ python3 -c 'import json,sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1"; }}
-# A device gets a user and a token.
+# Register a device: it gets a user and a token.
 DEVICE=$(curl -sS -X POST $BASE/v1/devices)
 WHO=$(printf %s "$DEVICE" | member userId); TOKEN=$(printf %s "$DEVICE" | member token)
-# A payment and an API key put credits in.
+# Add credits by a payment and by an API key.
 curl -sS $BASE/add-credits -H 'x-webhook-secret: {members["webhookSecret"]}' \\
   {_JSON} -d '{{"userId":"'$WHO'","amount":5}}'; echo
 curl -sS $BASE/v1/credits/add -H 'x-api-key: {members["adminKey"]}' \\
   {_JSON} -d '{{"userId":"'$WHO'","amount":1}}'; echo
 curl -sS $BASE/v1/credits/balance -H "authorization: Bearer $TOKEN"; echo
-# One credit buys one token, and that token one transcription.
+# Vend a token for one credit and start a transcription with it.
 VENDED=$(curl -sS -X POST $BASE/v1/vend-token -H "authorization: Bearer $TOKEN" | member token)
 JOB=$(curl -sS $BASE/ttt/transcribe -H "authorization: Bearer $VENDED" \\
   {_JSON} -d '{{"url":"{VIDEO}"}}' | member jobId)

@@ -1,4 +1,4 @@
-"""The local run's first operator: made anew with every run, with a password of its own."""
+"""The first operator of a local run, created with a new password in every run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ NAME = "admin"
 ROLE = "admin"
 
 
-def first_operator(endpoint: str, table_name: str) -> dict[str, str]:
-    """Creates the operator in the deployed table; the members of the run file that tell of them."""
+def create(endpoint: str, table_name: str) -> dict[str, str]:
+    """Creates the operator in the deployed table; returns its credentials as members of the run file."""
     sys.path.insert(0, str(ROOT / "layers" / "engine"))
     from engine.access import operators
     from engine.platform.table import Table
