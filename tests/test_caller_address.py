@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from engine.platform.config import Settings, load
-from engine.web import caller_address, limits
+from engine.web import caller_address, rate_limits
 from tests.support import deployed
 from tests.support.properties import PROPERTY
 
@@ -160,7 +160,7 @@ def test_no_text_whatever_raises_and_every_address_can_be_limited(
 ) -> None:
     found = caller(forwarded, viewer=viewer, proxies=proxies, seen=seen)
     assert found == seen or found == shortest(found)
-    assert limits.of_address(found).startswith("IP#")
+    assert rate_limits.of_address(found).startswith("IP#")
 
 
 @PROPERTY
@@ -170,7 +170,7 @@ def test_one_network_of_ipv6_is_one_subject_also_behind_proxies(
 ) -> None:
     neighbour = IPv6Address(int(address) >> 64 << 64 | interface)
     subjects = {
-        limits.of_address(caller(f"{one}, {EDGE}", proxies=1))
+        rate_limits.of_address(caller(f"{one}, {EDGE}", proxies=1))
         for one in (address, neighbour)
         if one.ipv4_mapped is None
     }

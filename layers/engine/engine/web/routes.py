@@ -1,4 +1,4 @@
-"""The routes of the API, as its description lists them: for the service card, 404 and 405."""
+"""The routes of the API, from its description: for the service card, 404 and 405."""
 
 import json
 import re
@@ -31,8 +31,8 @@ def description_at(text: str, base: str) -> str:
 def refusal(
     routes: list[tuple[str, str]], path: str, base_path: str = ""
 ) -> RouteNotFound | MethodNotAllowed:
-    """Why no route took a call to `path`, which may begin with `base_path`: a mapping of a custom domain
-    keeps it in the path or takes it off.
+    """The error for a call to `path` that no route matched. The API mapping of a custom domain may leave
+    `base_path` in the path or remove it.
     """
     paths = {path, path.removeprefix(base_path) or "/"}
     allowed = sorted({method for method, rule in routes if any(_takes(rule, one) for one in paths)})
