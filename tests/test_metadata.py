@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.metadata import lookup, resolve
+from engine.metadata import answers, lookup
 from engine.platform import config
 from engine.web.http import QUERY_LIMIT
 from local.settings import ROOT
@@ -28,7 +28,7 @@ from tests.support.tiktok import (
     post_with,
     serving,
 )
-from tests.test_tiktok import HOSTILE, LINKS_BY_PATH, OTHER_THINGS, POSTS, SHORT
+from tests.test_metadata_links import HOSTILE, LINKS_BY_PATH, OTHER_THINGS, POSTS, SHORT
 
 SAID_BY_PAGE = {"source": "page+oembed", "partial": False, "warnings": []}
 VIDEO = VISIBLE[0]
@@ -306,7 +306,7 @@ SLOW = [{"kind": "delay", "seconds": 3}, {"kind": "drip", "chunk_bytes": 1, "chu
 def test_a_slow_tiktok_takes_no_more_than_its_time(
     meta: Gateway, tiktok: TiktokStandin, monkeypatch: pytest.MonkeyPatch, action: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(resolve, "POST_S", 1.0)
+    monkeypatch.setattr(answers, "POST_S", 1.0)
     tiktok.faults(("*", action))
     started = time.monotonic()
     reply = ask(meta, address(VIDEO))
@@ -324,7 +324,7 @@ def test_a_slow_page_is_not_waited_for_when_oembed_has_answered(
 
 
 def test_all_waiting_ends_before_the_gateway_gives_up() -> None:
-    assert resolve.POST_S + resolve.LINK_S < resolve.REQUEST_S <= 25
+    assert answers.POST_S + answers.LINK_S < answers.REQUEST_S <= 25
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
 from tests.support.loglines import caught
 from tests.support.tiktok import HIDDEN, VISIBLE, TiktokStandin, address, forget, serving
-from tests.test_tiktok import ID, POSTS
+from tests.test_metadata_links import ID, POSTS
 
 VIDEO = VISIBLE[0]
 KEY = f"TIKTOK#{VIDEO.id}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from engine.metadata.resolve import Metadata
+from engine.metadata.answers import Metadata
 from engine.platform import config, table
 from engine.platform.table import Table
 from engine.web import limits

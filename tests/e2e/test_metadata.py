@@ -13,7 +13,7 @@ from standins.tiktok_posts import Post
 from tests.e2e.conftest import App, Reply
 from tests.support.schema import check_answer
 from tests.support.tiktok import HIDDEN, VISIBLE, TiktokStandin, address
-from tests.test_tiktok import HOSTILE
+from tests.test_metadata_links import HOSTILE
 
 KEPT, TOGETHER, LINKED, DOWN, AGING, ENDED = VISIBLE[:6]
 
