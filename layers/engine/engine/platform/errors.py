@@ -57,6 +57,15 @@ class InvalidUrl(InvalidRequest):
         super().__init__(details={"field": "url"})
 
 
+class SeveralLinks(InvalidUrl):
+    """The text holds links to two different TikTok videos."""
+
+    code = "several_links"
+    error = "several_links"
+    message = "The text holds two different TikTok links; send one of them."
+    guidance = "Send one link, or the text of one share."
+
+
 class NotAVideo(InvalidRequest):
     """A short link leads to something else of TikTok's, or TikTok knows no such id."""
 
@@ -403,12 +412,32 @@ class PostPrivate(EngineError):
     guidance = "Ask the person who posted it to make it public."
 
 
+class AgeRestricted(EngineError):
+    """The post exists; TikTok shows it to adults who are logged in."""
+
+    status = 403
+    code = "age_restricted"
+    error = "age_restricted"
+    message = "TikTok shows this video only to adults who are logged in."
+    guidance = "Choose a video that TikTok shows to everybody."
+
+
+class LoginRequired(EngineError):
+    """The post exists; TikTok shows it to people who are logged in."""
+
+    status = 403
+    code = "login_required"
+    error = "login_required"
+    message = "TikTok shows this video only to people who are logged in."
+    guidance = "Choose a video that TikTok shows to everybody."
+
+
 class PostNotFound(NotFound):
-    """TikTok shows no such post; it does not say whether there ever was one."""
+    """TikTok shows no such post; it does not say whether it ever existed."""
 
     code = "post_not_found"
     error = "post_not_found"
-    message = "TikTok shows no such video: it is removed, private or restricted, or never was."
+    message = "TikTok shows no such video: it is removed, private or restricted, or never existed."
     guidance = "Open the address on TikTok to see whether it still works."
 
 
@@ -422,7 +451,7 @@ class PostRemoved(PostNotFound):
 
 
 class TiktokFailed(EngineError):
-    """TikTok gave no answer that can be read."""
+    """TikTok gave no usable answer."""
 
     status = 502
     code = "tiktok_failed"
@@ -438,7 +467,7 @@ class TiktokFailed(EngineError):
 
 
 class LinkUnresolved(TiktokFailed):
-    """A short link leads nowhere that is followed, or through too many links."""
+    """A short link leads to an address that is not followed, or through too many links."""
 
     code = "link_unresolved"
     error = "link_unresolved"
@@ -447,12 +476,12 @@ class LinkUnresolved(TiktokFailed):
 
 
 class TiktokBlocked(TiktokFailed):
-    """TikTok showed a challenge or a login in place of an answer."""
+    """TikTok showed a challenge in place of an answer."""
 
     status = 503
     code = "tiktok_blocked"
     error = "tiktok_blocked"
-    message = "TikTok does not answer us at this moment."
+    message = "TikTok does not answer our requests at the moment."
 
 
 class TiktokSlow(TiktokFailed):

@@ -97,17 +97,19 @@ class RefreshForm(Struct, rename="camel"):
 
 
 class SubmitForm(Struct):
-    """The video to transcribe; an address of any length is refused as an address."""
+    """The video to transcribe: an address, or a text with one TikTok link."""
 
     url: str
 
 
 class UrlQuery(Struct):
+    """A video: an address, or a text with one TikTok link."""
+
     url: str
 
 
 class ResolveForm(Struct):
-    """The video to look up."""
+    """The video to look up: an address, or a text with one TikTok link."""
 
     url: str
 
