@@ -1,4 +1,4 @@
-"""What reading a TikTok page costs: `python -m bench.meta`.
+"""The cost of parsing a TikTok page: `python -m bench.meta`.
 
 CPU time of one parse, median and worst, for invented pages of 900 KB (styles before the data, and data
 alone, which no real page is), for one of the largest size that is read, and for the saved pages.
@@ -25,7 +25,7 @@ SAVED = ROOT.parent / "shared" / "tiktok"
 
 
 def pages() -> Iterator[tuple[str, str, bytes]]:
-    """Name, post's id and bytes of each page."""
+    """The name, the id of the post and the bytes of each page."""
     post = POSTS[0]
     for generation in GENERATIONS:
         page = tiktok_pages.page(post, generation, "_", SIZE_KB)

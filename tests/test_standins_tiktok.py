@@ -1,4 +1,4 @@
-"""The TikTok stand-in answers as TikTok does, on one address for all its hosts."""
+"""The TikTok stand-in answers as TikTok, at one address for all hosts."""
 
 import json
 import re
@@ -131,7 +131,7 @@ def test_the_user_agent_decides_which_page_is_served() -> None:
     ("post_id", "code"),
     [(post.id, post.status_code) for post in POSTS if post.status_code] + [(UNKNOWN, 10204)],
 )
-def test_a_hidden_post_is_200_with_its_code_and_oembed_a_plain_400(post_id: str, code: int) -> None:
+def test_a_hidden_post_is_200_with_its_code_and_its_oembed_is_400(post_id: str, code: int) -> None:
     async def scenario(client: Client) -> None:
         status, page, _ = await get(client, f"/@_/video/{post_id}")
         detail = data_of(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")["__DEFAULT_SCOPE__"]
@@ -156,7 +156,7 @@ def test_oembed_has_the_documented_members_and_ignores_the_handle() -> None:
     play(app(), scenario)
 
 
-def test_short_links_answer_one_redirect_under_both_paths() -> None:
+def test_a_short_link_is_one_redirect_on_both_paths() -> None:
     async def scenario(client: Client) -> None:
         for path in (f"/{BREAD.code}", f"/t/{BREAD.code}/"):
             status, body, location = await get(client, path)
@@ -172,7 +172,7 @@ def test_short_links_answer_one_redirect_under_both_paths() -> None:
     play(app(filler_kb=1), scenario)
 
 
-def test_short_links_lead_to_every_kind_of_target_and_loop() -> None:
+def test_short_links_cover_every_kind_of_target_and_a_loop() -> None:
     async def scenario(client: Client) -> None:
         table = await order(client, "links", method="GET")
         assert table.pop("ZTbadurl1") == "http://[oops"

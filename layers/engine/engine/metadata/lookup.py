@@ -31,7 +31,7 @@ from engine.platform.errors import (
     TiktokFailed,
     TiktokSlow,
 )
-from engine.platform.ids import iso
+from engine.platform.times import iso
 
 CALL_S = 2.0
 HOPS = 3

@@ -17,8 +17,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from engine.platform import outgoing
-from engine.platform.ids import iso
 from engine.platform.outgoing import Answer, Limits, Unknown
+from engine.platform.times import iso
 from engine.subscriptions.plans import micros, shown
 
 LIMITS = Limits(seconds=8.0, size=1024 * 1024)
