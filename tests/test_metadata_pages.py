@@ -246,6 +246,12 @@ def test_a_page_without_data_says_why(body: str, trouble: Trouble) -> None:
     assert read_page(body.encode(), MISSING_ID) is trouble
 
 
+def test_a_shell_that_mentions_the_captcha_and_the_log_in_page_is_a_shell() -> None:
+    settings = '<script id="api-domains">{"captcha":"","login":"/login?redirect_url="}</script>'
+    page = tiktok_pages.downgraded_shell().replace("</body>", f"{settings}</body>")
+    assert read_page(page.encode(), MISSING_ID) is Trouble.NO_POST
+
+
 def test_a_page_with_data_that_mentions_a_challenge_is_none() -> None:
     page = tiktok_pages.page_without_detail(0).replace("<body>", "<body>captcha, verify, robot")
     assert read_page(page.encode(), MISSING_ID) is Trouble.NO_POST

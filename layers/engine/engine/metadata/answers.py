@@ -111,9 +111,7 @@ def _client(base: str) -> "Tiktok":
 
 
 def _answer(kept: Kept) -> dict[str, Any]:
-    """The duration is kept as None where it is unknown, and answered as a number, which every client
-    reads.
-    """
+    """An unknown duration is kept as None and answered as 0: some clients read numbers only."""
     duration_s = kept.members["duration"]
     return {
         "ok": True,

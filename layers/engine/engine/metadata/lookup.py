@@ -171,9 +171,7 @@ def _is_login(location: str | None) -> bool:
 
 
 def _refusal(embedded: Facts | Trouble, paged: Facts | Trouble) -> EngineError:
-    """The page tells reasons apart, oEmbed does not; a page without the post needs oEmbed's refusal as
-    well.
-    """
+    """The page gives reasons, oEmbed gives none; a page without the post needs oEmbed's refusal as well."""
     if paged is Trouble.NO_POST and embedded is Trouble.REFUSED:
         return PostNotFound()
     return (_REFUSALS.get(paged, TiktokFailed) if isinstance(paged, Trouble) else TiktokFailed)()
@@ -266,7 +264,7 @@ def _without_location(status: int) -> EngineError:
 
 
 def _not_a_post(address: str) -> EngineError:
-    """What an address of TikTok's that names no post says about the short link; it is never called."""
+    """Why a short link to one of TikTok's other pages is refused; that page is never called."""
     path = urlsplit(address).path
     if links.is_login(path):
         return LoginRequired()

@@ -61,15 +61,12 @@ _CHALLENGE_WORDS = re.compile(
 """What a page without any data says when it is a challenge of a kind not seen before."""
 
 _SHELL = re.compile(r"""data-downgrade|id=["']?app["'\s>]""")
-"""TikTok's own page before its data; its settings name the captcha in passing."""
+"""TikTok's own page without its data; its settings name the captcha and the log-in page in passing."""
 
-_LOGIN_PAGE = re.compile(
-    r"/login/?\?redirect_url=|<title[^>]{0,200}>\s{0,99}Log in\b", re.IGNORECASE
-)
+_LOGIN_TITLE = re.compile(r"<title[^>]{0,200}>\s{0,99}Log in\b", re.IGNORECASE)
+_LOGIN_LINK = re.compile(r"/login/?\?redirect_url=")
 _DATALESS_LIMIT = 100_000
-"""Characters; challenges and log-in pages are far smaller, and pages that ask for both in passing are
-larger.
-"""
+"""Characters; challenges and log-in pages are far smaller."""
 
 _TAG_LIMIT = 2048
 _SCRIPTS_LIMIT = 16
@@ -95,9 +92,10 @@ def _without_post(text: str, scripts: int) -> Trouble:
     if any(mark in text for mark in _CHALLENGES):
         return Trouble.BLOCKED
     if not scripts and len(text) <= _DATALESS_LIMIT:
-        if _LOGIN_PAGE.search(text):
+        is_shell = _SHELL.search(text) is not None
+        if _LOGIN_TITLE.search(text) or (not is_shell and _LOGIN_LINK.search(text)):
             return Trouble.LOGIN_REQUIRED
-        if _CHALLENGE_WORDS.search(text) and not _SHELL.search(text):
+        if not is_shell and _CHALLENGE_WORDS.search(text):
             return Trouble.BLOCKED
     # A page without data and without its end was cut off.
     is_whole = scripts or "</html" in text[-_TAG_LIMIT:].lower()

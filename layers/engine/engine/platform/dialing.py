@@ -81,38 +81,39 @@ current: ContextVar[Exchange] = ContextVar("exchange")
 """The exchange that this thread is in."""
 
 
+def _in_time(connection: socket.socket) -> Exchange:
+    """The current exchange, with what it has left as the timeout of the next operation."""
+    exchange = current.get()
+    connection.settimeout(exchange.left_s())
+    return exchange
+
+
 class _Socket(socket.socket):
     def recv_into(self, *args: Any, **options: Any) -> int:
-        exchange = current.get()
-        self.settimeout(exchange.left_s())
+        exchange = _in_time(self)
         size = super().recv_into(*args, **options)
         exchange.count(size)
         return size
 
     def sendall(self, *args: Any, **options: Any) -> None:
-        exchange = current.get()
-        self.settimeout(exchange.left_s())
-        exchange.is_sent = True
+        _in_time(self).is_sent = True
         super().sendall(*args, **options)
 
 
 class _TlsSocket(ssl.SSLSocket):
     def do_handshake(self, block: bool = False) -> None:
-        self.settimeout(current.get().left_s())
+        _in_time(self)
         super().do_handshake(block)
 
     def recv_into(self, *args: Any, **options: Any) -> int:
-        exchange = current.get()
-        self.settimeout(exchange.left_s())
+        exchange = _in_time(self)
         size = super().recv_into(*args, **options)
         exchange.count(size)
         return size
 
     def send(self, *args: Any, **options: Any) -> int:
         # `sendall` of a TLS socket gives each of its parts the whole timeout.
-        exchange = current.get()
-        self.settimeout(exchange.left_s())
-        exchange.is_sent = True
+        _in_time(self).is_sent = True
         return super().send(*args, **options)
 
 
