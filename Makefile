@@ -7,7 +7,7 @@ BIN = .venv/bin
 LAYER = layers/engine
 
 .PHONY: run test test-browser browser test-many prove mutants check check-code check-types check-template \
-	check-policy setup setup-sam setup-checkov format build bench smoke clean lock
+	check-policy sam-local sam-invoke check-sam-local setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
@@ -66,6 +66,18 @@ check-policy: setup-checkov
 build: setup setup-sam
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
 	$(BIN)/python -m tools.artifact $(if $(UNCOMPILED),--uncompiled)
+
+# As `make run`, but with the functions in containers, by `sam local start-api`; needs Docker.
+sam-local: setup setup-sam
+	@exec $(BIN)/python -m tools.sam
+
+# While that runs: one event in one container, such as EVENT=events/vend_token.json.
+sam-invoke:
+	@$(BIN)/python -m tools.sam.invoke $(EVENT)
+
+# All of that from its start to what it leaves behind; with Docker, or as root on Debian (docs/deployment.md).
+check-sam-local: setup setup-sam
+	$(BIN)/python -m tools.sam.check
 
 bench: setup
 	$(BIN)/python -m bench.vend
