@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from pytest_socket import socket_allow_hosts
 
+from engine.platform import config
 from local.engine import free_port
 from local.package import layers
 from local.settings import BASE_VARIABLES, ROOT
 from local.template import Template, load_template, resources_of_type
-from tools.sam import env, layout
+from tools.sam import env
 from tools.sam.forward import forwarding
 from tools.sam.layout import MACHINES, Layout
 
@@ -32,7 +33,7 @@ DEPLOYED = {
         "TTT_BASE": "http://127.0.0.1:4001",
         "TIKTOK_BASE": "https://www.tiktok.com",
         "CALLS_QUEUE": "http://localhost:4566/000000000000/calls",
-        "DEAD_LETTERS": "http://localhost:4566/000000000000/a http://localhost:4566/000000000000/b",
+        "DEAD_LETTERS": "http://localhost:4566/000000000000/a http://localhost:4567/000000000000/b",
         "_HANDLER": "app.lambda_handler",
     },
     "HealthFunction": {"ENVIRONMENT": "local", "NOTIFY_URL": "", "KMS_KEY": "key-1"},
@@ -56,7 +57,7 @@ def test_a_container_is_given_its_function_s_own_variables_by_addresses_that_it_
     tokens = given["TokensFunction"]
     assert tokens["TTT_BASE"] == "http://host.docker.internal:4001"
     assert tokens["CALLS_QUEUE"] == "http://host.docker.internal:4566/000000000000/calls"
-    assert tokens["DEAD_LETTERS"].count("//host.docker.internal:4566/") == 2
+    assert tokens["DEAD_LETTERS"].count("//host.docker.internal:456") == 2
     assert tokens["AWS_ENDPOINT_URL"] == "http://host.docker.internal:4566"
     assert (tokens["TABLE_NAME"], tokens["TIKTOK_BASE"]) == (
         "pluct-local-Table-1",
@@ -89,7 +90,11 @@ def test_what_only_looks_like_loopback_is_left_alone(value: str) -> None:
 
 
 def test_the_ports_that_are_passed_on_are_those_that_containers_are_sent_to() -> None:
-    assert env.ports(env.for_containers(DEPLOYED, ENGINE)) == {4566, 4001}
+    assert env.ports(env.for_containers(DEPLOYED, ENGINE)) == {4566, 4567, 4001}
+
+
+def test_the_engine_takes_the_name_that_containers_are_given() -> None:
+    assert env.CONTAINER_HOST == config.CONTAINER_HOST
 
 
 def test_every_variable_is_declared_since_sam_drops_the_others(source: Template) -> None:
@@ -123,19 +128,20 @@ def test_the_template_differs_in_places_and_processor_alone(
 
 def test_sam_finds_everything_in_its_settings(tmp_path: Path) -> None:
     made = Layout(tmp_path / 'a "quoted" folder', ROOT, "x86_64")
-    told = tomllib.loads(made.config(8787))["default"]
+    told = tomllib.loads(made.config("pluct-local/layer:1", 8787))["default"]
     for command in ("local_invoke", "local_start_api"):
         options = told[command]["parameters"]
         assert options["template_file"] == str(made.template_file)
         assert options["env_vars"] == str(made.env_file)
+        assert options["invoke_image"] == ["pluct-local/layer:1"]
         assert options["add_host"] == ["host.docker.internal:host-gateway"]
     assert told["local_start_api"]["parameters"]["host"] == "127.0.0.1"
     assert told["local_start_api"]["parameters"]["port"] == 8787
 
 
 @pytest.fixture
-def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
-    """A checkout with a layer of two modules, whose dependencies are built already."""
+def small(tmp_path: Path) -> Layout:
+    """A checkout with a layer of two modules."""
     root = tmp_path / "checkout"
     for name in ("a", "b"):
         path = root / "layers/engine/engine" / f"{name}.py"
@@ -143,9 +149,6 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Layout:
         path.write_text(f"{name} = 1\n", encoding="utf-8")
     (root / "layers/engine/engine/__init__.py").write_text("", encoding="utf-8")
     (root / "template.yaml").write_bytes((ROOT / "template.yaml").read_bytes())
-    built = tmp_path / "built" / "python"
-    (built / "library").mkdir(parents=True)
-    monkeypatch.setattr(layout, "dependencies", lambda *_: built)
     made = Layout(tmp_path / "run" / "sam", root, "x86_64")
     made.create()
     return made
@@ -177,7 +180,7 @@ def test_what_python_compiled_on_this_machine_is_no_edit(small: Layout) -> None:
 
 
 def test_the_variables_are_their_owner_s_alone_and_go_with_the_run(small: Layout) -> None:
-    small.write(env.for_containers(DEPLOYED, ENGINE), 8787)
+    small.write(env.for_containers(DEPLOYED, ENGINE), "image", 8787)
     assert small.folder.stat().st_mode & 0o077 == 0
     assert json.loads(small.env_file.read_text(encoding="utf-8"))["HealthFunction"]["KMS_KEY"]
     assert load_template(small.template_file)["Resources"]
@@ -189,7 +192,7 @@ def test_the_variables_are_their_owner_s_alone_and_go_with_the_run(small: Layout
 def test_make_build_and_a_run_use_no_folder_in_common() -> None:
     """`make build` clears its folder; a run that is up reads other files."""
     folder = Path(".local/sam")
-    told = Layout(ROOT / folder, ROOT, "arm64").config(1)
+    told = Layout(ROOT / folder, ROOT, "arm64").config("image", 1)
     assert ".aws-sam" not in told
     assert ".local" in (ROOT / ".gitignore").read_text(encoding="utf-8")
 

@@ -9,6 +9,7 @@ import sys
 from local.package import PackageError
 from local.settings import Settings, SettingsError
 from local.supervisor import RunError
+from tools.artifact import ArtifactError
 from tools.build import build
 from tools.sam.daemon import DockerError
 from tools.sam.run import run
@@ -20,7 +21,7 @@ def main() -> int:
         settings = Settings.from_environ(os.environ)
         build(settings.root)
         asyncio.run(run(settings))
-    except (DockerError, OSError, PackageError, RunError, SettingsError) as error:
+    except (ArtifactError, DockerError, OSError, PackageError, RunError, SettingsError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -144,7 +144,7 @@ def _run_checks(folder: Path, docker: Docker) -> None:
         running.pop_all()
     code = rig.stop()
     require(code == 0, f"It ended with {code}:\n{rig.said()[-4000:]}")
-    left = rig.left_behind()
+    left = rig.left_behind(docker.gateway)
     require(not left, f"It left behind: {left}")
     _say("Ctrl-C ends it; no program, container, port or file is left")
 

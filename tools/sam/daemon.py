@@ -58,6 +58,13 @@ def pull(image: str) -> None:
     ask("pull", "--quiet", image, timeout_s=PULL_TIMEOUT_S)
 
 
+def build(image: str, base: str, layer: Path) -> None:
+    """Makes `image` of `base` with the folder `layer` where Lambda puts layers. Raises DockerError."""
+    recipe = f"FROM {base}\nCOPY . /opt/\n"
+    words = ("build", "--quiet", "--tag", image, "--file", "-", str(layer))
+    ask(*words, said=recipe, timeout_s=PULL_TIMEOUT_S)
+
+
 def containers(code: Path) -> list[str]:
     """The ids of SAM's containers, running or not, that have a folder under `code` mounted."""
     ids = ask("ps", "--all", "--quiet", "--no-trunc", "--filter", _FILTER).split()
@@ -66,18 +73,23 @@ def containers(code: Path) -> list[str]:
     return [line.split(" ")[0] for line in lines if f"{code}/" in line]
 
 
-def remove(container: str) -> None:
-    """Ends and removes a container; one that is gone already is passed over."""
-    subprocess.run(
-        ["docker", "rm", "--force", container], capture_output=True, timeout=TIMEOUT_S, check=False
-    )
+def remove(ids: list[str]) -> None:
+    """Ends and removes containers; those that are gone already are passed over."""
+    if ids:
+        words = ["docker", "rm", "--force", *ids]
+        subprocess.run(words, capture_output=True, timeout=TIMEOUT_S, check=False)
 
 
-def ask(*arguments: str, timeout_s: float = TIMEOUT_S) -> str:
-    """What `docker` prints. Raises DockerError with its complaint."""
+def ask(*arguments: str, said: str = "", timeout_s: float = TIMEOUT_S) -> str:
+    """What `docker` prints, with `said` on its standard input. Raises DockerError with its complaint."""
     try:
         asked = subprocess.run(
-            ["docker", *arguments], capture_output=True, text=True, timeout=timeout_s, check=False
+            ["docker", *arguments],
+            input=said,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
         )
     except FileNotFoundError:
         raise DockerError("Docker is not installed: there is no `docker` on the path.") from None

@@ -5,7 +5,6 @@ local engine, with addresses that a container reaches.
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from local.deploy import STACK_NAME
 from local.engine import REGION, aws_client
@@ -17,6 +16,7 @@ Environment = dict[str, dict[str, str]]
 """The variables of each function, by its logical id: the form of `sam local --env-vars`."""
 
 _LOOPBACK = re.compile(r"(?<=//)(?:127\.0\.0\.1|localhost)(?=[:/]|$)")
+_PORT = re.compile(rf"//{re.escape(CONTAINER_HOST)}:([0-9]+)")
 # What the local engine's own entry needs; a runtime sets its own.
 _NOT_GIVEN = frozenset({"_HANDLER"})
 
@@ -50,8 +50,7 @@ def for_containers(environment: Environment, engine_url: str) -> Environment:
 def ports(environment: Environment) -> set[int]:
     """The ports of this machine that `environment`, made for containers, sends functions to."""
     values = (value for variables in environment.values() for value in variables.values())
-    addresses = (urlsplit(value) for value in values if f"//{CONTAINER_HOST}:" in value)
-    return {address.port for address in addresses if address.port}
+    return {int(port) for value in values for port in _PORT.findall(value)}
 
 
 def names(environment: Environment) -> list[str]:

@@ -167,6 +167,9 @@ _SAMPLES: dict[str, Callable[[Run], str]] = {
     "sample-csrf": lambda run: run.session["csrf"],
     "sample-password": lambda run: run.members["dashboardPassword"],
     '"anna"': lambda run: json.dumps(run.members["dashboardUser"]),
+    # A payment counts once for all users.
+    "NLJ7RT61SV": lambda run: f"payment-{run.account['userId']}",
+    "order-77": lambda run: f"order-{run.account['userId']}",
     # A short address that the stand-in for TikTok does not know.
     "https://vm.tiktok.com/ZMFHvt5aj/": lambda _: VIDEO,
     "user-123": lambda run: run.account["userId"],

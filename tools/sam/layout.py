@@ -2,7 +2,8 @@
 
 It lies beside the run file, apart from `.aws-sam/`, so that `make build` and such a run leave each other
 alone. The template names the sources of the functions themselves, and the layer's own package is copied
-as it changes: an edit is served without a build.
+as it changes: an edit is served without a build. What the layer depends on is in the containers' image:
+SAM reads all files of a layer three times for each container that it starts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pathlib import Path
 from local.package import Layer, build_dependencies, dependencies_folder, layers
 from local.template import Template, load_template, resources_of_type
 from tools.artifact import LAYER_PREFIX, Runtime, compile_folder, interpreter
+from tools.sam import daemon
 from tools.sam.env import CONTAINER_HOST, Environment, names
 
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
@@ -58,20 +60,21 @@ class Layout:
         self.remove()
         (self.folder / "tmp").mkdir(mode=0o700, parents=True)
         self.folder.chmod(0o700)
-        for layer in layers(load_template(self.root / "template.yaml"), self.root):
-            self._link_dependencies(layer)
         self.copy_layers()
 
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def write(self, environment: Environment, port: int) -> None:
-        """Puts the files in place that say what the functions are and what they are given."""
+    def write(self, environment: Environment, image: str, port: int) -> None:
+        """Puts the files in place that say what the functions are and what they are given.
+
+        `image` is what their containers are made of; start-api listens on `port`.
+        """
         source = load_template(self.root / "template.yaml")
         template = self.template(source, names(environment))
         self.template_file.write_text(json.dumps(template, indent=1), encoding="utf-8")
         self.env_file.write_text(json.dumps(environment, indent=1), encoding="utf-8")
-        self.config_file.write_text(self.config(port), encoding="utf-8")
+        self.config_file.write_text(self.config(image, port), encoding="utf-8")
 
     def template(self, source: Template, variables: Iterable[str]) -> Template:
         """`source` for containers: its code by absolute paths, its functions for their processor.
@@ -92,13 +95,14 @@ class Layout:
             layer["Properties"]["ContentUri"] = str(self.folder / name)
         return made
 
-    def config(self, port: int) -> str:
+    def config(self, image: str, port: int) -> str:
         """Options of `sam local invoke` and `sam local start-api`, in SAM's form."""
         shared = f"""\
 template_file = {_text(self.template_file)}
 env_vars = {_text(self.env_file)}
 add_host = ["{CONTAINER_HOST}:host-gateway"]
 layer_cache_basedir = {_text(self.folder / "layers")}
+invoke_image = [{json.dumps(image)}]
 skip_pull_image = true
 """
         return f"""\
@@ -125,13 +129,19 @@ warm_containers = "LAZY"
     def _python(self, layer: Layer) -> Path:
         return self.folder / layer.logical_id / "python"
 
-    def _link_dependencies(self, layer: Layer) -> None:
-        """SAM follows these links when it packs the layer."""
-        built = dependencies(layer, self.root / ".cache", self.architecture)
-        target = self._python(layer)
-        target.mkdir(parents=True)
-        for path in built.iterdir():
-            (target / path.name).symlink_to(path.resolve())
+
+def image_with_dependencies(root: Path, base: str, architecture: str) -> str:
+    """The name of `base` with what the layers depend on, made when it is first asked for.
+
+    Raises PackageError, ArtifactError or DockerError.
+    """
+    image = base
+    for layer in layers(load_template(root / "template.yaml"), root):
+        built = dependencies(layer, root / ".cache", architecture).parent
+        base, image = image, f"pluct-local/{built.name.lower().replace('-', ':')}"
+        if not daemon.has_image(image):
+            daemon.build(image, base, built)
+    return image
 
 
 def dependencies(layer: Layer, cache: Path, architecture: str) -> Path:

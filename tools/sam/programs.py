@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import IO
 
+_LINE_LIMIT_BYTES = 1 << 20
+"""More than a function's longest line: one that is longer would end the reading."""
+
 Program = asyncio.subprocess.Process
 
 
@@ -34,6 +37,7 @@ async def program(
         stdout=output,
         stderr=None if output is None else asyncio.subprocess.STDOUT,
         start_new_session=True,
+        limit=_LINE_LIMIT_BYTES,
     )
     try:
         yield started

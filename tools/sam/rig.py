@@ -18,6 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from local.services import LOOPBACK
 from tools.sam.daemon import containers
 from tools.sam.events import Run
 from tools.sam.layout import Layout
@@ -118,14 +119,21 @@ class Rig:
             self.program.wait()
             raise CheckError(f"It did not stop:\n{self.said()[-4000:]}") from None
 
-    def left_behind(self) -> list[str]:
-        """Every program, container, listening port and file that outlives the run."""
+    def left_behind(self, gateway: str) -> list[str]:
+        """Every program, container, listening port and file that outlives the run; `gateway` is the
+        address of the containers' bridge.
+        """
         members = self.run.members
-        addresses = [members[name] for name in sorted(members) if name.endswith("Url")]
+        ports = [urlsplit(members[name]).port or 0 for name in members if name.endswith("Url")]
         return [
             *(f"program {words}" for words in self._programs()),
             *(f"container {name}" for name in containers(self.checkout / "functions")),
-            *(f"port {address}" for address in addresses if _listens(address)),
+            *(
+                f"port {port} of {host}"
+                for host in (LOOPBACK, gateway)
+                for port in ports
+                if _listens(host, port)
+            ),
             *(f"file {path}" for path in self._files()),
         ]
 
@@ -148,8 +156,7 @@ class Rig:
                 yield words.replace(b"\0", b" ").decode(errors="replace").strip()
 
 
-def _listens(address: str) -> bool:
-    parts = urlsplit(address)
+def _listens(host: str, port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
-        return probe.connect_ex((parts.hostname or "", parts.port or 0)) == 0
+        return probe.connect_ex((host, port)) == 0

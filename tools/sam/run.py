@@ -25,7 +25,7 @@ from local.template import load_template
 from tools.sam import daemon, env
 from tools.sam.daemon import Docker
 from tools.sam.forward import forwarding
-from tools.sam.layout import Layout
+from tools.sam.layout import Layout, image_with_dependencies
 from tools.sam.programs import Program, program
 
 SAM = ".venv-sam/bin/sam"
@@ -58,7 +58,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, started: float) -> None:
-    docker = await asyncio.to_thread(_ready_docker, settings.root)
+    docker, image = await asyncio.to_thread(_ready_docker, settings.root)
     layout = layout_beside(settings.run_file, settings.root, docker.architecture)
     port = settings.port or free_port()
     _require_free(port)
@@ -66,10 +66,12 @@ async def _serve(settings: Settings, started: float) -> None:
         held.callback(layout.remove)
         await asyncio.to_thread(layout.create)
         beside, members = await _start_local_run(settings, layout, held)
-        await _write(layout, docker, members["engineUrl"], port, held)
+        given = await asyncio.to_thread(_environment, members["engineUrl"])
+        layout.write(given, image, port)
+        await held.enter_async_context(forwarding(docker.gateway, env.ports(given), docker.network))
         api = await _start_api(settings, layout, port, held)
         members = {**members, "baseUrl": f"http://{LOOPBACK}:{port}"}
-        await _first_answer(members["baseUrl"], api)
+        await _first_answer(members["baseUrl"])
         held.callback(RunFile.write(settings.run_file, members).remove)
         to_terminal(summary(members, _services(members, settings.bases), ()))
         to_terminal(f"One event, one container: {_invocation(layout)}\n")
@@ -77,17 +79,20 @@ async def _serve(settings: Settings, started: float) -> None:
         await _until_one_ends({"The local run": beside, "sam local start-api": api}, layout)
 
 
-def _ready_docker(root: Path) -> Docker:
-    """Docker with AWS's image of the runtime, which is fetched once. SAM would ask for it each time."""
+def _ready_docker(root: Path) -> tuple[Docker, str]:
+    """Docker, and the image of the containers: AWS's, which is fetched once, with the dependencies.
+
+    SAM would ask the registry for it each time.
+    """
     if not (root / SAM).exists():
         raise RunError("The SAM command line is not installed: run `make setup-sam`.")
     docker = daemon.find()
     runtime = load_template(root / "template.yaml")["Globals"]["Function"]["Runtime"]
-    image = daemon.runtime_image(runtime, docker.architecture)
-    if not daemon.has_image(image):
-        to_terminal(f"Fetching {image} (once) ...\n")
-        daemon.pull(image)
-    return docker
+    base = daemon.runtime_image(runtime, docker.architecture)
+    if not daemon.has_image(base):
+        to_terminal(f"Fetching {base} (once) ...\n")
+        daemon.pull(base)
+    return docker, image_with_dependencies(root, base, docker.architecture)
 
 
 def _require_free(port: int) -> None:
@@ -134,13 +139,8 @@ async def _relay(output: asyncio.StreamReader) -> None:
         to_terminal(line.decode(errors="replace"))
 
 
-async def _write(
-    layout: Layout, docker: Docker, engine_url: str, port: int, held: AsyncExitStack
-) -> None:
-    """Gives the functions their variables, and the way to what those name."""
-    given = env.for_containers(await asyncio.to_thread(env.deployed, engine_url), engine_url)
-    layout.write(given, port)
-    await held.enter_async_context(forwarding(docker.gateway, env.ports(given), docker.network))
+def _environment(engine_url: str) -> env.Environment:
+    return env.for_containers(env.deployed(engine_url), engine_url)
 
 
 async def _start_api(
@@ -157,6 +157,8 @@ async def _start_api(
             grace_s=_GRACE_S,
         )
     )
+    # Before SAM is told to stop: it would give each container three seconds, one after the other.
+    held.callback(_remove_containers, settings.root)
     give_up_at = time.monotonic() + ANSWER_TIMEOUT_S
     while time.monotonic() < give_up_at and started.returncode is None:
         try:
@@ -170,12 +172,11 @@ async def _start_api(
 
 
 def _remove_containers(root: Path) -> None:
-    """Those that SAM left behind, which it does where it is ended the hard way."""
-    for container in daemon.containers(root / "functions"):
-        daemon.remove(container)
+    """Those of this checkout; once SAM has ended, what it left behind where it had to be killed."""
+    daemon.remove(daemon.containers(root / "functions"))
 
 
-async def _first_answer(base_url: str, api: Program) -> None:
+async def _first_answer(base_url: str) -> None:
     """Has the image built and a container started, and proves the way to the table. Raises RunError."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
     try:
