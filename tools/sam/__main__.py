@@ -6,11 +6,11 @@ import asyncio
 import os
 import sys
 
+from local.build import build
 from local.package import PackageError
 from local.settings import Settings, SettingsError
 from local.supervisor import RunError
 from tools.artifact import ArtifactError
-from tools.build import build
 from tools.sam.daemon import DockerError
 from tools.sam.run import run
 

@@ -19,12 +19,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
+from local.build import build
 from local.engine import free_port
 from local.package import layers
 from local.settings import ROOT
 from local.template import load_template
 from tools.artifact import Runtime
-from tools.build import build
 from tools.sam import daemon, image
 from tools.sam.checks import CHECKS, Checked
 from tools.sam.daemon import Docker, DockerError

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import requests
 
-from local.journey import journey
+from local.ready_message import journey
 from local.template import load_template
 from tools.sam.daemon import Docker
 from tools.sam.events import VIDEO, Event, Run, fill, is_expected, samples, send

@@ -16,7 +16,7 @@ import aiohttp
 
 from local.engine import free_port
 from local.front import to_terminal
-from local.journey import summary
+from local.ready_message import summary
 from local.runfile import RunFile
 from local.services import LOOPBACK, SERVICES
 from local.settings import Settings
