@@ -210,5 +210,7 @@ async def _until_one_ends(parts: Mapping[str, Program], layout: Layout) -> None:
             if part.returncode is not None:
                 raise RunError(f"{title} ended by itself, exit code {part.returncode}.")
         if await asyncio.to_thread(layout.copy_layers):
+            # SAM ends the container of every function now, three seconds for each: so they end before.
+            await asyncio.to_thread(_remove_containers, layout.root)
             to_terminal("The layer has changed: the next call of each function reads it.\n")
         await asyncio.sleep(_LOOK_S)
