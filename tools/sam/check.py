@@ -37,8 +37,7 @@ from tools.sam.rig import CheckError, Rig, require
 NEEDED = ("dockerd", "mmdebstrap", "unshare", "ip", "iptables")
 TEMPLATE = ROOT / "template.yaml"
 _ARCHIVE = "image.tar"
-# What shows a rule or an address of the network that came to stay; the counters of rules are left out.
-_NETWORK = (("ip", "-oneline", "address"), ("iptables", "-S"), ("iptables", "-t", "nat", "-S"))
+_RULES = (("iptables", "-S"), ("iptables", "-t", "nat", "-S"))
 
 
 class _Clock:
@@ -82,7 +81,7 @@ def _run() -> None:
             done = subprocess.run(entering(words), cwd=ROOT, check=False)
             require(done.returncode == 0, "A check failed.")
     require(_files() == files, f"The checkout has other files: {_files() ^ files}")
-    require(_network() == network, f"The network has changed:\n{network}\n{_network()}")
+    require(_network() == network, f"The network has changed: {network}, {_network()}")
     _say("nothing is left on the machine")
 
 
@@ -163,14 +162,16 @@ def _files() -> frozenset[str]:
     )
 
 
-def _network() -> str:
-    """Addresses and packet filter rules, as far as this user may ask."""
-    asked = (
-        subprocess.run(words, capture_output=True, text=True, check=False)
-        for words in _NETWORK
-        if shutil.which(words[0])
-    )
-    return "".join(found.stdout for found in asked if found.returncode == 0)
+def _network() -> list[str]:
+    """The names of the network's links, and the packet filter's rules as far as this user may see them."""
+    links = [line.split()[0] for line in _output("ip", "-brief", "link").splitlines()]
+    return [*links, *(line for words in _RULES for line in _output(*words).splitlines())]
+
+
+def _output(*words: str) -> str:
+    if shutil.which(words[0]) is None:
+        return ""
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
 
 
 def _say(what: str) -> None:

@@ -68,13 +68,13 @@ def main() -> int:
     parser.add_argument("--run-file", type=Path, default=ROOT / ".local/run.json")
     asked = parser.parse_args()
     layout = Layout(asked.run_file.parent / FOLDER, ROOT, "")
+    if not layout.config_file.exists():
+        print("No run is up: start one with `make sam-local`.", file=sys.stderr)
+        return 1
     try:
         event = read(asked.event)
         function = function_of(event, load_template(ROOT / "template.yaml"))
         done = invoke(layout, function, fill(event, read_run(asked.run_file)))
-    except FileNotFoundError as error:
-        print(f"No run is up ({error.filename}): start one by `make sam-local`.", file=sys.stderr)
-        return 1
     except (FillError, OSError, requests.RequestException) as error:
         print(error, file=sys.stderr)
         return 1
