@@ -39,12 +39,17 @@ def for_containers(environment: Environment, engine_url: str) -> Environment:
     """`environment` with the way to the engine, and with loopback as a container reaches it."""
     return {
         function: {
-            name: _LOOPBACK.sub(CONTAINER_HOST, value)
+            name: reachable(value)
             for name, value in (variables | _aws(engine_url)).items()
             if name not in _NOT_GIVEN
         }
         for function, variables in environment.items()
     }
+
+
+def reachable(value: str) -> str:
+    """`value` with loopback in its addresses as a container reaches it."""
+    return _LOOPBACK.sub(CONTAINER_HOST, value)
 
 
 def ports(environment: Environment) -> set[int]:

@@ -22,9 +22,10 @@ from typing import Any
 import jwt
 import requests
 
-from local.deploy import newest_secrets
+from local.deploy import CODE_BUCKET, newest_secrets
 from local.settings import ROOT
 from standins.ttt_webhook import idempotency_key, signature_of
+from tools.sam.env import reachable
 
 Event = dict[str, Any]
 VIDEO = "https://www.tiktok.com/@scout2015/video/6718335390845095173"
@@ -119,6 +120,11 @@ class Run:
             raise FillError("The dashboard's page names no script.")
         return found[1]
 
+    @property
+    def response_url(self) -> str:
+        """Where CloudFormation would wait for an answer, in S3 as on AWS, as a container reaches it."""
+        return reachable(f"{self.members['engineUrl']}/{CODE_BUCKET}/custom-resource-response")
+
     @cached_property
     def job_secret(self) -> str:
         return newest_secrets(self.members["engineUrl"])["TTT_SHARED_SECRET"]
@@ -148,6 +154,8 @@ def fill(event: Event, run: Run) -> Event:
         _fill_path(filled, member, find(run))
     if route == "POST /webhooks/tttranscribe":
         _sign(filled, run.job_secret)
+    if "ResponseURL" in filled:
+        filled["ResponseURL"] = run.response_url
     return filled
 
 
