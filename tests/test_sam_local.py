@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+import time
 import tomllib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,12 +15,15 @@ from typing import Any
 import pytest
 from pytest_socket import socket_allow_hosts
 
+from engine.access.keyrings import Ring
 from engine.platform import config
+from engine.platform.errors import Unauthorized
+from engine.transcription import webhook
 from local.engine import free_port
 from local.package import layers
 from local.settings import BASE_VARIABLES, ROOT
 from local.template import Template, load_template, resources_of_type
-from tools.sam import env
+from tools.sam import env, events
 from tools.sam.forward import forwarding
 from tools.sam.layout import MACHINES, Layout
 
@@ -323,6 +327,17 @@ def test_each_command_of_the_documents_names_what_there_is() -> None:
         load_template(ROOT / "template.yaml"), "AWS::Serverless::Function"
     )
     assert set(re.findall(r"samconfig\.toml (\w+)", text)) <= functions.keys()
-    events = re.findall(r"events/\w+\.json", text)
-    assert len(events) >= 3
-    assert all((ROOT / event).exists() for event in events)
+    named = re.findall(r"events/\w+\.json", text)
+    assert len(named) >= 3
+    assert all((ROOT / name).exists() for name in named)
+
+
+def test_the_sample_notice_of_a_job_is_signed_as_the_engine_checks_it() -> None:
+    event = events.read(ROOT / "events/job_webhook.json")
+    run = events.Run({})
+    run.job_secret = "shared"  # What the run would be asked for.
+    body = events.fill(event, run)["body"]
+    notice = webhook.verify(body.encode(), Ring(("shared",)), now=int(time.time()))
+    assert (notice.job_id, notice.status) == (json.loads(event["body"])["jobId"], "completed")
+    with pytest.raises(Unauthorized):
+        webhook.verify(body.encode(), Ring(("other",)), now=int(time.time()))

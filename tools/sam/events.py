@@ -9,6 +9,8 @@ gets an account of its own, so that none depends on another.
 from __future__ import annotations
 
 import argparse
+import hashlib
+import hmac
 import json
 import re
 import sys
@@ -24,7 +26,6 @@ import requests
 
 from local.deploy import CODE_BUCKET, newest_secrets
 from local.settings import ROOT
-from standins.ttt_webhook import idempotency_key, signature_of
 from tools.sam.env import reachable
 
 Event = dict[str, Any]
@@ -38,6 +39,7 @@ EXPECTED = {
 }
 """The routes whose filled sample is not answered by success."""
 
+_SIGNED = ("jobId", "requestId", "status", "usage", "timestamp", "idempotencyKey")
 _LIFETIME_S = 3600
 _NOT_SENT = ("host", "content-length")
 _FORWARDED = "x-forwarded-"
@@ -220,13 +222,21 @@ def _fill_path(event: Event, member: str, value: str) -> None:
 
 
 def _sign(event: Event, secret: str) -> None:
-    """Dates the transcription service's notice now and signs it, as the service would."""
+    """Dates the transcription service's notice now and signs it, as the service would.
+
+    Format: the docstring of `engine/transcription/webhook.py`.
+    """
     notice = json.loads(event["body"])
     now = time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime())
-    key = idempotency_key(notice["jobId"], notice["status"], now)
-    notice |= {"timestamp": now, "idempotencyKey": key}
-    notice["signature"] = signature_of(notice, secret)
-    event["body"] = json.dumps(notice, separators=(",", ":"))
+    key = f"{notice['jobId']}-{notice['status']}-{now}"
+    notice |= {"timestamp": now, "idempotencyKey": hashlib.sha256(key.encode()).hexdigest()}
+    signed = _compact({name: notice[name] for name in _SIGNED})
+    digest = hmac.new(secret.encode(), signed.encode(), hashlib.sha256)
+    event["body"] = _compact(notice | {"signature": digest.hexdigest()})
+
+
+def _compact(members: Event) -> str:
+    return json.dumps(members, separators=(",", ":"), ensure_ascii=False)
 
 
 def send(base_url: str, event: Event) -> requests.Response:
