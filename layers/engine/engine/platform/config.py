@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+CONTAINER_HOST = "host.docker.internal"
+"""How a container of Docker names the machine it runs on: the loopback of `sam local`."""
 TIKTOK = "https://www.tiktok.com"
 
 
@@ -56,6 +58,8 @@ class Settings:
     """The URL to which notices about subscriptions are sent; empty for none."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
+    repeats_request_ids: bool
+    """Whether requests share one `requestId`: `sam local start-api` makes a single one for all."""
 
     @property
     def deployment(self) -> str:
@@ -103,6 +107,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         kms_key=environ["KMS_KEY"],
         notify_url=environ["NOTIFY_URL"],
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
+        repeats_request_ids=environment == "local" and environ.get("AWS_SAM_LOCAL") == "true",
     )
 
 
@@ -116,7 +121,7 @@ def _tiktok(url: str, *, local: bool) -> str:
 def _service_base(url: str, *, local: bool) -> str:
     """`url` as `scheme://host[:port]`: https only, loopback only where the deployment is local."""
     parts = urlsplit(url)
-    loopback = parts.hostname in LOOPBACK
+    loopback = parts.hostname in LOOPBACK or parts.hostname == CONTAINER_HOST
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("an upstream address must be an http(s) origin")
     if loopback and not local:
