@@ -69,6 +69,8 @@ def test_an_upstream_is_an_https_origin(base: str, origin: str) -> None:
         "https://localhost",
         "https://LOCALHOST:8443",
         "https://[::1]:8443",
+        "https://host.docker.internal",
+        "http://host.docker.internal:9000",
         "https://user@ttt.example.test",
         "https://user:password@ttt.example.test",
         "https://:password@ttt.example.test",
@@ -89,14 +91,27 @@ def test_no_other_upstream_is_accepted_in_a_real_deployment(base: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "base", ["http://127.0.0.1:9000", "http://localhost:9000", "http://[::1]:9000"]
+    "base",
+    [
+        "http://127.0.0.1:9000",
+        "http://localhost:9000",
+        "http://[::1]:9000",
+        "http://host.docker.internal:9000",
+    ],
 )
 def test_only_the_local_run_takes_an_upstream_on_loopback(base: str) -> None:
     assert load({**ENVIRON, "TTT_BASE": base}).ttt_base == base
 
 
 @pytest.mark.parametrize(
-    "base", ["http://ttt.example.test", "http://192.0.2.1", "http://0.0.0.0:9000"]
+    "base",
+    [
+        "http://ttt.example.test",
+        "http://192.0.2.1",
+        "http://0.0.0.0:9000",
+        "http://docker.internal:9000",
+        "http://x.host.docker.internal:9000",
+    ],
 )
 def test_the_local_run_uses_plain_http_on_loopback_only(base: str) -> None:
     with pytest.raises(ValueError, match="https"):
@@ -110,6 +125,19 @@ def test_the_local_run_uses_plain_http_on_loopback_only(base: str) -> None:
 def test_a_setting_that_is_not_a_number_is_refused(name: str, value: str) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         load({**PROD, name: value})
+
+
+@pytest.mark.parametrize("value", ["", "false", "True", "1"])
+def test_requests_share_an_id_only_where_sam_local_says_that_it_runs_the_function(
+    value: str,
+) -> None:
+    assert load({**ENVIRON, "AWS_SAM_LOCAL": "true"}).repeats_request_ids is True
+    assert load({**ENVIRON, "AWS_SAM_LOCAL": value}).repeats_request_ids is False
+    assert load(ENVIRON).repeats_request_ids is False
+
+
+def test_a_real_deployment_takes_its_request_ids_from_the_api_whatever_else_is_set() -> None:
+    assert load({**PROD, "AWS_SAM_LOCAL": "true"}).repeats_request_ids is False
 
 
 @pytest.mark.parametrize("name", sorted({*PROD} - {"POWERTOOLS_LOG_LEVEL"}))

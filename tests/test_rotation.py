@@ -19,7 +19,7 @@ from engine.access.ring_store import Stored
 from engine.access.rotation import Terms
 from engine.admin import health
 from engine.platform.times import DAY_S
-from tests.support import deployed
+from tests.support import deployed, template
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught
 
@@ -324,9 +324,8 @@ def test_a_secret_that_is_shown_may_be_shown_at_once_in_both_forms(ssm: Any) -> 
 def test_the_template_creates_all_secrets_that_functions_may_read() -> None:
     granted = {
         str(resource).rsplit("/", 1)[-1].rstrip("'}")
-        for properties in deployed.functions().values()
-        for policy in properties["Policies"]
-        for statement in policy["Statement"]
+        for function in template.functions().values()
+        for statement in function.statements
         if "ssm:GetParameters" in statement["Action"]
         for resource in (
             statement["Resource"]

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+CONTAINER_HOST = "host.docker.internal"
+"""How a container of Docker names the machine it runs on: the loopback of `sam local`."""
 TIKTOK = "https://www.tiktok.com"
 VIEWER_ADDRESS_HEADERS = frozenset({"", "cloudfront-viewer-address"})
 """Headers that may name the caller's address, `ip:port`, in lower case; empty for none."""
@@ -64,6 +66,8 @@ class Settings:
     """The URL to which notices about subscriptions are sent; empty for none."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
+    repeats_request_ids: bool
+    """Whether requests share one `requestId`: `sam local start-api` makes a single one for all."""
     public_base: str
     """Where clients reach the gateway, `https://host[:port][/path]`; empty for the API's own domain."""
     trusted_proxies: int
@@ -133,6 +137,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),
         viewer_address_header=_viewer_address_header(environ["VIEWER_ADDRESS_HEADER"]),
         requires_front=environ["REQUIRE_FRONT"] == "true",
+        repeats_request_ids=environment == "local" and environ.get("AWS_SAM_LOCAL") == "true",
     )
 
 
@@ -172,7 +177,7 @@ def _viewer_address_header(name: str) -> str:
 def _service_base(url: str, *, local: bool) -> str:
     """`url` as `scheme://host[:port]`: https only, loopback only where the deployment is local."""
     parts = urlsplit(url)
-    loopback = parts.hostname in LOOPBACK
+    loopback = parts.hostname in LOOPBACK or parts.hostname == CONTAINER_HOST
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("an upstream address must be an http(s) origin")
     if loopback and not local:

@@ -56,13 +56,17 @@ class Answer:
 class Call:
     """One request; its parts are parsed on first use."""
 
-    def __init__(self, event: Mapping[str, Any], settings: Settings, now: int) -> None:
+    def __init__(
+        self, event: Mapping[str, Any], settings: Settings, now: int, invocation_id: str = ""
+    ) -> None:
         self._event = event
         self._settings = settings
         self.now = now
         """Time of the request, epoch seconds."""
         context = event["requestContext"]
-        self.request_id = str(context["requestId"])
+        own_id = invocation_id if settings.repeats_request_ids else ""
+        self.request_id = own_id or str(context["requestId"])
+        """The API's id of the request; Lambda's id of the invocation where the API repeats one."""
         self.method = str(context["http"]["method"]).upper()
         self.path = str(event["rawPath"])
         self.route = str(event.get("routeKey", "$default"))
@@ -198,7 +202,8 @@ class Api:
         return register
 
     def __call__(self, event: dict[str, Any], context: Any = None) -> dict[str, Any]:
-        call = Call(event, self.settings, int(self.clock()))
+        invocation_id = str(getattr(context, "aws_request_id", ""))
+        call = Call(event, self.settings, int(self.clock()), invocation_id)
         with logs.invocation(context, call.request_id) as line:
             try:
                 response = _response(self._answer(call), call)
