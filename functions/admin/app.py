@@ -11,7 +11,7 @@ from engine.ledger.audit import Record
 from engine.ledger.posting import Ledger
 from engine.platform import config, dead_letters, table
 from engine.platform.errors import Forbidden, InvalidRequest, NotFound
-from engine.platform.ids import is_user_id, iso
+from engine.platform.ids import is_day, is_user_id, iso
 from engine.platform.table import Table
 from engine.readmodels import feed, overview
 from engine.readmodels.feed import Wanted
@@ -117,8 +117,9 @@ def adjust_many(call: Call) -> Answer:
 def transactions(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(TransactionsQuery)
+    first, last = query.from_day or query.day, query.to_day or query.day
     wanted = Wanted(
-        query.user, query.type, query.actor, query.day, query.min_amount, query.max_amount
+        query.user, query.type, query.actor, first, last, query.min_amount, query.max_amount
     )
     is_csv = query.format == "csv"
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
@@ -147,9 +148,7 @@ def stats(call: Call) -> Answer:
 def records(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(AuditQuery)
-    day = query.day or (iso(call.now)[:10] if query.user is None else None)
-    ok = None if query.outcome == "any" else query.outcome == "done"
-    wanted = audit.Wanted(query.user, day, query.action, ok)
+    wanted = _wanted_records(query, call.now)
     page = audit.page(ledger.table, wanted, query.cursor, query.limit)
     known = origins.texts(ledger.table, map(audit.origin_name, page.items))
     shown = [audit.members(item, known) for item in page.items]
@@ -189,6 +188,21 @@ def revoke_key(call: Call, id: str) -> Answer:
     revoked = api_keys.revoke(ledger.table, id, now=call.now)
     _keep(call, id, "key_revoke", caller.actor, known.description)
     return Answer({"ok": True, "key": api_keys.members(revoked or known)})
+
+
+def _wanted_records(query: AuditQuery, now: int) -> audit.Wanted:
+    """Without a user, the days are today alone, or as far as records are kept. Raises `InvalidRequest`."""
+    ok = None if query.outcome == "any" else query.outcome == "done"
+    first, last = query.from_day or query.day, query.to_day or query.day
+    if query.user is None:
+        today = iso(now)[:10]
+        oldest = iso(now - settings.audit_days * audit.DAY_S)[:10]
+        first = max(oldest, first or (oldest if last else today))
+        last = min(today, last or today)
+    for name, day in (("fromDay", first), ("toDay", last)):
+        if day is not None and not is_day(day):
+            raise InvalidRequest("This is not a day of the calendar.", details={"field": name})
+    return audit.Wanted(query.user, first, last, query.action, ok)
 
 
 def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:

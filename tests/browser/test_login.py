@@ -11,7 +11,7 @@ from tests.browser.desk import Desk
 
 def test_a_login_opens_the_page_that_was_asked_for(nobody: Desk, office: Office) -> None:
     nobody.open("/transactions?type=refund")
-    nobody.sees("Log in to go on to the page that you asked for.")
+    nobody.sees("Log in to open the page that you asked for.")
     nobody.log_in(*office.operator())
     nobody.wait(lambda: nobody.heading == "Transactions")
     assert nobody.path == "/transactions?type=refund"
@@ -66,15 +66,96 @@ def test_a_session_that_ended_brings_one_back_with_all_that_was_typed(
     nobody.wait(lambda: nobody.maybe("dl.preview"))
     operators.end_sessions(office.table, name)
     nobody.press("Add 7 credits")
-    nobody.sees("Your session has ended", "no credit moved")
+    nobody.sees("no credit moved")
     assert office.balance(user) == 5
-    nobody.type_into("dialog[open] input[name=password]", password)
-    nobody.press("Log in")
+    log_in_again(nobody, password, "Your session has ended")
     nobody.press("Add 7 credits")
     nobody.sees(f"The balance of {user} is 12.")
     assert office.balance(user) == 12
     assert office.entries(user)[0].reason == "promised on the phone"
     assert nobody.path == nobody.user_path(user)
+
+
+def test_a_cookie_that_is_gone_opens_the_login_over_the_page_and_keeps_what_was_typed(
+    nobody: Desk, office: Office
+) -> None:
+    """The API answers 401 `unauthorized`, as it sees no session at all."""
+    name, password = office.operator()
+    user = office.user(5)
+    nobody.start(name, password, nobody.user_path(user))
+    nobody.press("Add credits")
+    nobody.fill("Credits", "7")
+    nobody.fill("Reason", "promised")
+    nobody.driver.delete_all_cookies()
+    nobody.press("Review")
+    log_in_again(nobody, password, "Your session has ended")
+    assert nobody.one("dialog input").get_attribute("value") == "7"
+    nobody.press("Review")
+    nobody.press("Add 7 credits")
+    nobody.sees(f"The balance of {user} is 12.")
+
+
+def test_a_cookie_that_is_gone_does_not_stop_a_page_that_only_reads(
+    nobody: Desk, office: Office
+) -> None:
+    name, password = office.operator()
+    nobody.start(name, password, "/users")
+    nobody.driver.delete_all_cookies()
+    nobody.press("Transactions", "nav")
+    log_in_again(nobody, password, "Your session has ended")
+    nobody.wait(lambda: nobody.maybe("tbody tr"))
+    assert nobody.path == "/transactions"
+
+
+def test_a_logout_in_another_tab_covers_this_one_and_a_login_there_opens_it(
+    nobody: Desk, office: Office
+) -> None:
+    name, password = office.operator()
+    user = office.user(5)
+    nobody.start(name, password, nobody.user_path(user))
+    nobody.press("Add credits")
+    nobody.fill("Credits", "7")
+    here = nobody.driver.current_window_handle
+    nobody.driver.switch_to.new_window("tab")
+    nobody.open("/keys")
+    nobody.press("Log out")
+    nobody.sees("You are logged out.")
+    there = nobody.driver.current_window_handle
+    nobody.driver.switch_to.window(here)
+    nobody.sees("You logged out in another tab")
+    nobody.driver.switch_to.window(there)
+    nobody.log_in(name, password)
+    nobody.wait(lambda: nobody.maybe("nav"))
+    nobody.driver.close()
+    nobody.driver.switch_to.window(here)
+    nobody.wait(lambda: not nobody.maybe("dialog.cover"))
+    assert nobody.one("dialog input").get_attribute("value") == "7"
+    nobody.fill("Reason", "promised")
+    nobody.press("Review")
+    nobody.press("Add 7 credits")
+    nobody.sees(f"The balance of {user} is 12.")
+
+
+def test_a_new_session_of_the_same_operator_refuses_no_write(nobody: Desk, office: Office) -> None:
+    """The page has the CSRF token of the session before."""
+    name, password = office.operator()
+    user = office.user(5)
+    nobody.start(name, password, nobody.user_path(user))
+    nobody.driver.execute_script(
+        "return fetch('/dashboard/session', {method: 'POST', body: JSON.stringify(arguments[0])})",
+        {"name": name, "password": password},
+    )
+    nobody.press("Undo entry 2")
+    nobody.press("Undo", "dialog")
+    nobody.sees(f"Entry 2 is undone. The balance of {user} is 0.")
+
+
+def log_in_again(desk: Desk, password: str, title: str) -> None:
+    """Logs in at the log-in that covers the page."""
+    desk.wait(lambda: title in desk.one("dialog.cover").text)
+    desk.type_into("dialog.cover input[name=password]", password)
+    desk.press("Log in", "dialog.cover")
+    desk.wait(lambda: not desk.maybe("dialog.cover"))
 
 
 def test_logging_out_leaves_nothing_in_sight_and_back_does_not_help(
@@ -96,6 +177,6 @@ def test_a_viewer_sees_all_and_is_offered_no_write(nobody: Desk, office: Office)
     user = office.user(5)
     nobody.start(*office.operator("viewer"), nobody.user_path(user))
     nobody.sees("Bought 5 credits")
-    assert not {"Add credits", "Take credits off"} & set(nobody.texts("button"))
+    assert not {"Add credits", "Deduct credits"} & set(nobody.texts("button"))
     nobody.open("/keys")
     nobody.sees("Your role does not open this.")

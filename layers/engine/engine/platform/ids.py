@@ -5,6 +5,7 @@ import hashlib
 import re
 import secrets
 import time
+from datetime import date
 from typing import Any
 
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}\Z"
@@ -24,6 +25,14 @@ def is_user_id(value: Any) -> bool:
 def is_job_id(value: Any) -> bool:
     """1 to 128 of `A-Z a-z 0-9 . _ -`, the first a letter or digit."""
     return isinstance(value, str) and _JOB_ID.match(value) is not None
+
+
+def is_day(value: str) -> bool:
+    """Whether `value`, written YYYY-MM-DD, is a day of the calendar."""
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False
 
 
 def digest(*parts: str) -> str:

@@ -1,7 +1,7 @@
 """Reads the transactions of all accounts, newest first, from the feed that the projector writes; and
 those of one account from its own entries.
 
-A page costs queries in proportion to what it shows: filters other than user and day are looked for among
+A page costs queries in proportion to what it shows: filters other than user and days are looked for among
 at most `MOST_LOOKED` entries a call, and the cursor then says where to go on, so a page can be short, or
 even empty, and not be the last. All of it raises `Busy`.
 """
@@ -10,6 +10,7 @@ import heapq
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from engine.ledger.items import Entry, read_entry
 from engine.ledger.posting import Ledger
@@ -35,8 +36,10 @@ class Wanted:
     user: str | None = None
     type: str | None = None
     actor: str | None = None
-    day: str | None = None
-    """In UTC, YYYY-MM-DD."""
+    first: str | None = None
+    """The first day in UTC, YYYY-MM-DD."""
+    last: str | None = None
+    """The last day, likewise."""
     least: int | None = None
     most: int | None = None
 
@@ -45,10 +48,13 @@ class Wanted:
         return (
             self.type in (None, entry.type)
             and self.actor in (None, entry.actor)
-            and self.day in (None, folds.day_of(entry.at))
+            and self._covers(folds.day_of(entry.at))
             and (self.least is None or size >= self.least)
             and (self.most is None or size <= self.most)
         )
+
+    def _covers(self, day: str) -> bool:
+        return (self.first or "") <= day <= (self.last or END_OF_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +70,8 @@ def page(ledger: Ledger, wanted: Wanted, cursor: str | None, limit: int) -> Foun
     if wanted.user is not None:
         before = _checked(cursor, _SEQ_CURSOR)
         mine = _of_user(ledger, wanted.user, int(before) if before else None)
-        return _taken(mine, wanted, limit)
-    return _taken(_of_all(ledger.table, ledger.unit, wanted.day, cursor), wanted, limit)
+        return _taken(_until(mine, wanted.first), wanted, limit)
+    return _taken(_of_all(ledger.table, ledger.unit, wanted, cursor), wanted, limit)
 
 
 def _taken(entries: Iterator[tuple[str, Entry]], wanted: Wanted, limit: int) -> Found:
@@ -91,14 +97,21 @@ def _of_user(ledger: Ledger, user: str, before: int | None) -> Iterator[tuple[st
         before = entries[-1].seq
 
 
+def _until(
+    entries: Iterator[tuple[str, Entry]], first: str | None
+) -> Iterator[tuple[str, Entry]]:
+    """The entries down to the day `first`: those of one account are in the order of their times."""
+    return takewhile(lambda pair: folds.day_of(pair[1].at) >= (first or ""), entries)
+
+
 def _of_all(
-    table: Table, unit: str, day: str | None, cursor: str | None
+    table: Table, unit: str, wanted: Wanted, cursor: str | None
 ) -> Iterator[tuple[str, Entry]]:
     begin, _, before = (_checked(cursor, _FEED_CURSOR) or "").partition("~")
-    if day is not None and begin not in ("", day):
+    if begin and not (wanted.first or "") <= begin <= (wanted.last or END_OF_TIME):
         raise InvalidRequest("The cursor is of another day.", details={"field": "cursor"})
-    days: Iterator[str] = iter([day]) if day is not None else _days(table, unit, begin)
-    for one in days:
+    days = _days(table, unit, begin or wanted.last or "")
+    for one in takewhile(lambda day: day >= (wanted.first or ""), days):
         below = before if one == begin else None
         for item in _of_day(table, unit, one, below):
             yield f"{one}~{item['sk']}", read_entry(item)
