@@ -9,12 +9,13 @@ from cli import target
 from cli.console import Json, Trouble, print_json, print_table, say, speaking
 from cli.target import RunFile, TableName
 from engine.access import operators
-from engine.platform.ids import iso
+from engine.platform.times import iso
+from engine.web import scopes
 
 app = typer.Typer(help="Looks after the dashboard's operators.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="2 to 32 of a-z 0-9 . _ -, the first a letter.")]
-Role = Annotated[str, typer.Option("--role", help=f"One of {', '.join(operators.ROLES)}.")]
+Role = Annotated[str, typer.Option("--role", help=f"One of {', '.join(scopes.ROLES)}.")]
 
 
 @app.command("create")
@@ -93,8 +94,8 @@ def list_command(
 def _check(name: str, role: str) -> None:
     if not operators.is_name(name):
         raise Trouble("A name is 2 to 32 of a-z 0-9 . _ -, the first a letter.")
-    if role not in operators.ROLES:
-        raise Trouble(f"A role is one of {', '.join(operators.ROLES)}.")
+    if role not in scopes.ROLES:
+        raise Trouble(f"A role is one of {', '.join(scopes.ROLES)}.")
 
 
 def _show(as_json: bool, text: str, **members: Any) -> None:

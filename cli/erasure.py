@@ -13,7 +13,7 @@ from cli.desk import at
 from cli.gateway import User
 from cli.target import RunFile, TableName
 from engine.admin.erasure import erased_accounts
-from engine.platform.ids import iso
+from engine.platform.times import iso
 
 MOST_CALLS = 1000
 COUNTED = ("origins", "auditRecords")

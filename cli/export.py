@@ -25,8 +25,8 @@ from cli.target import RunFile, TableName
 from engine.admin.accounts import origins_of
 from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
 from engine.ledger.origins import UNKNOWN, Name, Texts
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import iso
 
 COLUMNS = (
     "user", "unit", "seq", "at", "type", "amount", "held", "available_after", "held_after",

@@ -24,8 +24,8 @@ from cli.place import DEFAULT_VARS
 from engine.access import ring_store, rotation
 from engine.access.keyrings import Key, key_name
 from engine.access.ring_store import Stored
-from engine.access.rotation import DAY_S, NotMadeHere
-from engine.platform.ids import iso
+from engine.access.rotation import NotMadeHere
+from engine.platform.times import DAY_S, iso
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.client import SSMClient

@@ -11,7 +11,8 @@ import pytest
 from engine.access import keyrings, ring_store
 from engine.access.keyrings import KEEP_S, Key, KeyRings, key_name
 from engine.access.ring_store import Stored
-from engine.access.rotation import DAY_S, STAGE_S
+from engine.access.rotation import STAGE_S
+from engine.platform.times import DAY_S
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.terminal import Terminal

@@ -354,7 +354,7 @@ def test_no_other_file_is_served(shared: Gateway, name: str) -> None:
     assert shared.call("GET", f"/dashboard/assets/{name}").status == 404
 
 
-def test_all_that_the_page_needs_is_under_150_kilobytes(shared: Gateway) -> None:
+def test_the_page_and_its_files_are_under_80_kilobytes(shared: Gateway) -> None:
     static = shared.function("dashboard").STATIC
     parts = [static.page, *static.files.values()]
-    assert sum(len(part.packed) for part in parts) < 150_000
+    assert sum(len(part.packed) for part in parts) < 80_000

@@ -13,7 +13,7 @@ from bench.drills.scene import AUDIT_DAYS, Record, Scene, all_are, becomes, stat
 from engine.ledger.audit import audit_pk
 from engine.ledger.items import CREDITS, Move
 from engine.ledger.once import RequestOnce
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.readmodels import figures, folds, rebuild
 from engine.readmodels.projection import Projector
 
@@ -26,7 +26,6 @@ LOW_BALANCE = 3
 DAY_S = 86_400
 CATCH_UP_S = 300.0
 HEALED_WITHIN_S = 30.0
-ORIGIN = Origin("admin:drill", "", "", "", "drill")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,8 @@ class Crowd:
             now=at,
             facts={},
         )
-        self.scene.ledger.post(Move(user, type, amount, 0, ORIGIN), once, now=at)
+        act = Act("admin:drill", "", "", "", "drill", at=at)
+        self.scene.ledger.post(Move(user, type, amount, 0, act), once)
 
     def told(self) -> Counter[str]:
         """How many low-balance notices and audit records there are of them."""

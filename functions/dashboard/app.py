@@ -6,10 +6,11 @@ from pathlib import Path
 
 from engine.access import login, sessions
 from engine.access.sessions import Session
+from engine.ledger.audit import Audit
 from engine.platform import config, table
 from engine.platform.errors import Forbidden, NotFound
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import iso
 from engine.web import assets
 from engine.web.assets import Asset
 from engine.web.forms import LoginForm
@@ -31,6 +32,7 @@ FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 settings = config.load()
 store = Table(table.connect(), settings.table_name)
+audit = Audit(store, settings.audit_days)
 api = Api(settings)
 lambda_handler = api
 
@@ -40,8 +42,7 @@ def log_in(call: Call) -> Answer:
     _require_own_page(call)
     form = call.read(LoginForm)
     session = login.log_in(
-        store, form.name, form.password, call.origin(""), now=call.now,
-        keep_days=settings.audit_days,
+        audit, form.name, form.password, call.act("")
     )  # fmt: skip
     return _who(session, {"Set-Cookie": sessions.cookie(session)})
 
@@ -97,8 +98,7 @@ def _who(session: Session, headers: dict[str, str]) -> Answer:
 def _log_out(call: Call, *, everywhere: bool) -> Answer:
     session = sessions.find(call, store)
     login.log_out(
-        store, session, call.origin(session.actor), everywhere=everywhere, now=call.now,
-        keep_days=settings.audit_days,
+        audit, session, call.act(session.actor), everywhere=everywhere
     )  # fmt: skip
     return Answer({"ok": True}, headers={"Set-Cookie": sessions.no_cookie()})
 

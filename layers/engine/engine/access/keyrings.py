@@ -20,11 +20,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from engine.platform.aws import session
+from engine.platform import aws
 from engine.platform.errors import Busy
 from engine.platform.ids import digest
 
@@ -33,13 +32,7 @@ if TYPE_CHECKING:
 
 KEEP_S = 300
 RETRY_S = 15
-CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    parameter_validation=False,
-    user_agent="pluct",
-)
+CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
 
 NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, AttributeError, KeyError, TypeError)
 """What a call raises where the store does not answer, or with something that is no answer of its kind."""
@@ -115,7 +108,7 @@ class Key:
 
 def connect() -> "SSMClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: SSMClient = session().create_client("ssm", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SSMClient = aws.session().create_client("ssm", config=CLIENT_CONFIG)  # type: ignore[assignment]
     return client
 
 

@@ -1,11 +1,28 @@
 """One botocore session for all of a function's clients: a second one would load its data again."""
 
 from functools import cache
+from typing import Any
 
+from botocore.config import Config
 from botocore.session import Session, get_session
+
+CONNECT_S = 1
+READ_S = 2
+"""boto3 waits 60 s for either, twice as long as API Gateway waits for an answer."""
 
 
 @cache
 def session() -> Session:
     """The session; region, credentials and endpoint come from the environment."""
     return get_session()
+
+
+def limits(*, attempts: int, **more: Any) -> Config:
+    """The limits of a client: at most `attempts` calls, each at most `CONNECT_S` and `READ_S`."""
+    return Config(
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        user_agent="pluct",
+        **more,
+    )

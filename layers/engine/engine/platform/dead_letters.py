@@ -8,21 +8,14 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from engine.platform.aws import session
+from engine.platform import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 1},
-    parameter_validation=False,
-    user_agent="pluct",
-)
+CLIENT_CONFIG = aws.limits(attempts=1, parameter_validation=False)
 
 
 def depth(queues: Sequence[str]) -> int | None:
@@ -45,5 +38,5 @@ def _waiting(queue: str) -> int:
 @cache
 def _client() -> "SQSClient":
     """Made when it is first needed: most calls of the admin API do not ask."""
-    client: SQSClient = session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SQSClient = aws.session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
     return client

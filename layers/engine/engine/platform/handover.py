@@ -9,22 +9,15 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from engine.platform.aws import session
+from engine.platform import aws
 from engine.platform.ids import is_user_id
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    parameter_validation=False,
-    user_agent="pluct",
-)
+CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
 
 
 class NotHandedOver(Exception):
@@ -62,7 +55,7 @@ class QueueHandover:
 
 def connect() -> "SQSClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: SQSClient = session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SQSClient = aws.session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
     return client
 
 

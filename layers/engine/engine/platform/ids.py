@@ -5,7 +5,6 @@ import hashlib
 import re
 import secrets
 import time
-from datetime import date
 from typing import Any
 
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}\Z"
@@ -27,18 +26,15 @@ def is_job_id(value: Any) -> bool:
     return isinstance(value, str) and _JOB_ID.match(value) is not None
 
 
-def is_day(value: str) -> bool:
-    """Whether `value`, written YYYY-MM-DD, is a day of the calendar."""
-    try:
-        return date.fromisoformat(value).isoformat() == value
-    except ValueError:
-        return False
-
-
 def digest(*parts: str) -> str:
     """22 characters (128 bits) that stand for `parts`, safe in keys, tokens and URLs."""
     joined = "\x1f".join(parts).encode()
     return base64.urlsafe_b64encode(hashlib.sha256(joined).digest()[:16]).decode().rstrip("=")
+
+
+def shard(text: str, count: int) -> int:
+    """Which of `count` partitions `text` falls into: the same one always."""
+    return hashlib.sha256(text.encode()).digest()[0] % count
 
 
 def base36(number: int) -> str:
@@ -54,8 +50,3 @@ def base36(number: int) -> str:
 def new_id(prefix: str) -> str:
     """An id of 96 random bits that sorts by the time it was made."""
     return f"{prefix}_{base36(time.time_ns() // 1_000_000)}{secrets.token_hex(12)}"
-
-
-def iso(epoch_s: int) -> str:
-    """`epoch_s` as ISO 8601 in UTC with milliseconds, as the clients' documents show times."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(epoch_s))

@@ -17,12 +17,14 @@ from engine.ledger.posting import Ledger
 from engine.platform import ids
 from engine.platform.errors import InvalidRequest
 from engine.platform.table import Item, Table
+from engine.platform.times import start_of
 from engine.readmodels import figures, folds
 
 MOST_LOOKED = 5000
 DAYS_AT_ONCE = 31
 END_OF_TIME = "9999-12-31"
 LOWEST_SK = "0"
+CLOCKS_APART_S = 600
 
 _USER_PART = ids.USER_ID.removeprefix("^").removesuffix(r"\Z")
 _FEED_CURSOR = re.compile(rf"\d{{4}}-\d{{2}}-\d{{2}}~0\d{{10}}#{_USER_PART}#\d{{12}}")
@@ -97,11 +99,12 @@ def _of_user(ledger: Ledger, user: str, before: int | None) -> Iterator[tuple[st
         before = entries[-1].seq
 
 
-def _until(
-    entries: Iterator[tuple[str, Entry]], first: str | None
-) -> Iterator[tuple[str, Entry]]:
-    """The entries down to the day `first`: those of one account are in the order of their times."""
-    return takewhile(lambda pair: folds.day_of(pair[1].at) >= (first or ""), entries)
+def _until(entries: Iterator[tuple[str, Entry]], first: str | None) -> Iterator[tuple[str, Entry]]:
+    """The entries down to the day `first`: those of one account are in the order of their times, as far
+    as the clocks that gave them agree.
+    """
+    earliest = start_of(first) - CLOCKS_APART_S if first else 0
+    return takewhile(lambda pair: pair[1].at >= earliest, entries)
 
 
 def _of_all(
