@@ -1,1 +1,1 @@
-"""What builds and checks the project: generated files, packages, deployments into the local engine."""
+"""Programs that build and check the project: generated files, packages, deployments into the local engine."""

@@ -155,7 +155,7 @@ def test_a_key_is_shown_once_works_and_is_revoked(desk: Desk, office: Office) ->
     assert key not in desk.text
     desk.press("Revoke Nightly report")
     desk.press("Revoke", "dialog[open]")
-    desk.sees("The key “Nightly report” is revoked.", "revoked")
+    desk.sees("Nightly report\N{POP DIRECTIONAL ISOLATE}” is revoked.")
     desk.wait(lambda: not desk.maybe("dialog[open]"))
 
 

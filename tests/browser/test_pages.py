@@ -131,7 +131,8 @@ def test_every_filter_of_transactions_is_a_deep_link(desk: Desk, office: Office)
     desk.open(desk.path + f"&day={day}")
     desk.wait(lambda: len(desk.all("tbody tr")) == 1)
     assert desk.one("select[name=type]").get_attribute("value") == "add_webhook"
-    assert desk.one("input[name=day]").get_attribute("value") == day
+    for name in ("fromDay", "toDay"):
+        assert desk.one(f"input[name={name}]").get_attribute("value") == day
     desk.open(f"/transactions?user={user}&day=2020-01-01")
     desk.sees("Nothing matches these filters")
     desk.press("Show everything")

@@ -477,7 +477,7 @@ function UserField({ label, name, value, placeholder }) {
     clearTimeout(timer.current);
     if (ID.test(prefix)) timer.current = setTimeout(() => startingWith(prefix).then(setIds, () => setIds([])), PAUSE_MS);
   };
-  return html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} list=${list} value=${value} placeholder=${placeholder} maxlength="128" autocomplete="off" spellcheck=${false} onInput=${typed} />
+  return html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} list=${list} defaultValue=${value} placeholder=${placeholder} maxlength="128" autocomplete="off" spellcheck=${false} onInput=${typed} />
     <datalist id=${list}>${ids.map((id) => html`<option value=${id} key=${id} />`)}</datalist>`}<//>`;
 }
 
@@ -497,7 +497,7 @@ function Alike({ prefix }) {
 const daysOf = (query) => ({ fromDay: query.fromDay || query.day || "", toDay: query.toDay || query.day || "" });
 
 function DayFields({ fromDay, toDay }) {
-  const day = (name, label, value) => html`<${Field} label=${label}>${(given) => html`<input ...${given} type="date" name=${name} max=${today()} value=${value} />`}<//>`;
+  const day = (name, label, value) => html`<${Field} label=${label}>${(given) => html`<input ...${given} type="date" name=${name} max=${today()} defaultValue=${value} />`}<//>`;
   return html`${day("fromDay", "From day (UTC)", fromDay)}${day("toDay", "To day (UTC)", toDay)}`;
 }
 
@@ -1158,7 +1158,7 @@ function Form({ onIn, name: known = "" }) {
     }
   };
   return html`<form class="stack" ref=${form} onSubmit=${submit} method="post">
-    <${Field} label="Name">${(given) => html`<input ...${given} name="name" autocomplete="username" autocapitalize="none" spellcheck=${false} maxlength="64" required value=${known || undefined} />`}<//>
+    <${Field} label="Name">${(given) => html`<input ...${given} name="name" autocomplete="username" autocapitalize="none" spellcheck=${false} maxlength="64" required defaultValue=${known} />`}<//>
     <${Field} label="Password">${(given) => html`<input ...${given} name="password" type="password" data-first autocomplete="current-password" maxlength="200" required />`}<//>
     ${failure && html`<p class="error" role="alert">${wait
       ? `${failure.message} You can try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`
@@ -1503,10 +1503,10 @@ function Totals({ page, range }) {
       ["Refusals", number(refused), { note: refused ? codes.map(([code, count]) => `${number(count)} ${code.replaceAll("_", " ")}`).join(", ") : `none ${step === "hour" ? "today" : within}`, to: href("audit", "", { outcome: "refused" }) }],
     ]} />
     <div class="charts">
-      <${Chart} title="Credits added and spent" unit="credits" step=${step} times=${times} series=${[line("added", "added", "--blue"), line("spent", "spent", "--accent")]} />
-      <${Chart} title="Tokens and returned credits" unit="tokens, credits" step=${step} times=${times} series=${[line("tokens", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
-      <${Chart} title="New users" unit="users" step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
-      ${step === "day" && html`<${Chart} title="Refusals" unit="refusals" step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
+      <${Chart} title="Credits added and spent" unit=${`credits per ${step}`} step=${step} times=${times} series=${[line("added", "added", "--blue"), line("spent", "spent", "--accent")]} />
+      <${Chart} title="Tokens and returned credits" unit=${`tokens and credits per ${step}`} step=${step} times=${times} series=${[line("tokens", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
+      <${Chart} title="New users" unit=${`per ${step}`} step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
+      ${step === "day" && html`<${Chart} title="Refusals" unit=${`per ${step}`} step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
     </div>
     <p class="quiet small">The figures come from the read models, which normally follow the ledger within a second. Days are UTC days.</p>`;
 }
@@ -1641,7 +1641,7 @@ function Subscriptions({ query }) {
   };
   return html`<${Head} title="Subscriptions" page=${page} />
     <form class="bar" role="search" onSubmit=${look}><div class="search"><label class="sr" for="q">User id begins with</label>
-      <input id="q" name="q" type="search" placeholder="User id begins with…" autocomplete="off" maxlength="128" value=${prefix} /></div><button>Search</button></form>
+      <input id="q" name="q" type="search" placeholder="User id begins with…" autocomplete="off" maxlength="128" key=${prefix} defaultValue=${prefix} /></div><button>Search</button></form>
     <${Absent} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${8} label="Loading subscriptions" />`}
     ${found && (found.length ? html`<${Table} caption="Subscriptions" columns=${COLUMNS} rows=${found} rowKey=${(one) => one.userId} busy=${page.loading} />
@@ -1727,7 +1727,7 @@ function Moves({ entries }) {
 function Spend({ days }) {
   if (!days?.length) return null;
   const oldest = [...days].reverse();
-  return html`<${Chart} title="Used by day" unit="US dollars" show=${dollars} times=${oldest.map((day) => Date.parse(`${day.day}T00:00:00Z`) / 1000)}
+  return html`<${Chart} title="Used by day" unit="in US dollars" show=${dollars} times=${oldest.map((day) => Date.parse(`${day.day}T00:00:00Z`) / 1000)}
     series=${[{ label: "used", color: "--accent", values: oldest.map((day) => day.used_credits), bars: true }]} />`;
 }
 
@@ -1839,7 +1839,7 @@ function Nothing({ next, isFiltered, user }) {
 
 function Wanted({ wanted, isFiltered }) {
   const apply = async (given) => setQuery({ ...given, day: "", user: await userOf(given.user), actor: actorOf(given.actor) });
-  const text = (name, label, attributes) => html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} value=${wanted[name]} autocomplete="off" ...${attributes} />`}<//>`;
+  const text = (name, label, attributes) => html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} defaultValue=${wanted[name]} autocomplete="off" ...${attributes} />`}<//>`;
   const whole = { inputmode: "numeric", pattern: "[0-9]{1,12}", title: "A whole number" };
   const types = wanted.type && !TYPES[wanted.type] ? { ...TYPES, [wanted.type]: wanted.type } : TYPES;
   return html`<${Filters} count=${NAMES.filter((name) => wanted[name]).length} apply=${apply}>
@@ -2196,7 +2196,7 @@ function Line({ entry, isWanted, later, mayUndo, onUndo }) {
   return html`<li class=${isWanted ? "line focus" : "line"} id=${`entry-${entry.seq}`} tabindex="-1" aria-current=${isWanted ? "true" : undefined}>
     <div class="what"><p>${happened(entry)}${end && html` <a class="plain" href=${to(later.seq)} title=${`entry ${later.seq}`}><${Badge} tone=${end[1]}>${end[0]}<//></a>`}</p>
       ${why(entry) && html`<${Quoted}>${why(entry)}<//>`}
-      <details class="more" open=${isWanted}><summary><${Time} at=${entry.timestamp} style="full" /> · ${who(entry.actor)}${entry.address && ` · from ${entry.address}`} · entry ${entry.seq}</summary><dl>
+      <details class="more" open=${isWanted}><summary><${Time} at=${entry.timestamp} style="full" /> · ${who(entry.actor)}${entry.address && ` · from ${entry.address}`} · entry\u00a0${entry.seq}</summary><dl>
         <${Fact} name="Request" value=${entry.requestId} /><${Fact} name="About" value=${entry.subject} />
         <${Fact} name="Actor" value=${entry.actor} /><${Fact} name="Browser or app" value=${entry.userAgent} />
         <${Fact} name="Held" value=${entry.heldChange ? change(entry.heldChange) : ""} />
@@ -2304,12 +2304,11 @@ const OUTCOMES = { open: ["open", "warn"], captured: ["captured", "good"], relea
 
 function Holds({ user, holds, none }) {
   if (!holds.length) return html`<p class="quiet">${none}</p>`;
-  const entry = (seq) => html`<a href=${href("users", user, { entry: seq })}>entry ${seq}</a>`;
+  const entry = (seq) => html`<a href=${href("users", user, { entry: seq })}>entry\u00a0${seq}</a>`;
   return html`<ul class="holds">${holds.map((hold) => {
     const [label, mood] = OUTCOMES[hold.state || "open"] || [hold.state, ""];
     return html`<li key=${hold.jti}><div><b>${credits(hold.amount)}</b> <${Badge} tone=${mood}>${label}<//></div>
-      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}
-        · ${entry(hold.seq)}${hold.resolvedSeq ? html`, ended by ${entry(hold.resolvedSeq)}` : ""} · <${Ago} at=${hold.heldSince} /></p></li>`;
+      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}${" · "}${entry(hold.seq)}${hold.resolvedSeq ? html`, ended by ${entry(hold.resolvedSeq)}` : ""} · <${Ago} at=${hold.heldSince} /></p></li>`;
   })}</ul>`;
 }
 
@@ -2319,7 +2318,7 @@ function Course({ entries }) {
   const byTime = new Map(oldest.map((entry) => [Date.parse(entry.timestamp) / 1000, entry.balanceAfter]));
   byTime.set(Math.floor(Date.now() / 1000), oldest.at(-1).balanceAfter);
   const values = [...byTime.values()];
-  return html`<${Chart} title="Balance" unit="credits" step="moment" times=${[...byTime.keys()]} series=${[{ label: "available", color: "--accent", values, now: values.at(-1), step: true }]} />`;
+  return html`<${Chart} title="Balance" unit="in credits" step="moment" times=${[...byTime.keys()]} series=${[{ label: "available", color: "--accent", values, now: values.at(-1), step: true }]} />`;
 }
 return { User: User };
 })();

@@ -23,7 +23,7 @@ export function UserField({ label, name, value, placeholder }) {
     clearTimeout(timer.current);
     if (ID.test(prefix)) timer.current = setTimeout(() => startingWith(prefix).then(setIds, () => setIds([])), PAUSE_MS);
   };
-  return html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} list=${list} value=${value} placeholder=${placeholder} maxlength="128" autocomplete="off" spellcheck=${false} onInput=${typed} />
+  return html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} list=${list} defaultValue=${value} placeholder=${placeholder} maxlength="128" autocomplete="off" spellcheck=${false} onInput=${typed} />
     <datalist id=${list}>${ids.map((id) => html`<option value=${id} key=${id} />`)}</datalist>`}<//>`;
 }
 
@@ -46,7 +46,7 @@ export function Alike({ prefix }) {
 export const daysOf = (query) => ({ fromDay: query.fromDay || query.day || "", toDay: query.toDay || query.day || "" });
 
 export function DayFields({ fromDay, toDay }) {
-  const day = (name, label, value) => html`<${Field} label=${label}>${(given) => html`<input ...${given} type="date" name=${name} max=${today()} value=${value} />`}<//>`;
+  const day = (name, label, value) => html`<${Field} label=${label}>${(given) => html`<input ...${given} type="date" name=${name} max=${today()} defaultValue=${value} />`}<//>`;
   return html`${day("fromDay", "From day (UTC)", fromDay)}${day("toDay", "To day (UTC)", toDay)}`;
 }
 

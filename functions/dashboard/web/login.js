@@ -31,7 +31,7 @@ function Form({ onIn, name: known = "" }) {
     }
   };
   return html`<form class="stack" ref=${form} onSubmit=${submit} method="post">
-    <${Field} label="Name">${(given) => html`<input ...${given} name="name" autocomplete="username" autocapitalize="none" spellcheck=${false} maxlength="64" required value=${known || undefined} />`}<//>
+    <${Field} label="Name">${(given) => html`<input ...${given} name="name" autocomplete="username" autocapitalize="none" spellcheck=${false} maxlength="64" required defaultValue=${known} />`}<//>
     <${Field} label="Password">${(given) => html`<input ...${given} name="password" type="password" data-first autocomplete="current-password" maxlength="200" required />`}<//>
     ${failure && html`<p class="error" role="alert">${wait
       ? `${failure.message} You can try again in ${wait} ${wait === 1 ? "second" : "seconds"}.`

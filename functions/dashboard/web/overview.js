@@ -96,10 +96,10 @@ function Totals({ page, range }) {
       ["Refusals", number(refused), { note: refused ? codes.map(([code, count]) => `${number(count)} ${code.replaceAll("_", " ")}`).join(", ") : `none ${step === "hour" ? "today" : within}`, to: href("audit", "", { outcome: "refused" }) }],
     ]} />
     <div class="charts">
-      <${Chart} title="Credits added and spent" unit="credits" step=${step} times=${times} series=${[line("added", "added", "--blue"), line("spent", "spent", "--accent")]} />
-      <${Chart} title="Tokens and returned credits" unit="tokens, credits" step=${step} times=${times} series=${[line("tokens", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
-      <${Chart} title="New users" unit="users" step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
-      ${step === "day" && html`<${Chart} title="Refusals" unit="refusals" step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
+      <${Chart} title="Credits added and spent" unit=${`credits per ${step}`} step=${step} times=${times} series=${[line("added", "added", "--blue"), line("spent", "spent", "--accent")]} />
+      <${Chart} title="Tokens and returned credits" unit=${`tokens and credits per ${step}`} step=${step} times=${times} series=${[line("tokens", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
+      <${Chart} title="New users" unit=${`per ${step}`} step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
+      ${step === "day" && html`<${Chart} title="Refusals" unit=${`per ${step}`} step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
     </div>
     <p class="quiet small">The figures come from the read models, which normally follow the ledger within a second. Days are UTC days.</p>`;
 }

@@ -67,7 +67,7 @@ function Line({ entry, isWanted, later, mayUndo, onUndo }) {
   return html`<li class=${isWanted ? "line focus" : "line"} id=${`entry-${entry.seq}`} tabindex="-1" aria-current=${isWanted ? "true" : undefined}>
     <div class="what"><p>${happened(entry)}${end && html` <a class="plain" href=${to(later.seq)} title=${`entry ${later.seq}`}><${Badge} tone=${end[1]}>${end[0]}<//></a>`}</p>
       ${why(entry) && html`<${Quoted}>${why(entry)}<//>`}
-      <details class="more" open=${isWanted}><summary><${Time} at=${entry.timestamp} style="full" /> · ${who(entry.actor)}${entry.address && ` · from ${entry.address}`} · entry ${entry.seq}</summary><dl>
+      <details class="more" open=${isWanted}><summary><${Time} at=${entry.timestamp} style="full" /> · ${who(entry.actor)}${entry.address && ` · from ${entry.address}`} · entry\u00a0${entry.seq}</summary><dl>
         <${Fact} name="Request" value=${entry.requestId} /><${Fact} name="About" value=${entry.subject} />
         <${Fact} name="Actor" value=${entry.actor} /><${Fact} name="Browser or app" value=${entry.userAgent} />
         <${Fact} name="Held" value=${entry.heldChange ? change(entry.heldChange) : ""} />

@@ -37,7 +37,7 @@ export function Subscriptions({ query }) {
   };
   return html`<${Head} title="Subscriptions" page=${page} />
     <form class="bar" role="search" onSubmit=${look}><div class="search"><label class="sr" for="q">User id begins with</label>
-      <input id="q" name="q" type="search" placeholder="User id begins with…" autocomplete="off" maxlength="128" value=${prefix} /></div><button>Search</button></form>
+      <input id="q" name="q" type="search" placeholder="User id begins with…" autocomplete="off" maxlength="128" key=${prefix} defaultValue=${prefix} /></div><button>Search</button></form>
     <${Absent} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${8} label="Loading subscriptions" />`}
     ${found && (found.length ? html`<${Table} caption="Subscriptions" columns=${COLUMNS} rows=${found} rowKey=${(one) => one.userId} busy=${page.loading} />
@@ -123,7 +123,7 @@ function Moves({ entries }) {
 function Spend({ days }) {
   if (!days?.length) return null;
   const oldest = [...days].reverse();
-  return html`<${Chart} title="Used by day" unit="US dollars" show=${dollars} times=${oldest.map((day) => Date.parse(`${day.day}T00:00:00Z`) / 1000)}
+  return html`<${Chart} title="Used by day" unit="in US dollars" show=${dollars} times=${oldest.map((day) => Date.parse(`${day.day}T00:00:00Z`) / 1000)}
     series=${[{ label: "used", color: "--accent", values: oldest.map((day) => day.used_credits), bars: true }]} />`;
 }
 

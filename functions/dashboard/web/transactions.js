@@ -49,7 +49,7 @@ function Nothing({ next, isFiltered, user }) {
 
 function Wanted({ wanted, isFiltered }) {
   const apply = async (given) => setQuery({ ...given, day: "", user: await userOf(given.user), actor: actorOf(given.actor) });
-  const text = (name, label, attributes) => html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} value=${wanted[name]} autocomplete="off" ...${attributes} />`}<//>`;
+  const text = (name, label, attributes) => html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} defaultValue=${wanted[name]} autocomplete="off" ...${attributes} />`}<//>`;
   const whole = { inputmode: "numeric", pattern: "[0-9]{1,12}", title: "A whole number" };
   const types = wanted.type && !TYPES[wanted.type] ? { ...TYPES, [wanted.type]: wanted.type } : TYPES;
   return html`<${Filters} count=${NAMES.filter((name) => wanted[name]).length} apply=${apply}>

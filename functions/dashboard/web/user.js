@@ -90,12 +90,11 @@ const OUTCOMES = { open: ["open", "warn"], captured: ["captured", "good"], relea
 
 function Holds({ user, holds, none }) {
   if (!holds.length) return html`<p class="quiet">${none}</p>`;
-  const entry = (seq) => html`<a href=${href("users", user, { entry: seq })}>entry ${seq}</a>`;
+  const entry = (seq) => html`<a href=${href("users", user, { entry: seq })}>entry\u00a0${seq}</a>`;
   return html`<ul class="holds">${holds.map((hold) => {
     const [label, mood] = OUTCOMES[hold.state || "open"] || [hold.state, ""];
     return html`<li key=${hold.jti}><div><b>${credits(hold.amount)}</b> <${Badge} tone=${mood}>${label}<//></div>
-      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}
-        · ${entry(hold.seq)}${hold.resolvedSeq ? html`, ended by ${entry(hold.resolvedSeq)}` : ""} · <${Ago} at=${hold.heldSince} /></p></li>`;
+      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}${" · "}${entry(hold.seq)}${hold.resolvedSeq ? html`, ended by ${entry(hold.resolvedSeq)}` : ""} · <${Ago} at=${hold.heldSince} /></p></li>`;
   })}</ul>`;
 }
 
@@ -105,5 +104,5 @@ function Course({ entries }) {
   const byTime = new Map(oldest.map((entry) => [Date.parse(entry.timestamp) / 1000, entry.balanceAfter]));
   byTime.set(Math.floor(Date.now() / 1000), oldest.at(-1).balanceAfter);
   const values = [...byTime.values()];
-  return html`<${Chart} title="Balance" unit="credits" step="moment" times=${[...byTime.keys()]} series=${[{ label: "available", color: "--accent", values, now: values.at(-1), step: true }]} />`;
+  return html`<${Chart} title="Balance" unit="in credits" step="moment" times=${[...byTime.keys()]} series=${[{ label: "available", color: "--accent", values, now: values.at(-1), step: true }]} />`;
 }
