@@ -33,6 +33,7 @@ NOTICE = (
     " by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */\n"
 )
 
+# A line of our modules that is a comment alone: browsers need not fetch it.
 _COMMENT_LINE = re.compile(r"^ *//.*\n", re.MULTILINE)
 _IMPORT = re.compile(r'import\s*(?:(\w+)|\{([^}]*)\})\s*from\s*"([^"]+)";?')
 _EXPORT_LIST = re.compile(r"export\s*\{([^}]*)\};?")
