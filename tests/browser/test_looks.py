@@ -81,6 +81,29 @@ def test_dialogs_and_messages_are_open_to_everybody_and_fit(
     assert desk.overflow() <= 0
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_an_unknown_outcome_and_the_login_over_it_are_open_to_everybody_and_fit(
+    desk: Desk, office: Office, theme: str
+) -> None:
+    user = office.user(5)
+    desk.theme(theme)
+    desk.size(390)
+    desk.open(desk.user_path(user))
+    desk.press("Undo entry 2")
+    desk.answers("failed")
+    desk.press("Undo", "dialog")
+    desk.sees("The outcome is not known yet")
+    assert serious(desk) == []
+    desk.press("Close", "dialog footer")
+    desk.driver.execute_script('window.dispatchEvent(new Event("online"))')
+    desk.sees("Not refreshed since")
+    assert serious(desk) == [] and desk.overflow() <= 0
+    desk.driver.delete_all_cookies()
+    desk.answers("normal")
+    desk.wait(lambda: desk.maybe("dialog.cover"))
+    assert serious(desk) == [] and desk.overflow() <= 0
+
+
 def test_the_longest_id_reason_and_amount_fit_a_phone(desk: Desk) -> None:
     desk.size(390)
     for path in (f"/users/{LONG}", f"/transactions?user={LONG}", f"/users?q={LONG}"):
