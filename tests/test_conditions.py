@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from engine.access.keyrings import Ring
-from engine.credits import holds, users
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF
+from engine.credits import hold_items, users
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF
 from engine.credits.users import NewUserRequest
 from engine.ledger import audit
 from engine.ledger import once as requests_once
@@ -350,7 +350,7 @@ def test_an_open_hold_is_never_replaced(gateway: Gateway) -> None:
     hold = desk.hold("key")
     item = desk.stored(hold)
     assert "ttl" not in item
-    assert (item["open_shard"], item["expires_at"]) == (holds.shard_of(hold.name), NOW + 960)
+    assert (item["open_shard"], item["expires_at"]) == (hold_items.shard_of(hold.name), NOW + 960)
     assert desk.vend("key", now=NOW + 10**8) == (hold, None)
     assert desk.stored(hold) == item
 
@@ -446,7 +446,7 @@ def test_a_hold_that_somebody_resolved_meanwhile_is_not_resolved_again(
 def test_an_unclaimed_hold_that_is_claimed_meanwhile_is_not_released(gateway: Gateway) -> None:
     desk = Desk(gateway, balance=1)
     hold = desk.hold()
-    sk = holds.hold_sk(hold.name)
+    sk = hold_items.hold_sk(hold.name)
     table = desk.interrupted(lambda: desk.edit(sk, claim="a job"))
     found = desk.settle(hold, RELEASED, table=table)
     assert (found.state, found.claim) == (OPEN, "a job")
@@ -466,7 +466,7 @@ def test_a_hold_whose_jti_was_replaced_is_not_settled(gateway: Gateway) -> None:
     item = desk.stored(hold)
     assert item["jti"] != hold.jti and item["state"] == SPENT
     assert desk.explained() == (0, 0)
-    assert holds.find(desk.table, desk.user, hold.jti) is None
+    assert hold_items.find(desk.table, desk.user, hold.jti) is None
 
 
 @pytest.mark.parametrize("changed", [{"jti": "another"}, {"state": C}, {"claim": "a job"}])
@@ -477,7 +477,7 @@ def test_a_hold_that_is_not_as_it_was_seen_is_left_alone_without_a_write(
     desk = Desk(gateway, balance=1)
     hold = desk.settle(desk.hold(), RELEASED)
     desk.hold()
-    desk.edit(holds.hold_sk(hold.name), **changed)
+    desk.edit(hold_items.hold_sk(hold.name), **changed)
     item = desk.stored(hold)
     table = desk.interrupted(nothing)
     desk.settle(hold, CAPTURED, table=table)

@@ -17,7 +17,6 @@ from engine.platform.table import Item, Put, Table, Update, Write
 from engine.readmodels import feed
 from engine.readmodels.projection import Projector
 from engine.readmodels.rebuild import compare, write
-from engine.subscriptions.items import SUBSCRIPTION_SK
 from tests.support.gateway import Gateway, Reply
 from tests.support.operators import logged_in
 from tests.support.streams import Context, event, records
@@ -116,7 +115,7 @@ def person(endpoint: str) -> Person:
         assert ann.vend(clientRequestId=key).status == 200
     assert ann.vend(clientRequestId="k4").status == 402
     subscription = {
-        "pk": f"A#{user}", "sk": SUBSCRIPTION_SK,
+        "pk": f"A#{user}", "sk": "SUBSCRIPTION",
         "email": "ann@example.com", "username": "Ann Example", "plan": "basic",
     }  # fmt: skip
     ann.table.write(Put(subscription, condition=""))
@@ -243,10 +242,10 @@ def test_where_little_is_kept_no_item_is_made(endpoint: str) -> None:
 
 @pytest.mark.parametrize("member", ["email", "username"])
 def test_a_subscription_loses_whatever_it_has(person: Person, member: str) -> None:
-    item = {"pk": f"A#{person.user}", "sk": SUBSCRIPTION_SK, member: "Ann Example", "plan": "basic"}
+    item = {"pk": f"A#{person.user}", "sk": "SUBSCRIPTION", member: "Ann Example", "plan": "basic"}
     person.table.write(Put(item, condition=""))
     assert person.erase().json["subscription"] is True
-    kept = person.table.get(item["pk"], SUBSCRIPTION_SK)
+    kept = person.table.get(item["pk"], "SUBSCRIPTION")
     assert kept is not None and (kept["plan"], kept.get(member)) == ("basic", None)
 
 

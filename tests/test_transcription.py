@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine.credits.holds import OPEN, RELEASED
+from engine.credits.hold_items import OPEN, RELEASED
 from tests.support.direct import assert_error_body, assert_refused
 from tests.support.loglines import caught
 from tests.support.studio import OTHER_VIDEO, UNREADABLE, VIDEO, Studio, assert_failed, opened

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from engine.credits import holds, verify
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
+from engine.credits import hold_items, holds, placing, verify
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.credits.placing import Vend
 from engine.credits.verify import Finding, account_findings
 from engine.ledger.items import (
     Account,
@@ -68,7 +69,7 @@ class Author:
     def vend(self, state: str = OPEN) -> Hold:
         self.now += 1
         vend = Vend(self.user, "vend", fresh("key"), "f", state, "k", replace(ORIGIN, at=self.now))
-        return holds.place(self.ledger, vend, rate_limit=10**6)[0]
+        return placing.place(self.ledger, vend, rate_limit=10**6)[0]
 
     def settle(self, hold: Hold, *outcomes: str) -> Hold:
         for outcome in outcomes:
@@ -98,7 +99,7 @@ def story(gateway: Gateway) -> Story:
     author.vend()
     gift = author.settle(author.vend(), RELEASED)
     author.move("admin_deduct", -author.ledger.account(author.user).available)
-    assert author.settle(gift, CAPTURED).state == holds.WRITTEN_OFF
+    assert author.settle(gift, CAPTURED).state == hold_items.WRITTEN_OFF
     author.move("add_webhook", 3)
     author.vend()
     return told(gateway.ledger.table, author.user)
@@ -113,7 +114,7 @@ def test_the_story_has_every_type_and_nothing_is_found_in_it(story: Story) -> No
         "user_creation", "api_add", "add_webhook", "spend", "capture", "refund", "write_off", "admin_deduct",
     }  # fmt: skip
     assert {item["state"] for item in story.holds} == {
-        OPEN, SPENT, CAPTURED, RELEASED, holds.WRITTEN_OFF,
+        OPEN, SPENT, CAPTURED, RELEASED, hold_items.WRITTEN_OFF,
     }  # fmt: skip
     assert story.findings() == []
 
@@ -232,7 +233,7 @@ def test_an_edited_hold_is_found(story: Story, name: str) -> None:
         assert item["sk"] in " ".join(finding.text for finding in found)
 
 
-@pytest.mark.parametrize("state", [OPEN, SPENT, CAPTURED, RELEASED, holds.WRITTEN_OFF])
+@pytest.mark.parametrize("state", [OPEN, SPENT, CAPTURED, RELEASED, hold_items.WRITTEN_OFF])
 def test_a_hold_in_a_state_that_the_entries_do_not_give_it_is_found(
     story: Story, state: str
 ) -> None:

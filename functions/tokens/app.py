@@ -3,7 +3,7 @@
 from engine.access import bearer, keyrings, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
-from engine.credits.holds import OPEN, SPENT
+from engine.credits.hold_items import OPEN, SPENT
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, logs, table

@@ -12,10 +12,11 @@ from engine.platform.errors import JobNotFound
 from engine.platform.handover import QueueHandover
 from engine.platform.ids import is_job_id
 from engine.platform.table import Table
+from engine.transcription import status as job_status
 from engine.transcription import submission
 from engine.transcription import webhook as job_webhook
-from engine.transcription.jobs import Gateway
-from engine.transcription.starting import Mirrored
+from engine.transcription.answers import Mirrored
+from engine.transcription.gateway import Gateway
 from engine.transcription.upstream import Upstream
 from engine.web import limits
 from engine.web.forms import SubmitForm, UrlQuery
@@ -59,7 +60,7 @@ def status(call: Call, id: str) -> Answer:
         raise JobNotFound()
     limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
     act = call.act("system:status", "transcription ended")
-    return _answer(submission.status(_gateway(call), user, id, act))
+    return _answer(job_status.status(_gateway(call), user, id, act))
 
 
 @api.route("POST", "/webhooks/tttranscribe")

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold, read
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold, read
 from engine.ledger.items import CREDITS, START, Account, Entry, read_account, read_entry
 from engine.web.idempotency import KEEP_S
 from tests.model.store import UPSTREAM, Content, Key

@@ -10,7 +10,8 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from engine.credits.holds import HoldOnce, ResolveOnce
+from engine.credits.holds import ResolveOnce
+from engine.credits.placing import HoldOnce
 from engine.ledger.once import PaymentOnce, RequestOnce
 from engine.ledger.posting import Ledger
 from tests.model.checker import Result, searched

@@ -7,7 +7,7 @@ each money move. `deep` adds attempts or a fault.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from engine.credits.holds import CAPTURED, RELEASED, SPENT
+from engine.credits.hold_items import CAPTURED, RELEASED, SPENT
 from engine.transcription.sweeping import GIVE_UP_AFTER_S
 from engine.web.idempotency import KEEP_S
 from engine.web.limits import WINDOW_S

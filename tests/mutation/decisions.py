@@ -87,25 +87,25 @@ LEDGER: Final = [
 ]
 
 HOLDS: Final = [
-    ("credits.holds.expired-is-not-earlier", 'item.get("ttl", self._now) < self._now', "False"),
+    ("credits.placing.expired-is-not-earlier", 'item.get("ttl", self._now) < self._now', "False"),
     (
-        "credits.holds.earlier-at-its-last-second",
+        "credits.placing.earlier-at-its-last-second",
         'item.get("ttl", self._now) < self._now',
         'item.get("ttl", self._now) <= self._now',
     ),
     (
-        "credits.holds.balance-after",
+        "credits.placing.balance-after",
         '"balance_after": entry.available_after',
         '"balance_after": entry.available_after + 1',
     ),
-    ("credits.holds.open-has-a-shard", "        if made.state == OPEN:\n", "        if False:\n"),
+    ("credits.placing.open-has-a-shard", "        if made.state == OPEN:\n", "        if False:\n"),
     (
-        "credits.holds.open-has-no-ttl",
+        "credits.placing.open-has-no-ttl",
         '            item["expires_at"]',
         '            item["ttl"] = made.issued_at + idempotency.KEEP_S\n            item["expires_at"]',
     ),
     (
-        "credits.holds.spent-has-a-ttl",
+        "credits.placing.spent-has-a-ttl",
         '            item["ttl"] = made.issued_at + idempotency.KEEP_S',
         "            pass",
     ),
@@ -116,8 +116,8 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.resolved-is-kept",
-        '":ttl": self._now + idempotency.KEEP_S',
-        '":ttl": self._now',
+        '":ttl": self.now + idempotency.KEEP_S',
+        '":ttl": self.now',
     ),
     ("credits.holds.resolved-leaves-the-index", ' + " REMOVE open_shard"', ""),
     (
@@ -137,41 +137,41 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.reconciled-is-noted",
-        "        if self._step.reconciles:\n",
+        "        if self.step.reconciles:\n",
         "        if False:\n",
     ),
     (
         "credits.holds.claimed-with-it",
-        "        if self._claim is not None:\n",
+        "        if self.beside.claim is not None:\n",
         "        if False:\n",
     ),
     (
         "credits.holds.claim-is-not-demanded-away",
-        "        if self._hold.claim is None or self._claim is not None:\n",
+        "        if self.hold.claim is None or self.beside.claim is not None:\n",
         "        if True:\n",
     ),
     (
         "credits.holds.claimed-by-the-first",
-        "if self._hold.claim is None or self._claim is not None:",
-        "if self._hold.claim is None:",
+        "if self.hold.claim is None or self.beside.claim is not None:",
+        "if self.hold.claim is None:",
     ),
     (
         "credits.holds.unclaimed-stays-unclaimed",
-        "if self._hold.claim is None or self._claim is not None:",
-        "if self._claim is not None:",
+        "if self.hold.claim is None or self.beside.claim is not None:",
+        "if self.beside.claim is not None:",
     ),
-    ("credits.holds.vend-holds", "held=template.amount if vend.state == OPEN else 0", "held=0"),
+    ("credits.placing.vend-holds", "held=template.amount if vend.state == OPEN else 0", "held=0"),
     (
-        "credits.holds.vend-at-once-holds-nothing",
+        "credits.placing.vend-at-once-holds-nothing",
         "held=template.amount if vend.state == OPEN else 0",
         "held=template.amount",
     ),
     (
-        "credits.holds.vend-takes-its-price",
+        "credits.placing.vend-takes-its-price",
         "        amount=-template.amount,\n",
         "        amount=0,\n",
     ),
-    ("credits.holds.same-payload", "if hold.fingerprint != vend.fingerprint:", "if False:"),
+    ("credits.placing.same-payload", "if hold.fingerprint != vend.fingerprint:", "if False:"),
     (
         "credits.holds.open-captured",
         'Step(CAPTURED, "capture", 0, -1)',
@@ -235,7 +235,7 @@ HOLDS: Final = [
     ),
     ("credits.holds.resolves-the-last-entry", "hold.resolved_seq is not None", "False"),
     (
-        "credits.holds.found-by-its-whole-jti",
+        "credits.hold_items.found-by-its-whole-jti",
         'if item is not None and item["jti"] == jti',
         "if item",
     ),
@@ -280,43 +280,51 @@ REQUESTS: Final = [
 CLAIMS: Final = [
     ("credits.vending.claim-names-the-call", 'f"redeem:{digest(key)}"', '"redeem"'),
     ("credits.vending.same-redemption", "    if hold.claim == claim:\n", "    if False:\n"),
-    ("credits.vending.claim-is-compared", "    if found != claim:\n", "    if found is None:\n"),
     (
-        "credits.vending.capture-carries-the-claim",
-        "act, claim=claim).claim",
-        "act).claim or claim",
+        "credits.vending.claim-is-compared",
+        "hold, claim, act) != claim:",
+        "hold, claim, act) is None:",
     ),
     (
-        "credits.vending.refused-claim",
+        "credits.holds.capture-carries-the-claim",
+        "act, beside=Beside(claim=text)).claim",
+        "act).claim or text",
+    ),
+    (
+        "credits.holds.refused-claim",
         'refused.item.get("claim") if refused.item else None',
-        "claim",
+        "text",
     ),
     (
         "credits.vending.released-is-not-valid",
         "    if hold.state == RELEASED:\n        raise Unauth",
         "    if False:\n        raise Unauth",
     ),
-    ("credits.vending.claim-is-looked-after", "    if look_at is not None:\n", "    if False:\n"),
+    (
+        "credits.holds.claim-is-looked-after",
+        "    if made.look_at is not None:\n",
+        "    if False:\n",
+    ),
     ("credits.vending.limited-is-not-counted", "    if error.status != 429:\n", "    if True:\n"),
     ("credits.vending.refusals-are-counted", "    if error.status != 429:\n", "    if False:\n"),
     (
         "transcription.submission.claim-names-the-video",
-        'claim = digest("transcribe", url)',
-        'claim = "transcribe"',
+        'text = digest("transcribe", url)',
+        'text = "transcribe"',
     ),
     (
-        "transcription.submission.claim-of-this-token",
-        'if item is None or item["jti"] != token.jti:',
-        "if item is None:",
+        "transcription.submission.unknown-token-is-refused",
+        "    if hold is None:\n",
+        "    if False:\n",
     ),
     (
         "transcription.submission.claim-is-compared",
-        'if item.get("claim") == claim:',
-        'if "claim" in item:',
+        "if hold.claim == claim:",
+        "if hold.claim is not None:",
     ),
     (
         "transcription.submission.released-is-told",
-        '    if item["state"] not in (OPEN, SPENT):\n        raise Unauthorized("released")\n',
+        '    if hold.is_resolved:\n        raise Unauthorized("released")\n',
         "",
     ),
     (
@@ -339,40 +347,40 @@ CLAIMS: Final = [
         "    except NotSent:\n        if _handed_over",
         "    except KeyError:\n        if _handed_over",
     ),
-    ("transcription.starting.answered-once", '    if "body" in kept:\n', "    if False:\n"),
+    ("transcription.answers.answered-once", '    if "body" in kept:\n', "    if False:\n"),
     (
-        "transcription.starting.refusal-is-told-again",
+        "transcription.answers.refusal-is-told-again",
         '    if "refusal" in kept:\n',
         "    if False:\n",
     ),
     (
-        "transcription.starting.not-after-release",
+        "transcription.answers.not-after-release",
         '    if hold.state == RELEASED:\n        raise returned(failed("gave_up"))\n',
         "",
     ),
     (
-        "transcription.starting.refused-gives-back",
-        "    holds.settle(\n        gateway.ledger,\n        hold,\n        RELEASED,",
-        "    holds.settle(\n        gateway.ledger,\n        hold,\n        CAPTURED,",
+        "transcription.answers.refused-gives-back",
+        "holds.settle(ledger, hold, RELEASED, act",
+        'holds.settle(ledger, hold, "captured", act',
     ),
     (
         "transcription.starting.timeout-keeps-it-held",
         "            raise Unanswered() from None\n",
-        "            raise give_back(gateway, hold, act, failed(unknown.kind)) from None\n",
+        "            raise give_back(gateway.ledger, hold, act, failed(unknown.kind)) from None\n",
     ),
     (
         "transcription.starting.taken-job-gives-back",
-        "    if not _kept(gateway, hold, job_id, mirrored, act.at):\n",
-        "    if _kept(gateway, hold, job_id, mirrored, act.at) is None:\n",
+        "    if not _written(gateway, keeping, hold, job_id, act.at):\n",
+        "    if _written(gateway, keeping, hold, job_id, act.at) is None:\n",
     ),
     (
         "transcription.starting.performed-once",
-        "    if not _elected(gateway, hold, now):\n",
+        "    if not holds.elect(gateway.ledger, hold, now):\n",
         "    if False:\n",
     ),
     (
         "transcription.starting.unsent-gives-back",
-        'raise give_back(gateway, hold, act, failed("unreachable"))',
+        'raise give_back(gateway.ledger, hold, act, failed("unreachable"))',
         'raise failed("unreachable")',
     ),
     (
@@ -380,28 +388,28 @@ CLAIMS: Final = [
         'if item is not None and item["user"] == user:',
         "if item is not None:",
     ),
-    ("transcription.jobs.completed-captures", 'case "completed" if', 'case "processing" if'),
+    ("transcription.outcomes.completed-captures", 'case "completed" if', 'case "processing" if'),
     (
-        "transcription.jobs.completed-brings-its-text",
+        "transcription.outcomes.completed-brings-its-text",
         "if text_of(members) is not None:",
         "if True:",
     ),
     (
-        "transcription.jobs.failed-releases",
+        "transcription.outcomes.failed-releases",
         'case "failed":\n            return RELEASED',
         'case "failed":\n            return CAPTURED',
     ),
     (
-        "transcription.jobs.forgotten-has-its-time",
+        "transcription.outcomes.forgotten-has-its-time",
         "now - self.missing_since >= FORGOTTEN_AFTER_S",
         "True",
     ),
     (
-        "transcription.jobs.forgotten-in-time",
+        "transcription.outcomes.forgotten-in-time",
         "now - self.missing_since >= FORGOTTEN_AFTER_S",
         "now - self.missing_since > FORGOTTEN_AFTER_S",
     ),
-    ("transcription.jobs.ended-is-not-asked", 'if "is_final" in item or (', "if ("),
+    ("transcription.asking.ended-is-not-asked", 'if "is_final" in item or (', "if ("),
     ("transcription.jobs.end-is-kept", "    if end_of(members) is not None:\n", "    if False:\n"),
     ("transcription.jobs.known-again-is-not-missing", ' + " REMOVE missing_since"', ""),
     ("transcription.webhook.signature", "    if not signed:\n", "    if False:\n"),
@@ -418,7 +426,7 @@ CLAIMS: Final = [
     ),
     (
         "transcription.webhook.given-back-is-not-charged",
-        "    if hold.state not in (OPEN, SPENT):\n        return hold\n",
+        "    if hold.is_resolved:\n        return hold\n",
         "",
     ),
 ]
@@ -452,13 +460,13 @@ SWEEPS: Final = [
     ),
     (
         "transcription.sweeping.resolved-is-passed-over",
-        'item["state"] not in (OPEN, SPENT)',
+        'item["state"] not in UNRESOLVED',
         "False",
     ),
     (
         "transcription.sweeping.spent-is-looked-at",
-        'item["state"] not in (OPEN, SPENT)',
-        'item["state"] != OPEN',
+        'item["state"] not in UNRESOLVED',
+        'item["state"] != UNRESOLVED[0]',
     ),
     ("transcription.sweeping.busy-stops-nothing", "    except Busy:\n", "    except KeyError:\n"),
     ("transcription.sweeping.heard-decides", "heard.outcome(now) or (LET_LIVE", "(LET_LIVE"),
@@ -467,7 +475,7 @@ SWEEPS: Final = [
         'return LET_LIVE, "upstream did',
         'return RELEASED, "upstream did',
     ),
-    ("transcription.sweeping.looks-again-later", "now + LOOK_AGAIN_S", "now"),
+    ("transcription.sweeping.looks-again-later", "act.at + LOOK_AGAIN_S", "act.at"),
 ]
 
 WINDOWS: Final = [

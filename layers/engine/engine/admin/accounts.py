@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from engine.admin.erasure import Erased
-from engine.credits import adjustments, holds, users
+from engine.credits import adjustments, hold_items, users
 from engine.credits.adjustments import Adjusted
-from engine.credits.holds import OPEN, Hold
+from engine.credits.hold_items import OPEN, Hold
 from engine.credits.verify import Finding, Verification, verify_user
 from engine.ledger import origins
 from engine.ledger.items import Entry, account_pk
@@ -190,7 +190,7 @@ def _totals(summary: Summary) -> dict[str, Any]:
 
 
 def _hold_members(item: Item) -> dict[str, Any]:
-    hold: Hold = holds.read(item)
+    hold: Hold = hold_items.read(item)
     resolved_at = item.get("resolved_at")
     return {
         "jti": hold.jti,

@@ -23,7 +23,7 @@ from engine.ledger.items import account_pk
 from engine.platform.act import Act
 from engine.platform.errors import NotFound
 from engine.platform.table import ConditionFailed, Item, Table, Update
-from engine.subscriptions.items import SUBSCRIPTION_SK
+from engine.subscriptions import subscription as subscriptions
 
 MOST = 2000
 """Texts that one call erases: each is a write, and a caller waits at most 30 s."""
@@ -56,7 +56,7 @@ def erase(audit: Audit, user: str, act: Act) -> Erased:
     audit.keep(Record(user, ACTION, True, "", act))
     device = _did(table, _device(user))
     profile = _did(table, _profile(user, act.at))
-    subscription = _did(table, _subscription(user, act.at))
+    subscription = _did(table, subscriptions.erasure(user, act.at))
     for account in accounts:
         table.write(_salted_anew(account, act.at))
     writes = list(islice(_texts(table, user, act.at), MOST + 1))
@@ -123,16 +123,6 @@ def _profile(user: str, now: int) -> Update:
         "SET profile = :empty, updated_at = :now",
         "attribute_exists(pk) AND profile <> :empty",
         values={":empty": "{}", ":now": now},
-    )
-
-
-def _subscription(user: str, now: int) -> Update:
-    return Update(
-        account_pk(user),
-        SUBSCRIPTION_SK,
-        "REMOVE email, username SET updated_at = :now",
-        "attribute_exists(email) OR attribute_exists(username)",
-        values={":now": now},
     )
 
 

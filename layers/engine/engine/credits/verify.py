@@ -15,8 +15,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.credits import holds
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+from engine.credits import hold_items
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.ledger import origins
 from engine.ledger.items import (
     CREDITS,
@@ -381,9 +381,9 @@ class AccountCheck:
             return f"names entry {hold.seq}, which is no vend"
         if _hold_says(hold) != self._places[hold.seq]:
             return f"does not say what entry {hold.seq} says"
-        if item["sk"] != holds.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
+        if item["sk"] != hold_items.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
             return "does not lie under its name"
-        if hold.state == OPEN and item.get("open_shard") != holds.shard_of(hold.name):
+        if hold.state == OPEN and item.get("open_shard") != hold_items.shard_of(hold.name):
             return "is open, but the sweeper does not see it"
         return self._state_trouble(hold)
 
@@ -440,7 +440,7 @@ def _entry(item: Item) -> Entry | None:
 
 def _hold(item: Item) -> Hold | None:
     """The hold in `item`; None where a member is missing or of another kind."""
-    hold = holds.read(item)
+    hold = hold_items.read(item)
     numbers = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
     texts = (hold.name, hold.jti, hold.state, hold.request_id)
     whole = all(_is_number(number) for number in numbers)

@@ -184,7 +184,7 @@ def not_projected(trouble: str) -> None:
         line.count("NotProjected")
 
 
-def house_balance(left_micros: int, low_usd: int) -> None:
+def provider_balance(left_micros: int, low_usd: int) -> None:
     """The line and the metric of an operator's OpenRouter account that runs low."""
     if left_micros < low_usd * 1_000_000:
         with _line() as line:

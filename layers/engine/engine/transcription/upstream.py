@@ -1,7 +1,7 @@
 """Calls to TTTranscribe: answers are believed only as far as they parse.
 
 The limits are those of `platform.outgoing`, with 256 KB. What happened is told apart by what it means for the
-caller's money: `NotSent` (upstream can not have the request), `Unknown` (it may have it), or an answer.
+caller's money: `NotSent` (upstream cannot have the request), `Unknown` (it may have it), or an answer.
 """
 
 import json

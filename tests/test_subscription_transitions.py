@@ -1,6 +1,6 @@
-"""Each step of a subscription and its keys happens from just what was seen, and not at all otherwise.
+"""Each transition of a subscription and its keys is made from the state that was seen, or not at all.
 
-Somebody else changes one thing between the look and the step; then nothing may have moved.
+Another writer changes one thing between the reading and the transition; then nothing may have changed.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,18 +13,11 @@ from engine.ledger.items import Move, account_pk
 from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.platform.table import Item, Update
-from engine.subscriptions import key_steps as steps
-from engine.subscriptions import moves
-from engine.subscriptions.items import (
-    CLOSED,
-    LOST,
-    SUBSCRIPTION_SK,
-    ProviderKey,
-    Subscription,
-    key_sk,
-    shard_of,
-)
-from tests.support.openrouter import Studio, fresh_user, serving
+from engine.subscriptions import provider_keys, transitions
+from engine.subscriptions.provider_keys import CLOSED, LOST, ProviderKey, shard_of
+from engine.subscriptions.subscription import PlanChoice, Subscriber, Subscription
+from engine.subscriptions.transitions import Replaced
+from tests.support.openrouter import SUBSCRIPTION_SK, Studio, fresh_user, key_sk, serving
 
 pytestmark = pytest.mark.enable_socket
 NOW = 1_800_000_000
@@ -56,7 +49,7 @@ class Bench:
         return self.studio.subscription(self.user)
 
     def key(self, number: int) -> ProviderKey:
-        found = steps.find_key(self.table, self.user, number)
+        found = provider_keys.find(self.table, self.user, number)
         assert found is not None
         return found
 
@@ -71,17 +64,14 @@ class Bench:
         return [item for item in items if not item["sk"].startswith("RATE")]
 
     def intend(self, seen: Subscription | None = None) -> ProviderKey | None:
-        return moves.intend(
-            self.ledger, seen or self.seen(), 1000, "t", ORIGIN, lease_s=20, lifetime_s=900
-        )
+        return transitions.intend(self.ledger, seen or self.seen(), 1000, "t", ORIGIN)
 
     def store(self, key: ProviderKey, replaced: int = 0) -> ProviderKey | None:
-        return steps.store(
-            self.ledger, key, replaced, hash_="h" * 8, sealed="c2VhbGVk", now=NOW, grace_s=300
-        )
+        created = replace(key, hash="h" * 8, sealed="c2VhbGVk")
+        return transitions.store(self.ledger, created, Replaced(replaced, NOW + 300), NOW)
 
     def give_up(self, key: ProviderKey, to: str = LOST) -> bool:
-        return moves.give_up(self.ledger, key, to, ORIGIN, retry_at=NOW + 9, look_at=NOW)
+        return transitions.abandon(self.ledger, key, to, ORIGIN, retry_at=NOW + 9)
 
     def live(self) -> ProviderKey:
         key = self.intend()
@@ -97,7 +87,7 @@ class Bench:
 
     def settling(self) -> ProviderKey:
         key = self.retiring()
-        assert steps.disabled(self.table, key, look_at=NOW)
+        assert transitions.record_disabled(self.ledger, key, NOW)
         return self.key(key.number)
 
     def lost(self) -> ProviderKey:
@@ -109,12 +99,12 @@ class Bench:
 @pytest.fixture
 def bench(studio: Studio) -> Bench:
     user = fresh_user("step")
-    moves.open_subscription(studio.ledger, user, ORIGIN)
+    transitions.open_subscription(studio.ledger, Subscriber(user), ORIGIN)
     return Bench(studio, user)
 
 
 def unmoved(bench: Bench, act: Callable[[], Any]) -> None:
-    """`act` is refused, and whatever is stored is as it was."""
+    """`act` is refused and changes nothing that is stored."""
     before = bench.stored()
     assert not act()
     assert bench.stored() == before
@@ -122,15 +112,18 @@ def unmoved(bench: Bench, act: Callable[[], Any]) -> None:
 
 def test_a_subscription_is_opened_once(bench: Bench) -> None:
     first = bench.seen()
-    again = moves.open_subscription(bench.ledger, bench.user, replace(ORIGIN, at=NOW + 1))
+    again = transitions.open_subscription(
+        bench.ledger, Subscriber(bench.user), replace(ORIGIN, at=NOW + 1)
+    )
     assert again == first
     assert bench.studio.types(bench.user) == ["plan_grant"]
 
 
-def test_who_the_user_is_is_written_down_once(bench: Bench) -> None:
+def test_email_and_user_name_are_recorded_once(bench: Bench) -> None:
     assert bench.seen().email == ""
     for email in ("ann@example.test", "other@example.test"):
-        steps.introduce(bench.table, bench.user, email, email[:3])
+        who = Subscriber(bench.user, email, email[:3])
+        transitions.open_subscription(bench.ledger, who, ORIGIN)
         assert (bench.seen().email, bench.seen().username) == ("ann@example.test", "ann")
 
 
@@ -139,13 +132,13 @@ def test_who_the_user_is_is_written_down_once(bench: Bench) -> None:
     [{"rotations": 5}, {"rotation": 7}, {"state": "blocked"}, {"current": 3}],
     ids=str,
 )
-def test_a_key_is_intended_only_from_what_was_seen(bench: Bench, change: dict[str, Any]) -> None:
+def test_a_key_is_not_intended_after_a_change(bench: Bench, change: dict[str, Any]) -> None:
     seen = bench.seen()
     bench.edit(SUBSCRIPTION_SK, **change)
     unmoved(bench, lambda: bench.intend(seen))
 
 
-def test_a_number_is_given_once(bench: Bench) -> None:
+def test_a_number_is_assigned_once(bench: Bench) -> None:
     seen = bench.seen()
     assert bench.intend(seen) is not None
     unmoved(bench, lambda: bench.intend(seen))
@@ -153,7 +146,7 @@ def test_a_number_is_given_once(bench: Bench) -> None:
     unmoved(bench, lambda: bench.intend(seen))
 
 
-def test_no_key_is_intended_for_money_that_is_not_there(bench: Bench) -> None:
+def test_a_key_is_not_intended_without_the_money(bench: Bench) -> None:
     once = RequestOnce(
         bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
     )
@@ -161,7 +154,7 @@ def test_no_key_is_intended_for_money_that_is_not_there(bench: Bench) -> None:
     unmoved(bench, bench.intend)
 
 
-def test_an_intended_key_has_its_money_set_aside_and_is_looked_for_again(bench: Bench) -> None:
+def test_an_intended_key_has_its_limit_set_aside_and_falls_due(bench: Bench) -> None:
     key = bench.intend()
     assert key is not None and key == bench.key(1)
     assert bench.studio.figures(bench.user) == (9_999_000, 1000)
@@ -181,7 +174,7 @@ def test_an_intended_key_has_its_money_set_aside_and_is_looked_for_again(bench: 
     ],
     ids=str,
 )
-def test_a_key_is_stored_only_where_it_is_still_wanted(
+def test_a_key_that_is_no_longer_wanted_is_not_stored(
     bench: Bench, sk: str, change: dict[str, Any]
 ) -> None:
     bench.live()
@@ -191,7 +184,7 @@ def test_a_key_is_stored_only_where_it_is_still_wanted(
     unmoved(bench, lambda: bench.store(key, 1))
 
 
-def test_a_stored_key_is_current_and_the_old_one_begins_to_retire(bench: Bench) -> None:
+def test_a_stored_key_becomes_current_and_the_old_one_retires(bench: Bench) -> None:
     old, new = bench.retiring(), bench.key(2)
     assert (old.state, old.expires_at, new.state) == ("retiring", NOW + 300, "live")
     assert (bench.seen().current, bench.seen().rotation) == (2, 0)
@@ -204,7 +197,7 @@ def test_a_stored_key_is_current_and_the_old_one_begins_to_retire(bench: Bench) 
     [(key_sk(1), {"state": "live"}), (SUBSCRIPTION_SK, {"rotation": 4})],
     ids=str,
 )
-def test_an_intended_key_is_given_up_only_while_it_is_intended(
+def test_a_key_that_is_no_longer_intended_is_not_abandoned(
     bench: Bench, sk: str, change: dict[str, Any]
 ) -> None:
     key = bench.intend()
@@ -214,7 +207,7 @@ def test_an_intended_key_is_given_up_only_while_it_is_intended(
 
 
 @pytest.mark.parametrize("to", [LOST, CLOSED])
-def test_a_key_that_is_given_up_gives_its_money_back_once(bench: Bench, to: str) -> None:
+def test_an_abandoned_key_returns_its_money_once(bench: Bench, to: str) -> None:
     key = bench.intend()
     assert key is not None
     assert bench.give_up(key, to)
@@ -226,10 +219,10 @@ def test_a_key_that_is_given_up_gives_its_money_back_once(bench: Bench, to: str)
 
 
 def charged(bench: Bench, key: ProviderKey, usage: int) -> ProviderKey:
-    return moves.charge(bench.ledger, key, usage, ORIGIN)
+    return transitions.charge(bench.ledger, key, usage, ORIGIN)
 
 
-def test_two_that_read_the_same_usage_charge_it_once(bench: Bench) -> None:
+def test_the_same_reading_is_charged_once(bench: Bench) -> None:
     seen = bench.live()
     for _ in range(2):
         after = charged(bench, seen, 300)
@@ -247,7 +240,7 @@ def test_a_reading_ahead_of_another_charges_the_difference(bench: Bench) -> None
     bench.studio.assert_explained(bench.user)
 
 
-def test_what_is_spent_beyond_the_limit_is_charged_once_too(bench: Bench) -> None:
+def test_usage_beyond_the_limit_is_charged_once(bench: Bench) -> None:
     seen = charged(bench, bench.live(), 1000)
     assert seen.held == 0
     for _ in range(2):
@@ -256,9 +249,9 @@ def test_what_is_spent_beyond_the_limit_is_charged_once_too(bench: Bench) -> Non
     bench.studio.assert_explained(bench.user)
 
 
-def test_a_key_that_was_closed_meanwhile_is_charged_from_what_is_available(bench: Bench) -> None:
+def test_a_key_that_was_closed_meanwhile_is_charged_from_the_account(bench: Bench) -> None:
     seen = bench.settling()
-    assert moves.close(bench.ledger, seen, ORIGIN)
+    assert transitions.close(bench.ledger, seen, ORIGIN)
     before = bench.studio.figures(bench.user)
     after = charged(bench, seen, 40)
     assert (after.state, after.usage, after.held) == ("closed", 40, 0)
@@ -267,7 +260,7 @@ def test_a_key_that_was_closed_meanwhile_is_charged_from_what_is_available(bench
     bench.studio.assert_explained(bench.user)
 
 
-def test_what_nobody_can_pay_is_written_off_once(bench: Bench) -> None:
+def test_usage_that_the_account_cannot_pay_is_written_off_once(bench: Bench) -> None:
     seen = bench.live()
     once = RequestOnce(
         bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
@@ -283,40 +276,40 @@ def test_what_nobody_can_pay_is_written_off_once(bench: Bench) -> None:
     bench.studio.assert_explained(bench.user)
 
 
-def test_what_is_used_is_kept_by_day(bench: Bench) -> None:
+def test_usage_is_counted_by_day(bench: Bench) -> None:
     key = charged(bench, bench.live(), 300)
     charged(bench, key, 450)
     days = {i["sk"]: i["used"] for i in bench.stored() if i["sk"].startswith("USED#")}
     assert days == {"USED#2027-01-15": 450}
 
 
-def test_only_a_retiring_key_is_taken_for_disabled(bench: Bench) -> None:
+def test_only_a_retiring_key_is_recorded_as_disabled(bench: Bench) -> None:
     key = bench.retiring()
     bench.edit(key_sk(key.number), state="closed")
-    unmoved(bench, lambda: steps.disabled(bench.table, key, look_at=NOW))
+    unmoved(bench, lambda: transitions.record_disabled(bench.ledger, key, NOW))
 
 
-def test_a_key_is_looked_at_later_only_in_the_state_that_was_seen(bench: Bench) -> None:
+def test_a_key_whose_state_changed_is_not_postponed(bench: Bench) -> None:
     key = bench.settling()
-    assert steps.look_again(bench.table, key, settled_usage=7, look_at=NOW + 5)
+    assert transitions.postpone(bench.ledger, key, 7, NOW + 5)
     assert (bench.key(1).settled_usage, bench.key(1).expires_at) == (7, NOW + 5)
     bench.edit(key_sk(1), state="closed")
-    unmoved(bench, lambda: steps.look_again(bench.table, key, settled_usage=8, look_at=NOW + 9))
+    unmoved(bench, lambda: transitions.postpone(bench.ledger, key, 8, NOW + 9))
 
 
 def test_only_a_lost_key_is_forgotten(bench: Bench) -> None:
     key = bench.lost()
     bench.edit(key_sk(1), state="live")
-    unmoved(bench, lambda: steps.forget(bench.table, key))
+    unmoved(bench, lambda: transitions.forget(bench.ledger, key))
     bench.edit(key_sk(1), state="lost")
-    assert steps.forget(bench.table, key) and bench.key(1).state == "closed"
+    assert transitions.forget(bench.ledger, key) and bench.key(1).state == "closed"
 
 
 def close(bench: Bench, key: ProviderKey) -> bool:
-    return moves.close(bench.ledger, key, ORIGIN)
+    return transitions.close(bench.ledger, key, ORIGIN)
 
 
-def test_a_closed_key_gives_back_what_it_has_left_once(bench: Bench) -> None:
+def test_a_closed_key_returns_its_money_once(bench: Bench) -> None:
     key = charged(bench, bench.settling(), 400)
     assert close(bench, key)
     unmoved(bench, lambda: close(bench, key))
@@ -333,7 +326,7 @@ def test_a_key_that_changed_meanwhile_is_not_closed(bench: Bench, change: dict[s
     unmoved(bench, lambda: close(bench, key))
 
 
-def test_a_current_key_that_is_gone_is_current_no_more(bench: Bench) -> None:
+def test_a_closed_key_is_no_longer_current(bench: Bench) -> None:
     key = bench.live()
     bench.edit(SUBSCRIPTION_SK, current=8)
     unmoved(bench, lambda: close(bench, key))
@@ -343,13 +336,11 @@ def test_a_current_key_that_is_gone_is_current_no_more(bench: Bench) -> None:
 
 
 def renew(bench: Bench, seen: Subscription) -> bool:
-    return moves.renew(bench.ledger, seen, 50, ORIGIN)
+    return transitions.renew(bench.ledger, seen, 50, ORIGIN)
 
 
 @pytest.mark.parametrize("change", [{"period": 2}, {"plan": "pro"}], ids=str)
-def test_an_allowance_is_renewed_only_from_what_was_seen(
-    bench: Bench, change: dict[str, Any]
-) -> None:
+def test_an_allowance_is_not_renewed_after_a_change(bench: Bench, change: dict[str, Any]) -> None:
     seen = bench.seen()
     bench.edit(SUBSCRIPTION_SK, **change)
     unmoved(bench, lambda: renew(bench, seen))
@@ -367,11 +358,11 @@ def change_plan(bench: Bench, seen: Subscription) -> Any:
     once = RequestOnce(
         bench.table, user=bench.user, operation="p", key="p", fingerprint="", now=NOW, facts={}
     )
-    return moves.change_plan(bench.ledger, seen, "pro", None, once, ORIGIN)
+    return transitions.change_plan(bench.ledger, seen, PlanChoice("pro", None), once, ORIGIN)
 
 
 @pytest.mark.parametrize("change", [{"period": 2}, {"plan": "enterprise"}], ids=str)
-def test_a_plan_is_changed_only_from_what_was_seen(bench: Bench, change: dict[str, Any]) -> None:
+def test_a_plan_is_not_changed_after_a_change(bench: Bench, change: dict[str, Any]) -> None:
     seen = bench.seen()
     bench.edit(SUBSCRIPTION_SK, **change)
     unmoved(bench, lambda: change_plan(bench, seen))
@@ -384,7 +375,7 @@ def test_a_changed_plan_grants_the_difference(bench: Bench) -> None:
 
 
 def retire(bench: Bench, seen: Subscription) -> bool:
-    return steps.retire(bench.ledger, seen, state="blocked", now=NOW, look_at=NOW + 3)
+    return transitions.block(bench.ledger, seen, NOW + 3)
 
 
 @pytest.mark.parametrize(
@@ -397,7 +388,7 @@ def retire(bench: Bench, seen: Subscription) -> bool:
     ],
     ids=str,
 )
-def test_a_subscription_is_blocked_only_from_what_was_seen(
+def test_a_subscription_is_not_blocked_after_a_change(
     bench: Bench, sk: str, change: dict[str, Any]
 ) -> None:
     bench.live()
@@ -411,6 +402,6 @@ def test_a_blocked_subscription_has_no_current_key_and_can_be_unblocked(bench: B
     assert retire(bench, bench.seen())
     assert (bench.seen().state, bench.seen().current) == ("blocked", 0)
     assert (bench.key(1).state, bench.key(1).expires_at) == ("retiring", NOW + 3)
-    assert steps.unblock(bench.table, bench.seen(), now=NOW)
-    unmoved(bench, lambda: steps.unblock(bench.table, bench.seen(), now=NOW))
+    assert transitions.unblock(bench.ledger, bench.user, NOW)
+    unmoved(bench, lambda: transitions.unblock(bench.ledger, bench.user, NOW))
     assert bench.seen().state == "active"

@@ -1,12 +1,12 @@
-"""The monitor: charges, makes keys ahead, takes up what was left, deletes orphans, touches nobody else's."""
+"""The monitor charges keys, replaces them ahead, resumes unfinished steps and deletes orphans alone."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from engine.platform.act import Act
-from engine.subscriptions.items import key_name
 from engine.subscriptions.openrouter import OpenRouter
+from engine.subscriptions.provider_keys import key_name
 from tests.support.faults import Killed
 from tests.support.fuse import Fuse, fused
 from tests.support.loglines import caught
@@ -21,7 +21,7 @@ def studio(endpoint: str) -> Iterator[Studio]:
         yield Studio(endpoint, standin)
 
 
-def test_keys_that_nobody_asks_for_are_charged(studio: Studio) -> None:
+def test_keys_are_charged_without_a_call_of_their_user(studio: Studio) -> None:
     user = fresh_user()
     key = studio.key(user)["key"]
     assert studio.standin.spend(key, "0.123456")
@@ -48,20 +48,19 @@ def test_a_key_is_replaced_ahead_and_the_old_one_works_for_an_hour(studio: Studi
     assert studio.key(user)["key"] == new
 
 
-def test_a_key_that_is_not_current_any_more_is_not_replaced_once_more(studio: Studio) -> None:
+def test_a_key_that_is_no_longer_current_is_not_replaced_again(studio: Studio) -> None:
     """The monitor saw it half used; meanwhile its user asked."""
     user = fresh_user()
     studio.key(user)
-    origin = Act("system:test", "twice", "", "", "", at=0)
-    asked = {"origin": origin, "now": int(studio.now), "grace_s": 300}
-    assert studio.app.subscribing.replace(user, 1, **asked)
-    assert not studio.app.subscribing.replace(user, 1, **asked)
+    act = Act("system:test", "twice", "", "", "", at=int(studio.now))
+    assert studio.app.issuer.replace(user, 1, act, grace_s=300)
+    assert not studio.app.issuer.replace(user, 1, act, grace_s=300)
     assert [key.number for key in studio.items(user)] == [1, 2]
 
 
 def test_orphans_are_deleted_and_the_owners_other_keys_are_not_touched(studio: Studio) -> None:
     provider = OpenRouter(studio.standin.base, lambda: MANAGEMENT_KEY)
-    deployment = studio.app.rotation.deployment
+    deployment = studio.app.lifecycle.deployment
     ours = key_name(deployment, "nobody", 1)
     names = [ours, key_name("another-stack", "nobody", 1), "sub:nobody:1", "mine", ours + "0"]
     made = {name: provider.create(name, 1000, STARTED_AT + 10**6) for name in names}
@@ -82,7 +81,7 @@ def test_a_second_key_under_a_known_name_is_deleted(studio: Studio) -> None:
     studio.assert_settled(user)
 
 
-def test_a_key_whose_process_died_is_left_while_it_may_live_then_deleted(studio: Studio) -> None:
+def test_a_key_of_a_dead_process_is_deleted_after_its_lease(studio: Studio) -> None:
     user = fresh_user()
     die_storing(studio, user)
     assert len(studio.standin.live(user)) == 1
@@ -109,7 +108,7 @@ def die_storing(studio: Studio, user: str) -> None:
         studio.ask(user)
 
 
-def test_a_lost_key_that_comes_up_late_is_deleted_by_its_name(studio: Studio) -> None:
+def test_a_lost_key_that_surfaces_late_is_deleted_by_its_name(studio: Studio) -> None:
     user = fresh_user()
     studio.standin.fault("create_key", "drop", when="before")
     assert studio.ask(user).status == 503
@@ -127,7 +126,7 @@ def test_a_lost_key_that_comes_up_late_is_deleted_by_its_name(studio: Studio) ->
     assert studio.standin.live(user) == [], "even after it was given up for good"
 
 
-def test_a_lost_key_that_never_comes_up_is_given_up_after_a_quarter_of_an_hour(
+def test_a_lost_key_that_never_surfaces_is_closed_after_a_quarter_of_an_hour(
     studio: Studio,
 ) -> None:
     user = fresh_user()
@@ -142,7 +141,7 @@ def test_a_lost_key_that_never_comes_up_is_given_up_after_a_quarter_of_an_hour(
     assert studio.items(user)[0].state == "closed"
 
 
-def test_what_is_spent_on_a_closed_key_that_comes_back_is_on_record(studio: Studio) -> None:
+def test_usage_of_a_closed_key_that_surfaces_again_is_charged(studio: Studio) -> None:
     """The final reading was wrong, and the key was not deleted: it is charged, then deleted."""
     user = fresh_user()
     studio.key(user)
@@ -160,7 +159,7 @@ def test_what_is_spent_on_a_closed_key_that_comes_back_is_on_record(studio: Stud
     assert studio.standin.live(user) == []
 
 
-def test_all_pages_are_read_in_turn_though_openrouter_limits_the_rate(endpoint: str) -> None:
+def test_all_pages_are_read_in_turn_under_a_rate_limit(endpoint: str) -> None:
     with serving(rate_limit_per_minute=None) as standin:
         studio = Studio(endpoint, standin)
         users = [fresh_user("page") for _ in range(3)]
@@ -181,7 +180,7 @@ def test_all_pages_are_read_in_turn_though_openrouter_limits_the_rate(endpoint: 
         assert [studio.items(user)[0].charged for user in users] == [100_000] * 3
 
 
-def test_nothing_is_begun_when_the_time_is_over(studio: Studio) -> None:
+def test_nothing_is_started_without_time_left(studio: Studio) -> None:
     user = fresh_user()
     studio.key(user)
     studio.standin.spend(studio.key(user)["key"], "0.6")
@@ -191,7 +190,7 @@ def test_nothing_is_begun_when_the_time_is_over(studio: Studio) -> None:
     assert studio.items(user)[0].state == "retiring"
 
 
-def test_one_keys_trouble_does_not_keep_the_monitor_from_the_others(studio: Studio) -> None:
+def test_a_failure_on_one_key_does_not_stop_the_round(studio: Studio) -> None:
     users = [fresh_user(), fresh_user()]
     for user in users:
         studio.standin.spend(studio.key(user)["key"], "0.6")
@@ -206,7 +205,7 @@ def test_one_keys_trouble_does_not_keep_the_monitor_from_the_others(studio: Stud
         studio.assert_settled(user)
 
 
-def test_a_key_that_somebody_enabled_again_is_disabled_again(studio: Studio) -> None:
+def test_a_key_that_was_enabled_again_is_disabled_again(studio: Studio) -> None:
     user = fresh_user()
     old = studio.key(user)["key"]
     studio.standin.spend(old, "0.6")
@@ -214,22 +213,20 @@ def test_a_key_that_somebody_enabled_again_is_disabled_again(studio: Studio) -> 
     studio.forward(301)
     studio.monitor()
     hash_ = studio.items(user)[0].hash
-    studio.app.rotation.provider._ask("PATCH", f"/keys/{hash_}", body={"disabled": False})
+    studio.app.lifecycle.provider._ask("PATCH", f"/keys/{hash_}", body={"disabled": False})
     assert studio.standin.spend(old, "0.1")
     studio.settle(rounds=4)
     studio.assert_settled(user)
 
 
 @pytest.mark.parametrize(("left", "is_low"), [("24.99", True), ("25", False)])
-def test_an_operator_hears_when_their_account_runs_low(
-    endpoint: str, left: str, is_low: bool
-) -> None:
+def test_a_low_provider_balance_is_logged(endpoint: str, left: str, is_low: bool) -> None:
     with serving(total_credits=left, foreign_keys=0) as standin, caught() as lines:
         Studio(endpoint, standin, HOUSE_LOW_USD="25").monitor()
     assert ("be:house-low" in lines.messages) is is_low
 
 
-def test_an_openrouter_that_is_away_is_waited_for(studio: Studio) -> None:
+def test_keys_settle_once_openrouter_answers_again(studio: Studio) -> None:
     user = fresh_user()
     studio.standin.spend(studio.key(user)["key"], "0.6")
     studio.key(user)

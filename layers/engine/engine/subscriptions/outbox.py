@@ -1,7 +1,8 @@
-"""Notices to the operator's own system: written in the transaction that they tell of, sent afterwards.
+"""The outbox item: notices to the operator's own system, by the pattern of the transactional outbox.
 
-So there is a notice for every such change, and for no other. It is sent at least once, with the same id each
-time, until the receiver answers 2xx, for about two days; what was tried is kept with it for a month.
+A notice is written in the transaction of the change that it reports, so there is one for each such change and
+for no other, and sent afterwards: at least once, always with the same id, until the receiver answers 2xx, for
+about two days. The item keeps its attempts for a month. This module alone writes its expressions.
 """
 
 import json
@@ -11,11 +12,11 @@ from itertools import islice
 from typing import Any
 
 from engine.ledger.items import Entry
-from engine.platform.ids import digest
+from engine.platform.ids import digest, shard
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update, Write
 from engine.platform.times import DAY_S, iso
-from engine.subscriptions.items import INDEX, ProviderKey, hook_shard
 from engine.subscriptions.plans import CREDIT, shown
+from engine.subscriptions.provider_keys import INDEX, ProviderKey
 
 LOW_AT = CREDIT
 """A notice is made when what is left falls below this."""
@@ -23,22 +24,23 @@ LOW_AT = CREDIT
 LOW_BALANCE, KEY_ROTATED = "subscription.low_balance", "subscription.key_rotated"
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 DELAYS_S = (60, 300, 1800, 7200, 18_000, 36_000, 72_000)
-"""After each attempt that failed; after the last one no more."""
+"""The wait after each failed attempt; after the last one the notice has failed."""
 
 KEEP_S = 30 * DAY_S
 LEASE_S = 60
+SHARDS = 4
 KEPT_ATTEMPTS = 50
 TIME_DIGITS = 12
 
 
 @dataclass(frozen=True, slots=True)
 class Notices:
-    """Makes notices where `is_on`, else none."""
+    """Gives the notices of changes; none unless `is_on`."""
 
     is_on: bool = False
 
     def of_charge(self, entry: Entry) -> Sequence[Write]:
-        """What is left fell below `LOW_AT` by this entry."""
+        """The notice of an entry that took the remaining money below `LOW_AT`."""
         left = entry.available_after + entry.held_after
         before = left - entry.amount - entry.held
         if not self.is_on or not before >= LOW_AT > left:
@@ -51,7 +53,7 @@ class Notices:
         return (_put(entry.user, LOW_BALANCE, str(entry.seq), facts, entry.at),)
 
     def of_rotation(self, key: ProviderKey, replaced: int, now: int) -> Sequence[Write]:
-        """A key was put in the place of another."""
+        """The notice of a key that replaced another; none for a first key."""
         if not self.is_on or not replaced:
             return ()
         facts = {
@@ -64,7 +66,7 @@ class Notices:
 
 
 def body_of(item: Item) -> bytes:
-    """The message as it is sent; the same each time."""
+    """The message as it is sent, the same in each attempt."""
     message = {
         "type": item["type"],
         "timestamp": iso(item["at"]),
@@ -73,17 +75,17 @@ def body_of(item: Item) -> bytes:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def due(table: Table, shard: int, now: int, limit: int) -> list[Item]:
-    """Notices to send, as they are now."""
+def due(table: Table, shard_number: int, now: int, limit: int) -> list[Item]:
+    """At most `limit` notices of the shard that are due. Raises `Busy`."""
     found = (
         table.get(place["pk"], place["sk"])
-        for place in islice(table.due(INDEX, f"hooks#{shard}", now + 1, page=limit), limit)
+        for place in islice(table.due(INDEX, f"hooks#{shard_number}", now + 1, page=limit), limit)
     )
     return [item for item in found if item is not None and item["state"] == PENDING]
 
 
 def claim(table: Table, item: Item, now: int) -> bool:
-    """Whether this process sends it, as nobody else will for `LEASE_S`."""
+    """Whether this process sends the notice: no other does for `LEASE_S`."""
     return _changed(
         table,
         item,
@@ -93,8 +95,8 @@ def claim(table: Table, item: Item, now: int) -> bool:
     )
 
 
-def tried(table: Table, item: Item, outcome: str, *, is_delivered: bool, now: int) -> None:
-    """Keep what came of an attempt; `outcome` is a status or a word."""
+def record_attempt(table: Table, item: Item, outcome: str, *, is_delivered: bool, now: int) -> None:
+    """Record an attempt; `outcome` is a status or a word."""
     attempts = [*item["attempts"][-KEPT_ATTEMPTS + 1 :], {"at": now, "outcome": outcome}]
     round_ = item["round"]
     values: dict[str, Any] = {":attempts": attempts, ":pending": PENDING, ":until": now + LEASE_S}
@@ -111,8 +113,8 @@ def tried(table: Table, item: Item, outcome: str, *, is_delivered: bool, now: in
 
 
 def replay(table: Table, user: str, message_id: str, now: int) -> bool:
-    """Send a notice again, whatever became of it; False where there is none."""
-    item = table.get(hook_pk(user), message_id)
+    """Make a notice due again, in whatever state it is; False if there is none."""
+    item = table.get(_pk(user), message_id)
     if item is None:
         return False
     return _changed(
@@ -124,7 +126,7 @@ def replay(table: Table, user: str, message_id: str, now: int) -> bool:
             ":pending": PENDING,
             ":seen": item["state"],
             ":now": now,
-            ":shard": hook_shard(user),
+            ":shard": shard_of(user),
             ":first": 0,
         },
         {"#round": "round"},
@@ -133,11 +135,11 @@ def replay(table: Table, user: str, message_id: str, now: int) -> bool:
 
 def of_user(table: Table, user: str, *, limit: int, before: str | None) -> list[Item]:
     """A user's notices, newest first, below the id `before`."""
-    return table.query(hook_pk(user), "msg_", limit=limit, before=before)
+    return table.query(_pk(user), "msg_", limit=limit, before=before)
 
 
 def members(item: Item) -> dict[str, Any]:
-    """A notice as operators see it."""
+    """A notice in the admin API."""
     return {
         "id": item["sk"],
         "type": item["type"],
@@ -152,15 +154,20 @@ def members(item: Item) -> dict[str, Any]:
     }
 
 
-def hook_pk(user: str) -> str:
+def shard_of(user: str) -> str:
+    """The partition of the index in which the notices of `user` lie."""
+    return f"hooks#{shard(user, SHARDS)}"
+
+
+def _pk(user: str) -> str:
     return f"HOOK#{user}"
 
 
 def _put(user: str, type_: str, about: str, facts: Mapping[str, Any], at: int) -> Put:
-    """It needs no condition: the transaction that it goes with happens once."""
+    """It needs no condition: the transaction that it joins happens once."""
     message_id = f"msg_{at:0{TIME_DIGITS}d}_{digest(user, type_, about)}"
     item: Item = {
-        "pk": hook_pk(user),
+        "pk": _pk(user),
         "sk": message_id,
         "user": user,
         "type": type_,
@@ -169,7 +176,7 @@ def _put(user: str, type_: str, about: str, facts: Mapping[str, Any], at: int) -
         "state": PENDING,
         "round": 0,
         "attempts": [],
-        "open_shard": hook_shard(user),
+        "open_shard": shard_of(user),
         "expires_at": at,
         "ttl": at + KEEP_S,
     }

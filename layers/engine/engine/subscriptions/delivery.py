@@ -1,4 +1,4 @@
-"""Sends the notices that are due, each by one process at a time."""
+"""Sends the notices of the outbox that are due, each by one process at a time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,19 +7,18 @@ from engine.access.keyrings import Ring
 from engine.credits import standard_webhooks
 from engine.platform.logs import logger
 from engine.platform.table import Item, Table
-from engine.subscriptions import notices, webhook_sender
-from engine.subscriptions.items import SHARDS
-from engine.subscriptions.webhook_sender import NotAllowed, NotDelivered, Resolve, resolve
+from engine.subscriptions import outbox, public_post
+from engine.subscriptions.public_post import NotAllowed, NotDelivered, Resolve, resolve
 
 BATCH = 50
 RESERVE_S = 15.0
 GONE = 410
-"""The receiver wants no more of it."""
+"""The receiver asks for no further attempt."""
 
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Where notices go, and the ring that signs them."""
+    """Where notices are sent, and the ring that signs them."""
 
     url: str
     ring: Ring
@@ -34,16 +33,16 @@ def deliver(
     clock: Callable[[], float],
     remaining_s: Callable[[], float],
 ) -> dict[str, int]:
-    """Send what is due; the counts of what came of it. Raises `Busy`."""
+    """Send what is due; counts of attempts and of deliveries. Raises `Busy`."""
     counts = {"sent": 0, "delivered": 0}
-    for shard in range(SHARDS):
-        for item in notices.due(table, shard, int(clock()), BATCH):
+    for shard in range(outbox.SHARDS):
+        for item in outbox.due(table, shard, int(clock()), BATCH):
             if remaining_s() < RESERVE_S:
                 return counts
             now = int(clock())
-            if notices.claim(table, item, now):
+            if outbox.claim(table, item, now):
                 outcome, is_delivered = _sent(item, receiver, now)
-                notices.tried(table, item, outcome, is_delivered=is_delivered, now=now)
+                outbox.record_attempt(table, item, outcome, is_delivered=is_delivered, now=now)
                 counts["sent"] += 1
                 counts["delivered"] += is_delivered
                 logger.info("be:notice", extra={"notice": item["sk"], "outcome": outcome})
@@ -51,14 +50,14 @@ def deliver(
 
 
 def _sent(item: Item, receiver: Receiver, now: int) -> tuple[str, bool]:
-    """What came of it in a word, and whether the receiver has it or wants it no more."""
-    body = notices.body_of(item)
+    """The outcome in a word, and whether the notice is done: received, or no longer wanted."""
+    body = outbox.body_of(item)
     headers = standard_webhooks.headers(item["sk"], now, body, receiver.ring)
     try:
-        to = webhook_sender.target(
+        to = public_post.target(
             receiver.url, is_local=receiver.is_local, resolver=receiver.resolver
         )
-        status = webhook_sender.post(to, body, headers)
+        status = public_post.post(to, body, headers)
     except NotAllowed as refused:
         return f"not allowed: {refused}", False
     except NotDelivered as lost:

@@ -1,4 +1,4 @@
-"""Puts the parts of the subscription service together, as the settings say."""
+"""Composes the parts of the subscription service from the settings."""
 
 from engine.access.keyrings import PROVISIONING_API_KEY, KeyRings
 from engine.ledger.posting import Ledger
@@ -7,14 +7,14 @@ from engine.platform.errors import Busy
 from engine.platform.logs import logger
 from engine.platform.outgoing import NotSent
 from engine.platform.sealing import KmsClient, Sealer
-from engine.subscriptions.key_rotation import Rotation
-from engine.subscriptions.notices import Notices
+from engine.subscriptions.lifecycle import KeyLifecycle
 from engine.subscriptions.openrouter import OpenRouter
+from engine.subscriptions.outbox import Notices
 
 
-def rotation(settings: Settings, ledger: Ledger, rings: KeyRings, kms: KmsClient) -> Rotation:
-    """What makes and ends keys."""
-    return Rotation(
+def lifecycle(settings: Settings, ledger: Ledger, rings: KeyRings, kms: KmsClient) -> KeyLifecycle:
+    """Creates and ends keys as the deployment's settings say."""
+    return KeyLifecycle(
         ledger,
         provider(settings, rings),
         Sealer(kms, settings.kms_key),
@@ -24,7 +24,7 @@ def rotation(settings: Settings, ledger: Ledger, rings: KeyRings, kms: KmsClient
 
 
 def provider(settings: Settings, rings: KeyRings) -> OpenRouter:
-    """OpenRouter under the operator's key; without one it is as if it were away."""
+    """OpenRouter with the operator's management key; without that key no call is sent."""
 
     def management_key() -> str:
         try:

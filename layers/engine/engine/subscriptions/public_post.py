@@ -1,9 +1,9 @@
-"""One POST to an address outside, which can not be led anywhere else.
+"""One POST to a public address: protection against server-side request forgery.
 
 https alone; every address that the name resolves to must be public, and the connection goes to the
-address that was checked, under the name's certificate, so a name that resolves anew changes nothing. No
-redirect is followed, nothing of the answer but its status is used. Limits: 3 s to connect, 5 s to read.
-Where the deployment is local, loopback is allowed, and http to it.
+address that was checked, under the name's certificate, so a second resolution changes nothing. No redirect
+is followed, and only the status of the answer is used. Limits: 3 s to connect, 5 s to read. A local
+deployment may also call loopback, by http too.
 """
 
 import socket
@@ -23,7 +23,7 @@ Resolve = Callable[[str, int], list[str]]
 
 
 class NotAllowed(Exception):
-    """The address is none that may be called; the text says why."""
+    """The address must not be called; the text says why."""
 
 
 class NotDelivered(Exception):
