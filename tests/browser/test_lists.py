@@ -6,7 +6,7 @@ import pytest
 
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
-from engine.subscriptions import key_steps, moves
+from engine.subscriptions import provider_keys, transitions
 from engine.subscriptions.plans import UNIT
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
@@ -172,11 +172,11 @@ def test_the_ledger_of_a_subscription_explains_exact_amounts_and_names_the_actor
 ) -> None:
     user = office.subscriber()
     ledger = Ledger(office.table, UNIT)
-    key = key_steps.find_key(office.table, user, 1)
+    key = provider_keys.find(office.table, user, 1)
     assert key is not None
     now = int(time.time())
     act = Act("system:monitor", "used", "", "", "", at=now)
-    moves.charge(ledger, key, 600_001, act)
+    transitions.charge(ledger, key, 600_001, act)
     desk.open(f"/subscriptions/{user}")
     desk.sees(
         "Allowance of the plan granted: $10.00", "held for a key", "$0.600001 used with a key",
