@@ -1,4 +1,4 @@
-"""The dashboard's log-in, sessions, and page: who gets in, for how long, and what browsers are told."""
+"""The dashboard's login, sessions and page: who may log in, for how long, and the headers for browsers."""
 
 import base64
 import gzip
@@ -44,7 +44,7 @@ def trail(gateway: Gateway, name: str) -> list[tuple[str, bool, str]]:
     return sorted((record["action"], record["ok"], record["code"]) for record in records)
 
 
-def test_a_login_answers_who_and_what_they_may_and_sets_a_strict_cookie(desk: Gateway) -> None:
+def test_a_login_returns_the_operator_with_scopes_and_sets_a_strict_cookie(desk: Gateway) -> None:
     reply = Browser(desk).log_in("anna", made(desk, "anna", "operator"))
     assert reply.status == 200
     assert (reply.json["name"], reply.json["role"]) == ("anna", "operator")
@@ -56,7 +56,7 @@ def test_a_login_answers_who_and_what_they_may_and_sets_a_strict_cookie(desk: Ga
     assert trail(desk, "anna") == [("login", True, "")]
 
 
-def test_neither_password_nor_cookie_nor_token_lies_in_the_table(desk: Gateway) -> None:
+def test_the_table_has_no_password_cookie_or_csrf_token(desk: Gateway) -> None:
     password = made(desk, "anna")
     browser = Browser(desk)
     browser.log_in("anna", password)
@@ -65,7 +65,7 @@ def test_neither_password_nor_cookie_nor_token_lies_in_the_table(desk: Gateway) 
         assert len(secret) > 20 and secret not in stored
 
 
-def test_a_session_says_who_is_logged_in(shared: Gateway) -> None:
+def test_a_session_returns_its_operator(shared: Gateway) -> None:
     browser = logged_in(shared, "who")
     reply = browser.call("GET", "/dashboard/session")
     assert (reply.status, reply.json["name"]) == (200, "who")
@@ -74,7 +74,7 @@ def test_a_session_says_who_is_logged_in(shared: Gateway) -> None:
 
 
 @pytest.mark.parametrize("cookies", [{}, {COOKIE: ""}, {COOKIE: "x" * 43}, {"other": "1"}])
-def test_without_a_session_nothing_is_said(shared: Gateway, cookies: dict[str, str]) -> None:
+def test_a_request_without_a_session_is_refused(shared: Gateway, cookies: dict[str, str]) -> None:
     for method in ("GET", "DELETE"):
         reply = shared.call(method, "/dashboard/session", cookies=cookies)
         assert (reply.status, reply.code) == (401, "session_ended")
@@ -91,7 +91,7 @@ def test_a_session_ends_after_twelve_hours(desk: Gateway) -> None:
     assert item["ttl"] == desk.now
 
 
-def test_a_logout_ends_this_session_and_no_other(desk: Gateway) -> None:
+def test_a_logout_ends_only_this_session(desk: Gateway) -> None:
     password = made(desk, "anna")
     first, second = Browser(desk), Browser(desk)
     first.log_in("anna", password)
@@ -104,7 +104,7 @@ def test_a_logout_ends_this_session_and_no_other(desk: Gateway) -> None:
     assert ("logout", True, "") in trail(desk, "anna")
 
 
-def test_a_logout_everywhere_ends_all_sessions_and_lets_one_log_in_again(desk: Gateway) -> None:
+def test_a_logout_everywhere_ends_all_sessions_and_allows_a_new_login(desk: Gateway) -> None:
     password = made(desk, "anna")
     browsers = [Browser(desk) for _ in range(3)]
     for browser in browsers:
@@ -117,7 +117,7 @@ def test_a_logout_everywhere_ends_all_sessions_and_lets_one_log_in_again(desk: G
     assert browsers[0].call("GET", "/dashboard/session").status == 200
 
 
-def test_shutting_somebody_out_holds_at_once_and_opening_brings_no_session_back(
+def test_disabling_an_operator_ends_sessions_at_once_and_enabling_restores_none(
     desk: Gateway,
 ) -> None:
     password = made(desk, "anna")
@@ -131,7 +131,7 @@ def test_shutting_somebody_out_holds_at_once_and_opening_brings_no_session_back(
     assert browser.log_in("anna", password).status == 200
 
 
-def test_another_role_holds_from_the_next_request_on(desk: Gateway) -> None:
+def test_a_changed_role_takes_effect_with_the_next_request(desk: Gateway) -> None:
     browser = logged_in(desk, "anna", "admin")
     operators.change(desk.ledger.table, "anna", role="viewer")
     assert browser.call("GET", "/dashboard/session").json["scopes"] == ["users:read"]
@@ -158,7 +158,7 @@ def test_a_write_without_the_sessions_token_changes_nothing(
     assert browser.call("GET", "/dashboard/session").status == 200
 
 
-def test_the_token_of_another_session_is_not_good(shared: Gateway) -> None:
+def test_the_csrf_token_of_another_session_is_refused(shared: Gateway) -> None:
     one, other = logged_in(shared, "one"), logged_in(shared, "other")
     assert one.call("DELETE", "/dashboard/session", csrf=other.csrf).code == "csrf_refused"
 
@@ -166,13 +166,13 @@ def test_the_token_of_another_session_is_not_good(shared: Gateway) -> None:
 @pytest.mark.parametrize(
     ("site", "status"), [("cross-site", 403), ("same-site", 403), ("none", 200)]
 )
-def test_a_page_elsewhere_can_not_log_somebody_in(shared: Gateway, site: str, status: int) -> None:
+def test_another_sites_page_cannot_log_in(shared: Gateway, site: str, status: int) -> None:
     name = f"site-{site}"
     reply = Browser(shared).log_in(name, made(shared, name), **{"sec-fetch-site": site})
     assert reply.status == status
 
 
-def test_a_wrong_password_and_an_unknown_name_answer_alike(desk: Gateway) -> None:
+def test_a_wrong_password_and_an_unknown_name_get_the_same_answer(desk: Gateway) -> None:
     made(desk, "anna")
     wrong = Browser(desk).log_in("anna", "wrong").json
     unknown = Browser(desk).log_in("zoe", "wrong").json
@@ -185,12 +185,12 @@ def test_a_wrong_password_and_an_unknown_name_answer_alike(desk: Gateway) -> Non
     assert trail(desk, "unnamed") == [("login", False, "login_refused")]
 
 
-def test_a_name_is_taken_in_any_case_and_with_spaces_around(shared: Gateway) -> None:
+def test_case_and_surrounding_spaces_of_a_name_are_ignored(shared: Gateway) -> None:
     password = made(shared, "carla")
     assert Browser(shared).log_in("  Carla ", password).status == 200
 
 
-def test_failures_at_one_name_make_the_next_wait_longer_and_longer(desk: Gateway) -> None:
+def test_each_failed_login_of_a_name_doubles_the_wait(desk: Gateway) -> None:
     password = made(desk, "anna")
     desk.now = 1_800_000_000
     addresses = (f"198.51.100.{number}" for number in count(1))
@@ -214,7 +214,7 @@ def test_waits_double_up_to_a_limit() -> None:
     assert ACCOUNT.wait_s(10**9) == 300 and ADDRESS.wait_s(10**9) == 900
 
 
-def test_failures_from_one_address_count_over_all_names(desk: Gateway) -> None:
+def test_failures_from_one_address_count_for_all_names(desk: Gateway) -> None:
     desk.now = 1_800_000_000
     browser = Browser(desk)
     for number in range(ADDRESS.free):
@@ -224,7 +224,7 @@ def test_failures_from_one_address_count_over_all_names(desk: Gateway) -> None:
     assert elsewhere.log_in("bert", made(desk, "bert")).status == 200
 
 
-def test_a_whole_network_of_ipv6_is_one_address(desk: Gateway) -> None:
+def test_an_ipv6_network_counts_as_one_address(desk: Gateway) -> None:
     desk.now = 1_800_000_000
     for number in range(ADDRESS.free):
         guess = Browser(desk, f"2001:db8:0:1::{number + 1:x}").log_in(f"guess{number}", "wrong")
@@ -235,7 +235,7 @@ def test_a_whole_network_of_ipv6_is_one_address(desk: Gateway) -> None:
     assert Browser(desk, "2001:db8:0:2::1").log_in(name, password).status == 200
 
 
-def test_an_unknown_name_is_limited_like_a_known_one(desk: Gateway) -> None:
+def test_an_unknown_name_has_the_same_limit_as_a_known_one(desk: Gateway) -> None:
     desk.now = 1_800_000_000
     addresses = (f"198.51.100.{number}" for number in count(1))
     codes = [Browser(desk, next(addresses)).log_in("nobody", "x").code for _ in range(6)]
@@ -252,7 +252,7 @@ def test_failures_are_forgotten_after_an_hour(desk: Gateway) -> None:
         attempts.take(table, "LOGIN#x", ACCOUNT, now + attempts.FORGOTTEN_AFTER_S)
 
 
-def test_success_gives_its_own_attempt_back_and_no_failure_of_the_address(desk: Gateway) -> None:
+def test_a_successful_login_returns_only_its_own_attempt(desk: Gateway) -> None:
     desk.now = 1_800_000_000
     password = made(desk, "anna")
     browser = Browser(desk)
@@ -263,7 +263,7 @@ def test_success_gives_its_own_attempt_back_and_no_failure_of_the_address(desk: 
     assert address["failures"] == 3
 
 
-def test_attempts_at_once_get_no_further_than_one_after_the_other(desk: Gateway) -> None:
+def test_concurrent_attempts_get_no_more_tries_than_sequential_ones(desk: Gateway) -> None:
     table, now = desk.ledger.table, 1_800_000_000
 
     def attempt(_: int) -> bool:
@@ -278,7 +278,7 @@ def test_attempts_at_once_get_no_further_than_one_after_the_other(desk: Gateway)
     assert sum(passed) == ACCOUNT.free
 
 
-def test_the_function_stays_within_the_keys_that_the_template_lets_it_reach(desk: Gateway) -> None:
+def test_the_function_touches_only_the_keys_that_its_role_allows(desk: Gateway) -> None:
     browser = logged_in(desk, "anna")
     browser.call("DELETE", "/dashboard/session")
     Browser(desk).log_in("anna", "wrong")
@@ -298,13 +298,13 @@ def test_an_operator_is_created_once(desk: Gateway) -> None:
     assert Browser(desk).log_in("anna", password).json["role"] == "viewer"
 
 
-def test_passwords_are_long_and_never_the_same(desk: Gateway) -> None:
+def test_passwords_are_long_and_unique(desk: Gateway) -> None:
     passwords = {made(desk, f"op{number}") for number in range(20)}
     assert len(passwords) == 20 and all(len(password) >= 24 for password in passwords)
 
 
-def test_the_cost_of_a_hash_is_kept_with_it_and_is_that_of_the_guidance(desk: Gateway) -> None:
-    """OWASP's password storage cheat sheet: scrypt with N=2^15, r=8, p=3 or the like."""
+def test_a_hash_is_stored_with_its_cost_which_follows_the_guidance(desk: Gateway) -> None:
+    """OWASP's password storage cheat sheet: scrypt with N=2^15, r=8, p=3 or an equivalent."""
     password = operators.create(desk.ledger.table, "anna", "viewer", now=1)
     (item,) = items(desk, "OPERATOR#")
     assert item["cost"] == {"n": 2**15, "r": 8, "p": 3} and len(item["hash"]) == 64
@@ -316,7 +316,7 @@ PAGES = ["/dashboard", "/dashboard/users", "/dashboard/users/a:b", "/dashboard/n
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_the_page_is_for_anybody_under_a_strict_policy(shared: Gateway, path: str) -> None:
+def test_the_page_is_public_under_a_strict_policy(shared: Gateway, path: str) -> None:
     reply = shared.call("GET", path)
     assert reply.status == 200
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
@@ -333,7 +333,7 @@ def test_the_page_is_for_anybody_under_a_strict_policy(shared: Gateway, path: st
     assert "{{" not in page
 
 
-def test_files_are_kept_for_ever_under_names_of_their_content(shared: Gateway) -> None:
+def test_files_are_cached_without_expiry_under_the_hash_of_their_content(shared: Gateway) -> None:
     page = base64.b64decode(shared.call("GET", "/dashboard").text).decode()
     names = re.findall(r"/dashboard/assets/([\w.-]+)", page)
     assert {name.rpartition(".")[2] for name in names} >= {"css", "js"}

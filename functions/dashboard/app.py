@@ -1,4 +1,4 @@
-"""The dashboard: its page and files for anybody, a session for operators. It holds no data of its own:
+"""The dashboard: a public page with its files, and sessions for operators. It has no data of its own:
 the page calls the admin API with the session.
 """
 
@@ -104,7 +104,9 @@ def _log_out(call: Call, *, everywhere: bool) -> Answer:
 
 
 def _require_own_page(call: Call) -> None:
-    """A log-in has no session yet, so the browser's own word must do. Raises `Forbidden`."""
+    """Refuses a login from another site's page, as the browser reports it; there is no CSRF token before a
+    session. Raises `Forbidden`.
+    """
     if call.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden()
 

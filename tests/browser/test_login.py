@@ -1,4 +1,4 @@
-"""Logging in, its limits, and sessions that end, as an operator meets them."""
+"""Logging in, its limits, and sessions that end, in the browser."""
 
 import time
 
@@ -22,14 +22,14 @@ def test_the_first_operator_of_a_local_run_logs_in(nobody: Desk, office: Office)
     nobody.sees("Overview", "In the system")
 
 
-def test_the_cookie_is_out_of_reach_of_scripts(desk: Desk) -> None:
+def test_scripts_cannot_read_the_cookie(desk: Desk) -> None:
     assert desk.driver.execute_script("return document.cookie") == ""
     cookie = desk.driver.get_cookie(COOKIE)
     assert cookie is not None
     assert (cookie["httpOnly"], cookie["secure"], cookie["sameSite"]) == (True, True, "Strict")
 
 
-def test_a_wrong_password_is_said_and_the_name_stays(nobody: Desk, office: Office) -> None:
+def test_a_wrong_password_is_reported_and_the_name_stays(nobody: Desk, office: Office) -> None:
     name, _ = office.operator()
     nobody.open()
     nobody.log_in(name, "wrong")
@@ -53,7 +53,7 @@ def test_after_many_failures_the_page_counts_the_seconds_down(nobody: Desk, offi
     nobody.wait(lambda: nobody.heading == "Overview")
 
 
-def test_a_session_that_ended_brings_one_back_with_all_that_was_typed(
+def test_a_login_after_an_ended_session_continues_with_what_was_typed(
     nobody: Desk, office: Office
 ) -> None:
     name, password = office.operator()
@@ -158,9 +158,7 @@ def log_in_again(desk: Desk, password: str, title: str) -> None:
     desk.wait(lambda: not desk.maybe("dialog.cover"))
 
 
-def test_logging_out_leaves_nothing_in_sight_and_back_does_not_help(
-    desk: Desk, office: Office
-) -> None:
+def test_after_a_logout_no_data_is_shown_not_even_by_going_back(desk: Desk, office: Office) -> None:
     user = office.user(5)
     desk.open(desk.user_path(user))
     desk.sees("Bought 5 credits")
@@ -173,7 +171,7 @@ def test_logging_out_leaves_nothing_in_sight_and_back_does_not_help(
     assert "Bought" not in desk.text
 
 
-def test_a_viewer_sees_all_and_is_offered_no_write(nobody: Desk, office: Office) -> None:
+def test_a_viewer_sees_everything_and_no_button_that_writes(nobody: Desk, office: Office) -> None:
     user = office.user(5)
     nobody.start(*office.operator("viewer"), nobody.user_path(user))
     nobody.sees("Bought 5 credits")

@@ -37,7 +37,7 @@ def serious(desk: Desk) -> list[str]:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES)
-def test_a_page_is_open_to_everybody_and_fits(desk: Desk, path: str, theme: str) -> None:
+def test_a_page_is_accessible_and_fits(desk: Desk, path: str, theme: str) -> None:
     desk.theme(theme)
     for width in (1440, 390):
         desk.size(width)
@@ -49,7 +49,7 @@ def test_a_page_is_open_to_everybody_and_fits(desk: Desk, path: str, theme: str)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_the_login_is_open_to_everybody_and_fits(nobody: Desk, theme: str) -> None:
+def test_the_login_is_accessible_and_fits(nobody: Desk, theme: str) -> None:
     nobody.theme(theme)
     nobody.size(390)
     nobody.open()
@@ -60,7 +60,7 @@ def test_the_login_is_open_to_everybody_and_fits(nobody: Desk, theme: str) -> No
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_dialogs_and_messages_are_open_to_everybody_and_fit(
+def test_dialogs_and_messages_are_accessible_and_fit(
     desk: Desk, office: Office, theme: str
 ) -> None:
     user = office.user(5)
@@ -82,7 +82,7 @@ def test_dialogs_and_messages_are_open_to_everybody_and_fit(
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_an_unknown_outcome_and_the_login_over_it_are_open_to_everybody_and_fit(
+def test_an_unknown_outcome_and_the_login_over_it_are_accessible_and_fit(
     desk: Desk, office: Office, theme: str
 ) -> None:
     user = office.user(5)
@@ -125,7 +125,7 @@ def test_the_theme_can_be_chosen_and_is_kept(desk: Desk) -> None:
     desk.choose(".theme select", "auto")
 
 
-def test_the_policy_stops_what_a_hole_would_let_in(desk: Desk) -> None:
+def test_the_policy_blocks_injected_scripts_and_markup(desk: Desk) -> None:
     """Inline code does not run, and no string becomes markup, even where our own code would do it."""
     script = """
         const element = document.createElement('script');
