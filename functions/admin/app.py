@@ -1,9 +1,9 @@
-"""What operators ask and do: users, balances, transactions, statistics, keys, the audit."""
+"""Operators' routes: users, balances, transactions, statistics, API keys, audit."""
 
 from engine.access import api_keys, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
-from engine.admin import accounts, erasure
+from engine.admin import accounts, erasure, transactions_csv
 from engine.credits import adjustments, bulk
 from engine.credits.adjustments import Adjusted, Adjustment
 from engine.ledger import audit as audit_records
@@ -16,7 +16,7 @@ from engine.platform.ids import is_user_id
 from engine.platform.table import Table
 from engine.platform.times import DAY_S, is_day, iso
 from engine.readmodels import feed, overview
-from engine.readmodels.feed import Wanted
+from engine.readmodels.feed import EntryFilter
 from engine.web.forms import (
     AdjustForm,
     AuditQuery,
@@ -29,7 +29,7 @@ from engine.web.forms import (
     UsersQuery,
 )
 from engine.web.http import Answer, Api, Call, legacy
-from engine.web.idempotency import replay_headers
+from engine.web.request_ids import replay_headers
 from engine.web.scopes import ADMIN, CREDITS_WRITE, KEYS_WRITE, USERS_READ
 
 PAGE = 50
@@ -121,7 +121,7 @@ def transactions(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(TransactionsQuery)
     first, last = _days(query)
-    wanted = Wanted(
+    wanted = EntryFilter(
         query.user, query.type, query.actor, first, last, query.min_amount, query.max_amount
     )
     is_csv = query.format == "csv"
@@ -130,7 +130,7 @@ def transactions(call: Call) -> Answer:
     if is_csv:
         headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
         headers |= {"X-Next-Cursor": found.cursor} if found.cursor else {}
-        text = accounts.as_csv(found.entries, known)
+        text = transactions_csv.write(found.entries, known)
         return Answer(text, headers=headers, content_type="text/csv; charset=utf-8")
     undone = adjustments.undone_by(ledger, query.user) if query.user else {}
     entries = [accounts.entry_members(entry, known, undone) for entry in found.entries]
@@ -202,7 +202,7 @@ def _days(query: TransactionsQuery | AuditQuery) -> tuple[str | None, str | None
     return first, last
 
 
-def _wanted_records(query: AuditQuery, now: int) -> audit_records.Wanted:
+def _wanted_records(query: AuditQuery, now: int) -> audit_records.RecordFilter:
     """Without a user, the days are today alone, or as far back as records are kept.
 
     Raises `InvalidRequest`.
@@ -214,11 +214,11 @@ def _wanted_records(query: AuditQuery, now: int) -> audit_records.Wanted:
         oldest = iso(now - settings.audit_days * DAY_S)[:10]
         first = max(oldest, first or (oldest if last else today))
         last = min(today, last or today)
-    return audit_records.Wanted(query.user, first, last, query.action, ok)
+    return audit_records.RecordFilter(query.user, first, last, query.action, ok)
 
 
 def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:
-    asked = call.request_key
+    asked = call.money_key
     act = call.act(actor, form.reason)
     adjustment = Adjustment(form.user_id, amount, asked.key, asked.fingerprint, act)
     return _shown(adjustments.adjust(ledger, audit, adjustment))

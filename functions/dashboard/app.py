@@ -1,5 +1,5 @@
-"""The dashboard: a public page with its files, and sessions for operators. It has no data of its own:
-the page calls the admin API with the session.
+"""The dashboard: its public page and files, and sessions for operators. It serves no data: the page
+calls the admin API with the session.
 """
 
 from pathlib import Path
@@ -104,9 +104,7 @@ def _log_out(call: Call, *, everywhere: bool) -> Answer:
 
 
 def _require_own_page(call: Call) -> None:
-    """Refuses a login from another site's page, as the browser reports it; there is no CSRF token before a
-    session. Raises `Forbidden`.
-    """
+    """A login has no session yet, so the browser's Sec-Fetch-Site decides. Raises `Forbidden`."""
     if call.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden()
 

@@ -32,7 +32,7 @@ from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits
 from engine.platform.table import ConditionFailed, Item, Table, Update
-from engine.web import idempotency
+from engine.web import request_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class ResolveOnce:
             ":jti": self.hold.jti,
             ":seq": entry.seq,
             ":now": self.now,
-            ":ttl": self.now + idempotency.KEEP_S,
+            ":ttl": self.now + request_ids.KEEP_S,
         }
         if self.step.reconciles:
             change += ", reconciled = :yes"

@@ -17,7 +17,7 @@ from engine.platform.errors import JobNotFound
 from engine.platform.table import ConditionFailed, Item, Put, Update
 from engine.transcription.outcomes import Heard, end_of
 from engine.web.http import dump
-from engine.web.idempotency import KEEP_S
+from engine.web.request_ids import KEEP_S
 
 PREFIX = "J#"
 OWN_JOB = "job-"

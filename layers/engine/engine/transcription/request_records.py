@@ -7,7 +7,7 @@ writes it.
 from engine.ledger.items import account_pk
 from engine.platform.ids import digest
 from engine.platform.table import Item, Put, Table
-from engine.web.idempotency import KEEP_S
+from engine.web.request_ids import KEEP_S
 
 
 def find(table: Table, user: str, key: str) -> Item | None:
