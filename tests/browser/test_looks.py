@@ -54,7 +54,7 @@ def test_the_login_is_accessible_and_fits(nobody: Desk, theme: str) -> None:
     nobody.size(390)
     nobody.open()
     nobody.log_in("nobody", "wrong")
-    nobody.sees("do not go together")
+    nobody.sees("Wrong name or password")
     assert serious(nobody) == []
     assert nobody.overflow() <= 0
 
