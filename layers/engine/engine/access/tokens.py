@@ -183,7 +183,7 @@ def _signed_claims(text: str, ring: Ring) -> dict[str, Any]:
     for secret in reversed(ring.secrets):
         try:
             token = jwt.decode_complete(text, secret, algorithms=[ALGORITHM], options=OPTIONS)
-        except jwt.InvalidSignatureError:
+        except (jwt.InvalidSignatureError, jwt.InvalidKeyError):
             continue
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise Unauthorized("malformed") from None
