@@ -18,9 +18,11 @@ from engine.access.keyrings import (
     Ring,
     parse,
     ring_at,
+    unfit_to_import,
 )
 from engine.platform.errors import Busy
 from tests.support import deployed
+from tests.support.loglines import caught
 
 NAMES = ("ONE", "TWO")
 
@@ -171,7 +173,6 @@ MALFORMED = {
     "a key that is a string": '{"keys":["abc"]}',
     "a key without a secret": '{"keys":[{}]}',
     "an empty secret": '{"keys":[{"secret":""}]}',
-    "one of two is empty": '{"keys":[{"secret":"a"},{"secret":""}]}',
     "a secret that is null": '{"keys":[{"secret":null}]}',
     "a secret that is a number": '{"keys":[{"secret":7}]}',
     "a secret that is a list": '{"keys":[{"secret":["a"]}]}',
@@ -266,3 +267,51 @@ def test_the_newest_signs_and_its_name_does_not_give_it_away() -> None:
     assert "newer" not in both.kid and len(both.kid) == 8
     assert both.only(Ring(("older",)).kid) == Ring(("older",))
     assert both.only("rotated-out") == both
+
+
+PEM = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----"
+BAD_ENTRIES = [
+    None, 7, "a", [], {}, {"secret": ""}, {"secret": None}, {"secret": ["a"]}, {"secret": PEM},
+    {"secret": "ssh-rsa AAAAB3NzaC1yc2E ann@example.test"}, {"secret": "x", "createdAt": "soon"},
+    {"secret": "x", "signsFrom": 7},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", BAD_ENTRIES, ids=str)
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_a_bad_entry_is_passed_over_and_reported(store: Store, bad: Any, at: int) -> None:
+    entries: list[Any] = [{"secret": "older"}, {"secret": "newer"}]
+    entries.insert(at, bad)
+    with caught() as lines:
+        store.gives(ONE=json.dumps({"keys": entries}), TWO=ring("b"))
+        assert store.rings["ONE"].secrets == ("older", "newer")
+    (line,) = [line for line in lines.json if line["message"] == "be:not-rotated"]
+    assert line["secret"] == "ONE"
+    assert sum(one.get("NotRotated", 0) for one in lines.json) == 1
+    assert PEM not in lines.text
+
+
+def test_a_ring_without_a_usable_key_is_busy(store: Store) -> None:
+    store.gives(ONE=json.dumps({"keys": [{"secret": PEM}]}), TWO=ring("b"))
+    with pytest.raises(Busy):
+        store.rings["ONE"]
+
+
+@pytest.mark.parametrize(
+    ("secret", "reason"),
+    [
+        ("abc", "3 characters"),
+        ("", "0 characters"),
+        ("a" * 15, "15 characters"),
+        (PEM, "control characters"),
+        (PEM.replace("\n", "\\n"), "PEM"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "PEM or SSH"),
+        ("0123456789abcdef ", "blanks"),
+        ("0123456789\tabcdef", "control"),
+        ("0123456789abcdef", ""),
+        ("pass phrase of 26 letters", ""),
+    ],
+)
+def test_a_secret_to_import_is_checked(secret: str, reason: str) -> None:
+    found = unfit_to_import(secret)
+    assert reason in found and bool(found) == bool(reason)

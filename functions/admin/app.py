@@ -14,7 +14,7 @@ from engine.platform import config, dead_letters, table
 from engine.platform.errors import Forbidden, InvalidRequest, NotFound
 from engine.platform.ids import is_user_id
 from engine.platform.table import Table
-from engine.platform.times import iso
+from engine.platform.times import DAY_S, is_day, iso
 from engine.readmodels import feed, overview
 from engine.readmodels.feed import EntryFilter
 from engine.web.forms import (
@@ -122,8 +122,9 @@ def adjust_many(call: Call) -> Answer:
 def transactions(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(TransactionsQuery)
+    first, last = _days(query)
     wanted = EntryFilter(
-        query.user, query.type, query.actor, query.day, query.min_amount, query.max_amount
+        query.user, query.type, query.actor, first, last, query.min_amount, query.max_amount
     )
     is_csv = query.format == "csv"
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
@@ -152,15 +153,14 @@ def stats(call: Call) -> Answer:
 def records(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(AuditQuery)
-    day = query.day or (iso(call.now)[:10] if query.user is None else None)
-    ok = None if query.outcome == "any" else query.outcome == "done"
-    wanted = audit_records.RecordFilter(query.user, day, query.action, ok)
+    wanted = _wanted_records(query, call.now)
     page = audit_records.page(ledger.table, wanted, query.cursor, query.limit)
     known = origins.texts(ledger.table, map(audit_records.origin_name, page.items))
     shown = [audit_records.members(item, known) for item in page.items]
     return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 
 
+@api.route("POST", "/admin/api-keys")
 @api.route("POST", "/admin/generate-key")
 def generate_key(call: Call) -> Answer:
     caller = access.require(call, KEYS_WRITE)
@@ -176,6 +176,7 @@ def generate_key(call: Call) -> Answer:
     )
 
 
+@api.route("GET", "/admin/api-keys")
 @api.route("GET", "/admin/keys")
 def keys(call: Call) -> Answer:
     access.require(call, KEYS_WRITE)
@@ -183,6 +184,7 @@ def keys(call: Call) -> Answer:
     return Answer({"ok": True, "keys": found})
 
 
+@api.route("DELETE", "/admin/api-keys/{id}")
 @api.route("DELETE", "/admin/keys/{id}")
 def revoke_key(call: Call, id: str) -> Answer:
     caller = access.require(call, KEYS_WRITE)
@@ -194,6 +196,30 @@ def revoke_key(call: Call, id: str) -> Answer:
     revoked = api_keys.revoke(ledger.table, id, now=call.now)
     _keep(call, id, "key_revoke", caller.actor, known.description)
     return Answer({"ok": True, "key": api_keys.members(revoked or known)})
+
+
+def _days(query: TransactionsQuery | AuditQuery) -> tuple[str | None, str | None]:
+    """The first and the last day that `query` asks for. Raises `InvalidRequest`."""
+    first, last = query.from_day or query.day, query.to_day or query.day
+    for name, day in (("fromDay", first), ("toDay", last)):
+        if day is not None and not is_day(day):
+            raise InvalidRequest("This is not a day of the calendar.", details={"field": name})
+    return first, last
+
+
+def _wanted_records(query: AuditQuery, now: int) -> audit_records.RecordFilter:
+    """Without a user, the days are today alone, or as far back as records are kept.
+
+    Raises `InvalidRequest`.
+    """
+    ok = None if query.outcome == "any" else query.outcome == "done"
+    first, last = _days(query)
+    if query.user is None:
+        today = iso(now)[:10]
+        oldest = iso(now - settings.audit_days * DAY_S)[:10]
+        first = max(oldest, first or (oldest if last else today))
+        last = min(today, last or today)
+    return audit_records.RecordFilter(query.user, first, last, query.action, ok)
 
 
 def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:

@@ -5,6 +5,9 @@ A parameter holds `{"keys": [{"secret": "...", "createdAt": "<ISO 8601>", "signs
 signs from `signsFrom` on, without it from `createdAt` on, so that nobody signs with what others do not
 know yet.
 
+An entry that cannot be used (malformed, or a PEM or SSH key) is reported and passed over; the other keys of
+the ring stay in use.
+
 Failure policy: one batched read, 1 s to connect and 2 s to read, two attempts. Rings are kept for
 five minutes by the wall clock (others stand still while a function is frozen); when a later read
 fails, the rings in hand serve on (a new key waits an hour before it signs), and without any the
@@ -23,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from engine.platform import aws
+from engine.platform import aws, logs
 from engine.platform.errors import Busy
 from engine.platform.ids import digest
 
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
 KEEP_S = 300
 RETRY_S = 15
 CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
+SHORTEST_IMPORT = 16
+SSH_KINDS = ("ssh-rsa", "ssh-dss", "ssh-ed25519", "ecdsa-sha2-nistp")
 
 NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, AttributeError, KeyError, TypeError)
 """What a call raises where the store does not answer, or with something that is no answer of its kind."""
@@ -158,9 +163,9 @@ class KeyRings:
             self._read_again_at = now + RETRY_S
             return
         for path, name in self._paths.items():
-            # A spoiled parameter leaves the ring in hand, and so does one that is not there.
+            # A damaged or missing parameter leaves the cached ring in use.
             with contextlib.suppress(ValueError, TypeError, KeyError):
-                self._keys[name] = parse(values[path])
+                self._keys[name] = _usable_of(name, values[path])
         self._read_again_at = now + KEEP_S
 
 
@@ -176,12 +181,57 @@ def ring_at(keys: Sequence[Key], now: float) -> Ring:
 
 
 def parse(value: str) -> tuple[Key, ...]:
-    """The keys in a parameter's value, oldest first. Raises `ValueError` when it is not a ring."""
+    """The keys in a parameter's value, oldest first. Raises `ValueError` if an entry is malformed."""
+    return tuple(_key(key) for key in _entries(value))
+
+
+def usable(value: str) -> tuple[tuple[Key, ...], int]:
+    """The keys in a parameter's value that can be used, and the number of other entries.
+
+    Raises `ValueError` if it is not a ring or no key can be used.
+    """
+    entries = _entries(value)
+    keys: list[Key] = []
+    for entry in entries:
+        with contextlib.suppress(ValueError):
+            keys += [key for key in [_key(entry)] if not unusable(key.secret)]
+    if not keys:
+        raise ValueError("no usable key")
+    return tuple(keys), len(entries) - len(keys)
+
+
+def unusable(secret: str) -> str:
+    """Why `secret` cannot be a shared secret, empty if it can: it is a certificate or a public or private
+    key, which PyJWT refuses, and whose public half is no secret.
+    """
+    if "-----BEGIN " in secret or any(kind in secret for kind in SSH_KINDS):
+        return "it is a PEM or SSH key or a certificate, not a shared secret"
+    return ""
+
+
+def unfit_to_import(secret: str) -> str:
+    """Why `secret` is refused for import, empty if it is accepted."""
+    if len(secret) < SHORTEST_IMPORT:
+        return f"it has {len(secret)} characters; at least {SHORTEST_IMPORT} are required"
+    if not secret.isprintable() or secret != secret.strip():
+        return "it contains control characters, or blanks at its ends"
+    return unusable(secret)
+
+
+def _usable_of(name: str, value: str) -> tuple[Key, ...]:
+    """Reports entries that are passed over; the others are used. Raises `ValueError`."""
+    keys, others = usable(value)
+    if others:
+        logs.not_rotated(name, f"entries that cannot be used: {others}")
+    return keys
+
+
+def _entries(value: str) -> list[Any]:
     document: Any = json.loads(value)
     keys = document.get("keys") if isinstance(document, dict) else None
     if not isinstance(keys, list) or not keys:
         raise ValueError("not a key ring")
-    return tuple(_key(key) for key in keys)
+    return keys
 
 
 def _key(members: Any) -> Key:

@@ -89,7 +89,7 @@ def look(ledger: Ledger, user: str, now: int) -> dict[str, Any]:
         "held_credits": shown(account.held),
         "keys": [_key_members(key) for key in keys],
         "transactions": [
-            users.transaction_members(entry)
+            {**users.transaction_members(entry), "actor": entry.actor}
             for entry in ledger.entries(user, limit=LAST_TRANSACTIONS)
         ],
         "verification": {

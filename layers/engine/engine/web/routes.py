@@ -21,7 +21,7 @@ def listed(description: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def description_at(text: str, base: str) -> str:
-    """The OpenAPI document `text` with `base` as its only server; unchanged where `base` is empty."""
+    """The OpenAPI document `text` with `base` as its only server; unchanged if `base` is empty."""
     if not base:
         return text
     document = {**json.loads(text), "servers": [{"url": base}]}
@@ -35,10 +35,22 @@ def refusal(
     `base_path` in the path or remove it.
     """
     paths = {path, path.removeprefix(base_path) or "/"}
-    allowed = sorted({method for method, rule in routes if any(_takes(rule, one) for one in paths)})
+    allowed = sorted({method for method, rule in _with_heads(routes) if _takes_any(rule, paths)})
+    shorter = {one[:-1] for one in paths if one.endswith("/")}
+    if not allowed and any(_takes_any(rule, shorter) for _, rule in routes):
+        return RouteNotFound("This path ends with a slash that no route has.")
     if not allowed:
         return RouteNotFound()
     return MethodNotAllowed(details={"allow": allowed}, headers={"Allow": ", ".join(allowed)})
+
+
+def _with_heads(routes: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """`routes` with HEAD wherever GET is; the description lists GET alone."""
+    return [*routes, *(("HEAD", rule) for method, rule in routes if method == "GET")]
+
+
+def _takes_any(rule: str, paths: set[str]) -> bool:
+    return any(_takes(rule, path) for path in paths)
 
 
 def _takes(rule: str, path: str) -> bool:
