@@ -149,6 +149,10 @@ NOT_SHOWN: tuple[Entry, ...] = (
         "tells the local entry the declared handler, as AWS's runtime does", (BY_RUN,),
     ),
     Entry(
+        "Custom::Revision", "*", MISSING,
+        "no service describes it; its digests are compared where versions have them",
+    ),
+    Entry(
         "Custom::Secrets", "ServiceToken", MISSING,
         "no service describes it; the secrets themselves are compared",
     ),

@@ -202,8 +202,27 @@ def test_a_build_is_named_by_the_commit_that_last_changed_what_is_deployed(tmp_p
 
 def test_uncommitted_changes_of_what_is_deployed_show_in_its_name(tmp_path: Path) -> None:
     repo = repository(tmp_path / "repo")
+    commit_made = run_git(repo, "rev-parse", "HEAD")[:12]
     (repo / "functions/app.py").write_text("x = 2\n")
-    assert parameters(repo)["BuildRef"].endswith("-dirty")
+    assert parameters(repo)["BuildRef"].startswith(f"{commit_made}-dirty-")
+
+
+def test_each_uncommitted_change_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """So every deployment of changed sources publishes versions, also the second before a commit."""
+    repo = repository(tmp_path / "repo")
+    names = set()
+    for path, text in [
+        ("functions/app.py", "x = 2\n"),
+        ("functions/app.py", "x = 3\n"),
+        ("functions/new.py", ""),
+        ("template.yaml", "Tags: {}\n"),
+    ]:
+        (repo / path).write_text(text)
+        names.add(parameters(repo)["BuildRef"])
+        assert parameters(repo)["BuildRef"] in names
+    (repo / "functions/app.py").unlink()
+    names.add(parameters(repo)["BuildRef"])
+    assert len(names) == 5
 
 
 def test_without_git_the_template_s_defaults_name_the_build(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ Where the SAM command line is not installed (`make setup-sam`; `make check` does
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from local.engine import aws_client, running_engine
 from local.not_shown import BY_SAM, entries
 from local.settings import ROOT
 from local.template import load_template
+from tests.support.stack import Stack
 from tools import sam_deploy
 from tools.arrived import Comparison, compare
 from tools.declared import lasting
@@ -25,7 +27,12 @@ pytestmark = pytest.mark.skipif(
 CONFIG_ENV = "prod"
 STACK = "pluct-prod"
 VALUES = sam_deploy.parameters(
-    CONFIG_ENV, {"TttBase": "https://ttt.example.com", "AlarmEmail": "operator@example.com"}
+    CONFIG_ENV,
+    {
+        "TttBase": "https://ttt.example.com",
+        "AlarmEmail": "operator@example.com",
+        "BuildRef": "first",
+    },
 )
 
 
@@ -40,6 +47,10 @@ class Deployed:
         return sam_deploy.sam_deploy(
             self.endpoint, self.folder, CONFIG_ENV, VALUES | values, *options
         )
+
+    def edit(self, path: str, change: Callable[[str], str]) -> None:
+        file = self.folder / path
+        file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
 
     def stacks(self) -> list[str]:
         listed = aws_client("cloudformation", self.endpoint).describe_stacks()["Stacks"]
@@ -127,3 +138,109 @@ def test_a_deployment_that_names_no_transcription_service_is_refused(deployed: D
     ):
         deployed.again(TttBase="https://ttt.example.invalid")
     assert deployed.stacks() == ["CREATE_COMPLETE"]
+
+
+HEALTH = "HealthFunction"
+TOKENS = "TokensFunction"
+ENGINE = "EngineLayer/python/engine/__init__.py"
+
+
+@pytest.fixture(scope="module")
+def stack(deployed: Deployed) -> Stack:
+    """Deployed by the tests above, so these come after them, in this order."""
+    return Stack(deployed.endpoint, STACK)
+
+
+def test_after_the_first_deployment_live_runs_the_first_versions(
+    deployed: Deployed, stack: Stack
+) -> None:
+    assert {live.version for live in stack.live().values()} == {"1"}
+    assert stack.health()["build"]["ref"] == VALUES["BuildRef"]
+
+
+def test_where_nothing_changed_nothing_is_published(deployed: Deployed, stack: Stack) -> None:
+    before = stack.live()
+    assert sam_deploy.UNCHANGED in deployed.again()
+    assert stack.live() == before
+
+
+def test_a_changed_line_of_the_layer_is_what_every_function_runs(
+    deployed: Deployed, stack: Stack
+) -> None:
+    before = stack.live()
+    deployed.edit(ENGINE, lambda text: f'{text}\n__version__ = "9.9.9"\n')
+    deployed.again()
+    assert stack.moved(before) == set(stack.functions)
+    assert stack.health()["version"] == "9.9.9"
+    layers = {live.layer for live in stack.live().values()}
+    assert len(layers) == 1 and not layers & {live.layer for live in before.values()}
+
+
+def test_changed_parameters_are_what_every_function_runs(deployed: Deployed, stack: Stack) -> None:
+    before = stack.live()
+    changed = {"RateLimit": "250", "BuildRef": "second"}
+    deployed.again(**changed)
+    VALUES.update(changed)
+    assert stack.moved(before) == set(stack.functions)
+    assert {live.environment["RATE_LIMIT"] for live in stack.live().values()} == {"250"}
+    assert stack.health()["build"]["ref"] == "second"
+
+
+def test_a_changed_environment_and_permission_are_what_that_function_runs(
+    deployed: Deployed, stack: Stack
+) -> None:
+    """A permission lies in the role, which every version of the function has."""
+    before = stack.live()
+    deployed.edit(
+        "template.json",
+        lambda text: with_members(text, TOKENS, {"Environment": {"Variables": {"ADDED": "1"}}}),
+    )
+    deployed.again()
+    assert stack.moved(before) == {TOKENS}
+    assert stack.live()[TOKENS].environment["ADDED"] == "1"
+    before = stack.live()
+    deployed.edit("template.json", lambda text: with_action(text, TOKENS, "dynamodb:DescribeTable"))
+    deployed.again()
+    assert stack.moved(before) == set()
+    assert "dynamodb:DescribeTable" in stack.actions(TOKENS)
+
+
+def test_changed_code_of_a_function_is_what_that_function_runs(
+    deployed: Deployed, stack: Stack
+) -> None:
+    before = stack.live()
+    deployed.edit(
+        "functions/health/app.py",
+        lambda text: text.replace("Pluct Business Engine", "Another Engine"),
+    )
+    deployed.again()
+    assert stack.moved(before) == {HEALTH}
+    assert stack.call(HEALTH, "service_card")["service"] == "Another Engine"
+
+
+def test_budgets_of_instances_and_tags_alone_publish_nothing(
+    deployed: Deployed, stack: Stack
+) -> None:
+    before = stack.live()
+    deployed.again("--tags", "service=pluct owner=somebody", VendConcurrency="210")
+    assert stack.moved(before) == set()
+    assert stack.tags(TOKENS)["owner"] == "somebody"
+    assert deployed.stacks() == ["UPDATE_COMPLETE"]
+
+
+def test_no_version_is_kept_that_no_alias_names(stack: Stack) -> None:
+    assert stack.versions() == {name: {live.version} for name, live in stack.live().items()}
+    assert stack.layer_versions() == {live.layer for live in stack.live().values()}
+
+
+def with_members(template: str, name: str, members: dict[str, Any]) -> str:
+    document = json.loads(template)
+    document["Resources"][name]["Properties"] |= members
+    return json.dumps(document)
+
+
+def with_action(template: str, name: str, action: str) -> str:
+    document = json.loads(template)
+    (policy,) = document["Resources"][name]["Properties"]["Policies"]
+    policy["Statement"][0]["Action"].append(action)
+    return json.dumps(document)

@@ -8,6 +8,7 @@ bytes, so a second deployment uploads nothing that did not change.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -84,7 +85,9 @@ def finish(build: Path, root: Path, python: str | None) -> None:
 def write_parameters(build: Path, root: Path) -> None:
     """Where `sam deploy` finds what this build is called: the last commit that changed what is deployed.
 
-    Its time stands for the deployment's, so that deploying the same sources again changes nothing.
+    Its time stands for the deployment's, so that deploying the same sources again changes nothing. Changes
+    that are not committed are named by a digest of their own: every function's environment has the name, so
+    whatever was changed, there is something new to publish.
     Without git, or before the first commit, the template's defaults hold.
     """
     told = _git(root, "log", "-1", "--format=%h %cI", "--abbrev=12", "--", *DEPLOYED_PATHS).split()
@@ -92,10 +95,24 @@ def write_parameters(build: Path, root: Path) -> None:
         (build / PARAMETERS).write_text("{}\n", encoding="utf-8")
         return
     commit, at = told
-    mark = "-dirty" if _git(root, "status", "--porcelain", "--", *DEPLOYED_PATHS) else ""
+    is_dirty = _git(root, "status", "--porcelain", "--", *DEPLOYED_PATHS)
+    mark = f"-dirty-{_digest_of_sources(root)}" if is_dirty else ""
     made_at = datetime.fromisoformat(at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     text = f'BuildRef: "{commit}{mark}"\nDeployedAt: "{made_at}"\n'
     (build / PARAMETERS).write_text(text, encoding="utf-8")
+
+
+def _digest_of_sources(root: Path) -> str:
+    """8 characters that stand for every file that is deployed, as it lies there, committed or not."""
+    listed = _git(
+        root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *DEPLOYED_PATHS
+    )
+    digest = hashlib.sha256()
+    for name in sorted({name for name in listed.split("\0") if name}):
+        path = root / name
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{name}\0{path.is_file()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:8]
 
 
 def packages(build: Path) -> dict[Path, str]:

@@ -176,6 +176,7 @@ def _function(services: Services, name: str) -> Described:
         configuration, "Architectures", "Description", "Environment", "Handler", "LoggingConfig",
         "MemorySize", "Role", "Runtime", "Timeout", "TracingConfig",
     )  # fmt: skip
+    properties["SnapStart"] = _picked(configuration["SnapStart"], "ApplyOn")
     properties["Code"] = configuration["CodeSha256"]
     properties["Layers"] = [layer["Arn"] for layer in configuration.get("Layers", [])]
     properties["Tags"] = _tags(found.get("Tags", {}))
@@ -187,7 +188,8 @@ def _function(services: Services, name: str) -> Described:
 
 def _version(services: Services, arn: str) -> Described:
     found = services["lambda"].get_function_configuration(FunctionName=arn)
-    return Described({"FunctionName": found["FunctionName"]}, {"Version": found["Version"]})
+    properties = _picked(found, "FunctionName", "Description")
+    return Described(properties, {"Version": found["Version"]})
 
 
 def _alias(services: Services, arn: str) -> Described:
@@ -404,6 +406,11 @@ def _secrets(services: Services, _physical_id: str) -> Described:
     return Described({"Names": sorted(name.removeprefix(prefix) for name in found)})
 
 
+def _revision(_services: Services, _physical_id: str) -> Described:
+    """The digests that it gives: they are compared where versions have them."""
+    return Described({})
+
+
 def _of_the_api(_services: Services, _physical_id: str) -> Described:
     """Routes and integrations of the local run: they are described as parts of their API."""
     return Described({})
@@ -430,5 +437,6 @@ _DESCRIBERS: dict[str, Callable[[Services, str], Described | None]] = {
     "AWS::SNS::Subscription": _subscription,
     "AWS::SNS::Topic": _topic,
     "AWS::SQS::Queue": _queue,
+    "Custom::Revision": _revision,
     "Custom::Secrets": _secrets,
 }
