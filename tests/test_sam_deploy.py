@@ -16,7 +16,7 @@ from local.not_shown import BY_SAM, entries
 from local.settings import ROOT
 from local.template import load_template
 from tests.support.stack import Stack
-from tools import sam_deploy
+from tools import retained, sam_deploy
 from tools.arrived import Comparison, compare
 from tools.declared import lasting
 
@@ -233,6 +233,42 @@ def test_no_version_is_kept_that_no_alias_names(stack: Stack) -> None:
     assert stack.layer_versions() == {live.layer for live in stack.live().values()}
 
 
+def test_a_deleted_stack_is_deployed_again_with_what_was_retained(
+    deployed: Deployed, stack: Stack
+) -> None:
+    """The table and the key outlive their stack; the new one of the same name is given both."""
+    before = stack.physical
+    tables = aws_client("dynamodb", deployed.endpoint)
+    item = {"pk": {"S": "KEPT"}, "sk": {"S": "KEPT"}}
+    tables.put_item(TableName=before["Table"], Item=item)
+    stacks = aws_client("cloudformation", deployed.endpoint)
+    stacks.delete_stack(StackName=STACK)
+    stacks.get_waiter("stack_delete_complete").wait(StackName=STACK, WaiterConfig={"Delay": 1})
+    template = retained.import_template(load_template(ROOT / "template.yaml"), VALUES)
+    ids = {
+        "AWS::DynamoDB::Table": before["Table"],
+        "AWS::KMS::Key": before["ProviderKeysKey"],
+    }
+    retained.take_in(stacks, STACK, template, ids)
+    assert deployed.stacks() == ["IMPORT_COMPLETE"]
+    deployed.again()
+    assert deployed.stacks() == ["UPDATE_COMPLETE"]
+    again = Stack(deployed.endpoint, STACK)
+    kept = {name: again.physical[name] for name in ("Table", "ProviderKeysKey")}
+    assert kept == {name: before[name] for name in kept}
+    assert "Item" in tables.get_item(TableName=kept["Table"], Key=item)
+    assert {live.environment["TABLE_NAME"] for live in again.live().values()} == {kept["Table"]}
+    assert again.health()["status"] == "ok"
+
+
+def test_a_stack_is_not_made_of_what_is_not_there(deployed: Deployed) -> None:
+    template = retained.import_template(load_template(ROOT / "template.yaml"), VALUES)
+    ids = {"AWS::DynamoDB::Table": "pluct-not-there", "AWS::KMS::Key": "not-there"}
+    stacks = aws_client("cloudformation", deployed.endpoint)
+    with pytest.raises(retained.ImportRefused, match="not exist"):
+        retained.take_in(stacks, "pluct-of-nothing", template, ids)
+
+
 def with_members(template: str, name: str, members: dict[str, Any]) -> str:
     document = json.loads(template)
     document["Resources"][name]["Properties"] |= members
@@ -242,5 +278,6 @@ def with_members(template: str, name: str, members: dict[str, Any]) -> str:
 def with_action(template: str, name: str, action: str) -> str:
     document = json.loads(template)
     (policy,) = document["Resources"][name]["Properties"]["Policies"]
-    policy["Statement"][0]["Action"].append(action)
+    allowed = next(found for found in policy["Statement"] if found["Effect"] == "Allow")
+    allowed["Action"].append(action)
     return json.dumps(document)

@@ -22,6 +22,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from engine.metadata.facts import Trouble
 from engine.metadata.links import ShortLink
+from engine.platform import outgoing
 from engine.platform.public_addresses import is_public
 
 REAL = "https://www.tiktok.com"
@@ -85,8 +86,7 @@ class Tiktok:
 
     def __init__(self, base: str) -> None:
         self._base = base
-        self._session = requests.Session()
-        self._session.trust_env = False
+        self._session = outgoing.new_session()
         self._session.headers.update(HEADERS)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.adapters.clear()

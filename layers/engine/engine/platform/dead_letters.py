@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from engine.platform.aws import session
+from engine.platform import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
@@ -45,5 +45,5 @@ def _waiting(queue: str) -> int:
 @cache
 def _client() -> "SQSClient":
     """Made when it is first needed: most calls of the admin API do not ask."""
-    client: SQSClient = session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SQSClient = aws.client("sqs", CLIENT_CONFIG)
     return client

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from engine.platform.aws import session
+from engine.platform import aws
 from engine.platform.ids import is_user_id
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class QueueHandover:
 
 def connect() -> "SQSClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: SQSClient = session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SQSClient = aws.client("sqs", CLIENT_CONFIG)
     return client
 
 

@@ -12,6 +12,8 @@ from typing import Any
 import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from engine.platform import snapshots
+
 CONNECT_S = 3.0
 CHUNK = 64 * 1024
 
@@ -39,10 +41,12 @@ class RawAnswer:
 
 
 def new_session() -> requests.Session:
-    """A session that takes no proxy and no credential from its surroundings."""
+    """A session that takes no proxy and no credential from its surroundings, nor a connection from a
+    snapshot.
+    """
     session = requests.Session()
     session.trust_env = False
-    return session
+    return snapshots.renews(session, requests.Session.close)
 
 
 def send(

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from engine.platform.aws import session
+from engine.platform import aws
 from engine.platform.errors import Busy
 
 CLIENT_CONFIG = Config(
@@ -31,7 +31,7 @@ class KmsClient(Protocol):
 
 def connect() -> KmsClient:
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: KmsClient = session().create_client("kms", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: KmsClient = aws.client("kms", CLIENT_CONFIG)
     return client
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from engine.platform.aws import session
+from engine.platform import aws
 from engine.platform.errors import Busy, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class _MetTransaction(Exception):
 
 def connect() -> "DynamoDBClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: DynamoDBClient = session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: DynamoDBClient = aws.client("dynamodb", CLIENT_CONFIG)
     return client
 
 
