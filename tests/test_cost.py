@@ -118,7 +118,8 @@ def block(name: str) -> str:
     ("name", "printed"),
     [
         ("units", cost.units_table), ("costs", cost.costs_table), ("fixed", cost.fixed_table),
-        ("snapshots", cost.snapshots_table), ("prices", cost.prices_table), ("bends", bends.table), ("rates", bends.rates_table),
+        ("snapshots", cost.snapshots_table), ("prices", cost.prices_table), ("bends", bends.table),
+        ("rates", bends.rates_table),
     ],
 )  # fmt: skip
 def test_the_document_holds_what_the_command_prints(name: str, printed: Callable[[], str]) -> None:

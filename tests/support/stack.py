@@ -70,9 +70,13 @@ class Stack:
     def call(self, function: str, event: str) -> dict[str, Any]:
         """The body that `live` of `function` answers a sample event with."""
         payload = (ROOT / "events" / f"{event}.json").read_bytes()
-        answer = self._lambda.invoke(
-            FunctionName=self.functions[function], Qualifier=ALIAS, Payload=payload
+        called = {"FunctionName": self.functions[function], "Qualifier": ALIAS}
+        # With SnapStart a version is pending until its snapshot is there; AWS's CloudFormation waits.
+        self._lambda.get_waiter("published_version_active").wait(
+            **called, WaiterConfig={"Delay": 1, "MaxAttempts": 120}
         )
+        answer = self._lambda.invoke(**called, Payload=payload)
+        assert "FunctionError" not in answer
         body: dict[str, Any] = json.loads(json.loads(answer["Payload"].read())["body"])
         return body
 
