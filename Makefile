@@ -5,8 +5,9 @@ PIP_FLAGS = -qq --disable-pip-version-check
 IN_GROUPS = --dist loadgroup --no-loadscope-reorder
 BIN = .venv/bin
 LAYER = layers/engine
+DYNOXIDE = .cache/dynoxide/node_modules/@dynoxide/linux-x64/dynoxide
 
-.PHONY: run test test-browser browser test-many prove mutants check check-code check-types check-template \
+.PHONY: run test test-browser browser dynoxide test-many prove mutants check check-code check-types check-template \
 	check-policy setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
@@ -24,6 +25,16 @@ test-browser: setup browser
 browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
 		|| { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
+
+# The second local DynamoDB, for races on atomic transactions and for exact request units; x86-64 Linux only.
+# Needs npm, which root gets from Debian where it is missing.
+dynoxide: $(DYNOXIDE)
+
+$(DYNOXIDE): tools/dynoxide/package-lock.json
+	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm; }
+	@mkdir -p .cache/dynoxide && cp tools/dynoxide/package*.json .cache/dynoxide
+	npm ci --prefix .cache/dynoxide --no-audit --no-fund --silent
+	@chmod +x $@ && touch $@
 
 # The long forms of the proofs about money; `make test` runs the short ones.
 prove: setup
@@ -79,7 +90,7 @@ format: setup
 	$(BIN)/ruff format .
 
 setup: .venv/.ready .venv-engine/.ready $(BIN)/pluct
-	@$(BIN)/python -m tools.build
+	@$(BIN)/python -m local.build
 
 setup-sam: .venv-sam/.ready
 

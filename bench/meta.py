@@ -1,7 +1,7 @@
-"""What reading a TikTok page costs: `python -m bench.meta`.
+"""The cost of parsing a TikTok page: `python -m bench.meta`.
 
-CPU of one parse, median and worst, for invented pages of 900 KB (as styles before the data, and as data
-alone, which no real page is) and for the saved pages where they lie beside the checkout.
+It prints the median and the maximum of the CPU of one parse, for invented pages of 900 KB (mostly styles, and
+data only, which no real page is) and for the saved pages if they are beside the checkout.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SAVED = ROOT.parent / "shared" / "tiktok"
 
 
 def pages() -> Iterator[tuple[str, str, bytes]]:
-    """Name, post's id and bytes of each page."""
+    """The name, the id of the post and the bytes of each page."""
     post = POSTS[0]
     for generation in ("universal", "reflow", "sigi", "next_item", "next_video"):
         page = tiktok_pages.page(post, generation, "_", SIZE_KB)
@@ -37,7 +37,7 @@ def pages() -> Iterator[tuple[str, str, bytes]]:
 
 
 def _page_of_data(post: Post) -> bytes:
-    """A page whose data is all of its size: many other items stand before the detail."""
+    """A page that is almost all data: many other items before the detail."""
     page = tiktok_pages.page(post, "universal", "_", 0)
     other = json.dumps({"itemList": [{"id": str(n), "desc": "x" * 80} for n in range(8200)]})
     return page.replace(
@@ -46,7 +46,7 @@ def _page_of_data(post: Post) -> bytes:
 
 
 def cpu_ms(post_id: str, body: bytes) -> list[float]:
-    """CPU of each of `ROUNDS` parses in milliseconds, in order of size."""
+    """The CPU of `ROUNDS` parses in milliseconds, sorted."""
     taken = []
     for _ in range(ROUNDS):
         started = time.process_time()

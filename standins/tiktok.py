@@ -1,12 +1,12 @@
-"""Stand-in for TikTok: oEmbed, post pages, short links, on one address for all its hosts.
+"""Stand-in for TikTok: oEmbed, post pages and short links, one address for all hosts.
 
 Behaviour: the project's notes on TikTok. Names of the routes for faults and counts:
 ``oembed``, ``page`` (addresses of a post), ``short`` (``/t/{code}`` and ``/{code}``),
-``elsewhere`` (home, login, link/v2, profiles: nothing a resolver should fetch).
+``elsewhere`` (home, login, link/v2, profiles: pages that a resolver must not fetch).
 
-Orders beside those of ``control``:
+Its control API beside that of ``control``:
 
-- ``GET /_control/posts``: every post with what a resolver should make of it
+- ``GET /_control/posts``: every post with the expected answer of a resolver
 - ``POST /_control/posts``: ``[{"id": "...", "caption"?, ...}]`` adds or replaces posts
 - ``GET /_control/links``: ``{code: Location}`` of every short link
 
@@ -18,7 +18,7 @@ on the route ``oembed``.
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ _POST_PATHS = (
     "/share/video/{id}",
     "/i18n/share/video/{id}",
 )
-# Addresses that look like a short link's code and are none.
+# Paths that look like the code of a short link but are not.
 _WORDS = ("/login", "/foryou", "/trending", "/explore")
 _ID_IN_URL = re.compile(r"/(?:video|photo|v)/(\d{8,21})(?:\.html)?/?(?:[?#]|$)")
 _PROFILE_URL = re.compile(r"^https://www\.tiktok\.com/@([\w.\-]+)/?$", re.ASCII)
@@ -70,18 +70,17 @@ def create_app(
     *,
     filler_kb: int = 300,
     clock: Clock | None = None,
-    faults: Iterable[Mapping[str, Any]] = (),
 ) -> web.Application:
-    """The stand-in with its invented posts, and the saved answers of ``fixtures``.
+    """The stand-in with its invented posts and the saved answers in ``fixtures``.
 
-    ``filler_kb`` stands before the data of every invented page. Raises OSError or
-    ValueError for a folder without a readable manifest.
+    ``filler_kb`` is the size of the filler before the data of each invented page. Raises
+    OSError or ValueError for a folder without a readable manifest.
     """
-    desk = Desk(_error_body, clock, faults, _OWN_KINDS)
+    desk = Desk(_error_body, clock, own_kinds=_OWN_KINDS)
     saved = SavedAnswers(fixtures) if fixtures else None
     routes = _Routes(saved, filler_kb)
     app = desk.application()
-    # aiohttp adds no HEAD to a route of its own; a link can be resolved with either.
+    # aiohttp does not add HEAD by itself; a link can be resolved with either method.
     for method in ("GET", "HEAD"):
         desk.add(app, method, ["/oembed"], routes.oembed, "oembed")
         desk.add(app, method, _with_slash(_POST_PATHS), routes.post_page, "page")
@@ -103,7 +102,7 @@ def _with_slash(paths: Iterable[str]) -> list[str]:
 
 
 class _Routes:
-    """What TikTok answers."""
+    """The routes of TikTok."""
 
     def __init__(self, saved: SavedAnswers | None, filler_kb: int) -> None:
         self._saved = saved
@@ -111,7 +110,7 @@ class _Routes:
         self._posts = {post.id: post for post in POSTS}
 
     async def oembed(self, request: web.Request) -> web.Response:
-        """The documented endpoint; one and the same 400 for whatever can not be shown."""
+        """The documented endpoint; the same 400 for everything that cannot be shown."""
         action = own_action(request, "oembed")
         url = request.query.get("url", "")
         if action and action.get("file"):
@@ -131,7 +130,7 @@ class _Routes:
         return _json_response(oembed_json(post))
 
     async def post_page(self, request: web.Request) -> web.Response:
-        """The page of a post, in its generation; reflow where a phone asks for today's."""
+        """The page of a post in its generation; `reflow` for a phone that requests a current one."""
         post_id = request.match_info["id"]
         action = own_action(request, "page")
         post = self._posts.get(post_id)
@@ -148,24 +147,24 @@ class _Routes:
         return _page(self._page(request, post, _generation_for(request, post)))
 
     async def photo_page(self, request: web.Request) -> web.Response:
-        """A photo address has data without the post, even for a photo post."""
+        """The page of a photo address has data without the post, even for a photo post."""
         if own_action(request, "page"):
             return await self.post_page(request)
         return _page(tiktok_pages.page_without_detail(self._filler_kb))
 
     async def short_link(self, request: web.Request) -> web.Response:
-        """A redirect to where the code leads; home for a dead one."""
+        """A redirect to the target of the code, or to the home page for an unknown code."""
         location = links(self._posts.values()).get(request.match_info["code"], HOME)
         if location == NO_LOCATION or "Discordbot" in request.headers.get("User-Agent", ""):
             return _page(tiktok_pages.page_without_detail(0))
         return _redirect(location)
 
     async def elsewhere(self, request: web.Request) -> web.Response:
-        """Any other address: HTTP 200 and no post."""
+        """Any other path: 200 without a post."""
         return _page(tiktok_pages.page_without_detail(self._filler_kb))
 
     async def list_posts(self, request: web.Request) -> web.Response:
-        """``[{id, title, handle, duration, ...}]``: what a resolver should answer."""
+        """``[{id, title, handle, duration, ...}]``: the expected answers of a resolver."""
         return web.json_response([post.expected() for post in self._posts.values()])
 
     async def add_posts(self, request: web.Request) -> web.Response:
@@ -175,7 +174,7 @@ class _Routes:
         return web.json_response([post.expected() for post in added])
 
     async def list_links(self, request: web.Request) -> web.Response:
-        """``{code: Location}``, empty where the link answers without one."""
+        """``{code: Location}``, empty where the link has no Location."""
         return web.json_response(links(self._posts.values()))
 
     def _post_in(self, url: str) -> Post | None:
@@ -253,7 +252,7 @@ def _profile_json(handle: str) -> dict[str, Any]:
 
 
 def _odd_oembed(wanted: str, post: Post) -> web.Response:
-    # The two older refusals came with HTTP 200.
+    # The two older refusals have status 200.
     bodies: dict[str, Any] = {
         "error": _error_body("oembed", 400),
         "status_msg": {"status_msg": _WENT_WRONG},

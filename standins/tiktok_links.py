@@ -1,4 +1,4 @@
-"""Where the TikTok stand-in's short links lead: posts, and everything else they have led to.
+"""The targets of the TikTok stand-in's short links: posts, and other targets that were observed.
 
 Kinds of targets: sections 2 and 6 of the project's notes on TikTok.
 """
@@ -9,20 +9,20 @@ from .tiktok_posts import Post
 
 HOME = "https://www.tiktok.com/?_r=1"
 NO_LOCATION = ""
-"""The target of a link that answers 200 without a ``Location``."""
+"""The target of a link that is answered with 200 and no ``Location``."""
 
 LOOP_HOPS = 5
 
 
 def links(posts: Iterable[Post]) -> dict[str, str]:
-    """``{code: Location of its first answer}``; a code that is not here leads home."""
+    """``{code: Location of its first answer}``; an unknown code redirects to the home page."""
     table = {post.code: f"{post.url}?_r=1&_t=8invented" for post in posts}
     video = next(post for post in posts if post.media_type == "video")
     return {**table, **_ways_to(video), **_traps(video), **_chain("ZTloop", LOOP_HOPS)}
 
 
 def _ways_to(post: Post) -> dict[str, str]:
-    """Codes that end at a post by one of the addresses TikTok has used."""
+    """Codes that lead to a post by an address form that TikTok has used."""
     return {
         "ZTmdot001": f"https://m.tiktok.com/v/{post.id}.html?_d=x&share_item_id={post.id}",
         "ZTshare01": f"https://www.tiktokv.com/share/video/{post.id}/",
@@ -35,7 +35,7 @@ def _ways_to(post: Post) -> dict[str, str]:
 
 
 def _traps(post: Post) -> dict[str, str]:
-    """Codes that end at no post, or that must not be followed."""
+    """Codes that do not lead to a post, or must not be followed."""
     path = f"/@x/video/{post.id}"
     return {
         "ZTlogin01": f"https://www.tiktok.com/login?redirect_url=https%3A%2F%2Fwww.tiktok.com{path}",
@@ -59,7 +59,7 @@ def _traps(post: Post) -> dict[str, str]:
 
 
 def _chain(prefix: str, length: int) -> dict[str, str]:
-    """A loop of so many hops."""
+    """A redirect loop of ``length`` hops."""
     codes = [f"{prefix}{place:03d}" for place in range(length)]
     following = [*codes[1:], codes[0]]
     return {

@@ -1,8 +1,8 @@
-"""Pages of the TikTok stand-in: where each generation keeps its fields, traps included.
+"""Pages of the TikTok stand-in: the fields of each generation, with known traps.
 
 Source: sections 3 and 4 of the project's notes on TikTok. The traps: the sound has
-another duration, other posts, viewers and statistics stand before the right ones,
-``<title>``, ``og:title`` and the canonical address mislead.
+another duration; other posts, viewers and statistics come before the right ones;
+``<title>``, ``og:title`` and the canonical address are wrong.
 """
 
 import html
@@ -14,25 +14,25 @@ from .tiktok_posts import Post
 
 _OTHER_ID = "7300000000000000777"
 _STAT_NAMES = ("diggCount", "shareCount", "commentCount", "playCount", "collectCount")
-# Real pages keep their data behind hundreds of kilobytes of styles and settings.
+# Real pages have hundreds of kilobytes of styles and settings before their data.
 _FILLER_LINE = ".css-0filler{display:block;margin:0;padding:0;border:0}\n"
 
 Render = Callable[[Post, str], str]
 
 
 def page(post: Post, generation: str, requested_handle: str, filler_kb: int) -> str:
-    """The page of a post, as ``generation`` lays it out, with so much in front."""
+    """The page of a post in the layout of ``generation``, after ``filler_kb`` of filler."""
     return _document(_RENDERERS[generation](post, requested_handle), filler_kb)
 
 
 def status_page(code: int, message: str, *, mobile: bool, filler_kb: int) -> str:
-    """HTTP 200 that says in its data why there is no post."""
+    """A page of status 200 whose data says why there is no post."""
     key, name = _detail_names(mobile=mobile)
     return _document(_universal({key: {"statusCode": code, name: message}}), filler_kb)
 
 
 def page_without_detail(filler_kb: int) -> str:
-    """Home page, profile, or a photo address: data without any post."""
+    """A home page, profile or photo page: data without a post."""
     return _document(_universal({}), filler_kb)
 
 
@@ -50,7 +50,7 @@ CAPTCHA = (
 
 
 def downgraded_shell() -> str:
-    """About 11 KB of valid HTML with no data at all."""
+    """About 11 KB of valid HTML without data."""
     links = '<link rel="preload" as="script" href="https://static.example/builder-runtime.js"/>'
     body = '<body data-downgrade="1"><div id="app"></div></body>'
     head = f'<meta charSet="UTF-8"/><title data-rh="true"></title>{links * 130}'
@@ -58,7 +58,7 @@ def downgraded_shell() -> str:
 
 
 def decoy(post: Post) -> str:
-    """What known crawlers get instead of the page (reported in the notes)."""
+    """The page for known crawlers (reported in the notes)."""
     name = html.escape(post.nickname)
     return (
         f'<!DOCTYPE html><html><head><meta property="og:title" content="TikTok · {name}"/>'
@@ -81,7 +81,7 @@ def _script(script_id: str, data: Any, attributes: str = 'type="application/json
 
 
 def _json(data: Any) -> str:
-    # A caption may hold </script>; the rest stays raw, U+2028 too, as on real pages.
+    # A caption may contain </script>; the rest is not escaped, U+2028 included, as on real pages.
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003C")
 
 
@@ -222,7 +222,7 @@ def _item(post: Post, author: Any) -> dict[str, Any]:
 
 
 def _video(post: Post) -> dict[str, Any]:
-    # An empty id is what real pages of 2024 have here.
+    # The id is empty, as on real pages of 2024.
     cover = post.thumbnail + "?x-expires=1893456000&x-signature=invented"
     return {"id": "", "duration": post.duration_s, "cover": cover, "originCover": cover}
 

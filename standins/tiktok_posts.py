@@ -1,6 +1,6 @@
-"""Invented posts of the TikTok stand-in, so that it works without saved pages.
+"""The invented posts of the TikTok stand-in, for use without saved pages.
 
-They cover what the notes on TikTok name: every generation of page, captions in other
+They cover the cases in the notes on TikTok: every generation of page, captions in other
 scripts, empty captions, photo posts, age-gated posts, and each status code.
 """
 
@@ -12,7 +12,7 @@ GENERATIONS = ("universal", "reflow", "sigi", "sigi_persisted", "next_item", "ne
 
 @dataclass(frozen=True)
 class Post:
-    """One post. ``code`` is its short link; ``status_code`` not 0 is a post TikTok hides.
+    """A post. ``code`` is its short link; TikTok hides a post whose ``status_code`` is not 0.
 
     The upper 32 bits of an id are the creation time in Unix seconds.
     """
@@ -33,12 +33,12 @@ class Post:
 
     @property
     def created_at(self) -> int:
-        """Unix seconds, as the id says."""
+        """The creation time in Unix seconds, from the id."""
         return int(self.id) >> 32
 
     @property
     def music_seconds(self) -> int:
-        """Length of its sound, which is never that of the video."""
+        """Length of the sound, which always differs from that of the video."""
         return self.duration_s + 11
 
     @property
@@ -53,11 +53,11 @@ class Post:
 
     @property
     def thumbnail(self) -> str:
-        """Address of its cover, without the signature that makes it expire."""
+        """URL of the cover, without its expiring signature."""
         return f"https://p16-sign.tiktokcdn.com/obj/tos-local-p-0001/{self.id}~cover.jpeg"
 
     def expected(self) -> dict[str, Any]:
-        """What a resolver should make of it, and how to reach it."""
+        """The expected answer of a resolver, and the addresses of the post."""
         return {
             "id": self.id,
             "title": self.caption,
@@ -77,7 +77,7 @@ class Post:
 
 
 def post_of(members: dict[str, Any]) -> Post:
-    """A post from JSON members; ``id`` is needed, all others have a default.
+    """A post from JSON members; ``id`` is required, the others have defaults.
 
     Raises ValueError for a bad id or generation, TypeError for an unknown member.
     """
@@ -218,7 +218,7 @@ _VISIBLE = [
         code="ZTponly12",
         oembed=False,
     ),
-    # The video of the README's journey, so that its address can be looked up too.
+    # The video of the README's example, so that its metadata can be resolved too.
     Post(
         id="6718335390845095173",
         handle="scout2015",

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.platform.times import HOUR_S
 from engine.readmodels import feed, figures
-from engine.readmodels.folds import HOUR_S
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
 from tests.support.streams import Book, Context, event, records, stored_entries

@@ -11,7 +11,8 @@ import pytest
 from engine.ledger import audit
 from engine.ledger.items import account_pk, account_sk
 from engine.ledger.origins import Texts
-from engine.platform.ids import iso
+from engine.platform.act import Act
+from engine.platform.times import iso
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import BEGINNING, World
 
@@ -271,7 +272,7 @@ def test_one_request_is_kept_once_however_often_its_record_is_sent(office: Offic
     """The SDK may send the write again that took effect."""
     unknown(office)
     (kept,) = office.records("ann")
-    origin = audit.Origin("user:ann", kept["request_id"], ADDRESS, AGENT)
-    record = audit.Record("ann", "vend", False, "another", origin, office.now)
-    audit.keep(office.table, record, KEEP_DAYS)
+    act = Act("user:ann", kept["request_id"], ADDRESS, AGENT, at=0)
+    record = audit.Record("ann", "vend", False, "another", act)
+    audit.Audit(office.table, KEEP_DAYS).keep(record)
     assert office.records("ann") == [kept]

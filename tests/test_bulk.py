@@ -4,7 +4,8 @@ import pytest
 
 from engine.credits import bulk
 from engine.ledger import audit
-from engine.platform.act import Origin
+from engine.ledger.audit import Audit
+from engine.platform.act import Act
 from engine.platform.errors import InvalidRequest
 from engine.platform.table import Table
 from tests.support.direct import assert_refused
@@ -177,13 +178,16 @@ def test_tables_as_spreadsheets_write_them_are_read(gateway: Gateway, text: str)
     assert gateway.entries(ann)[-1].reason == "a, b"
 
 
+def by_admin() -> Act:
+    return Act("admin:secret", fresh("r"), "203.0.113.7", "tests", at=1_800_000_000)
+
+
 def run_through(gateway: Gateway, client: object, sheet: bulk.Sheet) -> list[bulk.Outcome]:
     ledger = type(gateway.ledger)(
         Table(client, gateway.table_name),  # type: ignore[arg-type]
         sleep=lambda _: None,
     )
-    origin = Origin("admin:secret", fresh("r"), "203.0.113.7", "tests", "")
-    return bulk.Run(ledger, origin, 1_800_000_000, 400).make(sheet)
+    return bulk.Run(ledger, Audit(ledger.table, 400), by_admin()).make(sheet)
 
 
 def test_a_file_whose_answer_was_lost_is_sent_again_and_counts_once(gateway: Gateway) -> None:
@@ -213,6 +217,6 @@ def test_rows_are_begun_for_so_long(gateway: Gateway) -> None:
     ann, bob = users(2)
     sheet = bulk.parse(f"{HEAD}{ann},1,x\n{bob},2,x\n".encode())
     ticks = iter([0.0, 1.0, 20.0])
-    origin = Origin("admin:secret", fresh("r"), "203.0.113.7", "tests", "")
-    run = bulk.Run(gateway.ledger, origin, 1_800_000_000, 400, clock=lambda: next(ticks))
+    audit = Audit(gateway.ledger.table, 400)
+    run = bulk.Run(gateway.ledger, audit, by_admin(), clock=lambda: next(ticks))
     assert [one.status for one in run.make(sheet)] == ["done", "not_reached"]

@@ -14,7 +14,7 @@ from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF
 from engine.credits.users import NewUserRequest
 from engine.ledger import audit
 from engine.ledger import once as requests_once
-from engine.ledger.audit import Record
+from engine.ledger.audit import Audit, Record
 from engine.ledger.items import START, account_pk, account_sk, entry_sk
 from engine.ledger.posting import BesideRefused
 from engine.platform.errors import Busy, InsufficientCredits, KeyReused, RateLimited, UserExists
@@ -251,8 +251,8 @@ def test_a_conflict_on_what_goes_beside_a_move_is_no_refusal(gateway: Gateway) -
 
 
 def created(desk: Desk, key: str, *, table: Table | None = None, now: int = NOW) -> users.NewUser:
-    asked = NewUserRequest(desk.user, 5, key, "print", nowhere())
-    return users.create(brisk(table or desk.table), Ring(("k" * 40,)), asked, now=now)
+    asked = NewUserRequest(desk.user, 5, key, "print", nowhere(now))
+    return users.create(brisk(table or desk.table), Ring(("k" * 40,)), asked)
 
 
 def test_a_user_is_created_once_and_its_request_answered_to_the_last_second(
@@ -280,9 +280,9 @@ def test_a_devices_secret_is_not_written_over(
     user = fresh("device")
     monkeypatch.setattr(users, "new_id", lambda _: user)
     ring, ledger = Ring(("k" * 40,)), brisk(gateway.ledger.table)
-    first = users.register_device(ledger, ring, nowhere(), now=NOW)
+    first = users.register_device(ledger, ring, nowhere())
     with pytest.raises(BesideRefused):
-        users.register_device(ledger, ring, nowhere(), now=NOW)
+        users.register_device(ledger, ring, nowhere())
     assert users.refresh_device(ledger, ring, user, first.refresh_secret, now=NOW)
     gateway.assert_explained(user)
 
@@ -290,7 +290,7 @@ def test_a_devices_secret_is_not_written_over(
 def test_a_record_of_the_audit_is_not_written_over(gateway: Gateway) -> None:
     user, by = fresh("audited"), nowhere()
     for code in ("first", "second"):
-        audit.keep(gateway.ledger.table, Record(user, "vend", False, code, by, NOW), 400)
+        Audit(gateway.ledger.table, 400).keep(Record(user, "vend", False, code, by))
     (kept,) = audit.of_user(gateway.ledger.table, user, limit=9)
     assert kept["code"] == "first"
 

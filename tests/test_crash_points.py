@@ -6,20 +6,20 @@ explain the balance.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from engine.credits import holds
 from engine.credits.holds import CAPTURED, RELEASED, Hold
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.transcription import sweeping
 from engine.transcription.upstream import NotSent
 from tests.support.faults import FaultyClient, Killed
 from tests.support.gateway import Gateway, Reply
 
-SYSTEM = Origin("system:test", "request-of-the-test", "", "", "test")
+SYSTEM = Act("system:test", "request-of-the-test", "", "", "test", at=0)
 FAILURES = [
     (when, how) for when in ("before", "after") for how in ("killed", "timeout", "unreachable")
 ]
@@ -96,7 +96,9 @@ def placed(scene: Scene) -> Hold:
 
 def settled(outcome: str) -> Callable[[Scene], Hold]:
     def settle(scene: Scene) -> Hold:
-        return holds.settle(scene.gateway.ledger, placed(scene), outcome, SYSTEM, now=1_900_000_000)
+        return holds.settle(
+            scene.gateway.ledger, placed(scene), outcome, replace(SYSTEM, at=1_900_000_000)
+        )
 
     settle.__name__ = f"settle_{outcome}"
     return settle

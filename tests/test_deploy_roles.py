@@ -9,7 +9,7 @@ from local.template import load_template
 from tests.support import template
 from tests.support.template import ROOT, as_list, texts
 from tools import role_coverage
-from tools.declared import translated
+from tools.expected_resources import translated
 
 ROLES: dict[str, Any] = load_template(ROOT / "docs/deploy-roles.yaml")["Resources"]
 BOUNDARY = {"iam:PermissionsBoundary": {"Ref": "Boundary"}}

@@ -1,7 +1,7 @@
 """Erasing a person's data: nothing of it is left anywhere, and every balance is explained as before."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -9,8 +9,9 @@ import pytest
 from engine.admin import erasure
 from engine.credits.verify import verify_user
 from engine.ledger import audit, origins
+from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import Busy
 from engine.platform.table import Item, Put, Table, Update, Write
 from engine.readmodels import feed
@@ -23,7 +24,7 @@ from tests.support.streams import Context, event, records
 
 ADDRESS = "198.51.100.123"
 AGENT = "Erasable/1 (Phone of Ann)"
-ADMIN = Origin("admin:test", "r-erase", "192.0.2.9", "desk", "asked by letter")
+ADMIN = Act("admin:test", "r-erase", "192.0.2.9", "desk", "asked by letter", at=0)
 KEEP_DAYS = 30
 PASSING = "IP"
 """The rate window of an address, which passes by TTL within minutes and is of nobody."""
@@ -258,14 +259,14 @@ def test_a_record_that_passes_meanwhile_is_not_made_anew(person: Person) -> None
 
     meeting = Meeting(person.table, 0, passes)
     meeting.before = item["sk"]
-    erased = erasure.erase(meeting, person.user, ADMIN, now=1, keep_days=KEEP_DAYS)
+    erased = erasure.erase(Audit(meeting, KEEP_DAYS), person.user, replace(ADMIN, at=1))
     assert (erased.audit_records, erased.complete) == (0, True)
     assert person.table.get(item["pk"], item["sk"]) is None
 
 
 def test_an_account_in_another_unit_is_erased_too(person: Person) -> None:
     dollars = Ledger(person.table, "usd_micros")
-    move = Origin("user:x", "r-usd", ADDRESS, AGENT, "top_up")
+    move = Act("user:x", "r-usd", ADDRESS, AGENT, "top_up", at=0)
     _grant(dollars, person.user, move)
     person.erase()
     assert person.where() <= {PASSING}
@@ -297,7 +298,7 @@ def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(person: Person, a
         at += 1
         try:
             table = Dying(person.table, at, after=after)
-            erasure.erase(table, person.user, ADMIN, now=at, keep_days=KEEP_DAYS)
+            erasure.erase(Audit(table, KEEP_DAYS), person.user, replace(ADMIN, at=at))
             break
         except Busy:
             person.gateway.add(person.user, 1)
@@ -314,7 +315,7 @@ def test_whatever_meets_an_erasure_is_explained_afterwards(person: Person, met: 
     the check finds nothing.
     """
     other: Callable[[], object] = lambda: erasure.erase(  # noqa: E731 - two of a kind
-        person.table, person.user, ADMIN, now=1, keep_days=KEEP_DAYS
+        Audit(person.table, KEEP_DAYS), person.user, replace(ADMIN, at=1)
     )
     keys = iter(range(1000))
     vend: Callable[[], object] = lambda: person.vend(clientRequestId=f"m{next(keys)}")  # noqa: E731
@@ -324,7 +325,7 @@ def test_whatever_meets_an_erasure_is_explained_afterwards(person: Person, met: 
         person.gateway.add(person.user, 3)
         vend()
         meeting = Meeting(person.table, at, vend if met == "vend" else other)
-        erasure.erase(meeting, person.user, ADMIN, now=at, keep_days=KEEP_DAYS)
+        erasure.erase(Audit(meeting, KEEP_DAYS), person.user, replace(ADMIN, at=at))
         assert person.vend(clientRequestId=f"last {at}").status == 200
         newest = person.gateway.entries(person.user)[-1]
         assert person.gateway.origin(newest).address == ADDRESS
@@ -384,7 +385,7 @@ def test_only_an_admin_may(person: Person) -> None:
     assert logged_in(person.gateway, "ada", "admin").call("POST", path, body).status == 200
 
 
-def _grant(ledger: Ledger, user: str, origin: Origin) -> None:
+def _grant(ledger: Ledger, user: str, origin: Act) -> None:
     from engine.ledger.items import Move
     from engine.ledger.once import RequestOnce
 
@@ -392,4 +393,4 @@ def _grant(ledger: Ledger, user: str, origin: Origin) -> None:
         ledger.table, user=user, operation="top_up", key=origin.request_id, fingerprint="",
         now=1_800_000_000, facts={},
     )  # fmt: skip
-    ledger.post(Move(user, "top_up", 5, 0, origin), once, now=1_800_000_000)
+    ledger.post(Move(user, "top_up", 5, 0, origin), once)

@@ -8,6 +8,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import jwt
@@ -26,8 +27,9 @@ from engine.admin import erasure
 from engine.credits import holds
 from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT
 from engine.credits.verify import verify_all
+from engine.ledger.audit import Audit
 from engine.ledger.items import Entry
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.transcription.jobs import OWN_JOB
 from engine.transcription.submission import CREDIT_WORDS
 from engine.transcription.upstream import NotSent, Unknown
@@ -55,8 +57,8 @@ USERS = ("ann", "bob", "cy")
 KEYS = ("k1", "k2", None)
 PAYMENTS = ("pi_1", "pi_2", "pi_3", None)
 WAITS_S = (1, 20, 61, 290, 301, 601, 901, 961, 3600, 6 * 3600, 86_400, 3 * 86_400)
-WEBHOOK = Origin("system:upstream", "upstream-says", "", "", "the job ended")
-DESK = Origin("admin:desk", "r-desk", "192.0.2.9", "desk", "asked by letter")
+WEBHOOK = Act("system:upstream", "upstream-says", "", "", "the job ended", at=0)
+DESK = Act("admin:desk", "r-desk", "192.0.2.9", "desk", "asked by letter", at=0)
 REFUSED = {REFUSE: 422, FAIL: 502, AWAY: 502, GARBLE: 502, TAKEN: 502}
 
 users = st.sampled_from(USERS)
@@ -143,7 +145,7 @@ class Histories(RuleBasedStateMachine):
     def erase_personal_data(self, user: str) -> None:
         """No figure, no answer and no hold is another one for it."""
         if self.money.book(user).bookings:
-            erasure.erase(self.world.table, user, DESK, now=self.world.now, keep_days=30)
+            erasure.erase(Audit(self.world.table, 30), user, replace(DESK, at=self.world.now))
 
     def _granted(self, reply: Reply, user: str, amount: int, type_: str, name: str) -> None:
         place = (user, type_, name)
@@ -349,7 +351,7 @@ class Histories(RuleBasedStateMachine):
         hold = self.world.hold(sold.user, sold.jti)
         seen = self.seen.setdefault(sold.jti, hold) if late else hold
         ledger = self.world.gateway.ledger
-        left = holds.settle(ledger, seen, outcome, WEBHOOK, now=self.world.now)
+        left = holds.settle(ledger, seen, outcome, replace(WEBHOOK, at=self.world.now))
         self.money.settle_as_seen(sold, seen, outcome)
         if next_is_none(seen, outcome):
             assert left == seen

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.subscriptions.items import key_name
 from engine.subscriptions.openrouter import OpenRouter
 from tests.support.faults import Killed
@@ -52,7 +52,7 @@ def test_a_key_that_is_not_current_any_more_is_not_replaced_once_more(studio: St
     """The monitor saw it half used; meanwhile its user asked."""
     user = fresh_user()
     studio.key(user)
-    origin = Origin("system:test", "twice", "", "", "")
+    origin = Act("system:test", "twice", "", "", "", at=0)
     asked = {"origin": origin, "now": int(studio.now), "grace_s": 300}
     assert studio.app.subscribing.replace(user, 1, **asked)
     assert not studio.app.subscribing.replace(user, 1, **asked)

@@ -4,14 +4,14 @@ Somebody else changes one thing between the look and the step; then nothing may 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
 from engine.ledger.items import Move, account_pk
 from engine.ledger.once import RequestOnce
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.table import Item, Update
 from engine.subscriptions import key_steps as steps
 from engine.subscriptions import moves
@@ -28,7 +28,7 @@ from tests.support.openrouter import Studio, fresh_user, serving
 
 pytestmark = pytest.mark.enable_socket
 NOW = 1_800_000_000
-ORIGIN = Origin("system:test", "request", "", "", "test")
+ORIGIN = Act("system:test", "request", "", "", "test", at=NOW)
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,7 @@ class Bench:
 
     def intend(self, seen: Subscription | None = None) -> ProviderKey | None:
         return moves.intend(
-            self.ledger, seen or self.seen(), 1000, "t", ORIGIN, now=NOW, lease_s=20, lifetime_s=900
+            self.ledger, seen or self.seen(), 1000, "t", ORIGIN, lease_s=20, lifetime_s=900
         )
 
     def store(self, key: ProviderKey, replaced: int = 0) -> ProviderKey | None:
@@ -81,7 +81,7 @@ class Bench:
         )
 
     def give_up(self, key: ProviderKey, to: str = LOST) -> bool:
-        return moves.give_up(self.ledger, key, to, ORIGIN, now=NOW, retry_at=NOW + 9, look_at=NOW)
+        return moves.give_up(self.ledger, key, to, ORIGIN, retry_at=NOW + 9, look_at=NOW)
 
     def live(self) -> ProviderKey:
         key = self.intend()
@@ -109,7 +109,7 @@ class Bench:
 @pytest.fixture
 def bench(studio: Studio) -> Bench:
     user = fresh_user("step")
-    moves.open_subscription(studio.ledger, user, ORIGIN, now=NOW)
+    moves.open_subscription(studio.ledger, user, ORIGIN)
     return Bench(studio, user)
 
 
@@ -122,7 +122,7 @@ def unmoved(bench: Bench, act: Callable[[], Any]) -> None:
 
 def test_a_subscription_is_opened_once(bench: Bench) -> None:
     first = bench.seen()
-    again = moves.open_subscription(bench.ledger, bench.user, ORIGIN, now=NOW + 1)
+    again = moves.open_subscription(bench.ledger, bench.user, replace(ORIGIN, at=NOW + 1))
     assert again == first
     assert bench.studio.types(bench.user) == ["plan_grant"]
 
@@ -157,7 +157,7 @@ def test_no_key_is_intended_for_money_that_is_not_there(bench: Bench) -> None:
     once = RequestOnce(
         bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
     )
-    bench.ledger.post(Move(bench.user, "admin_deduct", -9_999_001, 0, ORIGIN), once, now=NOW)
+    bench.ledger.post(Move(bench.user, "admin_deduct", -9_999_001, 0, ORIGIN), once)
     unmoved(bench, bench.intend)
 
 
@@ -226,7 +226,7 @@ def test_a_key_that_is_given_up_gives_its_money_back_once(bench: Bench, to: str)
 
 
 def charged(bench: Bench, key: ProviderKey, usage: int) -> ProviderKey:
-    return moves.charge(bench.ledger, key, usage, ORIGIN, now=NOW)
+    return moves.charge(bench.ledger, key, usage, ORIGIN)
 
 
 def test_two_that_read_the_same_usage_charge_it_once(bench: Bench) -> None:
@@ -258,7 +258,7 @@ def test_what_is_spent_beyond_the_limit_is_charged_once_too(bench: Bench) -> Non
 
 def test_a_key_that_was_closed_meanwhile_is_charged_from_what_is_available(bench: Bench) -> None:
     seen = bench.settling()
-    assert moves.close(bench.ledger, seen, ORIGIN, now=NOW)
+    assert moves.close(bench.ledger, seen, ORIGIN)
     before = bench.studio.figures(bench.user)
     after = charged(bench, seen, 40)
     assert (after.state, after.usage, after.held) == ("closed", 40, 0)
@@ -272,7 +272,7 @@ def test_what_nobody_can_pay_is_written_off_once(bench: Bench) -> None:
     once = RequestOnce(
         bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
     )
-    bench.ledger.post(Move(bench.user, "admin_deduct", -9_998_950, 0, ORIGIN), once, now=NOW)
+    bench.ledger.post(Move(bench.user, "admin_deduct", -9_998_950, 0, ORIGIN), once)
     for _ in range(2):
         after = charged(bench, seen, 1100)
         assert (after.usage, after.charged, after.written_off) == (1100, 1050, 50)
@@ -313,7 +313,7 @@ def test_only_a_lost_key_is_forgotten(bench: Bench) -> None:
 
 
 def close(bench: Bench, key: ProviderKey) -> bool:
-    return moves.close(bench.ledger, key, ORIGIN, now=NOW)
+    return moves.close(bench.ledger, key, ORIGIN)
 
 
 def test_a_closed_key_gives_back_what_it_has_left_once(bench: Bench) -> None:
@@ -343,7 +343,7 @@ def test_a_current_key_that_is_gone_is_current_no_more(bench: Bench) -> None:
 
 
 def renew(bench: Bench, seen: Subscription) -> bool:
-    return moves.renew(bench.ledger, seen, 50, ORIGIN, now=NOW)
+    return moves.renew(bench.ledger, seen, 50, ORIGIN)
 
 
 @pytest.mark.parametrize("change", [{"period": 2}, {"plan": "pro"}], ids=str)
@@ -367,7 +367,7 @@ def change_plan(bench: Bench, seen: Subscription) -> Any:
     once = RequestOnce(
         bench.table, user=bench.user, operation="p", key="p", fingerprint="", now=NOW, facts={}
     )
-    return moves.change_plan(bench.ledger, seen, "pro", None, once, ORIGIN, now=NOW)
+    return moves.change_plan(bench.ledger, seen, "pro", None, once, ORIGIN)
 
 
 @pytest.mark.parametrize("change", [{"period": 2}, {"plan": "enterprise"}], ids=str)

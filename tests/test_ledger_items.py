@@ -18,15 +18,15 @@ from engine.ledger.items import (
     read_entry,
 )
 from engine.ledger.origins import origin_id
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
 
-ORIGIN = Origin("user:ann", "req-1", "203.0.113.7", "agent/1", "because")
+ORIGIN = Act("user:ann", "req-1", "203.0.113.7", "agent/1", "because", at=1_800_000_000)
 ACCOUNT = Account(
     "ann", "credits", True, available=5, held=1, seq=3, head="h" * 43, origin_salt="salt"
 )
-ENTRY = next_entry(ACCOUNT, Move("ann", "spend", -1, 1, ORIGIN, "jti", reverses=2), 1_800_000_000)
+ENTRY = next_entry(ACCOUNT, Move("ann", "spend", -1, 1, ORIGIN, "jti", reverses=2))
 
 
 def test_an_entry_follows_from_the_account_and_the_move() -> None:
@@ -86,7 +86,7 @@ def test_an_entry_comes_back_from_the_table_as_it_was(
     text: str, amount: int, reverses: int | None
 ) -> None:
     origin = replace(ORIGIN, reason=text, user_agent=text)
-    entry = next_entry(ACCOUNT, Move("ann", "spend", amount, 0, origin, text, reverses), 7)
+    entry = next_entry(ACCOUNT, Move("ann", "spend", amount, 0, origin, text, reverses))
     assert read_entry(entry.item()) == entry
     assert read_entry(entry.item()).expected_hash() == entry.hash
 
@@ -103,7 +103,7 @@ def test_the_keys_of_entries_sort_as_their_numbers_do() -> None:
 def test_an_account_that_does_not_exist_has_nothing_and_starts_the_chain() -> None:
     account = read_account("ann", "credits", None)
     assert (account.exists, account.available, account.held, account.seq) == (False, 0, 0, 0)
-    first = next_entry(account, Move("ann", "api_add", 1, 0, ORIGIN), 1)
+    first = next_entry(account, Move("ann", "api_add", 1, 0, ORIGIN))
     assert (first.seq, first.prev) == (1, START)
 
 

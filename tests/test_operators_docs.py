@@ -301,6 +301,15 @@ def test_each_test_that_the_threats_name_is_there() -> None:
     assert not named - there
 
 
+def test_each_test_that_the_command_line_page_names_exists() -> None:
+    page = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w/])(test_\w+)`", page))
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
+    assert len(named) >= 10
+    assert not named - there
+
+
 def test_each_letter_of_stride_and_all_ten_of_owasp_are_answered() -> None:
     assert set(re.findall(r"^\| ([A-Z]) \|", SECURITY, flags=re.MULTILINE)) == set("STRIDE")
     ten = SECURITY.partition("## OWASP")[2].partition("\n## ")[0]

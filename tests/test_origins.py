@@ -1,6 +1,7 @@
 """Where moves came from: kept once, named by the entry, committed to by its hash, and nowhere else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 from engine.admin import erasure
 from engine.credits.verify import verify_user
 from engine.ledger import origins
+from engine.ledger.audit import Audit
 from engine.ledger.items import account_pk
 from engine.ledger.origins import REMEMBERED, Texts
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.table import Item
 from tests.mutation.desk import Desk
 from tests.support.gateway import Gateway
@@ -118,12 +120,12 @@ def test_two_users_at_one_address_can_not_be_told_by_their_ids(gateway: Gateway)
 def test_a_move_is_made_under_the_salt_that_it_was_computed_from(gateway: Gateway) -> None:
     """An erasure that comes in between is before the move: the move's origin is known."""
     desk = Desk(gateway, balance=3)
-    first, second = (Origin("user:x", key, "198.51.100.5", AGENT) for key in ("r-1", "r-2"))
+    first, second = (Act("user:x", key, "198.51.100.5", AGENT, at=0) for key in ("r-1", "r-2"))
     desk.grant(1, origin=first)
 
     def erase() -> None:
-        admin = Origin("admin:test", "e", "", "", "asked")
-        erasure.erase(desk.table, desk.user, admin, now=1, keep_days=1)
+        admin = Act("admin:test", "e", "", "", "asked", at=0)
+        erasure.erase(Audit(desk.table, 1), desk.user, replace(admin, at=1))
 
     desk.grant(1, table=desk.interrupted(erase), origin=second)
     entries = gateway.entries(desk.user)
@@ -151,7 +153,7 @@ def test_many_origins_are_read_in_batches_and_each_once(gateway: Gateway) -> Non
     table = gateway.ledger.table
     names = []
     for number in range(130):
-        origin = Origin("a", "r", f"198.51.100.{number}", "")
+        origin = Act("a", "r", f"198.51.100.{number}", "", at=0)
         table.write(origins.put("batched", "credits", f"id{number:03}", origin))
         names.append(("batched", f"id{number:03}"))
     known = origins.texts(table, [*names, *names, ("batched", "missing"), ("batched", "")])

@@ -24,7 +24,7 @@ from tests.support.permissions import Grant, Use, grants
 from tests.support.scene import DOORS, make_scene
 from tests.support.streams import event, records, stored_entries
 from tests.test_notices import receiving
-from tools.declared import translated
+from tools.expected_resources import translated
 
 pytestmark = pytest.mark.enable_socket
 
@@ -188,6 +188,10 @@ def test_what_a_policy_does_not_grant_is_refused(endpoint: str) -> None:
     assert table.get("TIKTOK#1", "x") is None
     with pytest.raises(ClientError, match="not authorized"):
         table._client.get_item(TableName=table.name, Key={"pk": {"S": "A#ann"}, "sk": {"S": "x"}})
+    assert permissions.REFUSED.pop() == (
+        "functions/metadata is not authorized. template.yaml, its Policies: allow dynamodb:GetItem on "
+        "Table, dynamodb:LeadingKeys for 'A#ann'"
+    )
 
 
 @pytest.mark.parametrize(

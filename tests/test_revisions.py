@@ -20,7 +20,7 @@ from local.settings import ROOT
 from local.template import Template, load_template, parameter_values, resources_of_type
 from local.translate import CODE_MEMBERS, by_sam
 from tools import sam_deploy
-from tools.declared import lasting
+from tools.expected_resources import without_digest
 
 TEMPLATE = load_template(ROOT / "template.yaml")
 GIVEN = sam_deploy.parameters("prod", {"TttBase": "https://ttt.example.com"})
@@ -212,6 +212,6 @@ def test_versions_and_layers_of_the_past_are_deleted_by_cloudformation() -> None
 
 
 def test_lasting_ids_are_those_of_the_template() -> None:
-    assert {lasting(now.published[0]) for now in before().values()} == {
+    assert {without_digest(now.published[0]) for now in before().values()} == {
         f"{name}Version" for name in FUNCTIONS
     }

@@ -12,7 +12,8 @@ import pytest
 
 from engine.access import ring_store, rotation, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, KEEP_S, VEND_JWT_SECRET
-from engine.access.rotation import DAY_S, STAGE_S
+from engine.access.rotation import STAGE_S
+from engine.platform.times import DAY_S
 from tests.support import deployed
 from tests.support.fleet import Client, Fleet, serving
 from tests.support.gateway import Gateway

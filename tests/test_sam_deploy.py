@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from local.engine import aws_client, running_engine
-from local.not_shown import BY_SAM, entries
+from local.engine_gaps import BY_SAM, gaps_of
 from local.settings import ROOT
 from local.template import load_template
 from tests.support.stack import Stack
 from tools import retained, sam_deploy
-from tools.arrived import Comparison, compare
-from tools.declared import lasting
+from tools.compare_deployment import Comparison, compare
+from tools.expected_resources import without_digest
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / sam_deploy.SAM).exists(), reason="the SAM command line is not installed"
@@ -87,13 +87,13 @@ def test_only_alarms_on_computed_figures_are_kept_from_the_engine(deployed: Depl
 
 def test_every_value_arrived_or_is_listed_as_one_that_can_not(comparison: Comparison) -> None:
     """All resources and properties that SAM makes of the template, against what the services say."""
-    assert comparison.unlisted(entries(BY_SAM)) == []
+    assert comparison.unlisted(gaps_of(BY_SAM)) == []
     assert len(comparison.same) > 1000
 
 
 def test_nothing_is_listed_that_arrives(comparison: Comparison) -> None:
-    assert comparison.outdated(entries(BY_SAM)) == []
-    assert comparison.unused(entries(BY_SAM)) == []
+    assert comparison.outdated(gaps_of(BY_SAM)) == []
+    assert comparison.unused(gaps_of(BY_SAM)) == []
 
 
 def test_a_deployment_that_names_no_transcription_service_is_refused(deployed: Deployed) -> None:
@@ -187,7 +187,7 @@ def test_changed_code_of_a_function_is_what_that_function_runs(
     ]
     named = {"StackName": STACK, "ChangeSetName": waiting}
     changes = stacks.describe_change_set(**named)["Changes"]
-    changed = {lasting(change["ResourceChange"]["LogicalResourceId"]) for change in changes}
+    changed = {without_digest(change["ResourceChange"]["LogicalResourceId"]) for change in changes}
     # The alias follows its version; AWS names it here, the engine does not.
     assert changed - {f"{HEALTH}Aliaslive"} == {HEALTH, f"{HEALTH}Version"}
     stacks.execute_change_set(**named)

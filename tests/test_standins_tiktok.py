@@ -1,4 +1,4 @@
-"""The TikTok stand-in answers as TikTok does, on one address for all its hosts."""
+"""The TikTok stand-in answers as TikTok, at one address for all hosts."""
 
 import json
 import re
@@ -45,7 +45,7 @@ def data_of(page: str, script_id: str) -> Any:
 
 
 def item_of(page: str, post: Post, generation: str) -> dict[str, Any]:
-    """Caption, handle, nickname and duration, by the notes' table of locations."""
+    """Caption, handle, nickname and duration, at the locations in the notes."""
     if generation in {"universal", "reflow"}:
         scope = data_of(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")["__DEFAULT_SCOPE__"]
         name = "webapp.video-detail" if generation == "universal" else "webapp.reflow.video.detail"
@@ -77,7 +77,9 @@ def item_of(page: str, post: Post, generation: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_every_generation_of_page_keeps_its_fields_where_the_notes_say(generation: str) -> None:
+def test_every_generation_of_page_has_its_fields_at_the_locations_in_the_notes(
+    generation: str,
+) -> None:
     post = POST_OF[generation]
 
     async def scenario(client: Client) -> None:
@@ -91,7 +93,7 @@ def test_every_generation_of_page_keeps_its_fields_where_the_notes_say(generatio
     play(app(), scenario)
 
 
-def test_the_built_in_posts_cover_the_awkward_ones() -> None:
+def test_the_built_in_posts_cover_the_special_cases() -> None:
     async def scenario(client: Client) -> None:
         posts = {post["code"]: post for post in await order(client, "posts", method="GET")}
         assert posts["ZTempty07"]["title"] == "" and "\u2028" in posts["ZTlines09"]["title"]
@@ -109,7 +111,7 @@ def test_the_built_in_posts_cover_the_awkward_ones() -> None:
     play(app(filler_kb=1), scenario)
 
 
-def test_who_asks_decides_what_comes() -> None:
+def test_the_page_depends_on_the_user_agent() -> None:
     async def scenario(client: Client) -> None:
         path = f"/@_/video/{BREAD.id}"
         _, page, _ = await get(client, path, **{"User-Agent": "Mozilla/5.0 (iPhone)"})
@@ -124,7 +126,7 @@ def test_who_asks_decides_what_comes() -> None:
     ("post_id", "code"),
     [(post.id, post.status_code) for post in POSTS if post.status_code] + [(UNKNOWN, 10204)],
 )
-def test_a_hidden_post_is_200_with_its_code_and_oembed_a_plain_400(post_id: str, code: int) -> None:
+def test_a_hidden_post_is_200_with_its_code_and_its_oembed_is_400(post_id: str, code: int) -> None:
     async def scenario(client: Client) -> None:
         status, page, _ = await get(client, f"/@_/video/{post_id}")
         detail = data_of(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")["__DEFAULT_SCOPE__"]
@@ -149,7 +151,7 @@ def test_oembed_has_the_documented_members_and_ignores_the_handle() -> None:
     play(app(), scenario)
 
 
-def test_short_links_answer_one_redirect_under_both_paths() -> None:
+def test_a_short_link_is_one_redirect_on_both_paths() -> None:
     async def scenario(client: Client) -> None:
         for path in (f"/{BREAD.code}", f"/t/{BREAD.code}/"):
             status, body, location = await get(client, path)
@@ -165,7 +167,7 @@ def test_short_links_answer_one_redirect_under_both_paths() -> None:
     play(app(filler_kb=1), scenario)
 
 
-def test_short_links_lead_to_every_kind_of_target_and_loop() -> None:
+def test_short_links_cover_every_kind_of_target_and_a_loop() -> None:
     async def scenario(client: Client) -> None:
         table = await order(client, "links", method="GET")
         hosts = {urlsplit(target).hostname for target in table.values()}
@@ -199,7 +201,7 @@ def test_short_links_lead_to_every_kind_of_target_and_loop() -> None:
         ({"as": "region"}, 302, "/hk/notfound"),
     ],
 )
-def test_a_page_goes_wrong_as_told(action: dict[str, Any], status: int, mark: str) -> None:
+def test_a_page_fails_as_configured(action: dict[str, Any], status: int, mark: str) -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "page", {"kind": "page", **action}, match=BREAD.id)
         answered, page, _ = await get(client, f"/@_/video/{BREAD.id}")
@@ -221,7 +223,7 @@ def test_a_page_goes_wrong_as_told(action: dict[str, Any], status: int, mark: st
         ("shape_2020", 200, {"title": BREAD.caption}),
     ],
 )
-def test_oembed_goes_wrong_as_told(wanted: str, status: int, members: dict[str, Any]) -> None:
+def test_oembed_fails_as_configured(wanted: str, status: int, members: dict[str, Any]) -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "oembed", {"kind": "oembed", "as": wanted})
         answered, body = await oembed(client, BREAD.url)

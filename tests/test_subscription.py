@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -9,7 +10,7 @@ import pytest
 
 from engine.ledger.items import Move
 from engine.ledger.once import RequestOnce
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.subscriptions.items import key_name, parse_key_name
 from engine.subscriptions.key_rotation import Made
 from engine.subscriptions.openrouter import CreatedKey
@@ -148,8 +149,10 @@ def top_up(studio: Studio, user: str, amount: int) -> None:
     once = RequestOnce(
         studio.table, user=user, operation="in", key=str(amount), fingerprint="", now=0, facts={}
     )
-    move = Move(user, "admin_add", amount, 0, Origin("system:test", "in", "", "", ""))
-    studio.ledger.post(move, once, now=int(studio.now))
+    move = Move(
+        user, "admin_add", amount, 0, Act("system:test", "in", "", "", "", at=int(studio.now))
+    )
+    studio.ledger.post(move, once)
 
 
 def test_the_last_money_is_not_chopped_into_ever_smaller_keys(studio: Studio) -> None:
@@ -332,8 +335,8 @@ def test_a_process_that_was_given_up_deletes_the_key_that_it_made(
         made = create(*asked)
         if not hung:
             hung.append(made.hash)
-            origin = Origin("system:test", "takes-over", "", "", "")
-            rotation.take_over(studio.subscription(user), origin, now=int(studio.now) + 21)
+            origin = Act("system:test", "takes-over", "", "", "", at=0)
+            rotation.take_over(studio.subscription(user), replace(origin, at=int(studio.now) + 21))
         return made
 
     monkeypatch.setattr(rotation.provider, "create", slow)

@@ -15,7 +15,7 @@ import pytest
 
 from engine.ledger.items import Move
 from engine.ledger.once import RequestOnce
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.subscriptions.items import BLOCKED
 from tests.support.faults import Killed
 from tests.support.fuse import WAYS, Fuse, fused
@@ -73,12 +73,12 @@ _drains = itertools.count(1)
 
 def drain(studio: Studio, user: str) -> None:
     available, _ = studio.figures(user)
-    origin = Origin("system:test", "drain", "", "", "drained")
+    origin = Act("system:test", "drain", "", "", "drained", at=int(studio.now))
     once = RequestOnce(
         studio.table, user=user, operation="drain", key=f"drain-{next(_drains)}", fingerprint="", now=0,
         facts={},
     )  # fmt: skip
-    studio.ledger.post(Move(user, "admin_deduct", -available, 0, origin), once, now=int(studio.now))
+    studio.ledger.post(Move(user, "admin_deduct", -available, 0, origin), once)
 
 
 def ask(studio: Studio, user: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from engine.credits import holds
 from engine.credits.holds import CAPTURED, OPEN, RELEASED, WRITTEN_OFF, Hold
 from engine.credits.vending import claim_write
+from engine.platform.act import by_system
 from engine.platform.errors import Busy, OutcomeUnknown
 from engine.platform.table import ConditionFailed
 from engine.transcription import sweeping
@@ -264,8 +265,8 @@ def test_what_was_claimed_while_the_sweeper_looked_is_left_alone(world: Sweeping
     seen = world.hold("ann", jti)
     world.pass_(UNUSED_S + 1)
     world.table.write(claim_write("ann", jti, "a-claim", "a-request", world.now))
-    origin = sweeping.Origin("system:sweeper", "sweep", "", "", "")
-    left = holds.settle(world.gateway.ledger, seen, RELEASED, origin, now=world.now)
+    act = by_system("sweeper", "sweep", "", at=world.now)
+    left = holds.settle(world.gateway.ledger, seen, RELEASED, act)
     assert (left.state, left.claim) == (OPEN, "a-claim")
     assert world.money() == (0, 1)
 

@@ -63,16 +63,16 @@ class Author:
         once = RequestOnce(
             self.ledger.table, user=self.user, operation=type, key=key, fingerprint="", now=self.now, facts={}
         )  # fmt: skip
-        self.ledger.post(Move(self.user, type, amount, 0, ORIGIN), once, now=self.now)
+        self.ledger.post(Move(self.user, type, amount, 0, replace(ORIGIN, at=self.now)), once)
 
     def vend(self, state: str = OPEN) -> Hold:
         self.now += 1
-        vend = Vend(self.user, "vend", fresh("key"), "f", state, "k", ORIGIN)
-        return holds.place(self.ledger, vend, now=self.now, rate_limit=10**6)[0]
+        vend = Vend(self.user, "vend", fresh("key"), "f", state, "k", replace(ORIGIN, at=self.now))
+        return holds.place(self.ledger, vend, rate_limit=10**6)[0]
 
     def settle(self, hold: Hold, *outcomes: str) -> Hold:
         for outcome in outcomes:
-            hold = holds.settle(self.ledger, hold, outcome, ORIGIN, now=self.now)
+            hold = holds.settle(self.ledger, hold, outcome, replace(ORIGIN, at=self.now))
         return hold
 
 

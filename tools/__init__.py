@@ -1,4 +1,4 @@
-"""What builds and checks the project: generated files, packages, deployments into the local engine."""
+"""Programs that build and check the project: generated files, packages, deployments into the local engine."""
 
 import sys
 from pathlib import Path

@@ -1,18 +1,20 @@
 """What operators ask and do: users, balances, transactions, statistics, keys, the audit."""
 
 from engine.access import api_keys, keyrings
-from engine.access.callers import ADMIN, CREDITS_WRITE, KEYS_WRITE, USERS_READ, Access, by_session
+from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
 from engine.admin import accounts, erasure
 from engine.credits import adjustments, bulk
 from engine.credits.adjustments import Adjusted, Adjustment
-from engine.ledger import audit, origins
-from engine.ledger.audit import Record
+from engine.ledger import audit as audit_records
+from engine.ledger import origins
+from engine.ledger.audit import Audit, Record
 from engine.ledger.posting import Ledger
 from engine.platform import config, dead_letters, table
 from engine.platform.errors import Forbidden, InvalidRequest, NotFound
-from engine.platform.ids import is_user_id, iso
+from engine.platform.ids import is_user_id
 from engine.platform.table import Table
+from engine.platform.times import iso
 from engine.readmodels import feed, overview
 from engine.readmodels.feed import Wanted
 from engine.web.forms import (
@@ -27,12 +29,15 @@ from engine.web.forms import (
     UsersQuery,
 )
 from engine.web.http import Answer, Api, Call, legacy
+from engine.web.idempotency import replay_headers
+from engine.web.scopes import ADMIN, CREDITS_WRITE, KEYS_WRITE, USERS_READ
 
 PAGE = 50
 CSV_PAGE = 5000
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
+audit = Audit(ledger.table, settings.audit_days)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET,))
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
 api = Api(settings)
@@ -66,8 +71,8 @@ def erase(call: Call, id: str) -> Answer:
         raise NotFound()
     if form.confirm != id:
         raise InvalidRequest("confirm is not the user's id.", details={"field": "confirm"})
-    origin = call.origin(actor, form.reason)
-    erased = erasure.erase(ledger.table, id, origin, now=call.now, keep_days=settings.audit_days)
+    act = call.act(actor, form.reason)
+    erased = erasure.erase(audit, id, act)
     return Answer(legacy(accounts.erased_members(id, erased, call.now), call.now))
 
 
@@ -93,10 +98,8 @@ def undo(call: Call, id: str, seq: str) -> Answer:
     asked = call.request_key
     if not is_user_id(id) or not seq.isascii() or not seq.isdigit() or len(seq) > 12:
         raise NotFound()
-    origin = call.origin(actor, form.reason)
-    made = adjustments.undo(
-        ledger, id, int(seq), asked, origin, now=call.now, keep_days=settings.audit_days
-    )
+    act = call.act(actor, form.reason)
+    made = adjustments.undo(ledger, audit, id, int(seq), asked, act)
     return _shown(made)
 
 
@@ -108,7 +111,7 @@ def adjust_many(call: Call) -> Answer:
     if dry_run:
         outcomes = bulk.preview(ledger, sheet)
     else:
-        run = bulk.Run(ledger, call.origin(actor), call.now, settings.audit_days)
+        run = bulk.Run(ledger, audit, call.act(actor))
         outcomes = run.make(sheet)
     return Answer(bulk.members(sheet, outcomes, dry_run=dry_run))
 
@@ -149,10 +152,10 @@ def records(call: Call) -> Answer:
     query = call.read_query(AuditQuery)
     day = query.day or (iso(call.now)[:10] if query.user is None else None)
     ok = None if query.outcome == "any" else query.outcome == "done"
-    wanted = audit.Wanted(query.user, day, query.action, ok)
-    page = audit.page(ledger.table, wanted, query.cursor, query.limit)
-    known = origins.texts(ledger.table, map(audit.origin_name, page.items))
-    shown = [audit.members(item, known) for item in page.items]
+    wanted = audit_records.Wanted(query.user, day, query.action, ok)
+    page = audit_records.page(ledger.table, wanted, query.cursor, query.limit)
+    known = origins.texts(ledger.table, map(audit_records.origin_name, page.items))
+    shown = [audit_records.members(item, known) for item in page.items]
     return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 
 
@@ -193,18 +196,16 @@ def revoke_key(call: Call, id: str) -> Answer:
 
 def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:
     asked = call.request_key
-    origin = call.origin(actor, form.reason)
-    adjustment = Adjustment(form.user_id, amount, asked.key, asked.fingerprint, origin)
-    return _shown(
-        adjustments.adjust(ledger, adjustment, now=call.now, keep_days=settings.audit_days)
-    )
+    act = call.act(actor, form.reason)
+    adjustment = Adjustment(form.user_id, amount, asked.key, asked.fingerprint, act)
+    return _shown(adjustments.adjust(ledger, audit, adjustment))
 
 
 def _shown(made: Adjusted) -> Answer:
-    headers = {"Idempotency-Replayed": "true"} if made.replayed else {}
+    headers = replay_headers(made.replayed)
     return Answer(legacy(accounts.adjusted_members(made), made.at), headers=headers)
 
 
 def _keep(call: Call, key_id: str, action: str, actor: str, reason: str) -> None:
-    record = Record(key_id, action, True, "", call.origin(actor, reason), call.now)
-    audit.keep(ledger.table, record, settings.audit_days)
+    record = Record(key_id, action, True, "", call.act(actor, reason))
+    audit.keep(record)

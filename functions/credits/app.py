@@ -3,18 +3,20 @@
 from msgspec import structs
 
 from engine.access import bearer, keyrings
-from engine.access.callers import CREDITS_WRITE, Access
+from engine.access.callers import Access
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
 from engine.credits import payments, users, webhooks
 from engine.credits.payments import Grant, Granted
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform import config, table
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import iso
 from engine.web import limits
 from engine.web.forms import AddForm, NoForm
 from engine.web.http import Answer, Api, Call, legacy
+from engine.web.idempotency import replay_headers
+from engine.web.scopes import CREDITS_WRITE
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -94,11 +96,10 @@ def _grant(call: Call, form: AddForm, actor: str, type_: str, provider: str) -> 
             payment_id=form.transaction_id,
             key=asked.key,
             fingerprint=asked.fingerprint,
-            origin=call.origin(actor, form.reason or type_),
+            act=call.act(actor, form.reason or type_),
         ),
-        now=call.now,
     )
 
 
 def _replay_header(granted: Granted) -> dict[str, str]:
-    return {"Idempotency-Replayed": "true"} if granted.replayed else {}
+    return replay_headers(granted.replayed)

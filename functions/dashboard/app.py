@@ -6,10 +6,11 @@ from pathlib import Path
 
 from engine.access import login, sessions
 from engine.access.sessions import Session
+from engine.ledger.audit import Audit
 from engine.platform import config, table
 from engine.platform.errors import Forbidden, NotFound
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import iso
 from engine.web import assets
 from engine.web.assets import Asset
 from engine.web.forms import LoginForm
@@ -20,8 +21,8 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-act",
+    "Cross-Origin-Resource-Policy": "same-act",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "Referrer-Policy": "no-referrer",
     "Strict-Transport-Security": "max-age=31536000",
@@ -31,6 +32,7 @@ FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 settings = config.load()
 store = Table(table.connect(), settings.table_name)
+audit = Audit(store, settings.audit_days)
 api = Api(settings)
 lambda_handler = api
 
@@ -40,8 +42,7 @@ def log_in(call: Call) -> Answer:
     _require_own_page(call)
     form = call.read(LoginForm)
     session = login.log_in(
-        store, form.name, form.password, call.origin(""), now=call.now,
-        keep_days=settings.audit_days,
+        audit, form.name, form.password, call.act("")
     )  # fmt: skip
     return _who(session, {"Set-Cookie": sessions.cookie(session)})
 
@@ -97,15 +98,14 @@ def _who(session: Session, headers: dict[str, str]) -> Answer:
 def _log_out(call: Call, *, everywhere: bool) -> Answer:
     session = sessions.find(call, store)
     login.log_out(
-        store, session, call.origin(session.actor), everywhere=everywhere, now=call.now,
-        keep_days=settings.audit_days,
+        audit, session, call.act(session.actor), everywhere=everywhere
     )  # fmt: skip
     return Answer({"ok": True}, headers={"Set-Cookie": sessions.no_cookie()})
 
 
 def _require_own_page(call: Call) -> None:
     """A log-in has no session yet, so the browser's own word must do. Raises `Forbidden`."""
-    if call.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+    if call.headers.get("sec-fetch-site", "same-act") not in ("same-act", "none"):
         raise Forbidden()
 
 

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.access import keyrings, ring_store, rotation
-from engine.access.rotation import DAY_S, Terms
+from engine.access.rotation import Terms
 from engine.platform import cloudformation, config, logs
 from engine.platform.logs import logger
+from engine.platform.times import DAY_S
 
 settings = config.load()
 parameters = keyrings.connect()

@@ -7,8 +7,8 @@ from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform import config, sealing, table
 from engine.platform.errors import NotFound
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import iso
 from engine.subscriptions import setup, top_ups
 from engine.subscriptions import usage as subscription_usage
 from engine.subscriptions.key_steps import find_subscription
@@ -17,6 +17,7 @@ from engine.subscriptions.subscribing import Subscriber, Subscribing
 from engine.web import limits
 from engine.web.forms import TopUpForm
 from engine.web.http import Answer, Api, Call, legacy
+from engine.web.idempotency import replay_headers
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
@@ -36,7 +37,7 @@ def key(call: Call) -> Answer:
     token = bearer.subscriber(call, rings[JWT_SECRET_CLOUD])
     window = limits.take(ledger.table, account_pk(token.user), "key", settings.rate_limit, call.now)
     who = Subscriber(token.user, token.email, token.username)
-    handed = subscribing.obtain(who, call.origin(f"user:{token.user}"), now=call.now)
+    handed = subscribing.obtain(who, call.act(f"user:{token.user}"))
     return Answer(
         {"ok": True, "success": True, "data": handed.members(), "timestamp": iso(call.now)},
         headers=limits.policy_headers(window),
@@ -61,16 +62,15 @@ def usage(call: Call) -> Answer:
 def top_up(call: Call) -> Answer:
     actor = webhooks.verify(call, rings[WEBHOOK_SECRET]).actor
     form = call.read(TopUpForm)
-    origin = call.origin(actor, form.reason or "top_up")
+    act = call.act(actor, form.reason or "top_up")
     paid = top_ups.top_up(
         ledger,
         form.user_id,
         form.amount,
         form.transaction_id,
         call.request_key,
-        origin,
-        now=call.now,
+        act,
     )
     members = top_ups.members(form.user_id, form.amount, paid)
-    headers = {"Idempotency-Replayed": "true"} if paid.replayed else {}
+    headers = replay_headers(paid.replayed)
     return Answer(legacy(members, paid.at), headers=headers)

@@ -1,8 +1,9 @@
 """What operators do with subscriptions: list, look, adjust, change the plan, block, force a rotation."""
 
 from engine.access import keyrings
-from engine.access.callers import SUBSCRIPTIONS_WRITE, USERS_READ, Access, by_session
+from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
+from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, sealing, table
 from engine.platform.table import Table
@@ -19,9 +20,11 @@ from engine.web.forms import (
     WebhooksQuery,
 )
 from engine.web.http import Answer, Api, Call
+from engine.web.scopes import SUBSCRIPTIONS_WRITE, USERS_READ
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
+audit = Audit(ledger.table, settings.audit_days)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
 rotation = setup.rotation(settings, ledger, rings, sealing.connect())
 subscribing = Subscribing(rotation, settings.plan_policy)
@@ -47,42 +50,38 @@ def subscription(call: Call, id: str) -> Answer:
 def adjust(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(SubscriptionAdjustForm)
-    origin = call.origin(actor, form.reason)
-    return Answer(admin.adjust(ledger, id, form.amount, call.request_key, origin, now=call.now))
+    act = call.act(actor, form.reason)
+    return Answer(admin.adjust(ledger, id, form.amount, call.request_key, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/plan")
 def plan(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(PlanForm)
-    origin, asked = call.origin(actor, form.reason), call.request_key
-    return Answer(
-        admin.change_plan(ledger, id, form.plan, form.policy, asked, origin, now=call.now)
-    )
+    act, asked = call.act(actor, form.reason), call.request_key
+    return Answer(admin.change_plan(ledger, id, form.plan, form.policy, asked, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/block")
 def block(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
-    origin = call.origin(actor, call.read(ReasonForm).reason)
-    return Answer(admin.block(subscribing, id, origin, settings.audit_days, now=call.now))
+    act = call.act(actor, call.read(ReasonForm).reason)
+    return Answer(admin.block(subscribing, audit, id, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/unblock")
 def unblock(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
-    origin = call.origin(actor, call.read(ReasonForm).reason)
-    return Answer(admin.unblock(ledger, id, origin, settings.audit_days, now=call.now))
+    act = call.act(actor, call.read(ReasonForm).reason)
+    return Answer(admin.unblock(ledger, audit, id, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/rotate")
 def rotate(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(RotateForm)
-    origin, keep_days = call.origin(actor, form.reason), settings.audit_days
-    return Answer(
-        admin.rotate(subscribing, id, origin, keep_days, revoke=form.revoke, now=call.now)
-    )
+    act = call.act(actor, form.reason)
+    return Answer(admin.rotate(subscribing, audit, id, act, revoke=form.revoke))
 
 
 @api.route("GET", "/admin/subscriptions/{id}/webhooks")
@@ -95,6 +94,5 @@ def webhooks(call: Call, id: str) -> Answer:
 @api.route("POST", "/admin/subscriptions/{id}/webhooks/{message}/replay")
 def replay(call: Call, id: str, message: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
-    origin = call.origin(actor, call.read(ReasonForm).reason)
-    keep_days = settings.audit_days
-    return Answer(admin.replay_notice(ledger, id, message, origin, keep_days, now=call.now))
+    act = call.act(actor, call.read(ReasonForm).reason)
+    return Answer(admin.replay_notice(ledger, audit, id, message, act))

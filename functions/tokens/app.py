@@ -4,6 +4,7 @@ from engine.access import bearer, keyrings, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
 from engine.credits.holds import OPEN, SPENT
+from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, logs, table
 from engine.platform.errors import (
@@ -14,15 +15,16 @@ from engine.platform.errors import (
     Unauthorized,
 )
 from engine.platform.table import Table
-from engine.web import limits
+from engine.web import limits, scopes
 from engine.web.forms import UserForm, ValidateForm
 from engine.web.http import Answer, Api, Call
 
-VENDING = frozenset({tokens.SCOPE_TRANSCRIBE})
+VENDING = frozenset({scopes.TRANSCRIBE})
 """What the older route allows everybody who may call it."""
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
+audit = Audit(ledger.table, settings.audit_days)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ENGINE_JWT_SECRET, VEND_JWT_SECRET))
 api = Api(settings)
 lambda_handler = api
@@ -58,36 +60,28 @@ def validate(call: Call) -> Answer:
         hold = vending.validate(ledger, token)
         if form.consume:
             key = call.request_key.key or call.request_id
-            vending.redeem(ledger, hold, key, call.origin("backend", "redeemed"), now=call.now)
+            vending.redeem(ledger, hold, key, call.act("backend", "redeemed"))
     except Unauthorized as refused:
         return Answer({"ok": False, "valid": False, "reason": refused.details["reason"]})
     used = form.consume or hold.claim is not None
     return Answer({"ok": True, "valid": True, "used": used, "payload": token.claims()})
 
 
-def _vend(call: Call, user: str, state: str, actor: str, scopes: frozenset[str]) -> vending.Vended:
+def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]) -> vending.Vended:
     """The vend that the call asks for, with its documented log line either way."""
-    asked, origin, ring = call.request_key, call.origin(actor), rings[VEND_JWT_SECRET]
+    asked, act, ring = call.request_key, call.act(actor), rings[VEND_JWT_SECRET]
     vend = vending.vend_request(
-        user, state, ring, asked.key or call.request_id, asked.fingerprint, origin
+        user, state, ring, asked.key or call.request_id, asked.fingerprint, act
     )
     sell = vending.vend_held if state == OPEN else vending.vend_spent
     try:
-        bearer.require_scope(scopes, tokens.SCOPE_TRANSCRIBE)
-        vended = sell(ledger, ring, vend, now=call.now, rate_limit=settings.rate_limit)
+        bearer.require_scope(granted, scopes.TRANSCRIBE)
+        vended = sell(ledger, ring, vend, rate_limit=settings.rate_limit)
     except EngineError as error:
         logs.vending(user, ok=False, code=error.code)
         if error.status >= 500:
             raise
-        raise vending.refused(
-            ledger.table,
-            user,
-            error,
-            origin,
-            now=call.now,
-            rate_limit=settings.rate_limit,
-            keep_days=settings.audit_days,
-        ) from None
+        raise vending.refused(audit, user, error, act, rate_limit=settings.rate_limit) from None
     logs.vending(user, ok=True, replayed="Idempotency-Replayed" in vended.headers)
     return vended
 

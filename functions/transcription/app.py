@@ -2,6 +2,7 @@
 
 from engine.access import bearer, keyrings
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
+from engine.credits import prices
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.metadata import links
@@ -19,6 +20,7 @@ from engine.transcription.upstream import Upstream
 from engine.web import limits
 from engine.web.forms import SubmitForm, UrlQuery
 from engine.web.http import Answer, Api, Call
+from engine.web.idempotency import replay_headers
 
 ESTIMATED_DURATION_S = 45
 PING = "ping"
@@ -42,11 +44,9 @@ def submit(call: Call) -> Answer:
     token = bearer.vended(call, rings[VEND_JWT_SECRET])
     limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
     form = call.read(SubmitForm)
-    origin = call.origin(f"user:{token.user}")
+    act = call.act(f"user:{token.user}")
     key = call.request_key.key
-    return _answer(
-        submission.submit(_gateway(call), token, form.url, origin, now=call.now, key=key)
-    )
+    return _answer(submission.submit(_gateway(call), token, form.url, act, key=key))
 
 
 @api.route("GET", "/ttt/status/{id}")
@@ -58,15 +58,15 @@ def status(call: Call, id: str) -> Answer:
     if not is_job_id(id):
         raise JobNotFound()
     limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
-    origin = call.origin("system:status", "transcription ended")
-    return _answer(submission.status(_gateway(call), user, id, origin, now=call.now))
+    act = call.act("system:status", "transcription ended")
+    return _answer(submission.status(_gateway(call), user, id, act))
 
 
 @api.route("POST", "/webhooks/tttranscribe")
 def webhook(call: Call) -> Answer:
     notice = job_webhook.verify(call.raw_body, rings[TTT_SHARED_SECRET], now=call.now)
-    origin = call.origin("system:webhook", "transcription ended")
-    return Answer(job_webhook.receive(_gateway(call), notice, origin, now=call.now))
+    act = call.act("system:webhook", "transcription ended")
+    return Answer(job_webhook.receive(_gateway(call), notice, act))
 
 
 @api.route("GET", "/estimate")
@@ -77,7 +77,7 @@ def estimate(call: Call) -> Answer:
     return Answer(
         {
             "ok": True,
-            "estimatedCredits": 1,
+            "estimatedCredits": prices.TRANSCRIPTION,
             "videoUrl": post.url,
             "estimatedDuration": ESTIMATED_DURATION_S,
         }
@@ -97,5 +97,5 @@ def _gateway(call: Call) -> Gateway:
 
 
 def _answer(mirrored: Mirrored) -> Answer:
-    headers = {"Idempotency-Replayed": "true"} if mirrored.replayed else {}
+    headers = replay_headers(mirrored.replayed)
     return Answer(mirrored.body, mirrored.status, headers)

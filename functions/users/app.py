@@ -1,7 +1,7 @@
 """New users and devices, their tokens and their history."""
 
 from engine.access import bearer, keyrings
-from engine.access.callers import ADMIN, CREDITS_WRITE, USERS_READ, Access
+from engine.access.callers import Access
 from engine.access.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
 from engine.credits import users
 from engine.credits.users import USER_TOKEN_LIFETIME_S, NewUserRequest
@@ -14,6 +14,8 @@ from engine.platform.table import Table
 from engine.web import limits
 from engine.web.forms import CreateForm, NoForm, PageQuery, ProfileForm, RefreshForm
 from engine.web.http import Answer, Api, Call, legacy
+from engine.web.idempotency import replay_headers
+from engine.web.scopes import ADMIN, CREDITS_WRITE, USERS_READ
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -45,9 +47,9 @@ def create(call: Call) -> Answer:
         form.initial_credits,
         asked.key or call.request_id,
         asked.fingerprint,
-        call.origin(actor, "user created"),
+        call.act(actor, "user created"),
     )
-    made = users.create(ledger, rings[ENGINE_JWT_SECRET], request, now=call.now)
+    made = users.create(ledger, rings[ENGINE_JWT_SECRET], request)
     members = {
         "userId": made.user,
         "balance": made.balance,
@@ -56,7 +58,7 @@ def create(call: Call) -> Answer:
         "expiresIn": USER_TOKEN_LIFETIME_S,
         "requestId": made.request_id,
     }
-    headers = {"Idempotency-Replayed": "true"} if made.replayed else {}
+    headers = replay_headers(made.replayed)
     return Answer(legacy(members, made.issued_at), headers=headers)
 
 
@@ -65,7 +67,7 @@ def register(call: Call) -> Answer:
     call.read(NoForm)
     _limit_address(call, "create")
     made = users.register_device(
-        ledger, rings[ENGINE_JWT_SECRET], call.origin("device", "device registered"), now=call.now
+        ledger, rings[ENGINE_JWT_SECRET], call.act("device", "device registered")
     )
     return Answer(
         {

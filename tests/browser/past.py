@@ -8,7 +8,7 @@ from engine.credits import holds, payments
 from engine.credits.holds import CAPTURED, OPEN, RELEASED, Hold, Vend
 from engine.credits.payments import Grant
 from engine.ledger.posting import Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 
 DAY_S = 86_400
 PHONE = "Pluct/4.2.0 (Android 15; Pixel 8)"
@@ -22,28 +22,28 @@ class Past:
         self.ledger = ledger
         self.random = random.Random(4)
 
-    def origin(self, actor: str, reason: str = "") -> Origin:
-        return Origin(actor, f"past-{next(_numbers)}", "198.51.100.7", PHONE, reason)
+    def act(self, actor: str, at: int, reason: str = "") -> Act:
+        return Act(actor, f"past-{next(_numbers)}", "198.51.100.7", PHONE, reason, at=at)
 
     def buy(self, user: str, amount: int, at: int, reason: str = "M-Pesa payment") -> None:
         number = next(_numbers)
-        origin = self.origin("webhook:payment", reason)
+        act = self.act("webhook:payment", at, reason)
         payment = f"QK{number:06d}"
-        grant = Grant(user, amount, "add_webhook", "webhook", payment, None, str(number), origin)
-        payments.grant(self.ledger, grant, now=at)
+        grant = Grant(user, amount, "add_webhook", "webhook", payment, None, str(number), act)
+        payments.grant(self.ledger, grant)
 
     def vend(self, user: str, at: int) -> Hold:
         key = f"past-{next(_numbers)}"
-        vend = Vend(user, "vend", key, key, OPEN, "past", self.origin(f"user:{user}"))
-        return holds.place(self.ledger, vend, now=at, rate_limit=1_000_000)[0]
+        vend = Vend(user, "vend", key, key, OPEN, "past", self.act(f"user:{user}", at))
+        return holds.place(self.ledger, vend, rate_limit=1_000_000)[0]
 
     def deliver(self, hold: Hold, at: int) -> None:
-        origin = self.origin("system:status", "transcription ended")
-        holds.settle(self.ledger, hold, CAPTURED, origin, now=at)
+        act = self.act("system:status", at, "transcription ended")
+        holds.settle(self.ledger, hold, CAPTURED, act)
 
     def give_back(self, hold: Hold, at: int) -> None:
-        origin = self.origin("system:sweeper", "the token was not used")
-        holds.settle(self.ledger, hold, RELEASED, origin, now=at)
+        act = self.act("system:sweeper", at, "the token was not used")
+        holds.settle(self.ledger, hold, RELEASED, act)
 
     def week_of(self, user: str, *, days: int = 7, tokens: int = 3) -> None:
         """Purchases and tokens over the last days, mostly delivered, some given back."""

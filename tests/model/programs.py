@@ -11,7 +11,7 @@ from engine.credits.holds import OPEN, Hold
 from engine.credits.payments import Grant
 from engine.credits.users import NewUserRequest
 from engine.ledger.items import CREDITS, account_pk, account_sk
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.ids import base36, digest
 from engine.transcription import submission, sweeping
 from engine.transcription.jobs import Gateway
@@ -42,8 +42,9 @@ class Asked:
     def now(self) -> int:
         return self.at + self.attempt
 
-    def origin(self, actor: str, reason: str = "") -> Origin:
-        return Origin(actor, f"{self.request}.{self.attempt}", "192.0.2.1", "app", reason)
+    def act(self, actor: str, reason: str = "") -> Act:
+        request_id = f"{self.request}.{self.attempt}"
+        return Act(actor, request_id, "192.0.2.1", "app", reason, at=self.now)
 
     def does(self, run: Callable[[Desk], Any]) -> Program:
         return Program(self.request, self.attempt, run, self.follows, self.waits)
@@ -58,9 +59,9 @@ def vend(
 
     def run(desk: Desk) -> Mapping[str, Any]:
         request = vending.vend_request(
-            asked.user, state, RING, key or asked.request, payload, asked.origin("user")
+            asked.user, state, RING, key or asked.request, payload, asked.act("user")
         )
-        sold = sell(desk.ledger, RING, request, now=asked.now, rate_limit=rate_limit).members
+        sold = sell(desk.ledger, RING, request, rate_limit=rate_limit).members
         return {"requestId": sold["requestId"], "balance": sold["balanceAfter"], "body": sold}
 
     return asked.does(run)
@@ -83,9 +84,9 @@ def granted(asked: Asked, amount: int = 1, *, payment: str | None = None) -> Pro
     def run(desk: Desk) -> Mapping[str, Any]:
         grant = Grant(
             asked.user, amount, "add_webhook", "webhook", payment,
-            None if payment else asked.request, str(amount), asked.origin("webhook", "add_webhook"),
+            None if payment else asked.request, str(amount), asked.act("webhook", "add_webhook"),
         )  # fmt: skip
-        made = payments.grant(desk.ledger, grant, now=asked.now)
+        made = payments.grant(desk.ledger, grant)
         return {"requestId": made.request_id, "balance": made.new_balance, "at": made.at}
 
     return asked.does(run)
@@ -96,9 +97,9 @@ def created(asked: Asked, credits: int = 1) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         request = NewUserRequest(
-            asked.user, credits, asked.request, str(credits), asked.origin("user")
+            asked.user, credits, asked.request, str(credits), asked.act("user")
         )
-        made = users.create(desk.ledger, RING, request, now=asked.now)
+        made = users.create(desk.ledger, RING, request)
         return {"requestId": made.request_id, "balance": made.balance, "token": made.token}
 
     return asked.does(run)
@@ -114,8 +115,8 @@ def submitted(asked: Asked, token: VendedToken, url: str = URL) -> Program:
     """A transcription started with `token`."""
 
     def run(desk: Desk) -> Mapping[str, Any]:
-        origin = asked.origin("user")
-        mirrored = submission.submit(_gateway(desk), token, url, origin, now=asked.now)
+        act = asked.act("user")
+        mirrored = submission.submit(_gateway(desk), token, url, act)
         return {"status": mirrored.status}
 
     return asked.does(run)
@@ -125,8 +126,8 @@ def looked_at(asked: Asked, job_id: str) -> Program:
     """`GET /ttt/status/{id}`: an end that upstream tells settles the hold."""
 
     def run(desk: Desk) -> Mapping[str, Any]:
-        origin = asked.origin("system:status")
-        submission.status(_gateway(desk), asked.user, job_id, origin, now=asked.now)
+        act = asked.act("system:status")
+        submission.status(_gateway(desk), asked.user, job_id, act)
         return {}
 
     return asked.does(run)
@@ -139,9 +140,7 @@ def settled(asked: Asked, token: VendedToken, outcome: str) -> Program:
         hold = holds.find(desk.table, token.user, token.jti)
         if hold is None:
             return {}
-        after = holds.settle(
-            desk.ledger, hold, outcome, asked.origin("system:webhook"), now=asked.now
-        )
+        after = holds.settle(desk.ledger, hold, outcome, asked.act("system:webhook"))
         return {"settled": after.state}
 
     return asked.does(run)
@@ -152,8 +151,8 @@ def redeemed(asked: Asked, token: VendedToken) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         hold: Hold = vending.validate(desk.ledger, token)
-        origin = asked.origin("backend")
-        vending.redeem(desk.ledger, hold, asked.request, origin, now=asked.now)
+        act = asked.act("backend")
+        vending.redeem(desk.ledger, hold, asked.request, act)
         return {"redeemed": token.jti, "claim": f"redeem:{digest(asked.request)}"}
 
     return asked.does(run)

@@ -160,9 +160,17 @@ HOLDS: Final = [
         "if self._hold.claim is None or self._claim is not None:",
         "if self._claim is not None:",
     ),
-    ("credits.holds.vend-holds", "held=1 if vend.state == OPEN else 0", "held=0"),
-    ("credits.holds.vend-at-once-holds-nothing", "held=1 if vend.state == OPEN else 0", "held=1"),
-    ("credits.holds.vend-takes-one", "        amount=-1,\n", "        amount=0,\n"),
+    ("credits.holds.vend-holds", "held=template.amount if vend.state == OPEN else 0", "held=0"),
+    (
+        "credits.holds.vend-at-once-holds-nothing",
+        "held=template.amount if vend.state == OPEN else 0",
+        "held=template.amount",
+    ),
+    (
+        "credits.holds.vend-takes-its-price",
+        "        amount=-template.amount,\n",
+        "        amount=0,\n",
+    ),
     ("credits.holds.same-payload", "if hold.fingerprint != vend.fingerprint:", "if False:"),
     (
         "credits.holds.open-captured",
@@ -275,8 +283,8 @@ CLAIMS: Final = [
     ("credits.vending.claim-is-compared", "    if found != claim:\n", "    if found is None:\n"),
     (
         "credits.vending.capture-carries-the-claim",
-        "origin, now=now, claim=claim).claim",
-        "origin, now=now).claim or claim",
+        "act, claim=claim).claim",
+        "act).claim or claim",
     ),
     (
         "credits.vending.refused-claim",
@@ -318,7 +326,7 @@ CLAIMS: Final = [
     ),
     (
         "transcription.submission.started-by-one",
-        "if hold.claimed_by != origin.request_id:",
+        "if hold.claimed_by != act.request_id:",
         "if False:",
     ),
     (
@@ -350,12 +358,12 @@ CLAIMS: Final = [
     (
         "transcription.starting.timeout-keeps-it-held",
         "            raise Unanswered() from None\n",
-        "            raise give_back(gateway, hold, origin, now, failed(unknown.kind)) from None\n",
+        "            raise give_back(gateway, hold, act, failed(unknown.kind)) from None\n",
     ),
     (
         "transcription.starting.taken-job-gives-back",
-        "    if not _kept(gateway, hold, job_id, mirrored, now):\n",
-        "    if _kept(gateway, hold, job_id, mirrored, now) is None:\n",
+        "    if not _kept(gateway, hold, job_id, mirrored, act.at):\n",
+        "    if _kept(gateway, hold, job_id, mirrored, act.at) is None:\n",
     ),
     (
         "transcription.starting.performed-once",
@@ -364,7 +372,7 @@ CLAIMS: Final = [
     ),
     (
         "transcription.starting.unsent-gives-back",
-        'raise give_back(gateway, hold, origin, now, failed("unreachable"))',
+        'raise give_back(gateway, hold, act, failed("unreachable"))',
         'raise failed("unreachable")',
     ),
     (
@@ -543,7 +551,7 @@ ADJUSTMENTS: Final = [
     ),
     (
         "credits.adjustments.refusal-is-kept",
-        "        _keep(ledger.table, move, error, now, keep_days)\n        raise error",
+        "        _keep(audit, move, error)\n        raise error",
         "        raise error",
     ),
     ("credits.adjustments.a-row-is-once-for-ever", "if asked.row is not None:", "if False:"),
@@ -554,8 +562,8 @@ ADJUSTMENTS: Final = [
     ),
     (
         "credits.adjustments.key-is-the-requests",
-        "key=asked.key or asked.origin.request_id",
-        "key=asked.origin.request_id",
+        "key=asked.key or asked.act.request_id",
+        "key=asked.act.request_id",
     ),
 ]
 KEYS: Final = [

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.credits import holds, payments
@@ -10,7 +10,7 @@ from engine.credits.holds import OPEN, Hold, Vend
 from engine.credits.payments import Grant, Granted
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger, Posted
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import Busy
 from engine.platform.table import Item, Table, Update, Write
 from engine.transcription import submission
@@ -30,8 +30,8 @@ def fresh(name: str) -> str:
     return f"{name}-of-{next(_numbers)}"
 
 
-def nowhere() -> Origin:
-    return Origin("system:test", fresh("request"), "", "", "test")
+def nowhere(at: int = NOW) -> Act:
+    return Act("system:test", fresh("request"), "", "", "test", at=at)
 
 
 def brisk(table: Table) -> Ledger:
@@ -92,13 +92,13 @@ class Desk:
         table: Table | None = None,
         now: int = NOW,
         fingerprint: str = "print",
-        origin: Origin | None = None,
+        origin: Act | None = None,
     ) -> Granted:
-        by = origin or nowhere()
+        by = replace(origin or nowhere(), at=now)
         asked = Grant(
             self.user, amount, "api_add", "shop", payment_id, key or None, fingerprint, by
         )
-        return payments.grant(brisk(table or self.table), asked, now=now)
+        return payments.grant(brisk(table or self.table), asked)
 
     def vend(
         self,
@@ -110,8 +110,8 @@ class Desk:
         rate_limit: int = 1000,
         fingerprint: str = "print",
     ) -> tuple[Hold, Posted | None]:
-        vend = Vend(self.user, "vend", key or fresh("key"), fingerprint, state, "kid", nowhere())
-        return holds.place(brisk(table or self.table), vend, now=now, rate_limit=rate_limit)
+        vend = Vend(self.user, "vend", key or fresh("key"), fingerprint, state, "kid", nowhere(now))
+        return holds.place(brisk(table or self.table), vend, rate_limit=rate_limit)
 
     def hold(self, key: str = "", *, state: str = OPEN, now: int = NOW) -> Hold:
         hold, posted = self.vend(key, state=state, now=now)
@@ -121,7 +121,7 @@ class Desk:
     def settle(
         self, hold: Hold, outcome: str, *, table: Table | None = None, now: int = NOW
     ) -> Hold:
-        return holds.settle(brisk(table or self.table), hold, outcome, nowhere(), now=now)
+        return holds.settle(brisk(table or self.table), hold, outcome, nowhere(now))
 
     def item(self, sk: str) -> Item:
         found = self.table.get(account_pk(self.user), sk)
@@ -194,7 +194,7 @@ def submit(
 ) -> Mirrored:
     """Start the job that `hold` pays for."""
     gateway = proxy(service, table or desk.table)
-    return submission.submit(gateway, hold.token, url, nowhere(), now=now)
+    return submission.submit(gateway, hold.token, url, nowhere(now))
 
 
 def proxy(service: Service, table: Table) -> Proxy:

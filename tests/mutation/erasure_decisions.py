@@ -30,7 +30,7 @@ ERASURE: Final = [
     ("admin.erasure.at-most", "for kind, write in writes[:MOST]", "for kind, write in writes"),
     (
         "admin.erasure.audited-first",
-        '    audit.keep(table, Record(user, ACTION, True, "", origin, now), keep_days)\n',
+        '    audit.keep(Record(user, ACTION, True, "", act))\n',
         "",
     ),
     ("ledger.origins.texts-are-blanked", "REMOVE address, user_agent SET", "REMOVE address SET"),

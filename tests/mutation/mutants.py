@@ -19,6 +19,11 @@ MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
 TESTS: Mapping[str, tuple[str, ...]] = {
     "credits.adjustments": ("test_adjustments", "test_bulk"),
     "access.api_keys": ("test_access",),
+    "access.attempts": ("test_dashboard_access", "test_dashboard"),
+    "access.operators": ("test_dashboard_access", "test_dashboard", "test_cli_operators"),
+    "access.sessions": ("test_dashboard_access", "test_dashboard"),
+    "metadata.cache": ("test_metadata_cache", "test_metadata"),
+    "platform.circuit": ("test_circuit",),
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure",),
     "credits.holds": (
@@ -74,18 +79,6 @@ TESTS: Mapping[str, tuple[str, ...]] = {
 }
 """The tests that should kill a module's mutants, the likeliest first."""
 
-NO_MONEY = frozenset(
-    {
-        "access.attempts",
-        "platform.circuit",
-        "subscriptions.key_monitor",
-        "metadata.cache",
-        "access.operators",
-        "access.sessions",
-    }
-)
-"""Modules whose conditions guard no credit and are left out."""
-
 
 @dataclass(frozen=True)
 class Mutant:
@@ -112,12 +105,7 @@ class Mutant:
 def all_mutants() -> list[Mutant]:
     """Every mutant, by module. Raises `ValueError` where the source does not fit the list any more."""
     parameters = _parameters()
-    found = [
-        mutant
-        for module in _modules()
-        if module not in NO_MONEY
-        for mutant in _of_conditions(module, parameters)
-    ]
+    found = [mutant for module in _modules() for mutant in _of_conditions(module, parameters)]
     found += [_recorded(*decision) for decision in DECISIONS]
     twice = [name for name, count in Counter(mutant.id for mutant in found).items() if count > 1]
     unknown = {mutant.module for mutant in found} - TESTS.keys()

@@ -35,13 +35,13 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.subscribing.retry-at",
-        "not seen.is_fresh or now < subscription.retry_at",
+        "not seen.is_fresh or act.at < subscription.retry_at",
         "not seen.is_fresh",
     ),
     (
         "subscriptions.subscribing.away-makes-no-key",
-        "if not seen.is_fresh or now < subscription.retry_at:",
-        "if now < subscription.retry_at:",
+        "if not seen.is_fresh or act.at < subscription.retry_at:",
+        "if act.at < subscription.retry_at:",
     ),
     (
         "subscriptions.subscribing.disabled-is-replaced",
@@ -65,7 +65,7 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.key_rotation.lease-is-kept",
-        "key.state != INTENDED or now < key.expires_at:",
+        "key.state != INTENDED or act.at < key.expires_at:",
         "key.state != INTENDED:",
     ),
     (
@@ -80,7 +80,7 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.key_rotation.unwanted-is-deleted",
-        "            self._discard(key, created, origin, now, retry_at=0)\n            raise Overtaken()",
+        "            self._discard(key, created, act, retry_at=0)\n            raise Overtaken()",
         "            raise Overtaken()",
     ),
     (
@@ -95,7 +95,7 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.key_rotation.final-reading-is-charged",
-        "        key = self.charge(key, usage, origin, now=now)\n",
+        "        key = self.charge(key, usage, act)\n",
         "",
     ),
     (
@@ -125,8 +125,8 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.moves.reset-fills-up",
-        "allowance - left, 0, origin",
-        "allowance, 0, origin",
+        "allowance - left, 0, act",
+        "allowance, 0, act",
     ),
     (
         "subscriptions.moves.plan-grants-the-difference",

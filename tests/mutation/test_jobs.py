@@ -12,6 +12,7 @@ import pytest
 
 from engine.credits import holds, vending
 from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.ledger.audit import Audit
 from engine.ledger.items import account_pk
 from engine.platform.errors import (
     EngineError,
@@ -48,7 +49,7 @@ from tests.support.gateway import Gateway
 
 
 def redeem(desk: Desk, hold: Hold, key: str = "", *, table: Table | None = None) -> None:
-    vending.redeem(brisk(table or desk.table), hold, key or fresh("key"), nowhere(), now=NOW)
+    vending.redeem(brisk(table or desk.table), hold, key or fresh("key"), nowhere())
 
 
 @contextmanager
@@ -251,7 +252,7 @@ def handed_over(desk: Desk, state: str = OPEN) -> Hold:
             return None
 
     gateway = replace(proxy(Away(), desk.table), timeout_s=0, handover=Kept())
-    submission.submit(gateway, hold.token, VIDEO, nowhere(), now=NOW)
+    submission.submit(gateway, hold.token, VIDEO, nowhere())
     return holds.read(desk.stored(hold))
 
 
@@ -292,7 +293,7 @@ def test_a_job_is_named_only_to_the_hold_that_lacks_it(
 
 
 def read(desk: Desk, job_id: str, service: Service) -> Mirrored:
-    return submission.status(proxy(service, desk.table), desk.user, job_id, nowhere(), now=NOW)
+    return submission.status(proxy(service, desk.table), desk.user, job_id, nowhere())
 
 
 @pytest.mark.parametrize(
@@ -350,9 +351,7 @@ def test_a_job_is_read_by_its_user_alone(gateway: Gateway) -> None:
 
 
 def told(desk: Desk, error: EngineError, table: Table, limit: int = 2) -> EngineError:
-    return vending.refused(
-        table, desk.user, error, nowhere(), now=NOW, rate_limit=limit, keep_days=400
-    )
+    return vending.refused(Audit(table, 400), desk.user, error, nowhere(), rate_limit=limit)
 
 
 def test_a_refused_vend_is_counted_and_one_that_the_limit_refused_is_not(gateway: Gateway) -> None:
@@ -389,7 +388,7 @@ def test_a_job_that_has_ended_meanwhile_is_not_asked_for(gateway: Gateway) -> No
     service = Service(says=(200, {"status": "failed"}))
     submit(desk, hold, service)
     table = desk.interrupted(lambda: ended_elsewhere(desk, service.job_id))
-    gone = submission.status(proxy(service, table), desk.user, service.job_id, nowhere(), now=NOW)
+    gone = submission.status(proxy(service, table), desk.user, service.job_id, nowhere())
     assert '"credit":"captured"' in gone.body
     assert desk.stored(hold)["state"] == CAPTURED
     assert service.asked == 0
@@ -427,6 +426,6 @@ def test_a_job_that_upstream_knows_again_begins_its_time_anew(gateway: Gateway) 
         service.says = says
         with suppress(JobNotFound):
             submission.status(
-                proxy(service, desk.table), desk.user, service.job_id, nowhere(), now=NOW + later_s
+                proxy(service, desk.table), desk.user, service.job_id, nowhere(NOW + later_s)
             )
     assert desk.stored(hold)["state"] == OPEN

@@ -9,7 +9,7 @@ import logging
 import multiprocessing
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ import boto3
 from engine.credits import holds
 from engine.credits.vending import claim_write
 from engine.ledger.posting import Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import EngineError
 from engine.platform.table import ConditionFailed, Table
 from engine.transcription import sweeping
@@ -142,9 +142,9 @@ def settle(gateway: Gateway, user: str, jti: str, outcome: str) -> str:
     """The state that the hold was left in."""
     found = holds.find(gateway.ledger.table, user, jti)
     assert found is not None
-    origin = Origin("system:racer", f"{outcome}-of-{jti}", "", "", "a race")
+    origin = Act("system:racer", f"{outcome}-of-{jti}", "", "", "a race", at=0)
     now = found.issued_at + 1
-    return holds.settle(gateway.ledger, found, outcome, origin, now=now).state
+    return holds.settle(gateway.ledger, found, outcome, replace(origin, at=now)).state
 
 
 def claim(gateway: Gateway, user: str, jti: str, by: str, now: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from local.engine import aws_client
 from local.settings import ROOT
-from tools.declared import lasting
+from tools.expected_resources import without_digest
 
 ALIAS = "live"
 
@@ -38,7 +38,8 @@ class Stack:
         stacks = aws_client("cloudformation", self._endpoint)
         listed = stacks.describe_stack_resources(StackName=self._name)["StackResources"]
         return {
-            lasting(found["LogicalResourceId"]): found["PhysicalResourceId"] for found in listed
+            without_digest(found["LogicalResourceId"]): found["PhysicalResourceId"]
+            for found in listed
         }
 
     @cached_property

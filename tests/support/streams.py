@@ -4,7 +4,7 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -19,12 +19,12 @@ from engine.ledger.items import (
     next_entry,
     read_entry,
 )
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.table import Item, Table, marshal
 
 _numbers = itertools.count(1)
 SALT = "salt-of-a-test"
-ORIGIN = Origin("user:tester", "r-1", "203.0.113.7", "pluct-tests/1", "because")
+ORIGIN = Act("user:tester", "r-1", "203.0.113.7", "pluct-tests/1", "because", at=0)
 STREAM = "arn:aws:dynamodb:us-east-1:000000000000:table/pluct/stream/2026-01-01T00:00:00.000"
 
 
@@ -62,8 +62,9 @@ class Book:
         subject: str = "",
         reverses: int | None = None,
     ) -> Entry:
-        move = Move(self.user, type, amount, held, ORIGIN, subject, reverses)
-        entry = next_entry(self.account, move, self.at)
+        act = replace(ORIGIN, at=self.at)
+        move = Move(self.user, type, amount, held, act, subject, reverses)
+        entry = next_entry(self.account, move)
         self.entries.append(entry)
         self.account = Account(
             self.user,

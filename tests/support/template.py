@@ -89,9 +89,12 @@ def resources(type_name: str) -> dict[str, dict[str, Any]]:
 @cache
 def functions() -> dict[str, Function]:
     """Every function by the name of its folder under `functions/`."""
+    declared = resources("AWS::Serverless::Function")
+    for logical_id, properties in declared.items():
+        assert "CodeUri" in properties, f"template.yaml: add CodeUri to {logical_id}"
     made = [
         Function(Path(properties["CodeUri"]).name, properties, frozenset(_route_keys(properties)))
-        for properties in resources("AWS::Serverless::Function").values()
+        for properties in declared.values()
     ]
     return {function.name: function for function in made}
 
@@ -137,8 +140,13 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def _route_keys(properties: dict[str, Any]) -> Iterator[str]:
-    for event in properties.get("Events", {}).values():
+    for name, event in properties.get("Events", {}).items():
+        where = f"template.yaml: event {name} of {properties['CodeUri']}"
+        assert "Type" in event, f"{where}: add Type"
         if event["Type"] != "HttpApi":
             continue
         route = event.get("Properties", {})
+        assert route.get("ApiId") == {"Ref": "HttpApi"}, f"{where}: add ApiId: !Ref HttpApi"
+        has_one = ("Path" in route) != ("Method" in route)
+        assert not has_one, f"{where}: add {'Method' if 'Path' in route else 'Path'}"
         yield f"{route['Method']} {route['Path']}" if "Path" in route else DEFAULT_ROUTE

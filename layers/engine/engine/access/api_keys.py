@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.platform.errors import EngineError
-from engine.platform.ids import iso
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.platform.times import iso
 
 KEYS_PK = "KEYS"
 PREFIX = "pk_live_"

@@ -10,20 +10,13 @@ Scopes: `admin` includes all the others, each of which opens the routes that nam
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 from engine.access import api_keys, sessions
 from engine.access.keyrings import Ring
 from engine.platform.errors import Forbidden, Unauthorized
 from engine.platform.table import Table
 from engine.web.http import Call
-
-ADMIN: Final = "admin"
-USERS_READ: Final = "users:read"
-CREDITS_WRITE: Final = "credits:write"
-KEYS_WRITE: Final = "keys:write"
-SUBSCRIPTIONS_WRITE: Final = "subscriptions:write"
-ALL_SCOPES = frozenset({ADMIN, USERS_READ, CREDITS_WRITE, KEYS_WRITE, SUBSCRIPTIONS_WRITE})
+from engine.web.scopes import ADMIN, ALL, CREDITS_WRITE, USERS_READ
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +36,7 @@ class Caller:
 
 
 ENGINE_CALLER = Caller("api-key:engine", frozenset({CREDITS_WRITE, USERS_READ}))
-ADMIN_CALLER = Caller("admin:secret", ALL_SCOPES)
+ADMIN_CALLER = Caller("admin:secret", ALL)
 
 RingSource = Callable[[], Ring]
 Session = Callable[[Call], Caller | None]

@@ -26,7 +26,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
@@ -44,13 +43,7 @@ RETRY_S = 15
 FIRST_RETRY_S = 1
 SPREAD = 0.2
 """The part of a wait that chance may take off."""
-CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    parameter_validation=False,
-    user_agent="pluct",
-)
+CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
 
 NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, AttributeError, KeyError, TypeError)
 """What a call raises where the store does not answer, or with something that is no answer of its kind."""

@@ -1,54 +1,47 @@
 """Logging in to the dashboard and out of it; every attempt is kept in the audit."""
 
+from dataclasses import replace
+
 from engine.access import attempts, operators, sessions
 from engine.access.operators import NOBODY
 from engine.access.sessions import Session
-from engine.ledger import audit
-from engine.ledger.audit import Record
-from engine.platform.act import Origin
+from engine.ledger.audit import Audit, Record
+from engine.platform.act import Act
 from engine.platform.errors import LoginRefused
-from engine.platform.table import Table
 from engine.web import limits
 
 
-def log_in(
-    table: Table, name: str, password: str, origin: Origin, *, now: int, keep_days: int
-) -> Session:
-    """A new session. `origin` is that of the call; its actor is not known before this.
+def log_in(audit: Audit, name: str, password: str, act: Act) -> Session:
+    """A new session. The actor of `act` is not known before this.
 
     A wrong name, a wrong password and a disabled operator answer alike and take as long. Raises
     `LoginRefused`, `TooManyAttempts`, `Busy`.
     """
-    name = name.strip().lower()
-    where = limits.of_address(origin.address)
-    attempts.take(table, attempts.address(where), attempts.ADDRESS, now)
-    attempts.take(table, attempts.account(name), attempts.ACCOUNT, now)
+    table, name = audit.table, name.strip().lower()
+    where = limits.of_address(act.address)
+    attempts.take(table, attempts.address(where), attempts.ADDRESS, act.at)
+    attempts.take(table, attempts.account(name), attempts.ACCOUNT, act.at)
     operator = operators.get(table, name) or NOBODY
     good = operators.matches(operator, password)
     if not good or operator.disabled:
-        _keep(table, name, "login", LoginRefused.code, origin, now, keep_days)
+        _keep(audit, name, "login", LoginRefused.code, act)
         raise LoginRefused()
     attempts.succeeded(table, name, where)
-    session = sessions.begin(table, operator, origin, now=now)
-    _keep(table, name, "login", "", origin, now, keep_days)
+    session = sessions.begin(table, operator, act)
+    _keep(audit, name, "login", "", act)
     return session
 
 
-def log_out(
-    table: Table, session: Session, origin: Origin, *, everywhere: bool, now: int, keep_days: int
-) -> None:
+def log_out(audit: Audit, session: Session, act: Act, *, everywhere: bool) -> None:
     """Ends this session or, `everywhere`, all sessions of its operator. Raises `Busy`."""
     if everywhere:
-        operators.end_sessions(table, session.operator.name)
-    sessions.end(table, session)
+        operators.end_sessions(audit.table, session.operator.name)
+    sessions.end(audit.table, session)
     action = "logout_everywhere" if everywhere else "logout"
-    _keep(table, session.operator.name, action, "", origin, now, keep_days)
+    _keep(audit, session.operator.name, action, "", act)
 
 
-def _keep(
-    table: Table, name: str, action: str, code: str, origin: Origin, now: int, keep_days: int
-) -> None:
+def _keep(audit: Audit, name: str, action: str, code: str, act: Act) -> None:
     """A record under the operator's name; names that can not be anybody's share one."""
     who = f"operator:{name if operators.is_name(name) else 'unnamed'}"
-    named = Origin(who, origin.request_id, origin.address, origin.user_agent, origin.reason)
-    audit.keep(table, Record(who, action, not code, code, named, now), keep_days)
+    audit.keep(Record(who, action, not code, code, replace(act, actor=who)))

@@ -13,20 +13,12 @@ from typing import Any
 
 from engine.platform.errors import NotFound, OperatorExists
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.web.scopes import ROLES
 
 NAME = r"^[a-z][a-z0-9._-]{1,31}\Z"
 _NAME = re.compile(NAME)
 SK = "OPERATOR"
 PASSWORD_BYTES = 18
-
-VIEWER_SCOPES = frozenset({"users:read"})
-OPERATOR_SCOPES = VIEWER_SCOPES | {"credits:write", "subscriptions:write"}
-ROLES = {
-    "viewer": VIEWER_SCOPES,
-    "operator": OPERATOR_SCOPES,
-    "admin": OPERATOR_SCOPES | {"keys:write", "admin"},
-}
-"""What each role may do, in the scopes that API keys have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from engine.access import keyrings
 from engine.access.keyrings import Key
-from engine.platform.ids import iso
+from engine.platform.times import iso
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.client import SSMClient

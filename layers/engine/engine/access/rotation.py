@@ -28,13 +28,12 @@ from engine.access.keyrings import (
 )
 from engine.access.ring_store import Stored
 from engine.access.tokens import VENDED_LIFETIME_S
-from engine.platform.ids import iso
+from engine.platform.times import DAY_S, iso
 from engine.web import idempotency
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.client import SSMClient
 
-DAY_S = 24 * 3600
 STAGE_S = 12 * KEEP_S
 """How long a new key waits before it signs: eleven reads of the ring in a row may fail meanwhile."""
 MARGIN_S = DAY_S

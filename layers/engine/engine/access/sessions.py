@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engine.access import operators
 from engine.access.operators import Operator
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import CsrfRefused, SessionEnded
 from engine.platform.ids import digest
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update
@@ -48,7 +48,7 @@ class Session:
         return self.operator.scopes
 
 
-def begin(table: Table, operator: Operator, origin: Origin, *, now: int) -> Session:
+def begin(table: Table, operator: Operator, act: Act) -> Session:
     """A new session of `operator`. Raises `OutcomeUnknown`."""
     secret = secrets.token_urlsafe(32)
     item: Item = {
@@ -57,11 +57,11 @@ def begin(table: Table, operator: Operator, origin: Origin, *, now: int) -> Sess
         "operator": operator.name,
         "generation": operator.generation,
         "ended": False,
-        "address": origin.address,
-        "user_agent": origin.user_agent,
-        "created_at": now,
-        "expires_at": now + LIFETIME_S,
-        "ttl": now + LIFETIME_S,
+        "address": act.address,
+        "user_agent": act.user_agent,
+        "created_at": act.at,
+        "expires_at": act.at + LIFETIME_S,
+        "ttl": act.at + LIFETIME_S,
     }
     table.write(Put(item, condition=""))
     return Session(operator, secret, item["expires_at"])

@@ -14,10 +14,10 @@ import jwt
 from engine.access.keyrings import Ring
 from engine.platform.errors import Forbidden, Unauthorized
 from engine.platform.ids import is_user_id
+from engine.web import scopes
 
 ISSUER = "pluct-business-engine"
 UPSTREAM_AUDIENCE = "tttranscribe"
-SCOPE_TRANSCRIBE = "ttt:transcribe"
 VENDED_LIFETIME_S = 900
 UPSTREAM_LIFETIME_S = 60
 SKEW_S = 60
@@ -72,7 +72,7 @@ class VendedToken:
             "iss": ISSUER,
             "aud": UPSTREAM_AUDIENCE,
             "sub": self.user,
-            "scope": SCOPE_TRANSCRIBE,
+            "scope": scopes.TRANSCRIBE,
             "jti": self.jti,
             "iat": self.issued_at,
             "exp": self.expires_at,
@@ -90,7 +90,7 @@ def issue_user(user: str, ring: Ring, *, now: int, lifetime_s: int) -> str:
         "iss": ISSUER,
         "aud": ISSUER,
         "sub": user,
-        "scope": SCOPE_TRANSCRIBE,
+        "scope": scopes.TRANSCRIBE,
         "iat": now,
         "exp": now + lifetime_s,
     }
@@ -139,7 +139,7 @@ def verify_vended(text: str, ring: Ring, *, now: int) -> VendedToken:
     claims = _verified(text, ring, now)
     if claims.get("iss") != ISSUER or claims.get("aud") != UPSTREAM_AUDIENCE:
         raise Unauthorized("wrong audience")
-    if SCOPE_TRANSCRIBE not in _scopes(claims):
+    if scopes.TRANSCRIBE not in _scopes(claims):
         raise Unauthorized("wrong scope")
     jti, issued_at = claims.get("jti"), claims.get("iat")
     if not isinstance(jti, str) or not jti or not isinstance(issued_at, int):

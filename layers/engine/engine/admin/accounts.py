@@ -17,8 +17,8 @@ from engine.ledger.origins import Name, Texts
 from engine.ledger.posting import Ledger
 from engine.platform import ids
 from engine.platform.errors import InvalidRequest
-from engine.platform.ids import iso
 from engine.platform.table import Item, Table
+from engine.platform.times import iso
 from engine.readmodels import figures, folds
 from engine.readmodels.folds import Summary
 

@@ -16,10 +16,11 @@ from dataclasses import dataclass
 from itertools import islice
 
 from engine.credits.users import DEVICE_SK, PROFILE_SK
-from engine.ledger import audit, origins
-from engine.ledger.audit import Record
+from engine.ledger import audit as audit_records
+from engine.ledger import origins
+from engine.ledger.audit import Audit, Record
 from engine.ledger.items import account_pk
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import NotFound
 from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.subscriptions.items import SUBSCRIPTION_SK
@@ -43,21 +44,22 @@ class Erased:
     complete: bool
 
 
-def erase(table: Table, user: str, origin: Origin, *, now: int, keep_days: int) -> Erased:
+def erase(audit: Audit, user: str, act: Act) -> Erased:
     """Erase what is kept of `user`, after a record of who does it, and why, has gone into the audit.
 
     Raises `NotFound` where no account was ever, `Busy`, `OutcomeUnknown`.
     """
+    table = audit.table
     accounts = list(table.ascending(account_pk(user), *_ACCOUNTS, consistent=True))
     if not accounts:
         raise NotFound()
-    audit.keep(table, Record(user, ACTION, True, "", origin, now), keep_days)
+    audit.keep(Record(user, ACTION, True, "", act))
     device = _did(table, _device(user))
-    profile = _did(table, _profile(user, now))
-    subscription = _did(table, _subscription(user, now))
+    profile = _did(table, _profile(user, act.at))
+    subscription = _did(table, _subscription(user, act.at))
     for account in accounts:
-        table.write(_salted_anew(account, now))
-    writes = list(islice(_texts(table, user, now), MOST + 1))
+        table.write(_salted_anew(account, act.at))
+    writes = list(islice(_texts(table, user, act.at), MOST + 1))
     kinds = [kind for kind, write in writes[:MOST] if _did(table, write)]
     return Erased(
         origins=kinds.count("origin"),
@@ -93,8 +95,8 @@ def _texts(table: Table, user: str, now: int) -> Iterator[tuple[str, Update]]:
     for item in listed:
         if not any(origins.is_genuine(item, salt) for salt in salts):
             yield "origin", origins.blank(user, item["sk"], now)
-    for record in audit.with_texts(table, user):
-        yield "audit", audit.blank(record, now)
+    for record in audit_records.with_texts(table, user):
+        yield "audit", audit_records.blank(record, now)
 
 
 def _salted_anew(account: Item, now: int) -> Update:

@@ -10,8 +10,8 @@ from engine.platform import snapshots
 from engine.platform.circuit import Circuit
 from engine.platform.config import Settings
 from engine.platform.errors import Busy
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import iso
 from engine.transcription.upstream import NotSent, Unknown, Upstream
 
 PROBE_KEY = ("HEALTH", "PROBE")

@@ -8,13 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.ledger import audit
 from engine.ledger import once as requests_once
-from engine.ledger.audit import Record
+from engine.ledger.audit import Audit, Record
 from engine.ledger.items import Entry, Move, account_pk, entry_sk, read_entry
 from engine.ledger.once import PaymentOnce, RequestOnce
 from engine.ledger.posting import AlreadyDone, Ledger, Once
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import (
     AlreadyUndone,
     EngineError,
@@ -45,7 +44,7 @@ class Adjustment:
     amount: int
     key: str | None
     fingerprint: str
-    origin: Origin
+    act: Act
     row: str | None = None
     """Of a bulk adjustment: the id that lets it happen once for ever."""
 
@@ -68,35 +67,28 @@ class Adjusted:
     replayed: bool
 
 
-def adjust(ledger: Ledger, asked: Adjustment, *, now: int, keep_days: int) -> Adjusted:
+def adjust(ledger: Ledger, audit: Audit, asked: Adjustment) -> Adjusted:
     """Add or deduct, once. Adding makes an account where there is none; deducting never goes below 0.
 
     Raises `InsufficientCredits`, `NotFound`, `KeyReused` (each kept in the audit), `Busy` or
     `OutcomeUnknown`.
     """
-    facts = _facts(asked.origin, now)
-    move = Move(asked.user, asked.type, asked.amount, 0, asked.origin, subject=asked.row or "")
+    facts = _facts(asked.act)
+    move = Move(asked.user, asked.type, asked.amount, 0, asked.act, subject=asked.row or "")
     try:
-        return _post(ledger, move, _once(ledger, asked, facts, now), asked.fingerprint, facts, now)
+        return _post(ledger, move, _once(ledger, asked, facts), asked.fingerprint, facts)
     except InsufficientCredits as refused:
         there = refused.balance > 0 or ledger.account(asked.user).exists
         error: EngineError = refused if there else NotFound()
-        _keep(ledger.table, move, error, now, keep_days)
+        _keep(audit, move, error)
         raise error from None
     except KeyReused as refused:
-        _keep(ledger.table, move, refused, now, keep_days)
+        _keep(audit, move, refused)
         raise
 
 
 def undo(
-    ledger: Ledger,
-    user: str,
-    seq: int,
-    asked: RequestKey,
-    origin: Origin,
-    *,
-    now: int,
-    keep_days: int,
+    ledger: Ledger, audit: Audit, user: str, seq: int, asked: RequestKey, act: Act
 ) -> Adjusted:
     """Take the entry `seq` back by a reversing entry, once.
 
@@ -112,32 +104,25 @@ def undo(
         DEDUCT if taken_back.amount > 0 else ADD,
         -taken_back.amount,
         0,
-        origin,
+        act,
         reverses=seq,
     )
-    facts = _facts(origin, now)
-    once = UndoOnce(
-        ledger.table, taken_back, asked.key or origin.request_id, asked.fingerprint, facts
-    )
+    facts = _facts(act)
+    once = UndoOnce(ledger.table, taken_back, asked.key or act.request_id, asked.fingerprint, facts)
     try:
-        return _undone(ledger, taken_back, move, once, facts, now)
+        return _undone(ledger, taken_back, move, once, facts)
     except (AlreadyUndone, NotUndoable, KeyReused, InsufficientCredits) as refused:
-        _keep(ledger.table, move, refused, now, keep_days)
+        _keep(audit, move, refused)
         raise
 
 
 def _undone(
-    ledger: Ledger,
-    entry: Entry,
-    move: Move,
-    once: "UndoOnce",
-    facts: dict[str, Any],
-    now: int,
+    ledger: Ledger, entry: Entry, move: Move, once: "UndoOnce", facts: dict[str, Any]
 ) -> Adjusted:
     if not is_undoable(entry):
         raise NotUndoable(details={"type": entry.type})
     try:
-        return _post(ledger, move, once, once.fingerprint, facts, now)
+        return _post(ledger, move, once, once.fingerprint, facts)
     except KeyReused:
         first = once.earlier() or {}
         if first.get("key") == once.key:
@@ -191,14 +176,14 @@ def _mark_sk(unit: str, seq: str) -> str:
 
 
 def _post(
-    ledger: Ledger, move: Move, once: Once, fingerprint: str, facts: dict[str, Any], now: int
+    ledger: Ledger, move: Move, once: Once, fingerprint: str, facts: dict[str, Any]
 ) -> Adjusted:
     """The move, or what the same request did before. Raises `KeyReused` where it was another."""
     try:
-        entry = ledger.post(move, once, now=now).entry
+        entry = ledger.post(move, once).entry
     except AlreadyDone as done:
         item = requests_once.replayed(done.item, fingerprint)
-        replayed = item["facts"]["request_id"] != move.origin.request_id
+        replayed = item["facts"]["request_id"] != move.act.request_id
         return _adjusted(move, item["seq"], item["balance_after"], item["facts"], replayed)
     return _adjusted(move, entry.seq, entry.available_after, facts, False)
 
@@ -218,9 +203,7 @@ def _adjusted(
     )
 
 
-def _once(
-    ledger: Ledger, asked: Adjustment, facts: Mapping[str, Any], now: int
-) -> PaymentOnce | RequestOnce:
+def _once(ledger: Ledger, asked: Adjustment, facts: Mapping[str, Any]) -> PaymentOnce | RequestOnce:
     if asked.row is not None:
         return PaymentOnce(
             ledger.table,
@@ -233,16 +216,16 @@ def _once(
         ledger.table,
         user=asked.user,
         operation=asked.type,
-        key=asked.key or asked.origin.request_id,
+        key=asked.key or asked.act.request_id,
         fingerprint=asked.fingerprint,
-        now=now,
+        now=asked.act.at,
         facts=facts,
     )
 
 
-def _facts(origin: Origin, now: int) -> dict[str, Any]:
-    return {"request_id": origin.request_id, "at": now, "reason": origin.reason}
+def _facts(act: Act) -> dict[str, Any]:
+    return {"request_id": act.request_id, "at": act.at, "reason": act.reason}
 
 
-def _keep(table: Table, move: Move, error: EngineError, now: int, keep_days: int) -> None:
-    audit.keep(table, Record(move.user, move.type, False, error.code, move.origin, now), keep_days)
+def _keep(audit: Audit, move: Move, error: EngineError) -> None:
+    audit.keep(Record(move.user, move.type, False, error.code, move.act))

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.credits.adjustments import BY_ROW, Adjustment, adjust
+from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import Busy, EngineError, InvalidRequest
 from engine.platform.ids import PAYMENT_ID, is_user_id
 from engine.web.forms import CREDITS_LIMIT
@@ -160,12 +161,11 @@ def _previewed(ledger: Ledger, row: Row, balances: dict[str, int]) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """The making of a sheet: in whose name, and how long rows are begun."""
+    """Makes the rows of a sheet: in whose name, and for how long rows are begun."""
 
     ledger: Ledger
-    origin: Origin
-    now: int
-    keep_days: int
+    audit: Audit
+    act: Act
     clock: Callable[[], float] = field(default=time.monotonic)
 
     def make(self, sheet: Sheet) -> list[Outcome]:
@@ -189,12 +189,10 @@ class Run:
         ]
 
     def _one(self, row: Row) -> Outcome:
-        origin = replace(
-            self.origin, reason=row.reason, request_id=f"{self.origin.request_id}:{row.line}"
-        )
-        asked = Adjustment(row.user, row.amount, None, row.fingerprint, origin, row=row.id)
+        act = replace(self.act, reason=row.reason, request_id=f"{self.act.request_id}:{row.line}")
+        asked = Adjustment(row.user, row.amount, None, row.fingerprint, act, row=row.id)
         try:
-            made = adjust(self.ledger, asked, now=self.now, keep_days=self.keep_days)
+            made = adjust(self.ledger, self.audit, asked)
         except Busy:
             raise
         except EngineError as refused:

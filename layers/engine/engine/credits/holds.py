@@ -4,17 +4,17 @@ The hold is also the record of the vend's request: its key is made of the user, 
 client's request id, so one item serves both and a vend writes three items (see docs/decisions.md).
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.access.tokens import VENDED_LIFETIME_S, VendedToken
+from engine.credits.prices import TRANSCRIPTION
 from engine.ledger.items import Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, Ledger, Posted
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits, KeyReused
-from engine.platform.ids import base36, digest
+from engine.platform.ids import base36, digest, shard
 from engine.platform.table import Item, Put, Table, Update
 from engine.web import idempotency
 
@@ -108,11 +108,14 @@ class HoldOnce:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How a hold goes on from the state it was seen in: the new state and the entry that says so."""
+    """How a hold goes on from the state it was seen in: the new state, and the entry that says so.
+
+    `available` and `held` are how often the hold's amount is added to the account's figures.
+    """
 
     state: str
     type: str
-    amount: int
+    available: int
     held: int
     reconciles: bool = False
 
@@ -191,30 +194,30 @@ class Vend:
     fingerprint: str
     state: str
     kid: str
-    origin: Origin
+    act: Act
 
 
-def place(ledger: Ledger, vend: Vend, *, now: int, rate_limit: int) -> tuple[Hold, Posted | None]:
+def place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, Posted | None]:
     """Take one credit for a token: held, or spent at once. The hold, and None if it was there.
 
     Raises `KeyReused`, `InsufficientCredits`, `RateLimited`, `Busy` or `OutcomeUnknown`.
     """
     name = digest(vend.user, vend.operation, vend.key)
     template = Hold(
-        vend.user, name, "", vend.kid, vend.state, 1, 0, now, 0,
-        vend.fingerprint, vend.origin.request_id,
+        vend.user, name, "", vend.kid, vend.state, TRANSCRIPTION, 0, vend.act.at, 0,
+        vend.fingerprint, vend.act.request_id,
     )  # fmt: skip
     move = Move(
         vend.user,
         "spend",
-        amount=-1,
-        held=1 if vend.state == OPEN else 0,
-        origin=vend.origin,
-        subject=f"{name}{base36(now)}",
+        amount=-template.amount,
+        held=template.amount if vend.state == OPEN else 0,
+        act=vend.act,
+        subject=f"{name}{base36(vend.act.at)}",
     )
-    once = HoldOnce(ledger.table, template, now)
+    once = HoldOnce(ledger.table, template, vend.act.at)
     try:
-        posted = ledger.post(move, once, now=now, rate_limit=rate_limit)
+        posted = ledger.post(move, once, rate_limit=rate_limit)
     except AlreadyDone as done:
         hold = read(done.item)
         if hold.fingerprint != vend.fingerprint:
@@ -227,9 +230,8 @@ def settle(
     ledger: Ledger,
     hold: Hold,
     outcome: str,
-    origin: Origin,
+    act: Act,
     *,
-    now: int,
     answer: Mapping[str, Any] | None = None,
     claim: str | None = None,
 ) -> Hold:
@@ -245,10 +247,10 @@ def settle(
     if step is None:
         return hold
     try:
-        return _go(ledger, hold, step, origin, now=now, answer=answer, claim=claim)
+        return _go(ledger, hold, step, act, answer=answer, claim=claim)
     except InsufficientCredits:
         gift = Step(WRITTEN_OFF, "write_off", 0, 0, reconciles=True)
-        return _go(ledger, hold, gift, origin, now=now, answer=answer)
+        return _go(ledger, hold, gift, act, answer=answer)
 
 
 STEPS: Final[Mapping[tuple[str, str], Step]] = {
@@ -259,7 +261,7 @@ STEPS: Final[Mapping[tuple[str, str], Step]] = {
     (CAPTURED, RELEASED): Step(RELEASED, "refund", 1, 0, reconciles=True),
     (RELEASED, CAPTURED): Step(CAPTURED, "spend", -1, 0, reconciles=True),
 }
-"""What an outcome does to a hold of one credit, by the state it is in."""
+"""What an outcome does to a hold, by the state it is in."""
 
 
 def next_step(hold: Hold, outcome: str) -> Step | None:
@@ -272,17 +274,24 @@ def _go(
     ledger: Ledger,
     hold: Hold,
     step: Step,
-    origin: Origin,
+    act: Act,
     *,
-    now: int,
     answer: Mapping[str, Any] | None = None,
     claim: str | None = None,
 ) -> Hold:
     reverses = hold.resolved_seq if hold.resolved_seq is not None else hold.seq
-    move = Move(hold.user, step.type, step.amount, step.held, origin, hold.jti, reverses)
-    once = ResolveOnce(ledger.table, hold, step, now, answer=answer, claim=claim)
+    move = Move(
+        hold.user,
+        step.type,
+        step.available * hold.amount,
+        step.held * hold.amount,
+        act,
+        hold.jti,
+        reverses,
+    )
+    once = ResolveOnce(ledger.table, hold, step, act.at, answer=answer, claim=claim)
     try:
-        ledger.post(move, once, now=now)
+        ledger.post(move, once)
     except AlreadyDone as done:
         return read(done.item)
     return find(ledger.table, hold.user, hold.jti) or hold
@@ -305,4 +314,4 @@ def hold_sk(name: str) -> str:
 
 def shard_of(name: str) -> str:
     """The partition of the index of open holds that `name` falls into."""
-    return f"open#{hashlib.sha256(name.encode()).digest()[0] % SHARDS}"
+    return f"open#{shard(name, SHARDS)}"

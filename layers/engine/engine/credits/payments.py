@@ -8,7 +8,7 @@ from engine.ledger import once as requests_once
 from engine.ledger.items import Entry, Move
 from engine.ledger.once import PaymentOnce, RequestOnce
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import KeyReused
 from engine.platform.table import Write
 from engine.web.idempotency import fingerprint
@@ -27,7 +27,7 @@ class Grant:
     payment_id: str | None
     key: str | None
     fingerprint: str
-    origin: Origin
+    act: Act
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +41,16 @@ class Granted:
     replayed: bool
 
 
-def grant(ledger: Ledger, asked: Grant, *, now: int, beside: Sequence[Write] = ()) -> Granted:
+def grant(ledger: Ledger, asked: Grant, *, beside: Sequence[Write] = ()) -> Granted:
     """Add the credits once; the account is created if there is none. `beside` goes into the same
     transaction and must have no condition.
 
     Raises `KeyReused`, `Busy` or `OutcomeUnknown`.
     """
-    origin = asked.origin
-    facts = {"request_id": origin.request_id, "at": now, "reason": origin.reason}
-    request = _request_once(ledger, asked, facts, now)
-    move = Move(asked.user, asked.type, asked.amount, 0, origin, subject=asked.payment_id or "")
+    act = asked.act
+    facts = {"request_id": act.request_id, "at": act.at, "reason": act.reason}
+    request = _request_once(ledger, asked, facts)
+    move = Move(asked.user, asked.type, asked.amount, 0, act, subject=asked.payment_id or "")
     once: PaymentOnce | RequestOnce = request
     fingerprint_ = asked.fingerprint
     also: Callable[[Entry], list[Write]] = _nothing
@@ -66,22 +66,22 @@ def grant(ledger: Ledger, asked: Grant, *, now: int, beside: Sequence[Write] = (
         if asked.key is not None:
             also = requests_once.beside_payment(request)
     try:
-        posted = ledger.post(move, once, now=now, also=lambda entry: [*also(entry), *beside])
+        posted = ledger.post(move, once, also=lambda entry: [*also(entry), *beside])
     except AlreadyDone as done:
-        return _granted(requests_once.replayed(done.item, fingerprint_), origin.request_id)
+        return _granted(requests_once.replayed(done.item, fingerprint_), act.request_id)
     except BesideRefused:
         raise KeyReused() from None
     return _granted({"balance_after": posted.entry.available_after, "facts": facts}, "")
 
 
-def _request_once(ledger: Ledger, asked: Grant, facts: dict[str, Any], now: int) -> RequestOnce:
+def _request_once(ledger: Ledger, asked: Grant, facts: dict[str, Any]) -> RequestOnce:
     return RequestOnce(
         ledger.table,
         user=asked.user,
         operation=asked.type,
-        key=asked.key or asked.origin.request_id,
+        key=asked.key or asked.act.request_id,
         fingerprint=asked.fingerprint,
-        now=now,
+        now=asked.act.at,
         facts=facts,
     )
 

@@ -15,10 +15,11 @@ from engine.ledger import once as requests_once
 from engine.ledger.items import Account, Entry, Move, account_pk
 from engine.ledger.once import RequestOnce
 from engine.ledger.posting import AlreadyDone, Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import Forbidden, InvalidRequest, Unauthorized, UserExists
-from engine.platform.ids import iso, new_id
+from engine.platform.ids import new_id
 from engine.platform.table import Put, Table
+from engine.platform.times import iso
 
 USER_TOKEN_LIFETIME_S = 24 * 3600
 DEVICE_SK = "DEVICE"
@@ -44,7 +45,7 @@ class NewUserRequest:
     initial_credits: int
     key: str
     fingerprint: str
-    origin: Origin
+    act: Act
 
 
 def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: bool) -> None:
@@ -56,24 +57,24 @@ def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: boo
         )
 
 
-def create(ledger: Ledger, ring: Ring, asked: NewUserRequest, *, now: int) -> NewUser:
+def create(ledger: Ledger, ring: Ring, asked: NewUserRequest) -> NewUser:
     """Create the user with an opening entry. Raises `UserExists`, `KeyReused`, `Busy`."""
-    facts = {"request_id": asked.origin.request_id, "at": now, "kid": ring.kid}
+    facts = {"request_id": asked.act.request_id, "at": asked.act.at, "kid": ring.kid}
     once = RequestOnce(
         ledger.table,
         user=asked.user,
         operation="user_creation",
         key=asked.key,
         fingerprint=asked.fingerprint,
-        now=now,
+        now=asked.act.at,
         facts=facts,
     )
-    move = Move(asked.user, "user_creation", asked.initial_credits, 0, asked.origin)
+    move = Move(asked.user, "user_creation", asked.initial_credits, 0, asked.act)
     try:
-        posted = ledger.post(move, once, now=now, new_account=UserExists())
+        posted = ledger.post(move, once, new_account=UserExists())
     except AlreadyDone as done:
         item = requests_once.replayed(done.item, asked.fingerprint)
-        replayed = item["facts"]["request_id"] != asked.origin.request_id
+        replayed = item["facts"]["request_id"] != asked.act.request_id
         return _new_user(asked.user, ring, item["balance_after"], item["facts"], replayed)
     return _new_user(asked.user, ring, posted.entry.available_after, facts, False)
 
@@ -87,16 +88,16 @@ class NewDevice:
     token: str
 
 
-def register_device(ledger: Ledger, ring: Ring, origin: Origin, *, now: int) -> NewDevice:
+def register_device(ledger: Ledger, ring: Ring, act: Act) -> NewDevice:
     """A new user for a device. Raises `Busy`, `OutcomeUnknown`."""
     user, secret = new_id("u"), "rs_" + secrets.token_urlsafe(32)
     once = RequestOnce(
         ledger.table,
         user=user,
         operation="user_creation",
-        key=origin.request_id,
+        key=act.request_id,
         fingerprint="",
-        now=now,
+        now=act.at,
         facts={},
     )
     device = Put(
@@ -104,14 +105,14 @@ def register_device(ledger: Ledger, ring: Ring, origin: Origin, *, now: int) -> 
             "pk": account_pk(user),
             "sk": DEVICE_SK,
             "secret_hash": _hashed(secret),
-            "created_at": now,
+            "created_at": act.at,
         },
         condition="attribute_not_exists(pk)",
     )
-    move = Move(user, "user_creation", 0, 0, origin)
+    move = Move(user, "user_creation", 0, 0, act)
     with contextlib.suppress(AlreadyDone):  # Only our own write, sent again by the SDK.
-        ledger.post(move, once, now=now, also=lambda _: [device])
-    return NewDevice(user, secret, _token(user, ring, now))
+        ledger.post(move, once, also=lambda _: [device])
+    return NewDevice(user, secret, _token(user, ring, act.at))
 
 
 def refresh_device(ledger: Ledger, ring: Ring, user: str, secret: str, *, now: int) -> str:

@@ -5,19 +5,20 @@ from typing import Any
 
 from engine.access import tokens
 from engine.access.keyrings import Ring
-from engine.access.tokens import SCOPE_TRANSCRIBE, VENDED_LIFETIME_S, VendedToken
+from engine.access.tokens import VENDED_LIFETIME_S, VendedToken
 from engine.credits import holds
 from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
-from engine.ledger import audit
-from engine.ledger.audit import Record
+from engine.ledger.audit import Audit, Record
 from engine.ledger.items import CREDITS, account_pk, account_sk
 from engine.ledger.posting import Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import EngineError, RateLimited, Unauthorized
-from engine.platform.ids import digest, iso
+from engine.platform.ids import digest
 from engine.platform.table import ConditionFailed, Table, Update
-from engine.web import limits
+from engine.platform.times import iso
+from engine.web import limits, scopes
 from engine.web.http import legacy
+from engine.web.idempotency import replay_headers
 from engine.web.limits import policy_headers
 
 HELD_OPERATION = "vend"
@@ -32,16 +33,16 @@ class Vended:
     headers: dict[str, str]
 
 
-def vend_held(ledger: Ledger, ring: Ring, vend: Vend, *, now: int, rate_limit: int) -> Vended:
+def vend_held(ledger: Ledger, ring: Ring, vend: Vend, *, rate_limit: int) -> Vended:
     """A token for a held credit. Raises what `holds.place` raises."""
-    hold, headers = _place(ledger, vend, now=now, rate_limit=rate_limit)
+    hold, headers = _place(ledger, vend, rate_limit=rate_limit)
     text = tokens.issue_vended(hold.token, ring.only(hold.kid))
     members = {
         "ok": True,
         "token": text,
         "serviceToken": text,
         "pollingToken": text,
-        "scope": SCOPE_TRANSCRIBE,
+        "scope": scopes.TRANSCRIBE,
         "expiresIn": VENDED_LIFETIME_S,
         "expiresAt": iso(hold.token.expires_at),
         "balanceAfter": hold.balance_after,
@@ -50,9 +51,9 @@ def vend_held(ledger: Ledger, ring: Ring, vend: Vend, *, now: int, rate_limit: i
     return Vended(members, headers)
 
 
-def vend_spent(ledger: Ledger, ring: Ring, vend: Vend, *, now: int, rate_limit: int) -> Vended:
+def vend_spent(ledger: Ledger, ring: Ring, vend: Vend, *, rate_limit: int) -> Vended:
     """A token for a credit that is spent at once. Raises what `holds.place` raises."""
-    hold, headers = _place(ledger, vend, now=now, rate_limit=rate_limit)
+    hold, headers = _place(ledger, vend, rate_limit=rate_limit)
     members = {
         "token": tokens.issue_vended(hold.token, ring.only(hold.kid)),
         "expiresIn": VENDED_LIFETIME_S,
@@ -64,14 +65,7 @@ def vend_spent(ledger: Ledger, ring: Ring, vend: Vend, *, now: int, rate_limit: 
 
 
 def refused(
-    table: Table,
-    user: str,
-    error: EngineError,
-    origin: Origin,
-    *,
-    now: int,
-    rate_limit: int,
-    keep_days: int,
+    audit: Audit, user: str, error: EngineError, act: Act, *, rate_limit: int
 ) -> EngineError:
     """Count a refused vend against the rate limit and keep it in the audit; the error to answer.
 
@@ -80,10 +74,10 @@ def refused(
     """
     if error.status != 429:
         try:
-            _count_refusal(table, user, rate_limit, now)
+            _count_refusal(audit.table, user, rate_limit, act.at)
         except RateLimited as limited:
             error = limited
-    audit.keep(table, Record(user, "vend", False, error.code, origin, now), keep_days)
+    audit.keep(Record(user, "vend", False, error.code, act))
     return error
 
 
@@ -95,12 +89,10 @@ def _count_refusal(table: Table, user: str, rate_limit: int, now: int) -> None:
         limits.take(table, account_pk(user), "vend", rate_limit, now)
 
 
-def vend_request(
-    user: str, state: str, ring: Ring, key: str, fingerprint: str, origin: Origin
-) -> Vend:
+def vend_request(user: str, state: str, ring: Ring, key: str, fingerprint: str, act: Act) -> Vend:
     """A vend of `state` (`OPEN` or `SPENT`), to be signed with the newest key of `ring`."""
     operation = HELD_OPERATION if state == OPEN else SPENT_OPERATION
-    return Vend(user, operation, key, fingerprint, state, ring.kid, origin)
+    return Vend(user, operation, key, fingerprint, state, ring.kid, act)
 
 
 def validate(ledger: Ledger, token: VendedToken) -> Hold:
@@ -113,7 +105,7 @@ def validate(ledger: Ledger, token: VendedToken) -> Hold:
     return hold
 
 
-def redeem(ledger: Ledger, hold: Hold, key: str, origin: Origin, *, now: int) -> None:
+def redeem(ledger: Ledger, hold: Hold, key: str, act: Act) -> None:
     """Let an outside backend honour the token once: claimed and, if it was held, captured with it.
 
     The same `key` again is the same redemption. Raises `Unauthorized` when it was used before.
@@ -122,17 +114,17 @@ def redeem(ledger: Ledger, hold: Hold, key: str, origin: Origin, *, now: int) ->
     if hold.claim == claim:
         return
     if hold.state == OPEN:
-        found = holds.settle(ledger, hold, CAPTURED, origin, now=now, claim=claim).claim
+        found = holds.settle(ledger, hold, CAPTURED, act, claim=claim).claim
     else:
-        found = _claim_spent(ledger, hold, claim, origin, now)
+        found = _claim_spent(ledger, hold, claim, act)
     if found != claim:
         raise Unauthorized("already used")
 
 
-def _claim_spent(ledger: Ledger, hold: Hold, claim: str, origin: Origin, now: int) -> str | None:
+def _claim_spent(ledger: Ledger, hold: Hold, claim: str, act: Act) -> str | None:
     """The claim that the hold carries afterwards."""
     try:
-        item = ledger.table.write(claim_write(hold.user, hold.jti, claim, origin.request_id, now))
+        item = ledger.table.write(claim_write(hold.user, hold.jti, claim, act.request_id, act.at))
     except ConditionFailed as refused:
         return refused.item.get("claim") if refused.item else None
     return str(item["claim"])
@@ -171,9 +163,9 @@ def claim_write(
     )
 
 
-def _place(ledger: Ledger, vend: Vend, *, now: int, rate_limit: int) -> tuple[Hold, dict[str, str]]:
-    hold, posted = holds.place(ledger, vend, now=now, rate_limit=rate_limit)
+def _place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, dict[str, str]]:
+    hold, posted = holds.place(ledger, vend, rate_limit=rate_limit)
     if posted is not None:
         return hold, policy_headers(posted.window) if posted.window else {}
-    ours = hold.request_id == vend.origin.request_id
-    return hold, {} if ours else {"Idempotency-Replayed": "true"}
+    ours = hold.request_id == vend.act.request_id
+    return hold, replay_headers(not ours)

@@ -6,19 +6,18 @@ leave no entry, so they are written here, with address and user agent. In key fo
 """
 
 import contextlib
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.ledger.origins import Name, Texts
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import EngineError
-from engine.platform.ids import digest, iso
+from engine.platform.ids import digest, shard
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.platform.times import DAY_S, iso
 
-DAY_S = 86_400
 BY_DAY = "audit-by-day"
 REFUSALS_PK = "REFUSALS#"
 SHARDS = 4
@@ -36,40 +35,47 @@ class Record:
     action: str
     ok: bool
     code: str
-    origin: Origin
-    at: int
+    act: Act
 
 
-def audit_item(record: Record, record_id: str, keep_days: int) -> Item:
-    """The item of `record`; the same id and time give the same key."""
-    origin = record.origin
+class Audit:
+    """The audit of one table; its records are kept for `days`."""
+
+    def __init__(self, table: Table, days: int) -> None:
+        self.table = table
+        self._days = days
+
+    def keep(self, record: Record) -> None:
+        """Write `record` once, and count it where it is a refusal. Raises `OutcomeUnknown`."""
+        record_id = digest(record.act.request_id, record.action)
+        item = record_item(record, record_id, self._days)
+        try:
+            self.table.write(Put(item, condition="attribute_not_exists(pk)"))
+        except ConditionFailed:  # Our own write, sent again by the SDK.
+            return
+        if not record.ok:
+            _count_refusal(self.table, record)
+
+
+def record_item(record: Record, record_id: str, keep_days: int) -> Item:
+    """The item of `record`, which passes after `keep_days`; the same id and time give the same key."""
+    act = record.act
     return {
         "pk": audit_pk(record.user),
-        "sk": f"{iso(record.at)}#{record_id}",
-        "audit_day": iso(record.at)[:10],
+        "sk": f"{iso(record.act.at)}#{record_id}",
+        "audit_day": iso(record.act.at)[:10],
         "action": record.action,
         "ok": record.ok,
         "code": record.code,
         "user": record.user,
-        "actor": origin.actor,
-        "reason": origin.reason,
-        "request_id": origin.request_id,
-        "address": origin.address,
-        "user_agent": origin.user_agent,
-        "at": record.at,
-        "ttl": record.at + keep_days * DAY_S,
+        "actor": act.actor,
+        "reason": act.reason,
+        "request_id": act.request_id,
+        "address": act.address,
+        "user_agent": act.user_agent,
+        "at": record.act.at,
+        "ttl": record.act.at + keep_days * DAY_S,
     }
-
-
-def keep(table: Table, record: Record, keep_days: int) -> None:
-    """Write `record` once, and count it where it is a refusal. Raises `OutcomeUnknown`."""
-    item = audit_item(record, digest(record.origin.request_id, record.action), keep_days)
-    try:
-        table.write(Put(item, condition="attribute_not_exists(pk)"))
-    except ConditionFailed:  # Our own write, sent again by the SDK.
-        return
-    if not record.ok:
-        _count_refusal(table, record)
 
 
 def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
@@ -78,8 +84,8 @@ def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
     Raises `Busy`.
     """
     counts: dict[str, Counter[str]] = {}
-    for shard in range(SHARDS):
-        for item in table.ascending(f"{REFUSALS_PK}{shard}", first, last):
+    for number in range(SHARDS):
+        for item in table.ascending(f"{REFUSALS_PK}{number}", first, last):
             found = {code: n for code, n in item.items() if code not in ("pk", "sk")}
             counts.setdefault(item["sk"], Counter()).update(found)
     return counts
@@ -87,10 +93,9 @@ def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
 
 def _count_refusal(table: Table, record: Record) -> None:
     """A figure for charts: nobody's call fails for it, and one may be missing after a failure."""
-    shard = hashlib.sha256(record.user.encode()).digest()[0] % SHARDS
     update = Update(
-        f"{REFUSALS_PK}{shard}",
-        iso(record.at)[:10],
+        f"{REFUSALS_PK}{shard(record.user, SHARDS)}",
+        iso(record.act.at)[:10],
         "ADD #code :one",
         condition="",
         names={"#code": record.code},

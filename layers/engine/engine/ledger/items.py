@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.ledger.origins import origin_id
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.table import Item
 
 CREDITS = "credits"
@@ -54,7 +54,7 @@ class Move:
     type: str
     amount: int
     held: int
-    origin: Origin
+    act: Act
     subject: str = ""
     """What it is about: the jti of a hold, the id of a payment."""
     reverses: int | None = None
@@ -130,14 +130,14 @@ def read_entry(item: Mapping[str, Any]) -> Entry:
     return Entry(**facts)
 
 
-def next_entry(account: Account, move: Move, now: int) -> Entry:
+def next_entry(account: Account, move: Move) -> Entry:
     """The entry that `move` makes on top of `account`."""
-    origin = move.origin
+    act = move.act
     facts: dict[str, Any] = {
         "user": move.user,
         "unit": account.unit,
         "seq": account.seq + 1,
-        "at": now,
+        "at": move.act.at,
         "type": move.type,
         "amount": move.amount,
         "held": move.held,
@@ -145,10 +145,10 @@ def next_entry(account: Account, move: Move, now: int) -> Entry:
         "held_after": account.held + move.held,
         "subject": move.subject,
         "reverses": move.reverses,
-        "actor": origin.actor,
-        "reason": origin.reason,
-        "request_id": origin.request_id,
-        "origin_id": origin_id(account.origin_salt, origin.address, origin.user_agent),
+        "actor": act.actor,
+        "reason": act.reason,
+        "request_id": act.request_id,
+        "origin_id": origin_id(account.origin_salt, act.address, act.user_agent),
         "prev": account.head,
     }
     return Entry(**facts, hash=Entry(**facts, hash="").expected_hash())

@@ -14,7 +14,7 @@ import secrets
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.table import Item, Put, Table, Update
 
 ID_LENGTH = 22
@@ -56,14 +56,14 @@ def remembered(recent: Sequence[str], name: str) -> tuple[str, ...]:
     return (*recent, name)[-REMEMBERED:]
 
 
-def put(user: str, unit: str, name: str, origin: Origin) -> Put:
-    """Keeps the texts of `origin` under its id `name`; the same id has the same texts."""
+def put(user: str, unit: str, name: str, act: Act) -> Put:
+    """Keeps the texts of `act` under its id `name`; the same id has the same texts."""
     item = {
         "pk": partition(user),
         "sk": name,
         "unit": unit,
-        "address": origin.address,
-        "user_agent": origin.user_agent,
+        "address": act.address,
+        "user_agent": act.user_agent,
     }
     return Put(item, condition="")
 

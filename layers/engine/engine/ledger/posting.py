@@ -114,7 +114,6 @@ class Ledger:
         move: Move,
         once: Once,
         *,
-        now: int,
         rate_limit: int | None = None,
         new_account: EngineError | None = None,
         also: Callable[[Entry], list[Write]] = lambda _: [],
@@ -131,11 +130,11 @@ class Ledger:
         account = self.account(move.user)
         tries = 0
         while True:
-            window = _window(account, now, rate_limit)
+            window = _window(account, move.act.at, rate_limit)
             self._refuse(account, move, once, window, new_account)
             if not account.exists:
                 account = replace(account, origin_salt=self._new_salt())
-            entry = next_entry(account, move, now)
+            entry = next_entry(account, move)
             writes = [
                 _account_write(account, entry, window),
                 _entry_write(entry),
@@ -284,7 +283,7 @@ def _origin_writes(account: Account, entry: Entry, move: Move) -> list[Write]:
     """Keeps where the move came from, unless the account remembers that it is kept."""
     if not entry.origin_id or entry.origin_id in account.recent_origins:
         return []
-    return [origins.put(account.user, account.unit, entry.origin_id, move.origin)]
+    return [origins.put(account.user, account.unit, entry.origin_id, move.act)]
 
 
 def _entry_write(entry: Entry) -> Put:

@@ -29,7 +29,7 @@ from engine.platform.errors import (
     TiktokFailed,
     TiktokSlow,
 )
-from engine.platform.ids import iso
+from engine.platform.times import iso
 
 OEMBED_S = 5.0
 PAGE_S = 8.0

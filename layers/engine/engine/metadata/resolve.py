@@ -83,13 +83,7 @@ class Metadata:
 
         return lookup.look_up(_client(self._base), post_id, left_s)
 
-    def _fetch(
-        self,
-        key: str,
-        ask: Ask,
-        watch: Watch,
-        limit_s: float,
-    ) -> Kept:
+    def _fetch(self, key: str, ask: Ask, watch: Watch, limit_s: float) -> Kept:
         kept = self._cache.fetch(key, ask, watch, limit_s)
         if kept.refusal in _OUTAGES:
             raise _OUTAGES[kept.refusal](retry_after_s=kept.fresh_s)

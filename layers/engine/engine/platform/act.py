@@ -1,12 +1,12 @@
-"""Who did something and from where, as the ledger and the audit keep it."""
+"""An act: who does something, when, why and from where, as the ledger and the audit keep it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class Act:
     """`actor` is `user:<id>`, `webhook`, `api-key:<id>`, `admin:<name>`, `operator:<name>` or
-    `system:<part>`.
+    `system:<part>`; `at` is the time in epoch seconds, UTC.
     """
 
     actor: str
@@ -14,3 +14,9 @@ class Origin:
     address: str
     user_agent: str
     reason: str = ""
+    at: int = field(kw_only=True)
+
+
+def by_system(part: str, request_id: str, reason: str, *, at: int) -> Act:
+    """An act of the system's own `part`, such as the sweeper: it comes from no address."""
+    return Act(f"system:{part}", request_id, "", "", reason, at=at)

@@ -8,6 +8,10 @@ from botocore.session import Session, get_session
 
 from engine.platform import snapshots
 
+CONNECT_S = 1
+READ_S = 2
+"""boto3 waits 60 s for either, twice as long as API Gateway waits for an answer."""
+
 
 @cache
 def session() -> Session:
@@ -21,3 +25,14 @@ def client(service: str, config: Config) -> Any:
     """
     made: Any = session().create_client(service, config=config)
     return snapshots.renews(made, lambda client: client.close())
+
+
+def limits(*, attempts: int, **more: Any) -> Config:
+    """The limits of a client: at most `attempts` calls, each at most `CONNECT_S` and `READ_S`."""
+    return Config(
+        connect_timeout=CONNECT_S,
+        read_timeout=READ_S,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        user_agent="pluct",
+        **more,
+    )

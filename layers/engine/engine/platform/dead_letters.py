@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from engine.platform import aws
@@ -16,13 +15,7 @@ from engine.platform import aws
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 1},
-    parameter_validation=False,
-    user_agent="pluct",
-)
+CLIENT_CONFIG = aws.limits(attempts=1, parameter_validation=False)
 
 
 def depth(queues: Sequence[str]) -> int | None:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from engine.platform import aws
@@ -18,13 +17,7 @@ from engine.platform.ids import is_user_id
 if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
 
-CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 2},
-    parameter_validation=False,
-    user_agent="pluct",
-)
+CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
 
 
 class NotHandedOver(Exception):

@@ -32,6 +32,11 @@ def digest(*parts: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(joined).digest()[:16]).decode().rstrip("=")
 
 
+def shard(text: str, count: int) -> int:
+    """Which of `count` partitions `text` falls into: the same one always."""
+    return hashlib.sha256(text.encode()).digest()[0] % count
+
+
 def base36(number: int) -> str:
     """`number` (not negative) in the digits 0 to 9 and a to z."""
     text = ""
@@ -45,8 +50,3 @@ def base36(number: int) -> str:
 def new_id(prefix: str) -> str:
     """An id of 96 random bits that sorts by the time it was made."""
     return f"{prefix}_{base36(time.time_ns() // 1_000_000)}{secrets.token_hex(12)}"
-
-
-def iso(epoch_s: int) -> str:
-    """`epoch_s` as ISO 8601 in UTC with milliseconds, as the clients' documents show times."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(epoch_s))

@@ -7,18 +7,12 @@ sealed key, put into another user's item, does not open. Limits: 1 s to connect,
 import base64
 from typing import Any, Protocol
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from engine.platform import aws
 from engine.platform.errors import Busy
 
-CLIENT_CONFIG = Config(
-    connect_timeout=1,
-    read_timeout=2,
-    retries={"mode": "standard", "total_max_attempts": 3},
-    user_agent="pluct",
-)
+CLIENT_CONFIG = aws.limits(attempts=3)
 
 
 class KmsClient(Protocol):

@@ -24,7 +24,6 @@ told in `engine.readmodels.rebuild`.
 """
 
 import calendar
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -32,8 +31,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.ledger.items import CREDITS, SEQ_DIGITS, Entry
-from engine.platform.ids import iso
+from engine.platform.ids import shard
 from engine.platform.table import Item
+from engine.platform.times import HOUR_S, iso
 
 Counts = Counter[str]
 """Figures by name, as they are stored: the names of `contribution`."""
@@ -44,7 +44,6 @@ FEED_SHARDS = 4
 TOTAL_SK = "TOTAL"
 DAY_PREFIX = "DAY#"
 HOUR_PREFIX = "HOUR#"
-HOUR_S = 3600
 HOURS_KEPT_S = 72 * HOUR_S
 """Hours pass by TTL this long after they began; entries older than that are counted in none."""
 
@@ -246,7 +245,7 @@ def start_rank(first_at: int, user: str) -> str:
 
 def feed_item(entry: Entry) -> Item:
     """The copy of `entry` in the feed of its day."""
-    key = {"pk": feed_pk(entry.unit, day_of(entry.at), _shard(entry.user, FEED_SHARDS))}
+    key = {"pk": feed_pk(entry.unit, day_of(entry.at), shard(entry.user, FEED_SHARDS))}
     return {**entry.item(), **key, "sk": feed_sk(entry)}
 
 
@@ -263,7 +262,7 @@ def users_pk(unit: str, generation: int, shard: int) -> str:
 
 
 def summary_pk(unit: str, generation: int, user: str) -> str:
-    return users_pk(unit, generation, _shard(user, USER_SHARDS))
+    return users_pk(unit, generation, shard(user, USER_SHARDS))
 
 
 def stats_pk(unit: str, generation: int, shard: int) -> str:
@@ -271,7 +270,7 @@ def stats_pk(unit: str, generation: int, shard: int) -> str:
 
 
 def stats_shard(user: str) -> int:
-    return _shard(user, STATS_SHARDS)
+    return shard(user, STATS_SHARDS)
 
 
 def day_of(at: int) -> str:
@@ -303,10 +302,6 @@ def notice_pk(user: str) -> str:
 
 def notice_sk(seq: int) -> str:
     return f"{seq:0{SEQ_DIGITS}d}"
-
-
-def _shard(user: str, count: int) -> int:
-    return hashlib.sha256(user.encode()).digest()[0] % count
 
 
 def _add(sums: Counts, share: Counts) -> None:

@@ -7,12 +7,11 @@ from typing import Any
 from engine.access import api_keys
 from engine.ledger import audit
 from engine.ledger.items import CREDITS
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import DAY_S, HOUR_S, iso
 from engine.readmodels import figures, folds
-from engine.readmodels.folds import HOUR_S, Stats
+from engine.readmodels.folds import Stats
 
-DAY_S = 86_400
 HOURS_SHOWN = 48
 
 

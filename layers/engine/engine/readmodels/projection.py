@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.ledger.audit import Record, audit_item
+from engine.ledger.audit import Record, record_item
 from engine.ledger.items import (
     SEQ_DIGITS,
     Entry,
@@ -37,9 +37,10 @@ from engine.ledger.items import (
     entry_sk,
     read_entry,
 )
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import Busy
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write, unmarshal
+from engine.platform.times import DAY_S
 from engine.readmodels import figures, folds
 from engine.readmodels.folds import Counts, Folded
 
@@ -54,7 +55,7 @@ BACKOFF_CAP_S = 0.2
 RESERVE_S = 5.0
 """No account is begun with less time than this left."""
 
-NEWS_S = 86_400
+NEWS_S = DAY_S
 """As long as a record stays in the stream."""
 
 RECORD_ID_LENGTH = 22
@@ -137,9 +138,7 @@ class Projector:
         self._sleep = sleep
 
     def batch(
-        self,
-        records: Sequence[Mapping[str, Any]],
-        remaining_s: Callable[[], float],
+        self, records: Sequence[Mapping[str, Any]], remaining_s: Callable[[], float]
     ) -> Projected:
         """Project what `records` of the stream tell of; `remaining_s` is the time left for it.
 
@@ -290,7 +289,7 @@ class Projector:
                 ":available": notice.available,
                 ":threshold": notice.threshold,
                 ":at": notice.at,
-                ":ttl": notice.at + self._audit_days * NEWS_S,
+                ":ttl": notice.at + self._audit_days * DAY_S,
             },
         )
 
@@ -304,9 +303,9 @@ def audit_record(entry: Entry, audit_days: int) -> Item:
     """The audit's item of a vend or an admin act; `unit` and `seq` are its entry's, and it names the
     entry's origin as the entry does.
     """
-    origin = Origin(entry.actor, entry.request_id, "", "", entry.reason)
-    record = Record(entry.user, AUDITED[entry.type], True, "", origin, entry.at)
-    item = audit_item(record, entry.hash[:RECORD_ID_LENGTH], audit_days)
+    act = Act(entry.actor, entry.request_id, "", "", entry.reason, at=entry.at)
+    record = Record(entry.user, AUDITED[entry.type], True, "", act)
+    item = record_item(record, entry.hash[:RECORD_ID_LENGTH], audit_days)
     return {**item, "origin_id": entry.origin_id, "unit": entry.unit, "seq": entry.seq}
 
 

@@ -34,6 +34,7 @@ from engine.credits.verify import all_accounts
 from engine.ledger.audit import audit_pk
 from engine.ledger.items import SEQ_DIGITS, Entry, account_pk, account_sk, entry_sk
 from engine.platform.table import ConditionFailed, Item, Table, Update
+from engine.platform.times import DAY_S
 from engine.readmodels import figures, folds
 from engine.readmodels.figures import CONTROL_PK, GENERATION_SK, Generations
 from engine.readmodels.folds import Counts, Folded, Summary, stats_shard
@@ -46,7 +47,7 @@ from engine.readmodels.projection import (
     readable,
 )
 
-KEEP_OLD_S = 86_400
+KEEP_OLD_S = DAY_S
 HOURS_COMPARED_S = 48 * 3600
 PASSES = 3
 """How often everything is read again for figures that moved while it was read."""
@@ -115,11 +116,7 @@ def write(projector: Projector, *, now: int) -> Rebuilt:
 
 
 def compare(
-    table: Table,
-    *,
-    audit_days: int,
-    now: int,
-    sleep: Callable[[float], None] = time.sleep,
+    table: Table, *, audit_days: int, now: int, sleep: Callable[[float], None] = time.sleep
 ) -> Comparison:
     """What is stored against what the ledger says, while both are in use.
 

@@ -10,13 +10,12 @@ from typing import Any
 
 from engine.credits import users
 from engine.credits.verify import verify_user
-from engine.ledger import audit
 from engine.ledger import once as requests_once
-from engine.ledger.audit import Record
+from engine.ledger.audit import Audit, Record
 from engine.ledger.items import account_pk
 from engine.ledger.once import RequestOnce
 from engine.ledger.posting import AlreadyDone, Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import (
     Busy,
     InsufficientCredits,
@@ -25,7 +24,8 @@ from engine.platform.errors import (
     NotFound,
     SubscriptionUsedUp,
 )
-from engine.platform.ids import is_user_id, iso
+from engine.platform.ids import is_user_id
+from engine.platform.times import iso
 from engine.readmodels import figures
 from engine.subscriptions import key_steps as steps
 from engine.subscriptions import moves, notices, usage
@@ -104,18 +104,16 @@ def look(ledger: Ledger, user: str, now: int) -> dict[str, Any]:
     }
 
 
-def adjust(
-    ledger: Ledger, user: str, amount: str, asked: RequestKey, origin: Origin, *, now: int
-) -> dict[str, Any]:
+def adjust(ledger: Ledger, user: str, amount: str, asked: RequestKey, act: Act) -> dict[str, Any]:
     """Add credits, or take them from what no key has set aside. Raises `InvalidRequest`, `NotFound`,
     `SubscriptionUsedUp`, `KeyReused`, `Busy`.
     """
     change = signed_micros(amount)
     type_ = "admin_add" if change > 0 else "admin_deduct"
     seen = found(ledger, user)
-    once = _once(ledger, user, "adjust", asked, {"amount": change}, origin, now)
+    once = _once(ledger, user, "adjust", asked, {"amount": change}, act)
     try:
-        entry = moves.adjust(ledger, seen, type_, change, once, origin, now=now)
+        entry = moves.adjust(ledger, seen, type_, change, once, act)
     except AlreadyDone as done:
         item = requests_once.replayed(done.item, asked.fingerprint)
         return _moved(user, item["facts"]["amount"], item["balance_after"])
@@ -128,22 +126,13 @@ def adjust(
 
 
 def change_plan(
-    ledger: Ledger,
-    user: str,
-    plan: str,
-    policy: str | None,
-    asked: RequestKey,
-    origin: Origin,
-    *,
-    now: int,
+    ledger: Ledger, user: str, plan: str, policy: str | None, asked: RequestKey, act: Act
 ) -> dict[str, Any]:
     """Put the subscription on another plan. Raises `NotFound`, `KeyReused`, `Busy`."""
-    once = _once(ledger, user, "plan", asked, {"plan": plan, "policy": policy}, origin, now)
+    once = _once(ledger, user, "plan", asked, {"plan": plan, "policy": policy}, act)
     for _ in range(TRIES):
         try:
-            entry = moves.change_plan(
-                ledger, found(ledger, user), plan, policy, once, origin, now=now
-            )
+            entry = moves.change_plan(ledger, found(ledger, user), plan, policy, once, act)
         except AlreadyDone as done:
             item = requests_once.replayed(done.item, asked.fingerprint)
             return _planned(user, item["facts"], item["balance_after"])
@@ -152,39 +141,29 @@ def change_plan(
     raise Busy()
 
 
-def block(
-    subscribing: Subscribing, user: str, origin: Origin, keep_days: int, *, now: int
-) -> dict[str, Any]:
+def block(subscribing: Subscribing, audit: Audit, user: str, act: Act) -> dict[str, Any]:
     """Stop the subscription and disable its key. Raises `NotFound`, `Busy`."""
     ledger = subscribing.ledger
     for _ in range(TRIES):
         seen = found(ledger, user)
         if seen.state != BLOCKED:
-            if not steps.retire(ledger, seen, state=BLOCKED, now=now, look_at=now):
+            if not steps.retire(ledger, seen, state=BLOCKED, now=act.at, look_at=act.at):
                 continue
-            _disable(subscribing, user, seen.current, origin, now)
-            _keep(ledger, user, "subscription_block", origin, keep_days, now)
+            _disable(subscribing, user, seen.current, act)
+            _keep(audit, user, "subscription_block", act)
         return {"ok": True, "userId": user, "state": BLOCKED}
     raise Busy()
 
 
-def unblock(
-    ledger: Ledger, user: str, origin: Origin, keep_days: int, *, now: int
-) -> dict[str, Any]:
+def unblock(ledger: Ledger, audit: Audit, user: str, act: Act) -> dict[str, Any]:
     """Lift a block; the next call gets a key. Raises `NotFound`, `Busy`."""
-    if steps.unblock(ledger.table, found(ledger, user), now=now):
-        _keep(ledger, user, "subscription_unblock", origin, keep_days, now)
+    if steps.unblock(ledger.table, found(ledger, user), now=act.at):
+        _keep(audit, user, "subscription_unblock", act)
     return {"ok": True, "userId": user, "state": found(ledger, user).state}
 
 
 def rotate(
-    subscribing: Subscribing,
-    user: str,
-    origin: Origin,
-    keep_days: int,
-    *,
-    revoke: bool,
-    now: int,
+    subscribing: Subscribing, audit: Audit, user: str, act: Act, *, revoke: bool
 ) -> dict[str, Any]:
     """Replace the current key now; with `revoke` the old one ends at once. Raises `NotFound`,
     `KeysUnavailable`, `Busy`.
@@ -193,22 +172,22 @@ def rotate(
     seen = found(ledger, user)
     grace_s = 0 if revoke else GRACE_S
     try:
-        rotated = subscribing.replace(user, seen.current, origin, now=now, grace_s=grace_s)
+        rotated = subscribing.replace(user, seen.current, act, grace_s=grace_s)
     except NotMade as not_made:
         raise KeysUnavailable(retry_after_s=not_made.retry_after_s) from None
     if rotated:
         if revoke:
-            _disable(subscribing, user, seen.current, origin, now)
-        _keep(ledger, user, "subscription_rotate", origin, keep_days, now)
+            _disable(subscribing, user, seen.current, act)
+        _keep(audit, user, "subscription_rotate", act)
     return {"ok": True, "userId": user, "rotated": rotated, "key": found(ledger, user).current}
 
 
-def _disable(subscribing: Subscribing, user: str, number: int, origin: Origin, now: int) -> None:
+def _disable(subscribing: Subscribing, user: str, number: int, act: Act) -> None:
     """Disable a retiring key at once; where that can not be done now, the monitor does it."""
     key = steps.find_key(subscribing.ledger.table, user, number)
     if key is not None:
         with contextlib.suppress(*TROUBLE, Busy):
-            subscribing.rotation.advance(key, tuple, origin, now=now)
+            subscribing.rotation.advance(key, tuple, act)
 
 
 def notice_page(ledger: Ledger, user: str, limit: int, cursor: str | None) -> dict[str, Any]:
@@ -224,13 +203,15 @@ def notice_page(ledger: Ledger, user: str, limit: int, cursor: str | None) -> di
 
 
 def replay_notice(
-    ledger: Ledger, user: str, message: str, origin: Origin, keep_days: int, *, now: int
+    ledger: Ledger, audit: Audit, user: str, message: str, act: Act
 ) -> dict[str, Any]:
     """Send a notice again, with the same id. Raises `NotFound`, `Busy`."""
     found(ledger, user)
-    if not _MESSAGE_ID.fullmatch(message) or not notices.replay(ledger.table, user, message, now):
+    if not _MESSAGE_ID.fullmatch(message) or not notices.replay(
+        ledger.table, user, message, act.at
+    ):
         raise NotFound()
-    _keep(ledger, user, "webhook_replay", origin, keep_days, now)
+    _keep(audit, user, "webhook_replay", act)
     return {"ok": True, "id": message, "state": notices.PENDING}
 
 
@@ -243,21 +224,15 @@ def signed_micros(amount: str) -> int:
 
 
 def _once(
-    ledger: Ledger,
-    user: str,
-    operation: str,
-    asked: RequestKey,
-    facts: dict[str, Any],
-    origin: Origin,
-    now: int,
+    ledger: Ledger, user: str, operation: str, asked: RequestKey, facts: dict[str, Any], act: Act
 ) -> RequestOnce:
     return RequestOnce(
         ledger.table,
         user=user,
         operation=f"subscription_{operation}",
-        key=asked.key or origin.request_id,
+        key=asked.key or act.request_id,
         fingerprint=asked.fingerprint,
-        now=now,
+        now=act.at,
         facts=facts,
     )
 
@@ -278,8 +253,8 @@ def _planned(user: str, facts: dict[str, Any], available: int) -> dict[str, Any]
     }
 
 
-def _keep(ledger: Ledger, user: str, action: str, origin: Origin, keep_days: int, now: int) -> None:
-    audit.keep(ledger.table, Record(user, action, True, "", origin, now), keep_days)
+def _keep(audit: Audit, user: str, action: str, act: Act) -> None:
+    audit.keep(Record(user, action, True, "", act))
 
 
 def _facts(subscription: Subscription) -> dict[str, Any]:

@@ -5,14 +5,13 @@ is and which number, so that a key of ours is known by its name alone, and a key
 be found and deleted.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from engine.ledger.items import account_pk
-from engine.platform.ids import is_user_id
+from engine.platform.ids import is_user_id, shard
 from engine.platform.table import Item
 from engine.subscriptions.plans import PLANS, RESET, Plan
 
@@ -158,4 +157,4 @@ def hook_shard(user: str) -> str:
 
 
 def _shard(user: str) -> int:
-    return hashlib.sha256(user.encode()).digest()[0] % SHARDS
+    return shard(user, SHARDS)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import Busy, EngineError
 from engine.platform.logs import logger
 from engine.platform.table import Put
@@ -81,25 +81,23 @@ class Monitor:
         self._ledger = subscribing.ledger
         self._provider = subscribing.rotation.provider
 
-    def round(self, origin: Origin, *, now: int, remaining_s: Callable[[], float]) -> Watched:
+    def round(self, act: Act, *, remaining_s: Callable[[], float]) -> Watched:
         """One round. Raises `Busy` where not even what is due can be read."""
         watched = Watched()
         listing = _Listing(self._provider.page)
-        for key in self._due(now):
+        for key in self._due(act.at):
             if remaining_s() < RESERVE_S:
                 break
             watched.due += 1
-            self._guarded(watched, key.name, partial(self._advance, key, listing, origin, now))
-        self._guarded(
-            watched, "list", lambda: self._walk(watched, listing, origin, now, remaining_s)
-        )
+            self._guarded(watched, key.name, partial(self._advance, key, listing, act))
+        self._guarded(watched, "list", lambda: self._walk(watched, listing, act, remaining_s))
         self._guarded(watched, "house", lambda: self._look_at_the_house(watched))
         return watched
 
-    def _guarded(self, watched: Watched, what: str, act: Callable[[], None]) -> None:
+    def _guarded(self, watched: Watched, what: str, step: Callable[[], None]) -> None:
         """What OpenRouter or the store do not let happen now is left for the next round."""
         try:
-            act()
+            step()
         except (*TROUBLE, EngineError) as trouble:
             watched.troubles += 1
             logger.warning("be:keys-later", extra={"what": what, "trouble": type(trouble).__name__})
@@ -112,20 +110,15 @@ class Monitor:
                 if item is not None:
                     yield read_key(item)
 
-    def _advance(self, key: ProviderKey, listing: _Listing, origin: Origin, now: int) -> None:
-        state = self._rotation.advance(key, listing.first, origin, now=now)
+    def _advance(self, key: ProviderKey, listing: _Listing, act: Act) -> None:
+        state = self._rotation.advance(key, listing.first, act)
         logger.info("be:key-step", extra={"key_name": key.name, "was": key.state, "state": state})
 
     def _walk(
-        self,
-        watched: Watched,
-        listing: _Listing,
-        origin: Origin,
-        now: int,
-        remaining_s: Callable[[], float],
+        self, watched: Watched, listing: _Listing, act: Act, remaining_s: Callable[[], float]
     ) -> None:
         """Page 0, then on from where the last round ended."""
-        deleted = self._check_page(watched, listing.first(), origin, now)
+        deleted = self._check_page(watched, listing.first(), act)
         offset = max(PAGE - deleted, self._cursor())
         page = listing.first() if len(listing.first()) == PAGE else []
         while page and remaining_s() >= RESERVE_S:
@@ -135,13 +128,13 @@ class Monitor:
                 self._keep_cursor(offset)
                 watched.next_offset = offset
                 raise
-            deleted = self._check_page(watched, page, origin, now)
+            deleted = self._check_page(watched, page, act)
             offset = offset + PAGE - deleted if len(page) == PAGE else 0
             page = page if offset else []
         watched.next_offset = offset if page else 0
         self._keep_cursor(watched.next_offset)
 
-    def _check_page(self, watched: Watched, page: list[KeyFacts], origin: Origin, now: int) -> int:
+    def _check_page(self, watched: Watched, page: list[KeyFacts], act: Act) -> int:
         """How many keys of the page were deleted."""
         before = watched.deleted
         for facts in page:
@@ -151,46 +144,35 @@ class Monitor:
                 self._guarded(
                     watched,
                     facts.name,
-                    partial(self._check, watched, facts, place, origin, now),
+                    partial(self._check, watched, facts, place, act),
                 )
         return watched.deleted - before
 
-    def _check(
-        self,
-        watched: Watched,
-        facts: KeyFacts,
-        place: tuple[str, int],
-        origin: Origin,
-        now: int,
-    ) -> None:
+    def _check(self, watched: Watched, facts: KeyFacts, place: tuple[str, int], act: Act) -> None:
         key = steps.find_key(self._ledger.table, *place)
         if key is None or key.state in (LOST, CLOSED) or key.hash not in ("", facts.hash):
             if key is not None and key.hash == facts.hash:
-                self._charge(watched, key, facts, origin, now)
+                self._charge(watched, key, facts, act)
             self._provider.delete(facts.hash)
             watched.deleted += 1
             logger.warning("be:orphan-deleted", extra={"key_name": facts.name})
             return
         if key.state == LIVE:
-            key = self._charge(watched, key, facts, origin, now)
-            self._ahead(watched, key, origin, now)
+            key = self._charge(watched, key, facts, act)
+            self._ahead(watched, key, act)
 
-    def _charge(
-        self, watched: Watched, key: ProviderKey, facts: KeyFacts, origin: Origin, now: int
-    ) -> ProviderKey:
-        charged = self._rotation.charge(key, facts.usage, origin, now=now)
+    def _charge(self, watched: Watched, key: ProviderKey, facts: KeyFacts, act: Act) -> ProviderKey:
+        charged = self._rotation.charge(key, facts.usage, act)
         watched.charged += charged.usage > key.usage
         return charged
 
-    def _ahead(self, watched: Watched, key: ProviderKey, origin: Origin, now: int) -> None:
+    def _ahead(self, watched: Watched, key: ProviderKey, act: Act) -> None:
         """A new key before the user asks, where one is due."""
         available = self._ledger.account(key.user).available
-        if key.state != LIVE or available <= 0 or not wants_new_key(key, available, now):
+        if key.state != LIVE or available <= 0 or not wants_new_key(key, available, act.at):
             return
         try:
-            made = self._subscribing.replace(
-                key.user, key.number, origin, now=now, grace_s=AHEAD_GRACE_S
-            )
+            made = self._subscribing.replace(key.user, key.number, act, grace_s=AHEAD_GRACE_S)
         except NotMade as trouble:
             raise Busy(retry_after_s=trouble.retry_after_s) from trouble
         watched.rotated += made

@@ -14,10 +14,10 @@ from dataclasses import replace
 
 from engine.ledger.items import Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger, Once
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits
-from engine.platform.ids import iso
 from engine.platform.table import Item, Put, Table, Update, Write
+from engine.platform.times import DAY_S, iso
 from engine.subscriptions.items import (
     ACTIVE,
     CLOSED,
@@ -38,7 +38,6 @@ from engine.subscriptions.notices import Notices
 from engine.subscriptions.plans import BASIC, PLANS
 
 NO_NOTICES = Notices()
-DAY_S = 86_400
 USAGE_DAYS = 400
 """How long what was used on a day is kept for its own sake; the ledger has it for ever."""
 
@@ -75,7 +74,7 @@ class PutOnce:
 
 
 def open_subscription(
-    ledger: Ledger, user: str, origin: Origin, *, now: int, email: str = "", username: str = ""
+    ledger: Ledger, user: str, act: Act, *, email: str = "", username: str = ""
 ) -> Subscription:
     """The user's subscription, made with its first allowance if there is none; who was not known by name
     when a payment opened it is known from the first call on.
@@ -98,19 +97,19 @@ def open_subscription(
         "rotation": 0,
         "rotations": 0,
         "retry_at": 0,
-        "created_at": now,
-        "updated_at": now,
+        "created_at": act.at,
+        "updated_at": act.at,
         "email": email,
         "username": username,
     }
-    move = Move(user, "plan_grant", plan.allowance, 0, origin, subject=f"{plan.name}:1")
+    move = Move(user, "plan_grant", plan.allowance, 0, act, subject=f"{plan.name}:1")
     with contextlib.suppress(AlreadyDone):
-        ledger.post(move, PutOnce(ledger.table, item), now=now)
+        ledger.post(move, PutOnce(ledger.table, item))
         return read_subscription(item)
     return find_subscription(ledger.table, user) or read_subscription(item)
 
 
-def renew(ledger: Ledger, seen: Subscription, left: int, origin: Origin, *, now: int) -> bool:
+def renew(ledger: Ledger, seen: Subscription, left: int, act: Act) -> bool:
     """Bring what is left to the plan's whole allowance; False where something was granted meanwhile."""
     allowance = seen.terms.allowance
     update = Update(
@@ -124,36 +123,29 @@ def renew(ledger: Ledger, seen: Subscription, left: int, origin: Origin, *, now:
             ":seen": seen.period,
             ":plan": seen.plan,
             ":total": allowance,
-            ":now": now,
+            ":now": act.at,
         },
     )
     subject = f"{seen.plan}:{seen.period + 1}"
-    move = Move(seen.user, "plan_grant", allowance - left, 0, origin, subject=subject)
+    move = Move(seen.user, "plan_grant", allowance - left, 0, act, subject=subject)
     once = SeenOnce(ledger.table, update, lambda item: item["period"] == seen.period)
     try:
-        ledger.post(move, once, now=now)
+        ledger.post(move, once)
     except AlreadyDone:
         return False
     return True
 
 
 def adjust(
-    ledger: Ledger,
-    seen: Subscription,
-    type_: str,
-    amount: int,
-    once: Once,
-    origin: Origin,
-    *,
-    now: int,
+    ledger: Ledger, seen: Subscription, type_: str, amount: int, once: Once, act: Act
 ) -> Entry:
     """Add `amount` micro-dollars, or take them from what is available; the entry.
 
     Raises `AlreadyDone`, `InsufficientCredits`.
     """
-    move = Move(seen.user, type_, amount, 0, origin)
+    move = Move(seen.user, type_, amount, 0, act)
     total = granted_beside(seen.user, amount)
-    return ledger.post(move, once, now=now, also=lambda _: [total]).entry
+    return ledger.post(move, once, also=lambda _: [total]).entry
 
 
 def granted_beside(user: str, amount: int) -> Update:
@@ -171,14 +163,7 @@ def granted_beside(user: str, amount: int) -> Update:
 
 
 def change_plan(
-    ledger: Ledger,
-    seen: Subscription,
-    plan: str,
-    policy: str | None,
-    once: Once,
-    origin: Origin,
-    *,
-    now: int,
+    ledger: Ledger, seen: Subscription, plan: str, policy: str | None, once: Once, act: Act
 ) -> Entry | None:
     """Put the subscription on `plan` with `policy`, and grant what the plan's allowance is beyond what was
     granted since the last reset; None where something was granted meanwhile. Raises `AlreadyDone`.
@@ -197,12 +182,12 @@ def change_plan(
             ":total": seen.total + amount,
             ":seen": seen.period,
             ":was": seen.plan,
-            ":now": now,
+            ":now": act.at,
         },
     )
-    move = Move(seen.user, "plan_change", amount, 0, origin, subject=f"{seen.plan}->{plan}")
+    move = Move(seen.user, "plan_change", amount, 0, act, subject=f"{seen.plan}->{plan}")
     try:
-        return ledger.post(move, once, now=now, also=lambda _: [update]).entry
+        return ledger.post(move, once, also=lambda _: [update]).entry
     except BesideRefused:
         return None
 
@@ -212,9 +197,8 @@ def intend(
     seen: Subscription,
     limit: int,
     deployment: str,
-    origin: Origin,
+    act: Act,
     *,
-    now: int,
     lease_s: int,
     lifetime_s: int,
 ) -> ProviderKey | None:
@@ -231,9 +215,9 @@ def intend(
         held=limit,
         usage=0,
         written_off=0,
-        created_at=now,
-        ends_at=now + lifetime_s,
-        expires_at=now + lease_s,
+        created_at=act.at,
+        ends_at=act.at + lifetime_s,
+        expires_at=act.at + lease_s,
     )
     claim = Update(
         account_pk(seen.user),
@@ -247,27 +231,20 @@ def intend(
             ":none": 0,
             ":active": ACTIVE,
             ":current": seen.current,
-            ":now": now,
+            ":now": act.at,
         },
     )
-    move = Move(seen.user, "key_fund", -limit, limit, origin, subject=key.name)
+    move = Move(seen.user, "key_fund", -limit, limit, act, subject=key.name)
     once = PutOnce(ledger.table, key_item(key))
     try:
-        ledger.post(move, once, now=now, also=lambda _: [claim])
+        ledger.post(move, once, also=lambda _: [claim])
     except (AlreadyDone, BesideRefused, InsufficientCredits):
         return None
     return key
 
 
 def give_up(
-    ledger: Ledger,
-    key: ProviderKey,
-    to: str,
-    origin: Origin,
-    *,
-    now: int,
-    retry_at: int,
-    look_at: int,
+    ledger: Ledger, key: ProviderKey, to: str, act: Act, *, retry_at: int, look_at: int
 ) -> bool:
     """Give back what was set aside for an intended key that will not be handed out, and let another be
     made from `retry_at` on. `to` is `CLOSED` where it was certainly not created, else `LOST`.
@@ -286,25 +263,19 @@ def give_up(
         SUBSCRIPTION_SK,
         "SET rotation = :none, retry_at = :retry_at, updated_at = :now",
         "rotation = :number",
-        values={":none": 0, ":number": key.number, ":retry_at": retry_at, ":now": now},
+        values={":none": 0, ":number": key.number, ":retry_at": retry_at, ":now": act.at},
     )
-    move = Move(key.user, "key_return", key.held, -key.held, origin, subject=key.name)
+    move = Move(key.user, "key_return", key.held, -key.held, act, subject=key.name)
     once = SeenOnce(ledger.table, update, lambda item: item["state"] == INTENDED)
     try:
-        ledger.post(move, once, now=now, also=lambda _: [free])
+        ledger.post(move, once, also=lambda _: [free])
     except (AlreadyDone, BesideRefused):
         return False
     return True
 
 
 def charge(
-    ledger: Ledger,
-    key: ProviderKey,
-    usage: int,
-    origin: Origin,
-    *,
-    now: int,
-    notices: Notices = NO_NOTICES,
+    ledger: Ledger, key: ProviderKey, usage: int, act: Act, *, notices: Notices = NO_NOTICES
 ) -> ProviderKey:
     """Charge what `usage` says beyond what was charged before; the key as it then is.
 
@@ -316,13 +287,13 @@ def charge(
         from_held = min(delta, key.held)
         from_available = min(delta - from_held, ledger.account(key.user).available)
         paid = from_held + from_available
-        move = Move(key.user, "usage", -from_available, -from_held, origin, subject=key.name)
+        move = Move(key.user, "usage", -from_available, -from_held, act, subject=key.name)
         written_off = 0
         if not paid:
             written_off = delta
             reason = f"{delta} micro-dollars beyond what there was"
             move = Move(
-                key.user, "usage_write_off", 0, 0, replace(origin, reason=reason), subject=key.name
+                key.user, "usage_write_off", 0, 0, replace(act, reason=reason), subject=key.name
             )
         after = replace(
             key,
@@ -330,17 +301,12 @@ def charge(
             held=key.held - from_held,
             written_off=key.written_off + written_off,
         )
-        key = _charged(ledger, key, after, move, now, notices)
+        key = _charged(ledger, key, after, move, act.at, notices)
     return key
 
 
 def _charged(
-    ledger: Ledger,
-    key: ProviderKey,
-    after: ProviderKey,
-    move: Move,
-    now: int,
-    notices: Notices,
+    ledger: Ledger, key: ProviderKey, after: ProviderKey, move: Move, now: int, notices: Notices
 ) -> ProviderKey:
     update = key_update(
         key,
@@ -364,7 +330,7 @@ def _charged(
     )
     day = _day_write(key.user, after.usage - key.usage, now)
     try:
-        ledger.post(move, once, now=now, also=lambda entry: [day, *notices.of_charge(entry)])
+        ledger.post(move, once, also=lambda entry: [day, *notices.of_charge(entry)])
     except AlreadyDone as done:
         return read_key(done.item)
     except InsufficientCredits:
@@ -384,7 +350,7 @@ def _day_write(user: str, used: int, now: int) -> Update:
     )
 
 
-def close(ledger: Ledger, key: ProviderKey, origin: Origin, *, now: int) -> bool:
+def close(ledger: Ledger, key: ProviderKey, act: Act) -> bool:
     """The key is gone: what is left of its money is given back, and it is current no more.
 
     False where it was charged or closed meanwhile.
@@ -398,16 +364,16 @@ def close(ledger: Ledger, key: ProviderKey, origin: Origin, *, now: int) -> bool
             ":nothing": 0,
             ":seen": key.state,
             ":usage": key.usage,
-            ":now": now,
+            ":now": act.at,
         },
         {"#usage": "usage"},
     )
-    move = Move(key.user, "key_return", key.held, -key.held, origin, subject=key.name)
+    move = Move(key.user, "key_return", key.held, -key.held, act, subject=key.name)
     seen = (key.state, key.usage)
     once = SeenOnce(ledger.table, update, lambda item: (item["state"], item["usage"]) == seen)
-    beside: Sequence[Write] = [_not_current(key, now)] if key.state == LIVE else []
+    beside: Sequence[Write] = [_not_current(key, act.at)] if key.state == LIVE else []
     try:
-        ledger.post(move, once, now=now, also=lambda _: list(beside))
+        ledger.post(move, once, also=lambda _: list(beside))
     except (AlreadyDone, BesideRefused):
         return False
     return True

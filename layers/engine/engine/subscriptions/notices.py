@@ -11,8 +11,9 @@ from itertools import islice
 from typing import Any
 
 from engine.ledger.items import Entry
-from engine.platform.ids import digest, iso
+from engine.platform.ids import digest
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update, Write
+from engine.platform.times import DAY_S, iso
 from engine.subscriptions.items import INDEX, ProviderKey, hook_shard
 from engine.subscriptions.plans import CREDIT, shown
 
@@ -24,7 +25,7 @@ PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 DELAYS_S = (60, 300, 1800, 7200, 18_000, 36_000, 72_000)
 """After each attempt that failed; after the last one no more."""
 
-KEEP_S = 30 * 86_400
+KEEP_S = 30 * DAY_S
 LEASE_S = 60
 KEPT_ATTEMPTS = 50
 TIME_DIGITS = 12

@@ -16,8 +16,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from engine.platform import outgoing
-from engine.platform.ids import iso
 from engine.platform.outgoing import RawAnswer, Unknown
+from engine.platform.times import iso
 from engine.subscriptions.plans import micros, shown
 
 TIMEOUT_S = 8.0

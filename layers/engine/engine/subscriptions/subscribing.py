@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.ledger.items import Account
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import KeysUnavailable, SubscriptionBlocked, SubscriptionUsedUp
 from engine.platform.logs import logger
+from engine.platform.times import DAY_S
 from engine.subscriptions import key_steps as steps
 from engine.subscriptions import moves
 from engine.subscriptions.items import BLOCKED, ProviderKey, Subscription
@@ -34,7 +35,7 @@ POLL_S = 0.15
 BUSY_S = 2
 """What a caller is told to wait where a key is just being made."""
 
-ENDING_S = 7 * 86_400
+ENDING_S = 7 * DAY_S
 """A key that ends within this time is replaced."""
 
 
@@ -107,24 +108,22 @@ class Subscribing:
         self._clock = clock
         self._sleep = sleep
 
-    def obtain(self, who: Subscriber, origin: Origin, *, now: int) -> Handed:
+    def obtain(self, who: Subscriber, act: Act) -> Handed:
         """The subscriber's key. Raises `SubscriptionBlocked`, `SubscriptionUsedUp`, `KeysUnavailable`,
         `Busy` or `OutcomeUnknown`.
         """
-        moves.open_subscription(
-            self.ledger, who.user, origin, now=now, email=who.email, username=who.username
-        )
+        moves.open_subscription(self.ledger, who.user, act, email=who.email, username=who.username)
         give_up_at = self._clock() + PATIENCE_S
         while True:
             subscription = self._subscription(who.user)
             try:
-                return self._attempt(subscription, origin, now)
+                return self._attempt(subscription, act)
             except Overtaken:
                 if self._clock() >= give_up_at:
-                    return self._stored(self._see(subscription, fresh=False), now, BUSY_S)
+                    return self._stored(self._see(subscription, fresh=False), act.at, BUSY_S)
                 self._sleep(POLL_S)
 
-    def replace(self, user: str, number: int, origin: Origin, *, now: int, grace_s: int) -> bool:
+    def replace(self, user: str, number: int, act: Act, *, grace_s: int) -> bool:
         """Make a new key in place of the current one, `number`, whatever is left of that; False where
         there is no money for one, it is not current any more, or somebody else is at it.
 
@@ -136,10 +135,10 @@ class Subscribing:
             return False
         if subscription.current != number:
             return False
-        if subscription.rotation or now < subscription.retry_at:
+        if subscription.rotation or act.at < subscription.retry_at:
             return False
         try:
-            self.rotation.make(subscription, account.available, origin, now=now, grace_s=grace_s)
+            self.rotation.make(subscription, account.available, act, grace_s=grace_s)
         except Overtaken:
             return False
         return True
@@ -150,21 +149,21 @@ class Subscribing:
             raise KeysUnavailable()
         return found
 
-    def _attempt(self, subscription: Subscription, origin: Origin, now: int) -> Handed:
+    def _attempt(self, subscription: Subscription, act: Act) -> Handed:
         """One attempt from one look. Raises `Overtaken` where it is to be tried again."""
         if subscription.state == BLOCKED:
             raise SubscriptionBlocked()
         if subscription.rotation:
-            self.rotation.take_over(subscription, origin, now=now)
+            self.rotation.take_over(subscription, act)
             raise Overtaken()
-        seen = self._looked_up(subscription, origin, now)
+        seen = self._looked_up(subscription, act)
         if seen.remaining <= subscription.terms.used_up_at:
-            self._used_up(seen, origin, now)
-        if not wants_new_key(seen.key, seen.account.available, now):
+            self._used_up(seen, act)
+        if not wants_new_key(seen.key, seen.account.available, act.at):
             return self._handed(seen)
-        return self._rotated(seen, origin, now)
+        return self._rotated(seen, act)
 
-    def _looked_up(self, subscription: Subscription, origin: Origin, now: int) -> _Seen:
+    def _looked_up(self, subscription: Subscription, act: Act) -> _Seen:
         """The current key charged for what OpenRouter says of it, as far as OpenRouter answers."""
         key = steps.find_key(self.ledger.table, subscription.user, subscription.current)
         if key is None:
@@ -175,9 +174,9 @@ class Subscribing:
             logger.warning("be:openrouter", extra={"trouble": type(trouble).__name__})
             return self._see(subscription, fresh=False)
         if facts is None:
-            self.rotation.gone(key, origin, now=now)
+            self.rotation.gone(key, act)
             raise Overtaken()
-        key = self.rotation.charge(key, facts.usage, origin, now=now)
+        key = self.rotation.charge(key, facts.usage, act)
         account = self.ledger.account(subscription.user)
         return _Seen(subscription, None if facts.disabled else key, account, True)
 
@@ -185,28 +184,28 @@ class Subscribing:
         key = steps.find_key(self.ledger.table, subscription.user, subscription.current)
         return _Seen(subscription, key, self.ledger.account(subscription.user), fresh)
 
-    def _used_up(self, seen: _Seen, origin: Origin, now: int) -> None:
+    def _used_up(self, seen: _Seen, act: Act) -> None:
         """Raises `Overtaken` once there is a new allowance, else the refusal."""
         policy = seen.subscription.policy_here(self._policy)
         if policy == RESET:
-            moves.renew(self.ledger, seen.subscription, seen.remaining, origin, now=now)
+            moves.renew(self.ledger, seen.subscription, seen.remaining, act)
             raise Overtaken()
         if policy == TOP_UP:
             raise SubscriptionUsedUp(details={"remaining_credits": shown(seen.remaining)})
-        if steps.retire(self.ledger, seen.subscription, state=BLOCKED, now=now, look_at=now):
+        if steps.retire(self.ledger, seen.subscription, state=BLOCKED, now=act.at, look_at=act.at):
             raise SubscriptionBlocked()
         raise Overtaken()
 
-    def _rotated(self, seen: _Seen, origin: Origin, now: int) -> Handed:
+    def _rotated(self, seen: _Seen, act: Act) -> Handed:
         subscription = seen.subscription
-        if not seen.is_fresh or now < subscription.retry_at:
-            return self._stored(seen, now, max(BUSY_S, subscription.retry_at - now))
+        if not seen.is_fresh or act.at < subscription.retry_at:
+            return self._stored(seen, act.at, max(BUSY_S, subscription.retry_at - act.at))
         if seen.account.available <= 0:
-            return self._stored(seen, now, SETTLE_S)
+            return self._stored(seen, act.at, SETTLE_S)
         try:
-            made = self.rotation.make(subscription, seen.account.available, origin, now=now)
+            made = self.rotation.make(subscription, seen.account.available, act)
         except NotMade as not_made:
-            return self._stored(seen, now, not_made.retry_after_s)
+            return self._stored(seen, act.at, not_made.retry_after_s)
         return self._new(seen, made)
 
     def _new(self, seen: _Seen, made: Made) -> Handed:

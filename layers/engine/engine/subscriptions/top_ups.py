@@ -6,7 +6,7 @@ from typing import Any
 from engine.credits import payments
 from engine.credits.payments import Grant, Granted
 from engine.ledger.posting import Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import InvalidRequest
 from engine.subscriptions import moves
 from engine.subscriptions.plans import micros, shown
@@ -16,14 +16,7 @@ PROVIDER = "subscription"
 
 
 def top_up(
-    ledger: Ledger,
-    user: str,
-    amount: str,
-    payment_id: str,
-    asked: RequestKey,
-    origin: Origin,
-    *,
-    now: int,
+    ledger: Ledger, user: str, amount: str, payment_id: str, asked: RequestKey, act: Act
 ) -> Granted:
     """Add `amount` credits, a decimal in text, once for `payment_id`; the subscription is opened if there
     is none. Raises `InvalidRequest`, `KeyReused`, `Busy` or `OutcomeUnknown`.
@@ -31,7 +24,7 @@ def top_up(
     added = micros(Decimal(amount))
     if not added:
         raise InvalidRequest("The amount must not be zero.", details={"field": "amount"})
-    moves.open_subscription(ledger, user, origin, now=now)
+    moves.open_subscription(ledger, user, act)
     grant = Grant(
         user=user,
         amount=added,
@@ -40,9 +33,9 @@ def top_up(
         payment_id=payment_id,
         key=asked.key,
         fingerprint=asked.fingerprint,
-        origin=origin,
+        act=act,
     )
-    return payments.grant(ledger, grant, now=now, beside=[moves.granted_beside(user, added)])
+    return payments.grant(ledger, grant, beside=[moves.granted_beside(user, added)])
 
 
 def members(user: str, amount: str, paid: Granted) -> dict[str, Any]:

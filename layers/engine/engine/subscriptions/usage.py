@@ -5,12 +5,11 @@ from typing import Any
 
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
-from engine.platform.ids import iso
 from engine.platform.table import Table
+from engine.platform.times import DAY_S, iso
 from engine.subscriptions.items import USED_PREFIX, Subscription
 from engine.subscriptions.plans import shown
 
-DAY_S = 86_400
 PACE_S = 7 * DAY_S
 """The pace is that of the last seven days."""
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from engine.credits import holds
 from engine.credits.holds import CAPTURED, RELEASED, Hold
 from engine.ledger.posting import Ledger
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.circuit import AlwaysClosed, Breaker
 from engine.platform.errors import JobNotFound, UpstreamFailed, UpstreamTimedOut
 from engine.platform.handover import Handover, NoHandover
@@ -144,13 +144,13 @@ def hear(gateway: Gateway, item: Item, now: int, *, at_once: bool = False) -> He
     return _keep(gateway, job_id, _ask(gateway, job_id), now)
 
 
-def settled(ledger: Ledger, hold: Hold, heard: Heard, origin: Origin, now: int) -> Hold:
+def settled(ledger: Ledger, hold: Hold, heard: Heard, act: Act) -> Hold:
     """The hold after what was heard of its job. Raises `Busy`, `OutcomeUnknown`."""
-    found = heard.outcome(now)
+    found = heard.outcome(act.at)
     if found is None:
         return hold
     outcome, why = found
-    return holds.settle(ledger, hold, outcome, replace(origin, reason=why), now=now)
+    return holds.settle(ledger, hold, outcome, replace(act, reason=why))
 
 
 def _ask(gateway: Gateway, job_id: str) -> UpstreamAnswer:

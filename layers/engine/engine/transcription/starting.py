@@ -13,11 +13,12 @@ from typing import Any, Final
 from engine.credits import holds
 from engine.credits.holds import OPEN, RELEASED, SPENT, Hold
 from engine.ledger.items import account_pk
-from engine.platform.act import Origin
+from engine.platform.act import Act, by_system
 from engine.platform.errors import EngineError, UpstreamFailed, UpstreamRefused
-from engine.platform.ids import is_job_id, iso
+from engine.platform.ids import is_job_id
 from engine.platform.logs import upstream_call
 from engine.platform.table import Cancelled, ConditionFailed, Update
+from engine.platform.times import iso
 from engine.transcription import jobs, mirror
 from engine.transcription.jobs import Gateway
 from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
@@ -45,7 +46,7 @@ class Mirrored:
     replayed: bool = False
 
 
-def start(gateway: Gateway, hold: Hold, url: str, origin: Origin, now: int) -> Mirrored:
+def start(gateway: Gateway, hold: Hold, url: str, act: Act) -> Mirrored:
     """Ask upstream to begin the job that `hold` pays for.
 
     Raises `NotSent` (nothing has changed), `Unanswered`, and `UpstreamRefused` or `UpstreamFailed`
@@ -65,13 +66,13 @@ def start(gateway: Gateway, hold: Hold, url: str, origin: Origin, now: int) -> M
         if unknown.kind == "timeout":
             gateway.breaker.slowed()
             raise Unanswered() from None
-        raise give_back(gateway, hold, origin, now, failed(unknown.kind)) from None
+        raise give_back(gateway, hold, act, failed(unknown.kind)) from None
     upstream_call("transcribe", answer.status)
     if answer.status >= 500:
         gateway.breaker.failed()
     else:
         gateway.breaker.succeeded()
-    return _concluded(gateway, hold, url, answer, origin, now)
+    return _concluded(gateway, hold, url, answer, act)
 
 
 def perform(gateway: Gateway, user: str, jti: str, now: int) -> str:
@@ -85,9 +86,9 @@ def perform(gateway: Gateway, user: str, jti: str, now: int) -> str:
         return "unknown"
     if not _elected(gateway, hold, now):
         return "done before"
-    origin = Origin("system:worker", str(hold.claimed_by), "", "", "transcription started")
+    act = by_system("worker", str(hold.claimed_by), "transcription started", at=now)
     try:
-        return _tried(replace(gateway, public=job["public"]), hold, job["url"], origin, now)
+        return _tried(replace(gateway, public=job["public"]), hold, job["url"], act)
     except Unanswered:
         return "unanswered"
     except UpstreamFailed:
@@ -121,9 +122,7 @@ def returned(error: EngineError) -> EngineError:
     return error
 
 
-def give_back(
-    gateway: Gateway, hold: Hold, origin: Origin, now: int, error: EngineError
-) -> EngineError:
+def give_back(gateway: Gateway, hold: Hold, act: Act, error: EngineError) -> EngineError:
     """Release the credit of a job that was never started, or that nobody can ask for, and keep the
     refusal with it; the error to raise. Raises `Busy` or `OutcomeUnknown`.
     """
@@ -139,8 +138,7 @@ def give_back(
         gateway.ledger,
         hold,
         RELEASED,
-        replace(origin, reason=f"not started: {why}"),
-        now=now,
+        replace(act, reason=f"not started: {why}"),
         answer={"status": error.status, "refusal": dump(facts)},
     )
     return error
@@ -165,15 +163,15 @@ def adopt(gateway: Gateway, hold: Hold, job_id: str, now: int) -> Hold:
     return replace(hold, job_id=job_id)
 
 
-def _tried(gateway: Gateway, hold: Hold, url: str, origin: Origin, now: int) -> str:
+def _tried(gateway: Gateway, hold: Hold, url: str, act: Act) -> str:
     for pause_s in PAUSES_S:
         gateway.sleep(pause_s)
         try:
-            start(gateway, hold, url, origin, now)
+            start(gateway, hold, url, act)
         except NotSent:
             continue
         return "started"
-    raise give_back(gateway, hold, origin, now, failed("unreachable"))
+    raise give_back(gateway, hold, act, failed("unreachable"))
 
 
 def _elected(gateway: Gateway, hold: Hold, now: int) -> bool:
@@ -195,24 +193,24 @@ def _elected(gateway: Gateway, hold: Hold, now: int) -> bool:
 
 
 def _concluded(
-    gateway: Gateway, hold: Hold, url: str, answer: UpstreamAnswer, origin: Origin, now: int
+    gateway: Gateway, hold: Hold, url: str, answer: UpstreamAnswer, act: Act
 ) -> Mirrored:
     job_id = str(answer.members.get("id") or answer.members.get("request_id") or "")
     if not 200 <= answer.status < 300:
-        raise give_back(gateway, hold, origin, now, _refused(gateway, answer))
+        raise give_back(gateway, hold, act, _refused(gateway, answer))
     if not is_job_id(job_id):
-        raise give_back(gateway, hold, origin, now, failed("no_job_id"))
+        raise give_back(gateway, hold, act, failed("no_job_id"))
     members = mirror.submitted(
         answer.members,
         job_id=job_id,
         url=url,
-        now_iso=iso(now),
+        now_iso=iso(act.at),
         upstream=gateway.upstream.base,
         public=gateway.public,
     )
     mirrored = Mirrored(answer.status, dump(members))
-    if not _kept(gateway, hold, job_id, mirrored, now):
-        raise give_back(gateway, hold, origin, now, failed("job_id_taken"))
+    if not _kept(gateway, hold, job_id, mirrored, act.at):
+        raise give_back(gateway, hold, act, failed("job_id_taken"))
     return mirrored
 
 

@@ -16,7 +16,7 @@ from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, H
 from engine.credits.vending import claim_write
 from engine.ledger.items import account_pk
 from engine.metadata import links
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import (
     Busy,
     CircuitOpen,
@@ -28,8 +28,9 @@ from engine.platform.errors import (
     Unauthorized,
 )
 from engine.platform.handover import NotHandedOver
-from engine.platform.ids import digest, iso
+from engine.platform.ids import digest
 from engine.platform.table import Cancelled, Put, Write
+from engine.platform.times import iso
 from engine.transcription import jobs, mirror, starting
 from engine.transcription.jobs import Gateway
 from engine.transcription.starting import Mirrored, Unanswered
@@ -50,13 +51,7 @@ LOOK_EVERY_S = (0.05, 0.1, 0.2)
 
 
 def submit(
-    gateway: Gateway,
-    token: VendedToken,
-    url: str,
-    origin: Origin,
-    *,
-    now: int,
-    key: str | None = None,
+    gateway: Gateway, token: VendedToken, url: str, act: Act, *, key: str | None = None
 ) -> Mirrored:
     """Start the job that `token` paid for, once for the token, and once for the request id `key`.
 
@@ -64,16 +59,16 @@ def submit(
     `UpstreamRefused` and `UpstreamFailed` (the credit was given back); `Busy`, `OutcomeUnknown`.
     """
     post = links.parse(url)
-    hold = _claim(gateway, token, post.url, key, origin, now)
+    hold = _claim(gateway, token, post.url, key, act)
     known = starting.first_answer(hold)
     if known is not None:
         return known
-    if hold.claimed_by != origin.request_id:
+    if hold.claimed_by != act.request_id:
         return _still_running(hold, post.url, gateway.public, replayed=True)
-    return _begin(gateway, hold, post.url, origin, now)
+    return _begin(gateway, hold, post.url, act)
 
 
-def status(gateway: Gateway, user: str, job_id: str, origin: Origin, *, now: int) -> Mirrored:
+def status(gateway: Gateway, user: str, job_id: str, act: Act) -> Mirrored:
     """How `user`'s job goes; an end settles its hold.
 
     Raises `JobNotFound` (also for somebody else's job, and for one that upstream does not know any
@@ -84,8 +79,8 @@ def status(gateway: Gateway, user: str, job_id: str, origin: Origin, *, now: int
         item = jobs.read(gateway.ledger, hold.job_id) or {}
     if not item or hold.job_id is None:
         return Mirrored(200, dump(_not_heard_of(hold, job_id)))
-    heard = jobs.hear(gateway, item, now)
-    hold = jobs.settled(gateway.ledger, hold, heard, origin, now)
+    heard = jobs.hear(gateway, item, act.at)
+    hold = jobs.settled(gateway.ledger, hold, heard, act)
     if heard.missing_since is not None:
         raise _forgotten(hold)
     if heard.members is None:
@@ -100,22 +95,22 @@ def status(gateway: Gateway, user: str, job_id: str, origin: Origin, *, now: int
     return Mirrored(200, dump(members))
 
 
-def _begin(gateway: Gateway, hold: Hold, url: str, origin: Origin, now: int) -> Mirrored:
+def _begin(gateway: Gateway, hold: Hold, url: str, act: Act) -> Mirrored:
     """Call upstream, here or by the worker."""
     give_up_at = gateway.monotonic() + gateway.timeout_s
     try:
         gateway.breaker.admit()
     except CircuitOpen as paused:
-        raise starting.give_back(gateway, hold, origin, now, paused) from None
+        raise starting.give_back(gateway, hold, act, paused) from None
     if gateway.breaker.is_slow() and _handed_over(gateway, hold):
         return _awaited(gateway, hold, url, give_up_at)
     try:
-        return starting.start(gateway, hold, url, origin, now)
+        return starting.start(gateway, hold, url, act)
     except NotSent:
         if _handed_over(gateway, hold):
             return _awaited(gateway, hold, url, give_up_at)
         error = starting.failed("unreachable")
-        raise starting.give_back(gateway, hold, origin, now, error) from None
+        raise starting.give_back(gateway, hold, act, error) from None
     except Unanswered:
         return _still_running(hold, url, gateway.public)
 
@@ -142,20 +137,18 @@ def _awaited(gateway: Gateway, hold: Hold, url: str, give_up_at: float) -> Mirro
     return _still_running(hold, url, gateway.public)
 
 
-def _claim(
-    gateway: Gateway, token: VendedToken, url: str, key: str | None, origin: Origin, now: int
-) -> Hold:
+def _claim(gateway: Gateway, token: VendedToken, url: str, key: str | None, act: Act) -> Hold:
     """The hold of `token`, claimed for `url` by this call or, the same, by an earlier one; or the hold
     that an earlier call with the same request id claimed for it.
     """
     claim = digest("transcribe", url)
-    by = origin.request_id
+    by = act.request_id
     writes: list[Write] = [
-        claim_write(token.user, token.jti, claim, by, now, look_at=now + SWEEP_AFTER_S),
-        jobs.begun(token.user, token.jti, url, gateway.public, now),
+        claim_write(token.user, token.jti, claim, by, act.at, look_at=act.at + SWEEP_AFTER_S),
+        jobs.begun(token.user, token.jti, url, gateway.public, act.at),
     ]
     if key is not None:
-        writes.append(_request(token, key, claim, now))
+        writes.append(_request(token, key, claim, act.at))
     try:
         gateway.ledger.transact_patiently(writes)
     except Cancelled:

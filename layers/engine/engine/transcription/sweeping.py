@@ -21,7 +21,7 @@ from engine.credits import holds
 from engine.credits.holds import CAPTURED, OPEN, RELEASED, SHARDS, SPENT, Hold
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
-from engine.platform.act import Origin
+from engine.platform.act import by_system
 from engine.platform.circuit import AlwaysClosed, Breaker
 from engine.platform.errors import Busy, CircuitOpen, UpstreamFailed, UpstreamTimedOut
 from engine.platform.logs import logger
@@ -137,8 +137,8 @@ def _carry_out(
     if verdict == LET_LIVE:
         _look_again(ledger, hold, now)
         return
-    origin = Origin("system:sweeper", request_id, "", "", why)
-    found = holds.settle(ledger, hold, verdict, origin, now=now)
+    act = by_system("sweeper", request_id, why, at=now)
+    found = holds.settle(ledger, hold, verdict, act)
     logger.info("swept", extra={"user": hold.user, "jti": hold.jti, "state": found.state})
 
 

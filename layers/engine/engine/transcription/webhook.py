@@ -22,7 +22,7 @@ from msgspec import Meta, Raw, Struct
 from engine.access.keyrings import Ring
 from engine.credits import holds
 from engine.credits.holds import OPEN, RELEASED, SPENT, Hold
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.errors import (
     CircuitOpen,
     InvalidRequest,
@@ -100,36 +100,36 @@ def verify(raw: bytes, ring: Ring, *, now: int) -> Notice:
     return Notice(form.job_id, form.request_id, form.status)
 
 
-def receive(gateway: Gateway, notice: Notice, origin: Origin, *, now: int) -> dict[str, Any]:
+def receive(gateway: Gateway, notice: Notice, act: Act) -> dict[str, Any]:
     """Settle the hold of the job that ended; the answer's members. What is not known is passed over.
 
     Raises `Busy` or `OutcomeUnknown`: upstream keeps the notice, and the job is asked for by others.
     """
     hold = _hold(gateway, notice)
     if hold is not None and hold.job_id is None:
-        hold = starting.adopt(gateway, hold, notice.job_id, now)
+        hold = starting.adopt(gateway, hold, notice.job_id, act.at)
     if hold is None or hold.job_id != notice.job_id:
         job_webhook(notice.own_id, "passed over")
         return {"ok": True, "known": False}
-    hold = _settled(gateway, hold, notice, origin, now)
+    hold = _settled(gateway, hold, notice, act)
     job_webhook(notice.own_id, hold.state)
     return {"ok": True, "known": True, "jobId": notice.job_id}
 
 
-def _settled(gateway: Gateway, hold: Hold, notice: Notice, origin: Origin, now: int) -> Hold:
+def _settled(gateway: Gateway, hold: Hold, notice: Notice, act: Act) -> Hold:
     item = jobs.read(gateway.ledger, notice.job_id)
     if item is None:
         return hold
     try:
-        heard = jobs.hear(gateway, item, now, at_once=True)
+        heard = jobs.hear(gateway, item, act.at, at_once=True)
     except (CircuitOpen, UpstreamFailed, UpstreamTimedOut):
         if notice.status == "completed":
             return hold
-        reasoned = replace(origin, reason="transcription failed")
-        return holds.settle(gateway.ledger, hold, RELEASED, reasoned, now=now)
+        reasoned = replace(act, reason="transcription failed")
+        return holds.settle(gateway.ledger, hold, RELEASED, reasoned)
     if hold.state not in (OPEN, SPENT):
         return hold
-    return jobs.settled(gateway.ledger, hold, heard, origin, now)
+    return jobs.settled(gateway.ledger, hold, heard, act)
 
 
 def _hold(gateway: Gateway, notice: Notice) -> Hold | None:

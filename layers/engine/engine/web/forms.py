@@ -6,6 +6,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from engine.platform import ids
+from engine.web import scopes
+from engine.web.scopes import Scope
 
 CREDITS_LIMIT = 1_000_000
 AUDIT_CURSOR = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z#[A-Za-z0-9_-]{1,60}\Z"
@@ -14,8 +16,6 @@ UserId = Annotated[str, Meta(pattern=ids.USER_ID)]
 Amount = Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)]
 Reason = Annotated[str, Meta(max_length=200)]
 GivenReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
-Scope = Literal["admin", "users:read", "credits:write", "keys:write", "subscriptions:write"]
-DEFAULT_SCOPES: tuple[Scope, ...] = ("credits:write",)
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
 
@@ -72,7 +72,7 @@ class KeyForm(Struct):
 
     description: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=5)] = msgspec.field(
-        default_factory=lambda: [*DEFAULT_SCOPES]
+        default_factory=lambda: [*scopes.DEFAULT]
     )
 
 
@@ -139,27 +139,27 @@ class SubscriptionAdjustForm(Struct):
     """Credits that an operator adds, or with a minus takes away."""
 
     amount: Annotated[str, Meta(pattern=r"^-?[0-9]{1,6}(\.[0-9]{1,6})?\Z")]
-    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: GivenReason
 
 
 class PlanForm(Struct):
     """The plan of a subscription, and its policy where that is to differ from the deployment's."""
 
     plan: Annotated[str, Meta(pattern=r"^(basic|pro|enterprise)\Z")]
-    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: GivenReason
     policy: Annotated[str, Meta(pattern=r"^(reset|block|top_up)\Z")] | None = None
 
 
 class ReasonForm(Struct):
     """Why an operator does it."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: GivenReason
 
 
 class RotateForm(Struct):
     """A key to replace; with `revoke` the old one works no longer."""
 
-    reason: Annotated[str, Meta(min_length=1, max_length=200)]
+    reason: GivenReason
     revoke: bool = False
 
 

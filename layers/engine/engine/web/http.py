@@ -16,11 +16,11 @@ import msgspec
 from msgspec import structs
 
 from engine.platform import logs
-from engine.platform.act import Origin
+from engine.platform.act import Act
 from engine.platform.config import Settings
 from engine.platform.errors import EngineError, InvalidRequest, PayloadTooLarge, RouteNotFound
-from engine.platform.ids import iso
 from engine.platform.logs import logger
+from engine.platform.times import iso
 from engine.web.idempotency import RequestKey, request_key
 
 BODY_LIMIT = 64 * 1024
@@ -126,10 +126,10 @@ class Call:
     def request_key(self) -> RequestKey:
         return request_key(self.headers, self.members)
 
-    def origin(self, actor: str, reason: str = "") -> Origin:
-        """Who does this and from where, as the ledger keeps it."""
+    def act(self, actor: str, reason: str = "") -> Act:
+        """Who does this, when, why and from where, as the ledger keeps it."""
         agent = self.headers.get("user-agent", "")
-        return Origin(actor, self.request_id, self.address, agent[:160], reason)
+        return Act(actor, self.request_id, self.address, agent[:160], reason, at=self.now)
 
 
 class Api:

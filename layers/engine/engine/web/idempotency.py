@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.platform.errors import InvalidRequest
+from engine.platform.times import HOUR_S
 
-KEEP_S = 48 * 3600
+KEEP_S = 48 * HOUR_S
 """How long an answer can be had again; the contract promises 24 hours."""
 
 KEY_MEMBER = "clientRequestId"
@@ -43,6 +44,11 @@ def request_key(headers: Mapping[str, str], body: Mapping[str, Any]) -> RequestK
     if body.get(KEY_MEMBER) is not None:
         keys.insert(1, _checked(body[KEY_MEMBER], KEY_MEMBER))
     return RequestKey(next((key for key in keys if key is not None), None), fingerprint(payload))
+
+
+def replay_headers(replayed: bool) -> dict[str, str]:
+    """The header that says that an answer is a replay; none where it is the first."""
+    return {"Idempotency-Replayed": "true"} if replayed else {}
 
 
 def fingerprint(payload: Mapping[str, Any]) -> str:

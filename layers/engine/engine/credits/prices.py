@@ -1,0 +1,5 @@
+"""What actions cost, in credits."""
+
+from typing import Final
+
+TRANSCRIPTION: Final = 1

@@ -1,0 +1,23 @@
+"""Scopes: what a token, an API key or an operator's role may do."""
+
+from typing import Final, Literal
+
+Scope = Literal["admin", "users:read", "credits:write", "keys:write", "subscriptions:write"]
+"""The scopes of API keys and operators' roles; `admin` includes all the others."""
+
+ADMIN: Final = "admin"
+USERS_READ: Final = "users:read"
+CREDITS_WRITE: Final = "credits:write"
+KEYS_WRITE: Final = "keys:write"
+SUBSCRIPTIONS_WRITE: Final = "subscriptions:write"
+ALL: Final = frozenset[Scope]({ADMIN, USERS_READ, CREDITS_WRITE, KEYS_WRITE, SUBSCRIPTIONS_WRITE})
+DEFAULT: Final[tuple[Scope, ...]] = (CREDITS_WRITE,)
+"""What a new API key may do where its maker names no scope."""
+
+VIEWER: Final = frozenset[Scope]({USERS_READ})
+OPERATOR: Final = VIEWER | {CREDITS_WRITE, SUBSCRIPTIONS_WRITE}
+ROLES: Final = {"viewer": VIEWER, "operator": OPERATOR, "admin": ALL}
+"""What each role of the dashboard may do."""
+
+TRANSCRIBE: Final = "ttt:transcribe"
+"""The scope of user tokens that may vend, and of vended tokens."""
