@@ -1,4 +1,4 @@
-"""Notices: made with what they tell of, signed, tried again, kept, and sent to public addresses alone."""
+"""Notices: written with the change that they report, signed, repeated, recorded, sent to public addresses."""
 
 import base64
 import hashlib
@@ -21,9 +21,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from engine.access.keyrings import Ring
 from engine.credits import standard_webhooks
 from engine.platform.table import Item
-from engine.subscriptions import notices, webhook_sender
-from engine.subscriptions.items import hook_shard
-from engine.subscriptions.webhook_sender import NotAllowed, NotDelivered, target
+from engine.subscriptions import outbox, public_post
+from engine.subscriptions.public_post import NotAllowed, NotDelivered, target
 from tests.support.gateway import Reply
 from tests.support.openrouter import Context, Studio, fresh_user, serving
 from tests.test_subscription_admin import act, call
@@ -33,7 +32,7 @@ pytestmark = pytest.mark.enable_socket
 
 
 class Receiver(ThreadingHTTPServer):
-    """The operator's own system: keeps what it is sent, and answers as it is told."""
+    """The operator's own system: keeps what it is sent, and answers with `status`."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -116,7 +115,7 @@ def scene(endpoint: str) -> Iterator[Scene]:
         yield Scene(endpoint, standin, receiver)
 
 
-def test_a_rotation_is_told_once_signed_and_without_the_key(scene: Scene) -> None:
+def test_a_rotation_is_notified_once_signed_and_without_the_key(scene: Scene) -> None:
     scene.rotate()
     assert scene.send() == {"sent": 1, "delivered": 1}
     assert scene.send() == {"sent": 0, "delivered": 0}
@@ -139,20 +138,20 @@ def test_a_rotation_is_told_once_signed_and_without_the_key(scene: Scene) -> Non
     assert headers["webhook-timestamp"] == str(int(scene.studio.now))
 
 
-def test_the_first_key_is_no_rotation(scene: Scene) -> None:
+def test_a_first_key_makes_no_notice(scene: Scene) -> None:
     assert scene.items() == []
 
 
-def test_a_balance_that_falls_below_a_credit_is_told_once(scene: Scene) -> None:
+def test_a_balance_that_falls_below_a_credit_is_notified_once(scene: Scene) -> None:
     studio = scene.studio
     drain(studio, scene.user)
     act(studio, scene.user, "adjust", amount="0.3")
     for used in ("0.3", "0.000001", "0.1"):
         assert studio.standin.spend(scene.key, used)
         studio.key(scene.user)
-    (told,) = scene.webhooks()
-    assert told["type"] == "subscription.low_balance"
-    assert told["data"] == {
+    (notice,) = scene.webhooks()
+    assert notice["type"] == "subscription.low_balance"
+    assert notice["data"] == {
         "userId": scene.user, "remaining_credits": 0.999999, "threshold_credits": 1,
     }  # fmt: skip
 
@@ -167,31 +166,31 @@ def test_without_an_address_there_are_no_notices(endpoint: str) -> None:
         assert studio.gateway.function("notices").lambda_handler({}, Context()) == {}
 
 
-def test_it_is_tried_again_later_and_later_and_then_no_more(scene: Scene) -> None:
+def test_failed_attempts_are_repeated_with_growing_waits_and_an_end(scene: Scene) -> None:
     scene.receiver.status = 500
     scene.rotate()
-    for wait_s in (0, *notices.DELAYS_S):
+    for wait_s in (0, *outbox.DELAYS_S):
         if wait_s:
             scene.studio.now += wait_s - 1
             assert scene.send()["sent"] == 0
             scene.studio.now += 1
         assert scene.send() == {"sent": 1, "delivered": 0}
-    (told,) = scene.webhooks()
-    assert (told["state"], told["nextAttemptAt"]) == ("failed", None)
-    assert [attempt["outcome"] for attempt in told["attempts"]] == ["500"] * 8
+    (notice,) = scene.webhooks()
+    assert (notice["state"], notice["nextAttemptAt"]) == ("failed", None)
+    assert [attempt["outcome"] for attempt in notice["attempts"]] == ["500"] * 8
     assert len({headers["webhook-id"] for _, headers, _ in scene.receiver.got}) == 1
     scene.studio.now += 10**6
     assert scene.send()["sent"] == 0
 
 
-def test_a_notice_can_be_sent_again_with_the_same_id(scene: Scene) -> None:
+def test_a_replayed_notice_is_sent_with_the_same_id(scene: Scene) -> None:
     scene.rotate()
     scene.send()
-    (told,) = scene.webhooks()
-    assert scene.replay(told["id"]).json == {"ok": True, "id": told["id"], "state": "pending"}
+    (notice,) = scene.webhooks()
+    assert scene.replay(notice["id"]).json == {"ok": True, "id": notice["id"], "state": "pending"}
     assert scene.send() == {"sent": 1, "delivered": 1}
     first, second = scene.receiver.got
-    assert first[1]["webhook-id"] == second[1]["webhook-id"] == told["id"]
+    assert first[1]["webhook-id"] == second[1]["webhook-id"] == notice["id"]
     assert first[2] == second[2]
     assert [a["outcome"] for a in scene.webhooks()[0]["attempts"]] == ["204", "204"]
     for missing in ("msg_1", "nothing", "msg_" + "x" * 61):
@@ -202,7 +201,7 @@ def test_a_notice_can_be_sent_again_with_the_same_id(scene: Scene) -> None:
     ("status", "state"),
     [(200, "delivered"), (410, "delivered"), (302, "pending"), (404, "pending")],
 )
-def test_only_2xx_is_delivered_gone_is_the_end_and_no_redirect_is_followed(
+def test_2xx_and_410_end_the_attempts_and_no_redirect_is_followed(
     scene: Scene, status: int, state: str
 ) -> None:
     scene.receiver.status = status
@@ -213,14 +212,14 @@ def test_only_2xx_is_delivered_gone_is_the_end_and_no_redirect_is_followed(
     assert scene.webhooks()[0]["attempts"][0]["outcome"] == str(status)
 
 
-def test_a_receiver_that_is_away_is_tried_again(scene: Scene) -> None:
+def test_an_unreachable_receiver_is_tried_again(scene: Scene) -> None:
     scene.rotate()
     scene.receiver.shutdown()
     scene.receiver.server_close()
     assert scene.send() == {"sent": 1, "delivered": 0}
-    (told,) = scene.webhooks()
-    assert told["attempts"][0]["outcome"] == "NewConnectionError"
-    assert told["nextAttemptAt"] == "2027-01-15T08:01:00.000Z"
+    (notice,) = scene.webhooks()
+    assert notice["attempts"][0]["outcome"] == "NewConnectionError"
+    assert notice["nextAttemptAt"] == "2027-01-15T08:01:00.000Z"
 
 
 def test_the_log_has_pages(scene: Scene) -> None:
@@ -229,35 +228,35 @@ def test_the_log_has_pages(scene: Scene) -> None:
         scene.studio.forward(1)
     first = scene.log(limit="2").json
     rest = scene.log(limit="2", cursor=first["nextCursor"]).json
-    numbers = [told["data"]["keyNumber"] for told in first["webhooks"] + rest["webhooks"]]
+    numbers = [notice["data"]["keyNumber"] for notice in first["webhooks"] + rest["webhooks"]]
     assert (numbers, rest["nextCursor"]) == ([4, 3, 2], None)
     assert scene.log(cursor="KEY#1").status == 400
     assert call(scene.studio, "GET", "/admin/subscriptions/nobody/webhooks").status == 404
 
 
-def test_nothing_is_begun_when_the_time_is_over(scene: Scene) -> None:
+def test_nothing_is_started_without_time_left(scene: Scene) -> None:
     scene.rotate()
     assert scene.send(left_s=1.0) == {"sent": 0, "delivered": 0}
 
 
-def test_one_process_sends_a_notice_and_its_outcome_is_kept_by_that_one(scene: Scene) -> None:
+def test_a_leased_notice_is_sent_and_recorded_by_one_process(scene: Scene) -> None:
     scene.rotate()
     table, now = scene.studio.table, int(scene.studio.now)
     (item,) = scene.items()
-    assert notices.claim(table, item, now)
-    assert not notices.claim(table, item, now)
-    assert notices.due(table, int(hook_shard(scene.user)[-1]), now, 5) == []
-    notices.tried(table, item, "late", is_delivered=True, now=now - 1)
+    assert outbox.claim(table, item, now)
+    assert not outbox.claim(table, item, now)
+    assert outbox.due(table, int(outbox.shard_of(scene.user)[-1]), now, 5) == []
+    outbox.record_attempt(table, item, "late", is_delivered=True, now=now - 1)
     assert scene.items()[0]["attempts"] == []
-    notices.tried(table, item, "200", is_delivered=True, now=now)
+    outbox.record_attempt(table, item, "200", is_delivered=True, now=now)
     assert scene.items()[0]["state"] == "delivered"
     assert "open_shard" not in scene.items()[0]
-    notices.tried(table, item, "500", is_delivered=False, now=now)
+    outbox.record_attempt(table, item, "500", is_delivered=False, now=now)
     assert len(scene.items()[0]["attempts"]) == 1
-    assert not notices.claim(table, {**item, "expires_at": now + 60}, now)
+    assert not outbox.claim(table, {**item, "expires_at": now + 60}, now)
 
 
-def test_a_notice_whose_state_changed_meanwhile_is_not_put_back(scene: Scene) -> None:
+def test_a_notice_that_was_replayed_meanwhile_is_not_changed(scene: Scene) -> None:
     """Two operators replay it: the second finds it pending, which is as good."""
     scene.rotate()
     scene.send()
@@ -271,8 +270,8 @@ def test_a_notice_whose_state_changed_meanwhile_is_not_put_back(scene: Scene) ->
         def __getattr__(self, name: str) -> Any:
             return getattr(table, name)
 
-    assert notices.replay(Stale(), scene.user, item["sk"], now)  # type: ignore[arg-type]
-    assert not notices.replay(Stale(), scene.user, item["sk"], now + 5)  # type: ignore[arg-type]
+    assert outbox.replay(Stale(), scene.user, item["sk"], now)  # type: ignore[arg-type]
+    assert not outbox.replay(Stale(), scene.user, item["sk"], now + 5)  # type: ignore[arg-type]
     assert scene.items()[0]["expires_at"] == now
 
 
@@ -302,7 +301,7 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_an_address_inside_is_not_called_also_beside_a_public_one(address: str) -> None:
+def test_a_private_address_is_not_called_even_beside_a_public_one(address: str) -> None:
     for found in ([address], [PUBLIC, address]):
         with pytest.raises(NotAllowed):
             target("https://hooks.example.test/x", is_local=False, resolver=to(*found))
@@ -323,8 +322,8 @@ def test_a_name_without_addresses_is_not_called() -> None:
     with pytest.raises(NotAllowed):
         target("https://hooks.example.test/", is_local=False, resolver=to())
     with pytest.raises(NotDelivered):
-        webhook_sender.resolve("no-such-name.invalid", 443)
-    assert webhook_sender.resolve("127.0.0.1", 443) == ["127.0.0.1"]
+        public_post.resolve("no-such-name.invalid", 443)
+    assert public_post.resolve("127.0.0.1", 443) == ["127.0.0.1"]
 
 
 def test_locally_loopback_may_be_called_and_still_nothing_else() -> None:
@@ -345,7 +344,7 @@ def test_locally_loopback_may_be_called_and_still_nothing_else() -> None:
      ("https://hooks.example.test:8443/", "hooks.example.test:8443"),
      ("https://[2606:2800:220:1::1]/", "[2606:2800:220:1::1]")],
 )  # fmt: skip
-def test_the_host_is_named_as_it_was_asked_for(url: str, header: str) -> None:
+def test_the_host_header_names_the_host_of_the_url(url: str, header: str) -> None:
     found = target(url, is_local=False, resolver=to("2606:2800:220:1::1"))
     assert (found.host_header, found.address) == (header, "2606:2800:220:1::1")
 
@@ -357,13 +356,11 @@ def test_the_checked_address_is_called_under_the_names_certificate(
     certificate, key = self_signed(tmp_path, "hooks.example.test")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    monkeypatch.setattr(
-        "engine.subscriptions.webhook_sender.certifi.where", lambda: str(certificate)
-    )
+    monkeypatch.setattr("engine.subscriptions.public_post.certifi.where", lambda: str(certificate))
     with receiving(context) as receiver:
         url = f"https://hooks.example.test:{receiver.port}/in"
         found = target(url, is_local=True, resolver=to("127.0.0.1"))
-        assert webhook_sender.post(found, b"{}", {"webhook-id": "msg_1"}) == 204
+        assert public_post.post(found, b"{}", {"webhook-id": "msg_1"}) == 204
         ((path, headers, body),) = receiver.got
         assert (path, body, headers["host"]) == (
             "/in",
@@ -374,7 +371,7 @@ def test_the_checked_address_is_called_under_the_names_certificate(
             f"https://other.example.test:{receiver.port}/", is_local=True, resolver=to("127.0.0.1")
         )
         with pytest.raises(NotDelivered):
-            webhook_sender.post(other, b"{}", {})
+            public_post.post(other, b"{}", {})
         assert len(receiver.got) == 1
 
 

@@ -131,7 +131,7 @@ def lines_of_functions() -> list[Mapping[str, Any]]:
         logs.circuit_changed("ttt", "closed")
         logs.low_balance("ann", 1)
         logs.not_projected("trouble")
-        logs.house_balance(0, 25)
+        logs.provider_balance(0, 25)
         logs.moved({"spend": 1})
         logs.rotated("NAME", made=["k"], dropped=[])
         logs.not_rotated("NAME", "trouble")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from engine.platform.cloudformation import revisions
+from engine.admin.cloudformation import revisions
 from local.conditions import decided
 from local.settings import ROOT
 from local.template import Template, load_template, parameter_values, resources_of_type

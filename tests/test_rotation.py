@@ -17,8 +17,7 @@ from engine.access import keyrings, ring_store, rotation
 from engine.access.keyrings import Key, parse
 from engine.access.ring_store import Stored
 from engine.access.rotation import Terms
-from engine.admin import health
-from engine.platform import cloudformation
+from engine.admin import cloudformation, health
 from engine.platform.times import DAY_S
 from local.settings import ROOT
 from tests.support import deployed

@@ -131,13 +131,17 @@ def test_no_connection_outlives_a_restore(gateway: Gateway) -> None:
     assert len(pools) == 0
 
 
-def test_no_connection_to_services_outlives_a_restore() -> None:
-    session = outgoing.new_session()
-    adapter: Any = session.get_adapter("https://ttt.example.com")
-    adapter.poolmanager.connection_from_url("https://ttt.example.com")
-    assert len(adapter.poolmanager.pools) == 1
+@pytest.mark.parametrize(
+    ("pools", "url"),
+    [("_plain_pools", "http://127.0.0.1:9"), ("_tls_pools", "https://127.0.0.1:9")],
+)
+def test_no_connection_to_services_outlives_a_restore(pools: str, url: str) -> None:
+    client = outgoing.Client()
+    manager = getattr(client, pools)
+    manager.connection_from_url(url)
+    assert len(manager.pools) == 1
     snapshots.restored()
-    assert len(adapter.poolmanager.pools) == 0
+    assert len(manager.pools) == 0
 
 
 def test_failures_before_a_snapshot_do_not_open_a_circuit_after_it(gateway: Gateway) -> None:
@@ -161,9 +165,9 @@ def test_the_time_that_a_process_is_there_begins_with_its_restore() -> None:
 
 def test_what_is_gone_is_not_kept_for_a_restore() -> None:
     """Whatever renews itself is held by its owner alone."""
-    session = outgoing.new_session()
-    gone = weakref.ref(session)
-    del session
+    client = outgoing.Client()
+    gone = weakref.ref(client)
+    del client
     gc.collect()
     assert gone() is None
     snapshots.restored()

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from engine.platform.cloudformation import revisions
+from engine.admin.cloudformation import revisions
 from local.deploy import STACK_NAME
 from local.engine_gaps import ADDED, BY_RUN, DIFFERS, MISSING, WITHOUT_EFFECT, Gap, gaps_of, table
 from local.settings import ROOT

@@ -1,4 +1,4 @@
-"""Every minute: notices about subscriptions are sent to the operator's own system."""
+"""Every minute: sends the notices of the outbox to the operator's own system."""
 
 import time
 from typing import Any
@@ -8,22 +8,22 @@ from engine.access.keyrings import NOTIFY_SECRET, KeyRings
 from engine.platform import config, table
 from engine.platform.logs import logger
 from engine.platform.table import Table
-from engine.subscriptions import notice_delivery, webhook_sender
-from engine.subscriptions.notice_delivery import Receiver
+from engine.subscriptions import delivery, public_post
+from engine.subscriptions.delivery import Receiver
 
 settings = config.load()
 store = Table(table.connect(), settings.table_name)
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (NOTIFY_SECRET,))
 clock = time.time
-resolver = webhook_sender.resolve
+resolver = public_post.resolve
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """A scheduled event, of which nothing is read; the counts of what was sent."""
+    """Takes a scheduled event, whose content is not used; answers the counts of the round."""
     if not settings.notify_url:
         return {}
     receiver = Receiver(settings.notify_url, rings[NOTIFY_SECRET], settings.is_local, resolver)
-    counts = notice_delivery.deliver(
+    counts = delivery.deliver(
         store,
         receiver,
         clock=clock,

@@ -6,7 +6,8 @@ from typing import Any
 
 from engine.access import keyrings, ring_store, rotation
 from engine.access.rotation import Terms
-from engine.platform import cloudformation, config, logs
+from engine.admin import cloudformation
+from engine.platform import config, logs
 from engine.platform.logs import logger
 from engine.platform.times import DAY_S
 

@@ -3,7 +3,7 @@
 import time
 
 from engine.access import attempts, operators
-from engine.access.attempts import Policy
+from engine.access.attempts import Backoff
 from engine.access.sessions import COOKIE
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
@@ -33,19 +33,19 @@ def test_a_wrong_password_is_said_and_the_name_stays(nobody: Desk, office: Offic
     name, _ = office.operator()
     nobody.open()
     nobody.log_in(name, "wrong")
-    nobody.sees("This name and password do not go together.")
+    nobody.sees("Wrong name or password.")
     assert nobody.one("input[name=name]").get_attribute("value") == name
     assert nobody.maybe("nav") is None
 
 
 def test_after_many_failures_the_page_counts_the_seconds_down(nobody: Desk, office: Office) -> None:
     name, password = office.operator()
-    six_seconds = Policy(free=-5, longest_s=6)
+    six_seconds = Backoff(free=-5, longest_s=6)
     nobody.open()
     nobody.wait(lambda: nobody.maybe("input[name=password]"))
     attempts.take(office.table, attempts.account(name), six_seconds, int(time.time()))
     nobody.log_in(name, password)
-    nobody.sees("Too many log-ins failed. You can try again in")
+    nobody.sees("Too many failed logins. You can try again in")
     assert not nobody.one("button.primary").is_enabled()
     nobody.sees("You can try again now.")
     nobody.type_into("input[name=password]", password)

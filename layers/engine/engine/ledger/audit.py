@@ -1,8 +1,8 @@
-"""The audit: who was refused what, and who did what, with address, user agent, request id and reason.
+"""The audit: acts and refusals with actor, address, user agent, request id and reason.
 
-Vends and admin acts reach it from the ledger, by the projector, with the id of their origin; refusals
-leave no entry, so they are written here, with address and user agent. In key form a record is
-`audit:<user>:<ISO time>:<id>`. Records pass after a setting's days; the ledger never does.
+The projector copies vends and admin acts from the ledger, with the id of their origin. A refusal has no
+entry, so it is written here, with address and user agent. A record's public key is
+`audit:<user>:<ISO time>:<id>`. Records expire after the days of a setting; the ledger is kept for ever.
 """
 
 import contextlib
@@ -24,12 +24,12 @@ SHARDS = 4
 PAGE = 101
 MOST_LOOKED = 2000
 OPERATORS = ("operator:", "admin:", "api-key:")
-"""How the names of actors begin who are not the user."""
+"""Prefixes of actors other than the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One act or refusal. `code` is that of the error, empty where it went through."""
+    """One act or refusal. `code` is the error's code, empty for an act."""
 
     user: str
     action: str
@@ -39,26 +39,26 @@ class Record:
 
 
 class Audit:
-    """The audit of one table; its records are kept for `days`."""
+    """The audit in one table; records are kept for `days`."""
 
     def __init__(self, table: Table, days: int) -> None:
         self.table = table
         self._days = days
 
     def keep(self, record: Record) -> None:
-        """Write `record` once, and count it where it is a refusal. Raises `OutcomeUnknown`."""
+        """Write `record` once, and count it if it is a refusal. Raises `OutcomeUnknown`."""
         record_id = digest(record.act.request_id, record.action)
         item = record_item(record, record_id, self._days)
         try:
             self.table.write(Put(item, condition="attribute_not_exists(pk)"))
-        except ConditionFailed:  # Our own write, sent again by the SDK.
+        except ConditionFailed:  # The SDK repeated our own write.
             return
         if not record.ok:
             _count_refusal(self.table, record)
 
 
 def record_item(record: Record, record_id: str, keep_days: int) -> Item:
-    """The item of `record`, which passes after `keep_days`; the same id and time give the same key."""
+    """The item of `record`, which expires after `keep_days`; the same id and time give the same key."""
     act = record.act
     return {
         "pk": audit_pk(record.user),
@@ -79,7 +79,7 @@ def record_item(record: Record, record_id: str, keep_days: int) -> Item:
 
 
 def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
-    """How many refusals of which code there were on each UTC day (YYYY-MM-DD) from `first` to `last`.
+    """The number of refusals by code, for each UTC day (YYYY-MM-DD) from `first` to `last`.
 
     Raises `Busy`.
     """
@@ -92,7 +92,7 @@ def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
 
 
 def _count_refusal(table: Table, record: Record) -> None:
-    """A figure for charts: nobody's call fails for it, and one may be missing after a failure."""
+    """A figure for charts: a failure of this write fails no call, so a count may be missing."""
     update = Update(
         f"{REFUSALS_PK}{shard(record.user, SHARDS)}",
         iso(record.act.at)[:10],
@@ -106,9 +106,9 @@ def _count_refusal(table: Table, record: Record) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which records to show: those of a user, of a UTC day (YYYY-MM-DD), or of a user on a day; one of
-    the two is given. None lets all through.
+class RecordFilter:
+    """Selects records of a user, of a UTC day (YYYY-MM-DD), or of a user on a day; at least one of the two
+    is given. None matches all.
     """
 
     user: str | None = None
@@ -122,14 +122,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records, newest first; `cursor` asks for those after them, None where there are no more."""
+    """Records, newest first; `cursor` requests the next page, None on the last."""
 
     items: list[Item]
     cursor: str | None
 
 
-def page(table: Table, wanted: Wanted, cursor: str | None, limit: int) -> Page:
-    """At most `limit` records, looked for among `MOST_LOOKED`: a short page need not be the last.
+def page(table: Table, wanted: RecordFilter, cursor: str | None, limit: int) -> Page:
+    """At most `limit` records among the next `MOST_LOOKED`; a short page is not necessarily the last.
 
     Raises `Busy`.
     """
@@ -144,7 +144,7 @@ def page(table: Table, wanted: Wanted, cursor: str | None, limit: int) -> Page:
     return Page(found, None)
 
 
-def _newest_first(table: Table, wanted: Wanted, before: str | None) -> Iterator[Item]:
+def _newest_first(table: Table, wanted: RecordFilter, before: str | None) -> Iterator[Item]:
     size = PAGE
     while True:
         if wanted.user is not None:
@@ -168,19 +168,17 @@ def of_user(
 
 
 def _before(day: str | None, before: str | None) -> str | None:
-    """The lower of `before` and the end of `day`: a query goes from the day's start to there."""
+    """`before`, unless it is after `day`: the query then ends with the day."""
     return before if day is None or before is None or before.startswith(day) else None
 
 
 def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> list[Item]:
-    """All records of a UTC day (YYYY-MM-DD), newest first, as the index has them by now."""
+    """All records of a UTC day (YYYY-MM-DD), newest first; the index lags behind the table."""
     return table.query_index(BY_DAY, "audit_day", day, limit=limit, before=before)
 
 
 def members(item: Item, known: Mapping[Name, Texts]) -> dict[str, Any]:
-    """A record as the admin API shows it; `known` has the texts of the origin that it names, if it
-    names one.
-    """
+    """A record as the admin API shows it; `known` contains the texts of its origin, if it names one."""
     moment, _, record_id = str(item["sk"]).partition("#")
     said = Texts(item.get("address", ""), item.get("user_agent", ""))
     origin = known.get(origin_name(item), said)
@@ -197,12 +195,12 @@ def members(item: Item, known: Mapping[Name, Texts]) -> dict[str, Any]:
 
 
 def origin_name(item: Item) -> Name:
-    """The origin that a record names, if it was made from an entry."""
+    """The origin that a record names; only records copied from entries name one."""
     return str(item["user"]), item.get("origin_id", "")
 
 
 def with_texts(table: Table, user: str) -> Iterator[Item]:
-    """Records of what the user did that say from where themselves; not those of operators' acts.
+    """Records of the user's own acts that contain an address or user agent; operators' acts are left out.
 
     Raises `Busy`.
     """
@@ -212,7 +210,7 @@ def with_texts(table: Table, user: str) -> Iterator[Item]:
 
 
 def blank(item: Item, now: int) -> Update:
-    """Erases address and user agent of a record; what was done stays until it passes."""
+    """Erases address and user agent of a record; the record itself stays until it expires."""
     return Update(
         item["pk"],
         item["sk"],

@@ -1,9 +1,9 @@
-"""Reads the transactions of all accounts, newest first, from the feed that the projector writes; and
-those of one account from its own entries.
+"""Transactions, newest first: of all accounts from the feed that the projector writes, of one account
+from its entries.
 
-A page costs queries in proportion to what it shows: filters other than user and day are looked for among
-at most `MOST_LOOKED` entries a call, and the cursor then says where to go on, so a page can be short, or
-even empty, and not be the last. All of it raises `Busy`.
+A page costs queries in proportion to its size. Filters other than user and day are applied to at most
+`MOST_LOOKED` entries per call, and the cursor continues after them, so a page can be short, or even empty,
+without being the last. Everything here raises `Busy`.
 """
 
 import heapq
@@ -29,8 +29,8 @@ _SEQ_CURSOR = re.compile(r"[1-9]\d{0,11}")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which entries to show; None lets all through. Amounts without their sign."""
+class EntryFilter:
+    """Selects entries; None matches all. Amounts are compared without their sign."""
 
     user: str | None = None
     type: str | None = None
@@ -53,14 +53,14 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Entries, newest first; `cursor` asks for those after them, None where there are no more."""
+    """Entries, newest first; `cursor` requests the next page, None on the last."""
 
     entries: list[Entry]
     cursor: str | None
 
 
-def page(ledger: Ledger, wanted: Wanted, cursor: str | None, limit: int) -> Found:
-    """At most `limit` entries of the ledger's unit. Raises `InvalidRequest` for a strange cursor."""
+def page(ledger: Ledger, wanted: EntryFilter, cursor: str | None, limit: int) -> Found:
+    """At most `limit` entries of the ledger's unit. Raises `InvalidRequest` for a malformed cursor."""
     if wanted.user is not None:
         before = _checked(cursor, _SEQ_CURSOR)
         mine = _of_user(ledger, wanted.user, int(before) if before else None)
@@ -68,8 +68,8 @@ def page(ledger: Ledger, wanted: Wanted, cursor: str | None, limit: int) -> Foun
     return _taken(_of_all(ledger.table, ledger.unit, wanted.day, cursor), wanted, limit)
 
 
-def _taken(entries: Iterator[tuple[str, Entry]], wanted: Wanted, limit: int) -> Found:
-    """What `wanted` takes of `entries`, each with its cursor."""
+def _taken(entries: Iterator[tuple[str, Entry]], wanted: EntryFilter, limit: int) -> Found:
+    """The page of the entries that match `wanted`; `entries` are pairs of cursor and entry."""
     found: list[Entry] = []
     cursor = None
     for looked, (place, entry) in enumerate(entries):
@@ -96,7 +96,7 @@ def _of_all(
 ) -> Iterator[tuple[str, Entry]]:
     begin, _, before = (_checked(cursor, _FEED_CURSOR) or "").partition("~")
     if day is not None and begin not in ("", day):
-        raise InvalidRequest("The cursor is of another day.", details={"field": "cursor"})
+        raise InvalidRequest("The cursor belongs to another day.", details={"field": "cursor"})
     days: Iterator[str] = iter([day]) if day is not None else _days(table, unit, begin)
     for one in days:
         below = before if one == begin else None
@@ -105,7 +105,7 @@ def _of_all(
 
 
 def _days(table: Table, unit: str, begin: str) -> Iterator[str]:
-    """The day `begin`, if it is given, and the days before it in which something happened."""
+    """The day `begin`, if given, and the earlier days that have entries, newest first."""
     if begin:
         yield begin
     before = begin or END_OF_TIME
@@ -133,5 +133,7 @@ def _newest_first(table: Table, pk: str, before: str | None) -> Iterator[Item]:
 
 def _checked(cursor: str | None, form: re.Pattern[str]) -> str | None:
     if cursor is not None and form.fullmatch(cursor) is None:
-        raise InvalidRequest("This is no cursor of such a page.", details={"field": "cursor"})
+        raise InvalidRequest(
+            "The cursor does not belong to this list.", details={"field": "cursor"}
+        )
     return cursor
