@@ -8,8 +8,8 @@ from engine.access.keyrings import NOTIFY_SECRET, KeyRings
 from engine.platform import config, table
 from engine.platform.logs import logger
 from engine.platform.table import Table
-from engine.subscriptions import delivery, public_post
-from engine.subscriptions.delivery import Receiver
+from engine.subscriptions import public_post
+from engine.subscriptions.delivery import Delivery, Receiver
 
 settings = config.load()
 store = Table(table.connect(), settings.table_name)
@@ -23,11 +23,7 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     if not settings.notify_url:
         return {}
     receiver = Receiver(settings.notify_url, rings[NOTIFY_SECRET], settings.is_local, resolver)
-    counts = delivery.deliver(
-        store,
-        receiver,
-        clock=clock,
-        remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
-    )
-    logger.info("notices", extra=counts)
-    return counts
+    delivery = Delivery(store, receiver, clock=clock)
+    delivery.round(lambda: context.get_remaining_time_in_millis() / 1000)
+    logger.info("notices", extra=delivery.counts)
+    return delivery.counts

@@ -78,8 +78,16 @@ def target(url: str, *, is_local: bool, resolver: Resolve = resolve) -> Target:
     )
 
 
-def post(to: Target, body: bytes, headers: Mapping[str, str]) -> int:
-    """The status of the answer. Raises `NotDelivered`."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What is used of an answer."""
+
+    status: int
+    retry_after: str | None
+
+
+def post(to: Target, body: bytes, headers: Mapping[str, str]) -> Answered:
+    """The answer. Raises `NotDelivered`."""
     pool = _pool(to)
     try:
         answer = pool.request(
@@ -90,13 +98,13 @@ def post(to: Target, body: bytes, headers: Mapping[str, str]) -> int:
             redirect=False,
             preload_content=False,
         )
-        status = answer.status
+        answered = Answered(answer.status, answer.headers.get("Retry-After"))
         answer.close()
     except HTTPError as error:
         raise NotDelivered(type(error).__name__) from error
     finally:
         pool.close()
-    return status
+    return answered
 
 
 def _pool(to: Target) -> urllib3.HTTPConnectionPool:
