@@ -25,7 +25,8 @@ from bench import engines
 from bench.meter import Meter, Metered
 from bench.world import Event, World, build, http_event, load
 from engine.access.keyrings import TTT_SHARED_SECRET
-from engine.transcription import jobs
+from engine.ledger.posting import Ledger
+from engine.transcription import asking, jobs
 from standins import tttranscribe
 
 VIDEO = "https://www.tiktok.com/@scout2015/video/6718335390845095173"
@@ -158,19 +159,20 @@ class Bench:
 @contextmanager
 def _no_question_is_taken() -> Iterator[None]:
     """Makes every status call ask upstream, as if a second had passed since the previous one."""
-    taking = jobs._taking  # noqa: SLF001 - disables the one-second cache of the status.
+    taking = jobs.take_question
 
-    def always(job_id: str, now: int) -> object:
-        return taking(job_id, now + next(numbers))
+    def always(ledger: Ledger, job_id: str, now: int) -> object:
+        return taking(ledger, job_id, now + next(numbers))
 
     numbers = iter(range(1, 10**9))
-    heard = jobs.hear
-    vars(jobs)["_taking"] = always
-    vars(jobs)["hear"] = lambda gateway, item, now: heard(gateway, {**item, "asked_at": 0}, now)
+    heard = asking.hear
+    vars(jobs)["take_question"] = always
+    vars(asking)["hear"] = lambda gateway, item, now: heard(gateway, {**item, "asked_at": 0}, now)
     try:
         yield
     finally:
-        vars(jobs).update(_taking=taking, hear=heard)
+        vars(jobs)["take_question"] = taking
+        vars(asking)["hear"] = heard
 
 
 def _answered(answer: dict[str, str]) -> str:

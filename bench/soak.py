@@ -19,7 +19,7 @@ import aiohttp
 from bench.http_load import FAILED, REQUEST_LIMIT_S, Driver, Load, Samples, Target, report, text
 from bench.processes import Growth, Watch
 from engine.access.keyrings import Ring
-from engine.credits import verify
+from engine.credits import verification
 from engine.ledger.items import CREDITS as CREDITS_UNIT
 from engine.platform.table import Table
 from engine.readmodels import figures, rebuild
@@ -120,7 +120,7 @@ def troubles(samples: Samples, growths: list[Growth], table: Table) -> list[str]
         if status == FAILED or status.startswith("5")
     ]
     found += [f"{growth} grew" for growth in growths if growth.is_leak]
-    for checked in verify.verify_all(table):
+    for checked in verification.verify_all(table):
         found += [f"ledger of {checked.user}: {finding.text}" for finding in checked.findings]
     return found + _differences(table)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bench import quantities
 from bench.tables import markdown
-from engine.credits import holds
+from engine.credits import hold_items
 from engine.readmodels import folds
 
 PARTITION_UNITS = 1000
@@ -67,7 +67,7 @@ LIMITS = (
         "shard `audit_day` and merge when reading, as the feed does",
     ),
     Limit(
-        "index `open-holds`", holds.SHARDS, quantities.on_index("open-holds"), 0,
+        "index `open-holds`", hold_items.SHARDS, quantities.on_index("open-holds"), 0,
         "vends and jobs: 503 `busy`", "more `SHARDS` of holds",
     ),
     Limit(

@@ -51,7 +51,7 @@ async def run(settings: Settings, listener: socket.socket, started: float) -> No
     Raises RunError, DeployError, EngineError or PackageError when the run cannot continue.
     """
     serving = asyncio.create_task(_serve(settings, listener, started))
-    _cancel_on_signals(serving)
+    cancel_on_signals(serving)
     try:
         await serving
     except asyncio.CancelledError:
@@ -64,7 +64,8 @@ async def _serve(settings: Settings, listener: socket.socket, started: float) ->
         raise RunError(f"The engine stopped unexpectedly: {await ended}")
 
 
-def _cancel_on_signals(serving: asyncio.Task[None]) -> None:
+def cancel_on_signals(serving: asyncio.Task[None]) -> None:
+    """Has Ctrl-C and its like cancel `serving`, once."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:

@@ -172,6 +172,7 @@ def test_no_failed_write_leaves_an_act_without_its_record(
         kept = records(studio, subject, act.name)
         assert len(kept) == act.is_done(studio, subject)
         studio.forward(25)
+        studio.monitor()
         act.call(studio, subject)
         assert act.is_done(studio, subject)
         kept = records(studio, subject, act.name)
@@ -212,14 +213,15 @@ def test_no_failed_write_leaves_a_log_out_without_its_record(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, everywhere: bool, when: str
 ) -> None:
     name = f"bob-{when}-{int(everywhere)}"
-    operators.create(studio.table, name, "admin", now=1, cost=operators.Cost(2, 1, 1))
+    operators.create(studio.table, name, "admin", now=1, cost=operators.Cost(2**10, 8, 1))
     operator = operators.get(studio.table, name)
     assert operator is not None
     doing = Act(f"operator:{name}", f"r-{name}", "", "", "", at=5)
     session = sessions.begin(studio.table, operator, doing)
-    with monkeypatch.context() as patched, pytest.raises(OutcomeUnknown):
+    with monkeypatch.context() as patched:
         Failing(patched, 0, when)
-        login.log_out(Audit(studio.table, 30), session, doing, everywhere=everywhere)
+        with pytest.raises(OutcomeUnknown):
+            login.log_out(Audit(studio.table, 30), session, doing, everywhere=everywhere)
     action = "logout_everywhere" if everywhere else "logout"
     assert len(records(studio, f"operator:{name}", action)) == (when == "after")
     login.log_out(Audit(studio.table, 30), session, doing, everywhere=everywhere)

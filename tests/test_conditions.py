@@ -9,19 +9,18 @@ from typing import Any
 import pytest
 
 from engine.access.keyrings import Ring
-from engine.credits import holds, users
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF
+from engine.credits import hold_items, users
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF
 from engine.credits.users import NewUserRequest
-from engine.ledger import audit
-from engine.ledger import once as requests_once
+from engine.ledger import audit, idempotency
 from engine.ledger.audit import Audit, Record
 from engine.ledger.items import START, account_pk, account_sk, entry_sk
 from engine.ledger.posting import BesideRefused
 from engine.platform.errors import Busy, InsufficientCredits, KeyReused, RateLimited, UserExists
 from engine.platform.table import Cancelled, ConditionFailed, Put, Refusal, Table, Write
-from engine.web import limits
-from engine.web.idempotency import KEEP_S
-from engine.web.limits import WINDOW_S
+from engine.web import rate_limits
+from engine.web.rate_limits import WINDOW_S
+from engine.web.request_ids import KEEP_S
 from tests.mutation.desk import NOW, Desk, Interrupted, brisk, fresh, nothing, nowhere
 from tests.support.gateway import Gateway
 
@@ -35,11 +34,11 @@ def test_a_window_of_its_own_is_begun_once_filled_and_begun_anew(gateway: Gatewa
     """First of all, because a call that can not count goes on for ever."""
     subject = fresh("A#window")
     table = Interrupted(gateway.ledger.table, nothing)
-    take = [limits.take(table, subject, "read", 2, NOW + second).used for second in (0, 59)]
+    take = [rate_limits.take(table, subject, "read", 2, NOW + second).used for second in (0, 59)]
     assert take == [1, 2]
     with pytest.raises(RateLimited):
-        limits.take(table, subject, "read", 2, NOW + 59)
-    assert limits.take(table, subject, "read", 2, NOW + WINDOW_S).used == 1
+        rate_limits.take(table, subject, "read", 2, NOW + 59)
+    assert rate_limits.take(table, subject, "read", 2, NOW + WINDOW_S).used == 1
     kept = table.get(subject, "RATE#read")
     assert kept is not None and (kept["rate_from"], kept["rate_used"]) == (NOW + WINDOW_S, 1)
 
@@ -47,10 +46,10 @@ def test_a_window_of_its_own_is_begun_once_filled_and_begun_anew(gateway: Gatewa
 def test_a_window_that_a_wrong_clock_began_far_ahead_is_begun_anew(gateway: Gateway) -> None:
     subject = fresh("A#ahead")
     table = Interrupted(gateway.ledger.table, nothing)
-    limits.take(table, subject, "read", 1, NOW + 3600)
-    assert limits.take(table, subject, "read", 1, NOW).used == 1
+    rate_limits.take(table, subject, "read", 1, NOW + 3600)
+    assert rate_limits.take(table, subject, "read", 1, NOW).used == 1
     with pytest.raises(RateLimited):
-        limits.take(table, subject, "read", 1, NOW - 1)
+        rate_limits.take(table, subject, "read", 1, NOW - 1)
 
 
 def test_the_last_credit_can_be_spent_and_the_last_hold_resolved(gateway: Gateway) -> None:
@@ -121,7 +120,7 @@ def test_a_refusal_that_is_counted_meanwhile_is_not_forgotten(
     def count(now: int) -> Callable[[], object]:
         pk = account_pk(desk.user)
         table = desk.interrupted(nothing)
-        return lambda: limits.take_on_item(table, pk, ACCOUNT, 9, now)
+        return lambda: rate_limits.take_on_item(table, pk, ACCOUNT, 9, now)
 
     count(began)()
     desk.vend(table=desk.interrupted(count(NOW)))
@@ -302,7 +301,7 @@ def test_a_window_that_somebody_began_meanwhile_is_not_begun_twice(gateway: Gate
     subject = fresh("A#twice")
 
     def take(table: Table, now: int) -> int:
-        return limits.take(table, subject, "read", 2, now).used
+        return rate_limits.take(table, subject, "read", 2, now).used
 
     def first(now: int) -> Interrupted:
         """Somebody counts when the first write was refused: before the second."""
@@ -318,13 +317,13 @@ def test_an_accounts_window_that_somebody_began_meanwhile_is_not_begun_twice(
     desk = Desk(gateway, balance=1)
 
     def take(table: Table) -> int:
-        return limits.take_on_item(table, account_pk(desk.user), ACCOUNT, 3, NOW).used
+        return rate_limits.take_on_item(table, account_pk(desk.user), ACCOUNT, 3, NOW).used
 
     assert take(Interrupted(desk.table, lambda: take(desk.table), at=2)) == 2
     assert take(Interrupted(desk.table, nothing)) == 3
     table = desk.interrupted(nothing)
     with pytest.raises(ConditionFailed):
-        limits.take_on_item(table, account_pk(fresh("nobody")), ACCOUNT, 9, NOW)
+        rate_limits.take_on_item(table, account_pk(fresh("nobody")), ACCOUNT, 9, NOW)
 
 
 # Holds
@@ -350,7 +349,7 @@ def test_an_open_hold_is_never_replaced(gateway: Gateway) -> None:
     hold = desk.hold("key")
     item = desk.stored(hold)
     assert "ttl" not in item
-    assert (item["open_shard"], item["expires_at"]) == (holds.shard_of(hold.name), NOW + 960)
+    assert (item["open_shard"], item["expires_at"]) == (hold_items.shard_of(hold.name), NOW + 960)
     assert desk.vend("key", now=NOW + 10**8) == (hold, None)
     assert desk.stored(hold) == item
 
@@ -373,7 +372,7 @@ def test_a_vend_says_the_balance_it_left_and_is_of_one_payload(gateway: Gateway)
     with pytest.raises(KeyReused):
         desk.vend("key", fingerprint="another")
     with pytest.raises(KeyReused):
-        requests_once.replayed({"fingerprint": "print"}, "another")
+        idempotency.replayed({"fingerprint": "print"}, "another")
 
 
 C, R = CAPTURED, RELEASED
@@ -446,7 +445,7 @@ def test_a_hold_that_somebody_resolved_meanwhile_is_not_resolved_again(
 def test_an_unclaimed_hold_that_is_claimed_meanwhile_is_not_released(gateway: Gateway) -> None:
     desk = Desk(gateway, balance=1)
     hold = desk.hold()
-    sk = holds.hold_sk(hold.name)
+    sk = hold_items.hold_sk(hold.name)
     table = desk.interrupted(lambda: desk.edit(sk, claim="a job"))
     found = desk.settle(hold, RELEASED, table=table)
     assert (found.state, found.claim) == (OPEN, "a job")
@@ -466,7 +465,7 @@ def test_a_hold_whose_jti_was_replaced_is_not_settled(gateway: Gateway) -> None:
     item = desk.stored(hold)
     assert item["jti"] != hold.jti and item["state"] == SPENT
     assert desk.explained() == (0, 0)
-    assert holds.find(desk.table, desk.user, hold.jti) is None
+    assert hold_items.find(desk.table, desk.user, hold.jti) is None
 
 
 @pytest.mark.parametrize("changed", [{"jti": "another"}, {"state": C}, {"claim": "a job"}])
@@ -477,7 +476,7 @@ def test_a_hold_that_is_not_as_it_was_seen_is_left_alone_without_a_write(
     desk = Desk(gateway, balance=1)
     hold = desk.settle(desk.hold(), RELEASED)
     desk.hold()
-    desk.edit(holds.hold_sk(hold.name), **changed)
+    desk.edit(hold_items.hold_sk(hold.name), **changed)
     item = desk.stored(hold)
     table = desk.interrupted(nothing)
     desk.settle(hold, CAPTURED, table=table)

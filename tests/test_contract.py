@@ -187,7 +187,7 @@ def test_what_a_route_reads_is_described(
 
 
 @pytest.mark.parametrize("key", OPERATIONS)
-def test_a_route_that_moves_credits_takes_a_request_id_in_every_documented_place(key: str) -> None:
+def test_a_route_that_moves_credits_accepts_a_request_id_in_every_place(key: str) -> None:
     none(endpoints.repeatable(key, schema.operations()[key]))
 
 
@@ -285,12 +285,12 @@ def misread_words(error: type[EngineError], text: str) -> list[str]:
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
-def test_the_texts_of_an_error_have_no_word_that_the_app_misreads(error: type[EngineError]) -> None:
+def test_error_texts_have_no_word_that_the_app_misreads(error: type[EngineError]) -> None:
     for text in (error.code, error.error, error.message, error.guidance):
         assert not misread_words(error, text), f"{error.__name__}: {text}"
 
 
-def test_texts_given_where_an_error_is_raised_have_no_word_that_the_app_misreads() -> None:
+def test_raised_texts_have_no_word_that_the_app_misreads() -> None:
     by_name = {error.__name__: error for error in ERRORS}
     engine_files = (ROOT / "layers" / "engine" / "engine").rglob("*.py")
     for path in [*engine_files, *template.FUNCTIONS.glob("*/app.py")]:
@@ -302,7 +302,7 @@ def test_texts_given_where_an_error_is_raised_have_no_word_that_the_app_misreads
                     assert not misread_words(error, text), f"{path.name}: {text}"
 
 
-def test_a_used_token_sends_the_app_for_a_new_one_and_does_not_make_it_give_up() -> None:
+def test_a_used_token_makes_the_app_request_a_new_one() -> None:
     assert "authorization" in errors.TokenAlreadyUsed.message
     assert "expired" not in errors.TokenAlreadyUsed.message
 

@@ -10,7 +10,7 @@ import pytest
 
 from bench import cost, quantities, throughput_limits
 from bench.meter import Meter, Units
-from engine.credits import holds
+from engine.credits import hold_items
 from engine.platform import table
 from engine.readmodels import folds
 from engine.transcription import sweeping
@@ -146,7 +146,7 @@ def test_every_price_has_its_source_and_date() -> None:
 def test_the_limits_use_the_shards_of_the_code() -> None:
     """They are the constants that the functions use."""
     shards = {limit.name: limit.shards for limit in throughput_limits.LIMITS}
-    assert shards["index `open-holds`"] == holds.SHARDS
+    assert shards["index `open-holds`"] == hold_items.SHARDS
     assert shards["statistics: day, hour, total"] == folds.STATS_SHARDS
     assert shards["feed of a day"] == folds.FEED_SHARDS
     assert shards["index `users-by-balance`"] == folds.USER_SHARDS

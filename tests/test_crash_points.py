@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from engine.credits import holds
-from engine.credits.holds import CAPTURED, RELEASED, Hold
+from engine.credits import hold_items, holds
+from engine.credits.hold_items import CAPTURED, RELEASED, Hold
 from engine.platform.act import Act
 from engine.transcription import sweeping
+from engine.transcription.gateway import Gateway as Upstreamless
 from engine.transcription.upstream import NotSent
 from tests.support.faults import FaultyClient, Killed
 from tests.support.gateway import Gateway, Reply
@@ -89,7 +90,7 @@ def placed(scene: Scene) -> Hold:
     if scene.hold is None:
         token = scene.gateway.vend(scene.headers, "held").json
         account_hold = scene.gateway.ledger.table.query(f"A#{scene.user}", "H#", limit=1)
-        scene.hold = holds.read(account_hold[0])
+        scene.hold = hold_items.read(account_hold[0])
         assert token["balanceAfter"] == 2
     return scene.hold
 
@@ -113,12 +114,9 @@ class NoUpstream:
 
 def sweep(scene: Scene) -> object:
     return sweeping.sweep(
-        scene.gateway.ledger,
-        NoUpstream(),  # type: ignore[arg-type]
-        "",
+        Upstreamless(scene.gateway.ledger, NoUpstream(), "", 1),  # type: ignore[arg-type]
         now=placed(scene).issued_at + 2000,
         request_id="sweep",
-        timeout_s=1,
         remaining_s=lambda: 60.0,
     )
 

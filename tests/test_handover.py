@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.credits.holds import OPEN, RELEASED
+from engine.credits.hold_items import OPEN, RELEASED
 from engine.platform.handover import NotHandedOver, QueueHandover, read_message
 from engine.transcription.upstream import NotSent
 from tests.support.loglines import caught

@@ -24,14 +24,14 @@ from hypothesis.stateful import (
 )  # fmt: skip
 
 from engine.admin import erasure
-from engine.credits import holds
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT
-from engine.credits.verify import verify_all
+from engine.credits import hold_items, holds
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT
+from engine.credits.verification import verify_all
 from engine.ledger.audit import Audit
 from engine.ledger.items import Entry
 from engine.platform.act import Act
 from engine.transcription.jobs import OWN_JOB
-from engine.transcription.submission import CREDIT_WORDS
+from engine.transcription.status import CREDIT_WORDS
 from engine.transcription.upstream import NotSent, Unknown
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import BEGINNING, World
@@ -82,7 +82,7 @@ class Histories(RuleBasedStateMachine):
         self.stream: list[Entry] = []
         self.projected = 0
         self.claims: dict[str, str] = {}
-        self.seen: dict[str, holds.Hold] = {}
+        self.seen: dict[str, hold_items.Hold] = {}
         self.unnamed = 0
         self.snapshot = Snapshot(self.world.table)
         self.played["histories"] += 1
@@ -419,7 +419,7 @@ def booking(entry: Entry) -> Booking:
     return Booking(entry.type, entry.amount, entry.held, entry.subject, entry.reverses)
 
 
-def next_is_none(hold: holds.Hold, outcome: str) -> bool:
+def next_is_none(hold: hold_items.Hold, outcome: str) -> bool:
     return holds.next_step(hold, outcome) is None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.access.keyrings import Ring
-from engine.credits.holds import CAPTURED, OPEN, RELEASED
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED
 from engine.platform.errors import InvalidRequest, Unauthorized
 from engine.transcription import webhook
 from local.settings import ROOT

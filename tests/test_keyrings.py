@@ -1,4 +1,4 @@
-"""Secrets: read in one call, kept for a while, served on when the store is away, never shown."""
+"""Key rings: read in one call, cached, used while the store does not answer, never shown."""
 
 import json
 from collections.abc import Iterator
@@ -70,7 +70,7 @@ def test_all_rings_of_a_function_are_read_in_one_call(store: Store) -> None:
     assert store.rings["TWO"].secrets == ("b", "c")
 
 
-def test_rings_are_kept_for_five_minutes_and_then_read_again(store: Store) -> None:
+def test_rings_are_cached_for_five_minutes(store: Store) -> None:
     store.gives(ONE=ring("a"), TWO=ring("b"))
     store.gives(ONE=ring("a", "new"), TWO=ring("b"))
     assert store.rings["ONE"].signing == "a"
@@ -97,12 +97,12 @@ def test_a_key_verifies_at_once_and_signs_from_its_time_on(store: Store) -> None
     assert seen == ["a", "a", "b", "b", "c"]
 
 
-def test_where_no_key_has_its_time_yet_the_oldest_signs() -> None:
+def test_the_oldest_key_signs_before_any_signing_time() -> None:
     early = (Key("a", 100, 100), Key("b", 200, 200))
     assert ring_at(early, 50).signing == "a"
 
 
-def test_a_clock_that_is_set_back_does_not_keep_a_ring_longer(store: Store) -> None:
+def test_a_clock_set_back_does_not_extend_the_cache(store: Store) -> None:
     store.gives(ONE=ring("a"), TWO=ring("b"))
     store.gives(ONE=ring("a", "new"), TWO=ring("b"))
     assert store.rings["ONE"].signing == "a"
@@ -114,7 +114,7 @@ def test_a_key_does_not_show_its_secret() -> None:
     assert "hidden" not in repr(Key("hidden", 1, 2))
 
 
-def test_when_the_store_is_away_the_rings_in_hand_serve_on(store: Store) -> None:
+def test_cached_rings_are_used_while_the_store_does_not_answer(store: Store) -> None:
     store.gives(ONE=ring("a"), TWO=ring("b"))
     store.fails()
     store.gives(ONE=ring("new"), TWO=ring("b"))
@@ -139,7 +139,7 @@ def test_without_any_ring_the_answer_is_busy(store: Store, code: str) -> None:
     assert store.rings["ONE"].signing == "a"
 
 
-def test_a_store_that_can_not_be_reached_is_busy() -> None:
+def test_a_store_that_cannot_be_reached_is_busy() -> None:
     client = ssm_client(
         "http://127.0.0.1:9",
         config=CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1})),
@@ -149,7 +149,7 @@ def test_a_store_that_can_not_be_reached_is_busy() -> None:
     client.close()
 
 
-def test_a_secret_that_is_not_there_yet_is_busy_and_found_when_it_comes(store: Store) -> None:
+def test_a_missing_secret_is_busy_and_found_once_created(store: Store) -> None:
     store.gives(ONE=ring("a"))
     assert store.rings["ONE"].signing == "a"
     store.gives(ONE=ring("a"))
@@ -185,7 +185,7 @@ malformed = pytest.mark.parametrize("value", MALFORMED.values(), ids=MALFORMED.k
 
 
 @malformed
-def test_a_parameter_that_is_no_ring_is_refused(value: str) -> None:
+def test_a_parameter_that_is_not_a_ring_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         parse(value)
 
@@ -199,7 +199,7 @@ def test_a_parameter_that_is_no_ring_is_busy_and_nothing_verifies_with_it(
         store.rings["ONE"]
 
 
-def test_a_parameter_that_was_spoiled_later_leaves_the_rings_in_hand(store: Store) -> None:
+def test_a_damaged_parameter_leaves_the_cached_ring(store: Store) -> None:
     store.gives(ONE=ring("a"), TWO=ring("b"))
     store.gives(ONE="spoiled", TWO=ring("b"))
     assert store.rings["ONE"].signing == "a"
@@ -237,7 +237,7 @@ def test_anything_else_does_not_match(presented: str) -> None:
     assert Ring(("a-secret", "b-secret")).matches(presented) is False
 
 
-def test_every_secret_is_compared_also_after_one_has_matched(
+def test_every_secret_is_compared_even_after_a_match(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """How long it takes does not say which one matched."""

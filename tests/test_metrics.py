@@ -278,7 +278,7 @@ FOR_A_CLOSER_LOOK = {
 """What neither raises an alarm nor is on the dashboard, and whom it is for."""
 
 
-def test_nothing_is_counted_for_nobody(written: set[Figure]) -> None:
+def test_every_written_figure_is_used(written: set[Figure]) -> None:
     """CloudWatch charges for every figure by the month."""
     alarmed = {found["MetricName"] for alarm in ALARMED.values() for found in alarm}
     shown = {name for _, name, _ in shown_figures()}

@@ -4,10 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,13 +23,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.access.keyrings import Ring
 from engine.credits import standard_webhooks
+from engine.platform.outgoing import Limits
 from engine.platform.table import ConditionFailed, Item, Put
-from engine.subscriptions import outbox, public_post
+from engine.subscriptions import outbox
+from engine.subscriptions import receiver as receiver_module
 from engine.subscriptions.outbox import Attempt
-from engine.subscriptions.public_post import NotAllowed, NotDelivered, target
+from engine.subscriptions.receiver import NotAllowed, NotDelivered
+from engine.subscriptions.receiver import Receiver as PostReceiver
 from tests.support.gateway import Reply
 from tests.support.loglines import caught
 from tests.support.openrouter import Context, Studio, fresh_user, serving
+from tests.support.rawserver import serving as serving_raw
 from tests.test_subscription_admin import act, call
 from tests.test_subscription_crashes import drain
 
@@ -227,7 +234,7 @@ def test_an_unreachable_receiver_is_tried_again(scene: Scene) -> None:
     scene.receiver.server_close()
     assert scene.send() == {"sent": 1, "delivered": 0}
     (notice,) = scene.webhooks()
-    assert notice["attempts"][0]["outcome"] == "NewConnectionError"
+    assert notice["attempts"][0]["outcome"] == "refused"
     assert "2027-01-15T08:01:00.000Z" <= notice["nextAttemptAt"] <= "2027-01-15T08:01:15.000Z"
 
 
@@ -366,8 +373,23 @@ def test_the_signature_is_that_of_the_standard_and_every_key_signs() -> None:
     assert old != new and old.startswith("v1,") and new.startswith("v1,")
 
 
-def to(*addresses: str) -> Any:
-    return lambda *_: list(addresses)
+def resolving_to(monkeypatch: pytest.MonkeyPatch, *addresses: str, port: int = 9) -> None:
+    """Every name resolves to `addresses`."""
+    found = [
+        (
+            socket.AF_INET6 if ":" in address else socket.AF_INET,
+            socket.SOCK_STREAM,
+            6,
+            "",
+            (address, port),
+        )
+        for address in addresses
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def receiver_at(url: str, *, is_local: bool = False) -> PostReceiver:
+    return PostReceiver(url, Ring(("key",)), is_local=is_local)
 
 
 PUBLIC = "93.184.216.34"
@@ -380,78 +402,105 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_a_private_address_is_not_called_even_beside_a_public_one(address: str) -> None:
+def test_a_private_address_is_not_called_even_beside_a_public_one(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for found in ([address], [PUBLIC, address]):
-        with pytest.raises(NotAllowed):
-            target("https://hooks.example.test/x", is_local=False, resolver=to(*found))
+        resolving_to(monkeypatch, *found)
+        with pytest.raises(NotAllowed, match="not a public address"):
+            receiver_at("https://hooks.example.test/x").post(b"{}", {})
 
 
 @pytest.mark.parametrize(
     "url",
     ["http://hooks.example.test/", "ftp://hooks.example.test/", "https://", "https:///x", "//x",
      "https://user@hooks.example.test/", "https://a:b@hooks.example.test/", "https://[::1", "",
-     "https://hooks.example.test:99999/", "file:///etc/passwd"],
+     "https://hooks.example.test:99999/", "https://hooks.example.test:0/", "file:///etc/passwd"],
 )  # fmt: skip
-def test_only_an_https_address_is_called(url: str) -> None:
+def test_only_an_https_address_is_called(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch, PUBLIC)
     with pytest.raises(NotAllowed):
-        target(url, is_local=False, resolver=to(PUBLIC))
+        receiver_at(url).post(b"{}", {})
 
 
-def test_a_name_without_addresses_is_not_called() -> None:
-    with pytest.raises(NotAllowed):
-        target("https://hooks.example.test/", is_local=False, resolver=to())
+def test_a_name_without_addresses_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch)
     with pytest.raises(NotDelivered):
-        public_post.resolve("no-such-name.invalid", 443)
-    assert public_post.resolve("127.0.0.1", 443) == ["127.0.0.1"]
+        receiver_at("https://hooks.example.test/").post(b"{}", {})
 
 
-def test_locally_loopback_may_be_called_and_still_nothing_else() -> None:
-    found = target("http://127.0.0.1:8080/a?b=c", is_local=True, resolver=to("127.0.0.1"))
-    assert (found.address, found.port, found.path, found.is_tls) == (
-        "127.0.0.1", 8080, "/a?b=c", False,
-    )  # fmt: skip
-    for url in ("http://x.test/", "https://x.test/"):
+def test_locally_loopback_may_be_called_and_still_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with receiving() as found:
+        url = f"http://127.0.0.1:{found.port}/a?b=c"
+        assert receiver_at(url, is_local=True).post(b"{}", {}).status == 204
         with pytest.raises(NotAllowed):
-            target(url, is_local=True, resolver=to("10.0.0.1"))
-    with pytest.raises(NotAllowed):
-        target("http://x.test/", is_local=True, resolver=to(PUBLIC))
-
-
-@pytest.mark.parametrize(
-    ("url", "header"),
-    [("https://hooks.example.test/", "hooks.example.test"),
-     ("https://hooks.example.test:8443/", "hooks.example.test:8443"),
-     ("https://[2606:2800:220:1::1]/", "[2606:2800:220:1::1]")],
-)  # fmt: skip
-def test_the_host_header_names_the_host_of_the_url(url: str, header: str) -> None:
-    found = target(url, is_local=False, resolver=to("2606:2800:220:1::1"))
-    assert (found.host_header, found.address) == (header, "2606:2800:220:1::1")
+            receiver_at(url).post(b"{}", {})
+        assert [path for path, _, _ in found.got] == ["/a?b=c"]
+    for url, address in (
+        ("http://x.test/", "10.0.0.1"), ("https://x.test/", "10.0.0.1"), ("http://x.test/", PUBLIC),
+    ):  # fmt: skip
+        resolving_to(monkeypatch, address)
+        with pytest.raises(NotAllowed):
+            receiver_at(url, is_local=True).post(b"{}", {})
 
 
 def test_the_checked_address_is_called_under_the_names_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name resolves to nothing here: only the address that was checked can have been called."""
+    """Two addresses: the first takes no connection, so the second is called within the same attempt."""
     certificate, key = self_signed(tmp_path, "hooks.example.test")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    monkeypatch.setattr("engine.subscriptions.public_post.certifi.where", lambda: str(certificate))
+    monkeypatch.setattr("engine.platform.outgoing.certifi.where", lambda: str(certificate))
     with receiving(context) as receiver:
+        resolving_to(monkeypatch, "127.0.0.2", "127.0.0.1", port=receiver.port)
         url = f"https://hooks.example.test:{receiver.port}/in"
-        found = target(url, is_local=True, resolver=to("127.0.0.1"))
-        assert public_post.post(found, b"{}", {"webhook-id": "msg_1"}).status == 204
+        sent = receiver_at(url, is_local=True).post(b"{}", {"webhook-id": "msg_1"})
+        assert sent.status == 204
         ((path, headers, body),) = receiver.got
-        assert (path, body, headers["host"]) == (
-            "/in",
-            b"{}",
-            f"hooks.example.test:{receiver.port}",
-        )
-        other = target(
-            f"https://other.example.test:{receiver.port}/", is_local=True, resolver=to("127.0.0.1")
-        )
+        assert (path, body) == ("/in", b"{}")
+        assert headers["host"] == f"hooks.example.test:{receiver.port}"
+        assert headers["content-type"] == "application/json"
+        other = f"https://other.example.test:{receiver.port}/"
         with pytest.raises(NotDelivered):
-            public_post.post(other, b"{}", {})
+            receiver_at(other, is_local=True).post(b"{}", {})
         assert len(receiver.got) == 1
+
+
+def test_one_attempt_ends_before_the_lease_of_its_notice() -> None:
+    assert receiver_module.LIMITS.seconds < outbox.LEASE_S
+
+
+def test_a_receiver_that_drips_is_given_up_at_the_deadline(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver_module, "LIMITS", Limits(seconds=0.3, size=0))
+    scene.rotate()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    with dripping(drip) as port:
+        url = f"http://127.0.0.1:{port}/"
+        monkeypatch.setattr(
+            scene.function, "settings", replace(scene.function.settings, notify_url=url)
+        )
+        began = time.monotonic()
+        assert scene.send() == {"sent": 1, "delivered": 0}
+        assert time.monotonic() - began < 5
+    (notice,) = scene.webhooks()
+    assert notice["attempts"][0]["outcome"] == "timeout"
+
+
+@contextmanager
+def dripping(handler: Callable[[socket.socket], None]) -> Iterator[int]:
+    with serving_raw(handler) as server:
+        yield server.port
 
 
 def self_signed(folder: Path, name: str) -> tuple[Path, Path]:

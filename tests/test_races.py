@@ -17,7 +17,7 @@ import jwt
 import pytest
 
 from bench.engines import DYNOXIDE, running
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, find
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, find
 from tests.support.gateway import Gateway
 from tests.support.invariants import assert_each_hold_ends_once
 from tests.support.racing import DYNAMODB_ADDRESS, Order, Team, Track, new_track

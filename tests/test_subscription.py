@@ -8,8 +8,8 @@ from typing import Any
 import jwt
 import pytest
 
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.subscriptions.lifecycle import NewKey
 from engine.subscriptions.openrouter import CreatedKey
@@ -146,12 +146,9 @@ def test_the_limits_of_all_keys_together_never_exceed_the_account(studio: Studio
 
 
 def top_up(studio: Studio, user: str, amount: int) -> None:
-    once = RequestOnce(
-        studio.table, user=user, operation="in", key=str(amount), fingerprint="", now=0, facts={}
-    )
-    move = Move(
-        user, "admin_add", amount, 0, Act("system:test", "in", "", "", "", at=int(studio.now))
-    )
+    act = Act("system:test", "in", "", "", "", at=int(studio.now))
+    once = RequestOnce(studio.ledger, Request(user, "in", str(amount), "", act), {})
+    move = Move(user, "admin_add", amount, 0, act)
     studio.ledger.post(move, once)
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import pytest
 
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.subscriptions.subscription import BLOCKED
 from tests.support.faults import Killed
@@ -74,10 +74,8 @@ _drains = itertools.count(1)
 def drain(studio: Studio, user: str) -> None:
     available, _ = studio.figures(user)
     origin = Act("system:test", "drain", "", "", "drained", at=int(studio.now))
-    once = RequestOnce(
-        studio.table, user=user, operation="drain", key=f"drain-{next(_drains)}", fingerprint="", now=0,
-        facts={},
-    )  # fmt: skip
+    request = Request(user, "drain", f"drain-{next(_drains)}", "", origin)
+    once = RequestOnce(studio.ledger, request, {})
     studio.ledger.post(Move(user, "admin_deduct", -available, 0, origin), once)
 
 

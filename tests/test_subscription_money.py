@@ -12,8 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits
 from engine.platform.table import Item, Put, Update
@@ -21,7 +21,7 @@ from engine.subscriptions import subscription, top_ups, transitions
 from engine.subscriptions.plans import CREDIT, PLANS
 from engine.subscriptions.subscription import PlanChoice, Subscriber
 from engine.subscriptions.top_ups import TopUp
-from engine.web.idempotency import RequestKey
+from engine.web.request_ids import RequestKey
 from tests.support.openrouter import SUBSCRIPTION_SK, Studio, fresh_user, serving
 from tests.test_subscription_admin import act as operator_act
 from tests.test_subscription_admin import look, pay
@@ -103,10 +103,10 @@ class Book:
         return Act("system:test", f"{self.user}-{self.number}", "", "", "test", at=NOW)
 
     def once(self) -> RequestOnce:
+        act = Act("system:test", f"once-{self.number}", "", "", "", at=NOW)
         return RequestOnce(
-            self.studio.table, user=self.user, operation="t", key=str(self.number), fingerprint="",
-            now=NOW, facts={},
-        )  # fmt: skip
+            self.studio.ledger, Request(self.user, "t", str(self.number), "", act), {}
+        )
 
     def seen(self) -> subscription.Subscription:
         found = transitions.find(self.studio.ledger, self.user)
@@ -116,7 +116,7 @@ class Book:
     def pay(self, amount: int) -> None:
         act = self.act()
         text = f"{amount // CREDIT}.{amount % CREDIT:06d}"
-        paid = TopUp(self.user, text, f"order-{self.user}-{self.number}")
+        paid = TopUp(self.user, text, f"order-{self.user}-{self.number}", "shop")
         for _ in range(2):
             top_ups.top_up(self.studio.ledger, paid, RequestKey(None, "f"), act)
 
@@ -238,9 +238,7 @@ def first_version(user: str, **facts: Any) -> Item:
 def post(studio: Studio, user: str, type_: str, amount: int, subject: str = "") -> None:
     number = len(studio.entries(user))
     act = Act("system:test", f"old-{user}-{number}", "", "", "", at=NOW)
-    once = RequestOnce(
-        studio.table, user=user, operation="old", key=str(number), fingerprint="", now=NOW, facts={}
-    )
+    once = RequestOnce(studio.ledger, Request(user, "old", str(number), "", act), {})
     studio.ledger.post(Move(user, type_, amount, 0, act, subject=subject), once)
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Move, account_pk
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.platform.table import Item, Update
 from engine.subscriptions import provider_keys, transitions
@@ -147,9 +147,7 @@ def test_a_number_is_assigned_once(bench: Bench) -> None:
 
 
 def test_a_key_is_not_intended_without_the_money(bench: Bench) -> None:
-    once = RequestOnce(
-        bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
-    )
+    once = RequestOnce(bench.studio.ledger, Request(bench.user, "x", "x", "", ORIGIN), {})
     bench.ledger.post(Move(bench.user, "admin_deduct", -9_999_001, 0, ORIGIN), once)
     unmoved(bench, bench.intend)
 
@@ -262,9 +260,7 @@ def test_a_key_that_was_closed_meanwhile_is_charged_from_the_account(bench: Benc
 
 def test_usage_that_the_account_cannot_pay_is_written_off_once(bench: Bench) -> None:
     seen = bench.live()
-    once = RequestOnce(
-        bench.table, user=bench.user, operation="x", key="x", fingerprint="", now=0, facts={}
-    )
+    once = RequestOnce(bench.studio.ledger, Request(bench.user, "x", "x", "", ORIGIN), {})
     bench.ledger.post(Move(bench.user, "admin_deduct", -9_998_950, 0, ORIGIN), once)
     for _ in range(2):
         after = charged(bench, seen, 1100)
@@ -355,9 +351,7 @@ def test_an_allowance_is_renewed_once(bench: Bench) -> None:
 
 
 def change_plan(bench: Bench, seen: Subscription) -> Any:
-    once = RequestOnce(
-        bench.table, user=bench.user, operation="p", key="p", fingerprint="", now=NOW, facts={}
-    )
+    once = RequestOnce(bench.studio.ledger, Request(bench.user, "p", "p", "", ORIGIN), {})
     return transitions.change_plan(bench.ledger, seen, PlanChoice("pro", None), once, ORIGIN)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from engine.credits import holds
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, WRITTEN_OFF, Hold
-from engine.credits.vending import claim_write
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, WRITTEN_OFF, Hold
+from engine.credits.holds import Claim, claim
 from engine.platform.act import by_system
 from engine.platform.errors import Busy, OutcomeUnknown
 from engine.platform.table import ConditionFailed
@@ -264,7 +264,7 @@ def test_what_was_claimed_while_the_sweeper_looked_is_left_alone(world: Sweeping
     _, jti = world.sold()
     seen = world.hold("ann", jti)
     world.pass_(UNUSED_S + 1)
-    world.table.write(claim_write("ann", jti, "a-claim", "a-request", world.now))
+    world.table.write(claim("ann", jti, Claim("a-claim", "a-request", world.now)))
     act = by_system("sweeper", "sweep", "", at=world.now)
     left = holds.settle(world.gateway.ledger, seen, RELEASED, act)
     assert (left.state, left.claim) == (OPEN, "a-claim")
@@ -276,7 +276,7 @@ def test_a_released_hold_can_not_be_claimed_any_more(world: Sweeping) -> None:
     world.pass_(UNUSED_S + 1)
     world.sweep()
     with pytest.raises(ConditionFailed):
-        world.table.write(claim_write("ann", jti, "a-claim", "a-request", world.now))
+        world.table.write(claim("ann", jti, Claim("a-claim", "a-request", world.now)))
     world.now -= UNUSED_S
     assert world.transcribe(token).status == 401
     assert world.validate(token, consume=True) == {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from engine.credits.holds import CAPTURED, OPEN, RELEASED
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED
 from standins.ttt_jobs import transcribe
 from tests.support.direct import assert_error_body, assert_refused, send
 from tests.support.gateway import Reply

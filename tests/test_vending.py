@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import jwt
 import pytest
 
-from engine.credits.holds import CAPTURED, OPEN, SPENT, find
-from engine.credits.vending import claim_write
+from engine.credits.hold_items import CAPTURED, OPEN, SPENT, find
+from engine.credits.holds import Claim, claim
 from engine.ledger.items import account_pk, account_sk
 from engine.ledger.posting import Ledger
 from engine.platform.errors import Busy, InsufficientCredits
@@ -245,7 +245,7 @@ def test_a_token_that_started_a_job_is_not_redeemed(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=1)
     token = gateway.vend(headers).json["token"]
     jti = str(jwt.decode(token, options={"verify_signature": False})["jti"])
-    gateway.ledger.table.write(claim_write(user, jti, "a-job", "somebody", 1_800_000_000))
+    gateway.ledger.table.write(claim(user, jti, Claim("a-job", "somebody", 1_800_000_000)))
     reply = gateway.call("POST", "/validate-token", {"token": token, "consume": True})
     assert reply.json["reason"] == "already used"
     hold = find(gateway.ledger.table, user, jti)

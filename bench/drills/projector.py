@@ -11,8 +11,8 @@ from typing import Any
 
 from bench.drills.scene import AUDIT_DAYS, Record, Scene, all_are, becomes, statuses
 from engine.ledger.audit import audit_pk
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import CREDITS, Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
 from engine.readmodels import figures, folds, rebuild
 from engine.readmodels.projection import Projector
@@ -51,16 +51,8 @@ class Crowd:
             self.move(user, "admin_deduct", -1, at, str(number))
 
     def move(self, user: str, type: str, amount: int, at: int, key: str) -> None:
-        once = RequestOnce(
-            self.scene.table,
-            user=user,
-            operation="drill",
-            key=key,
-            fingerprint="",
-            now=at,
-            facts={},
-        )
         act = Act("admin:drill", "", "", "", "drill", at=at)
+        once = RequestOnce(self.scene.ledger, Request(user, "drill", key, "", act), {})
         self.scene.ledger.post(Move(user, type, amount, 0, act), once)
 
     def told(self) -> Counter[str]:

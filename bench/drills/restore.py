@@ -10,7 +10,7 @@ from typing import Any
 from bench.drills.scene import Record, Reply, Scene, User, all_are, becomes, statuses
 from cli.commands.ledger import compare
 from cli.commands.ledger.compare import AHEAD, FORKED, Comparison
-from engine.credits import verify
+from engine.credits import verification
 from engine.readmodels import rebuild
 from engine.readmodels.projection import Projector
 
@@ -44,7 +44,7 @@ def restored_table(scene: Scene, record: Record) -> None:
     record.promise("a job that was running at the backup has ended", settled is not None)
     _restore(scene, backup, new)
     restored = scene.table.beside(new)
-    whole = [finding for one in verify.verify_all(restored) for finding in one.findings]
+    whole = [finding for one in verification.verify_all(restored) for finding in one.findings]
     record.promise("the restored table adds up: transactions are complete", whole == [])
     lacks = compare.compare(scene.table, restored)
     record.saw(f"the copy lacks {_told(lacks)}")

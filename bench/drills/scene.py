@@ -16,7 +16,7 @@ import requests
 
 from bench.drills.fault_proxy import FaultProxy, standing
 from bench.processes import descendants, function_of
-from engine.credits import verify
+from engine.credits import verification
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
 from engine.readmodels import rebuild
@@ -158,7 +158,7 @@ class Scene:
 
     def findings(self) -> list[str]:
         """The findings of `pluct ledger verify`."""
-        checked = verify.verify_all(self.table)
+        checked = verification.verify_all(self.table)
         return [f"{one.user}: {finding.text}" for one in checked for finding in one.findings]
 
     def differences(self) -> list[str]:

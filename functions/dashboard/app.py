@@ -1,5 +1,5 @@
-"""The dashboard: its page and files for anybody, a session for operators. It holds no data of its own:
-the page calls the admin API with the session.
+"""The dashboard: its public page and files, and sessions for operators. It serves no data: the page
+calls the admin API with the session.
 """
 
 from pathlib import Path
@@ -21,8 +21,8 @@ SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'",
-    "Cross-Origin-Opener-Policy": "same-act",
-    "Cross-Origin-Resource-Policy": "same-act",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
     "Referrer-Policy": "no-referrer",
     "Strict-Transport-Security": "max-age=31536000",
@@ -104,8 +104,8 @@ def _log_out(call: Call, *, everywhere: bool) -> Answer:
 
 
 def _require_own_page(call: Call) -> None:
-    """A log-in has no session yet, so the browser's own word must do. Raises `Forbidden`."""
-    if call.headers.get("sec-fetch-site", "same-act") not in ("same-act", "none"):
+    """A login has no session yet, so the browser's Sec-Fetch-Site decides. Raises `Forbidden`."""
+    if call.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden()
 
 

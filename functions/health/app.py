@@ -1,4 +1,4 @@
-"""The service card, health, the API's description, and every call that no route takes."""
+"""The service card, health, the API description, and calls that match no route."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ from engine.platform import config, table
 from engine.platform.circuit import Circuit
 from engine.platform.table import Table
 from engine.transcription.upstream import Upstream
-from engine.web import limits, routes
+from engine.web import rate_limits, routes
 from engine.web.http import Answer, Api, Call
 
 STARTED_AT = time.time()
@@ -84,13 +84,13 @@ def report(call: Call) -> Answer:
 
 @api.route("GET", "/health/services")
 def report_services(call: Call) -> Answer:
-    limit = settings.rate_limit * limits.ADDRESS_FACTOR
-    limits.take(store, limits.of_address(call.address), "health", limit, call.now)
+    limit = settings.rate_limit * rate_limits.ADDRESS_FACTOR
+    rate_limits.take(store, rate_limits.of_address(call.address), "health", limit, call.now)
     return Answer(services.report(call.now))
 
 
 def _page_headers(page: str) -> dict[str, str]:
-    """Lets the page's one style be used, and nothing else at all."""
+    """Allows the page's style and nothing else."""
     style = page.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return {

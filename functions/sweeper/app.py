@@ -10,6 +10,7 @@ from engine.platform import config, logs, table
 from engine.platform.circuit import Circuit
 from engine.platform.table import Table
 from engine.transcription import sweeping
+from engine.transcription.gateway import Gateway
 from engine.transcription.sweeping import Swept
 from engine.transcription.upstream import Upstream
 
@@ -22,21 +23,27 @@ clock = time.time
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
-    """A scheduled event, of which nothing is read; the counts of what was done."""
+    """A scheduled event, whose content is not read; the counts of what was done."""
     with logs.invocation(context):
         swept = sweeping.sweep(
-            ledger,
-            upstream,
-            rings[TTT_SHARED_SECRET].signing,
+            _gateway(),
             now=int(clock()),
             request_id=str(getattr(context, "aws_request_id", "sweep")),
-            timeout_s=settings.request_timeout_s,
             remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
-            breaker=circuit,
         )
         counts = _counts(swept)
         logs.sweep(counts, is_cut=swept.is_cut)
     return counts
+
+
+def _gateway() -> Gateway:
+    return Gateway(
+        ledger,
+        upstream,
+        rings[TTT_SHARED_SECRET].signing,
+        settings.request_timeout_s,
+        breaker=circuit,
+    )
 
 
 def _counts(swept: Swept) -> dict[str, int]:

@@ -3,7 +3,7 @@
 from engine.access import bearer, keyrings, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
-from engine.credits.holds import OPEN, SPENT
+from engine.credits.hold_items import OPEN, SPENT
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, logs, table
@@ -15,7 +15,7 @@ from engine.platform.errors import (
     Unauthorized,
 )
 from engine.platform.table import Table
-from engine.web import limits, scopes
+from engine.web import rate_limits, scopes
 from engine.web.forms import UserForm, ValidateForm
 from engine.web.http import Answer, Api, Call
 
@@ -52,8 +52,8 @@ def vend_legacy(call: Call) -> Answer:
 @api.route("POST", "/validate-token")
 def validate(call: Call) -> Answer:
     form = call.read(ValidateForm)
-    limits.take(
-        ledger.table, limits.of_address(call.address), "validate", _address_limit(), call.now
+    rate_limits.take(
+        ledger.table, rate_limits.of_address(call.address), "validate", _address_limit(), call.now
     )
     try:
         token = tokens.verify_vended(form.token, rings[VEND_JWT_SECRET], now=call.now)
@@ -87,4 +87,4 @@ def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]
 
 
 def _address_limit() -> int:
-    return settings.rate_limit * limits.ADDRESS_FACTOR
+    return settings.rate_limit * rate_limits.ADDRESS_FACTOR

@@ -12,15 +12,16 @@ from engine.platform.errors import JobNotFound
 from engine.platform.handover import QueueHandover
 from engine.platform.ids import is_job_id
 from engine.platform.table import Table
+from engine.transcription import status as job_status
 from engine.transcription import submission
 from engine.transcription import webhook as job_webhook
-from engine.transcription.jobs import Gateway
-from engine.transcription.starting import Mirrored
+from engine.transcription.answers import Mirrored
+from engine.transcription.gateway import Gateway
 from engine.transcription.upstream import Upstream
-from engine.web import limits
+from engine.web import rate_limits
 from engine.web.forms import SubmitForm, UrlQuery
 from engine.web.http import Answer, Api, Call
-from engine.web.idempotency import replay_headers
+from engine.web.request_ids import replay_headers
 
 ESTIMATED_DURATION_S = 45
 PING = "ping"
@@ -42,7 +43,7 @@ lambda_handler = api
 @api.route("POST", "/ttt/transcribe")
 def submit(call: Call) -> Answer:
     token = bearer.vended(call, rings[VEND_JWT_SECRET])
-    limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
+    rate_limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
     form = call.read(SubmitForm)
     act = call.act(f"user:{token.user}")
     key = call.request_key.key
@@ -57,9 +58,9 @@ def status(call: Call, id: str) -> Answer:
         return Answer({"ok": True, "jobId": PING, "status": "ok"})
     if not is_job_id(id):
         raise JobNotFound()
-    limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
+    rate_limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
     act = call.act("system:status", "transcription ended")
-    return _answer(submission.status(_gateway(call), user, id, act))
+    return _answer(job_status.status(_gateway(call), user, id, act))
 
 
 @api.route("POST", "/webhooks/tttranscribe")
@@ -72,7 +73,7 @@ def webhook(call: Call) -> Answer:
 @api.route("GET", "/estimate")
 def estimate(call: Call) -> Answer:
     user = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
-    limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
+    rate_limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     post = links.parse(call.read_query(UrlQuery).url)
     return Answer(
         {

@@ -1,4 +1,4 @@
-"""Makes the calls to TTTranscribe that an app can not wait for; each message is one call."""
+"""Makes the calls to TTTranscribe that an app cannot wait for; each message is one call."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ from engine.platform.errors import Busy
 from engine.platform.logs import logger
 from engine.platform.table import Table
 from engine.transcription import starting
-from engine.transcription.jobs import Gateway
+from engine.transcription.gateway import Gateway
 from engine.transcription.upstream import Upstream
 
 settings = config.load()
@@ -52,7 +52,6 @@ def _gateway() -> Gateway:
         upstream,
         rings[TTT_SHARED_SECRET].signing,
         settings.transcription_timeout_s,
-        public="",
         breaker=circuit,
         sleep=pause,
     )

@@ -4,9 +4,10 @@ import random
 import time
 from itertools import count
 
-from engine.credits import holds, payments
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, Hold, Vend
+from engine.credits import holds, payments, placing
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, Hold
 from engine.credits.payments import Grant
+from engine.credits.placing import Vend
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 
@@ -35,7 +36,7 @@ class Past:
     def vend(self, user: str, at: int) -> Hold:
         key = f"past-{next(_numbers)}"
         vend = Vend(user, "vend", key, key, OPEN, "past", self.act(f"user:{user}", at))
-        return holds.place(self.ledger, vend, rate_limit=1_000_000)[0]
+        return placing.place(self.ledger, vend, rate_limit=1_000_000)[0]
 
     def deliver(self, hold: Hold, at: int) -> None:
         act = self.act("system:status", at, "transcription ended")

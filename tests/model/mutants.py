@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from unittest.mock import patch
 
-from engine.credits.holds import HoldOnce, ResolveOnce
-from engine.ledger.once import PaymentOnce, RequestOnce
+from engine.credits.holds import ResolveOnce
+from engine.credits.placing import HoldOnce
+from engine.ledger.idempotency import PaymentOnce, RequestOnce
 from engine.ledger.posting import Ledger
 from tests.model.checker import Result, searched
 from tests.model.scenario import Scenario

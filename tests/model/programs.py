@@ -6,16 +6,17 @@ from typing import Any
 
 from engine.access.keyrings import Ring
 from engine.access.tokens import VENDED_LIFETIME_S, VendedToken
-from engine.credits import holds, payments, users, vending
-from engine.credits.holds import OPEN, Hold
+from engine.credits import hold_items, holds, payments, users, vending
+from engine.credits.hold_items import OPEN, Hold
 from engine.credits.payments import Grant
 from engine.credits.users import NewUserRequest
 from engine.ledger.items import CREDITS, account_pk, account_sk
 from engine.platform.act import Act
 from engine.platform.ids import base36, digest
+from engine.transcription import status as job_status
 from engine.transcription import submission, sweeping
-from engine.transcription.jobs import Gateway
-from engine.web import limits
+from engine.transcription.gateway import Gateway
+from engine.web import rate_limits
 from tests.model.replay import SECRET, Desk
 from tests.model.scenario import Program
 
@@ -72,7 +73,7 @@ def refusal_counted(asked: Asked, *, rate_limit: int = GENEROUS) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         pk, sk = account_pk(asked.user), account_sk(CREDITS)
-        limits.take_on_item(desk.table, pk, sk, rate_limit, asked.now)
+        rate_limits.take_on_item(desk.table, pk, sk, rate_limit, asked.now)
         return {"counted_at": asked.now}
 
     return asked.does(run)
@@ -83,7 +84,7 @@ def granted(asked: Asked, amount: int = 1, *, payment: str | None = None) -> Pro
 
     def run(desk: Desk) -> Mapping[str, Any]:
         grant = Grant(
-            asked.user, amount, "add_webhook", "webhook", payment,
+            asked.user, amount, "add_webhook", "bank", payment,
             None if payment else asked.request, str(amount), asked.act("webhook", "add_webhook"),
         )  # fmt: skip
         made = payments.grant(desk.ledger, grant)
@@ -127,7 +128,7 @@ def looked_at(asked: Asked, job_id: str) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         act = asked.act("system:status")
-        submission.status(_gateway(desk), asked.user, job_id, act)
+        job_status.status(_gateway(desk), asked.user, job_id, act)
         return {}
 
     return asked.does(run)
@@ -137,7 +138,7 @@ def settled(asked: Asked, token: VendedToken, outcome: str) -> Program:
     """An outcome as upstream's webhook brings it."""
 
     def run(desk: Desk) -> Mapping[str, Any]:
-        hold = holds.find(desk.table, token.user, token.jti)
+        hold = hold_items.find(desk.table, token.user, token.jti)
         if hold is None:
             return {}
         after = holds.settle(desk.ledger, hold, outcome, asked.act("system:webhook"))
@@ -163,8 +164,8 @@ def swept(asked: Asked) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         sweeping.sweep(
-            desk.ledger, desk.upstream, SECRET, now=asked.now,
-            request_id=f"{asked.request}.{asked.attempt}", timeout_s=1, remaining_s=lambda: 60.0,
+            _gateway(desk), now=asked.now, request_id=f"{asked.request}.{asked.attempt}",
+            remaining_s=lambda: 60.0,
         )  # fmt: skip
         return {}
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from engine.credits import holds
+from engine.credits import hold_items
 from engine.ledger.posting import PATIENCE_S, Ledger
 from engine.platform.errors import EngineError
 from engine.platform.table import Table
@@ -140,7 +140,7 @@ def advanced(run: Run, answers: Sequence[Answer], tries: int) -> Call | Outcome:
 @contextmanager
 def _stage() -> Iterator[None]:
     """No logs, and an index of one shard: a sweep of empty ones would be steps that change nothing."""
-    shards, disabled = holds.SHARDS, logging.root.manager.disable
+    shards, disabled = hold_items.SHARDS, logging.root.manager.disable
     _set_shards(1)
     logging.disable(logging.CRITICAL)
     try:
@@ -151,7 +151,7 @@ def _stage() -> Iterator[None]:
 
 
 def _set_shards(number: int) -> None:
-    for module in (holds, sweeping):
+    for module in (hold_items, sweeping):
         vars(module)["SHARDS"] = number
 
 

@@ -7,10 +7,10 @@ each money move. `deep` adds attempts or a fault.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from engine.credits.holds import CAPTURED, RELEASED, SPENT
+from engine.credits.hold_items import CAPTURED, RELEASED, SPENT
 from engine.transcription.sweeping import GIVE_UP_AFTER_S
-from engine.web.idempotency import KEEP_S
-from engine.web.limits import WINDOW_S
+from engine.web.rate_limits import WINDOW_S
+from engine.web.request_ids import KEEP_S
 from tests.model import programs as do
 from tests.model import rules
 from tests.model.books import audit

@@ -87,26 +87,26 @@ LEDGER: Final = [
 ]
 
 HOLDS: Final = [
-    ("credits.holds.expired-is-not-earlier", 'item.get("ttl", self._now) < self._now', "False"),
+    ("credits.placing.expired-is-not-earlier", 'item.get("ttl", self._now) < self._now', "False"),
     (
-        "credits.holds.earlier-at-its-last-second",
+        "credits.placing.earlier-at-its-last-second",
         'item.get("ttl", self._now) < self._now',
         'item.get("ttl", self._now) <= self._now',
     ),
     (
-        "credits.holds.balance-after",
+        "credits.placing.balance-after",
         '"balance_after": entry.available_after',
         '"balance_after": entry.available_after + 1',
     ),
-    ("credits.holds.open-has-a-shard", "        if made.state == OPEN:\n", "        if False:\n"),
+    ("credits.placing.open-has-a-shard", "        if made.state == OPEN:\n", "        if False:\n"),
     (
-        "credits.holds.open-has-no-ttl",
+        "credits.placing.open-has-no-ttl",
         '            item["expires_at"]',
-        '            item["ttl"] = made.issued_at + idempotency.KEEP_S\n            item["expires_at"]',
+        '            item["ttl"] = made.issued_at + request_ids.KEEP_S\n            item["expires_at"]',
     ),
     (
-        "credits.holds.spent-has-a-ttl",
-        '            item["ttl"] = made.issued_at + idempotency.KEEP_S',
+        "credits.placing.spent-has-a-ttl",
+        '            item["ttl"] = made.issued_at + request_ids.KEEP_S',
         "            pass",
     ),
     (
@@ -116,8 +116,8 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.resolved-is-kept",
-        '":ttl": self._now + idempotency.KEEP_S',
-        '":ttl": self._now',
+        '":ttl": self.now + request_ids.KEEP_S',
+        '":ttl": self.now',
     ),
     ("credits.holds.resolved-leaves-the-index", ' + " REMOVE open_shard"', ""),
     (
@@ -137,41 +137,41 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.reconciled-is-noted",
-        "        if self._step.reconciles:\n",
+        "        if self.step.reconciles:\n",
         "        if False:\n",
     ),
     (
         "credits.holds.claimed-with-it",
-        "        if self._claim is not None:\n",
+        "        if self.beside.claim is not None:\n",
         "        if False:\n",
     ),
     (
         "credits.holds.claim-is-not-demanded-away",
-        "        if self._hold.claim is None or self._claim is not None:\n",
+        "        if self.hold.claim is None or self.beside.claim is not None:\n",
         "        if True:\n",
     ),
     (
         "credits.holds.claimed-by-the-first",
-        "if self._hold.claim is None or self._claim is not None:",
-        "if self._hold.claim is None:",
+        "if self.hold.claim is None or self.beside.claim is not None:",
+        "if self.hold.claim is None:",
     ),
     (
         "credits.holds.unclaimed-stays-unclaimed",
-        "if self._hold.claim is None or self._claim is not None:",
-        "if self._claim is not None:",
+        "if self.hold.claim is None or self.beside.claim is not None:",
+        "if self.beside.claim is not None:",
     ),
-    ("credits.holds.vend-holds", "held=template.amount if vend.state == OPEN else 0", "held=0"),
+    ("credits.placing.vend-holds", "held=template.amount if vend.state == OPEN else 0", "held=0"),
     (
-        "credits.holds.vend-at-once-holds-nothing",
+        "credits.placing.vend-at-once-holds-nothing",
         "held=template.amount if vend.state == OPEN else 0",
         "held=template.amount",
     ),
     (
-        "credits.holds.vend-takes-its-price",
+        "credits.placing.vend-takes-its-price",
         "        amount=-template.amount,\n",
         "        amount=0,\n",
     ),
-    ("credits.holds.same-payload", "if hold.fingerprint != vend.fingerprint:", "if False:"),
+    ("credits.placing.same-payload", "if hold.fingerprint != vend.fingerprint:", "if False:"),
     (
         "credits.holds.open-captured",
         'Step(CAPTURED, "capture", 0, -1)',
@@ -235,7 +235,7 @@ HOLDS: Final = [
     ),
     ("credits.holds.resolves-the-last-entry", "hold.resolved_seq is not None", "False"),
     (
-        "credits.holds.found-by-its-whole-jti",
+        "credits.hold_items.found-by-its-whole-jti",
         'if item is not None and item["jti"] == jti',
         "if item",
     ),
@@ -243,80 +243,107 @@ HOLDS: Final = [
 
 REQUESTS: Final = [
     (
-        "ledger.once.request-passes",
-        'return None if item is None or item["ttl"] < self._now else item',
-        "return item",
-    ),
-    (
-        "ledger.once.request-at-its-last-second",
-        'item["ttl"] < self._now else',
-        'item["ttl"] <= self._now else',
-    ),
-    (
-        "ledger.once.request-is-looked-up",
-        'return None if item is None or item["ttl"] < self._now else item',
+        "ledger.idempotency.item-is-looked-up",
+        "return self._table.get(self._pk, self._sk) or self._older()",
         "return None",
     ),
     (
-        "ledger.once.balance-after",
-        '            "balance_after": entry.available_after,\n            "ttl"',
-        '            "balance_after": 0,\n            "ttl"',
+        "ledger.idempotency.balance-after",
+        '"balance_after": entry.available_after,',
+        '"balance_after": 0,',
+    ),
+    ("ledger.idempotency.same-payload", 'if item["fingerprint"] != fingerprint:', "if False:"),
+    (
+        "ledger.idempotency.names-its-caller",
+        "digest(request.caller or request.act.actor, key)",
+        "digest(key, key)",
     ),
     (
-        "ledger.once.payments-balance-after",
-        '            "balance_after": entry.available_after,\n        }\n        return Put(item, cond',
-        '            "balance_after": 0,\n        }\n        return Put(item, cond',
+        "ledger.idempotency.older-item-counts",
+        "if not self._looked_for_older and (older := self._older()) is not None:",
+        "if (older := None) is not None:",
     ),
-    ("ledger.once.same-payload", 'if item["fingerprint"] != fingerprint:', "if False:"),
     (
-        "ledger.once.kept-for-two-days",
-        '"ttl": self._now + idempotency.KEEP_S',
-        '"ttl": self._now',
+        "ledger.idempotency.older-request-of-its-caller",
+        "if item is None or not is_by(",
+        "if item is None or is_by(",
     ),
-    ("credits.payments.payment-once", "    if asked.payment_id is not None:\n", "    if False:\n"),
-    ("credits.payments.key-beside", "        if asked.key is not None:\n", "        if False:\n"),
+    (
+        "ledger.idempotency.payment-of-its-unit",
+        '(str(item["fingerprint"]), item["unit"]) == (payment.fingerprint, unit)',
+        'item["fingerprint"] == payment.fingerprint',
+    ),
+    (
+        "ledger.idempotency.older-payment-of-the-default-provider",
+        "        if self._payment.provider != DEFAULT_PROVIDER:\n            return None\n",
+        "",
+    ),
+    (
+        "ledger.idempotency.older-payment-that-matches",
+        "key=lambda item: not is_of(",
+        "key=lambda item: is_of(",
+    ),
+    ("credits.payments.payment-once", "    if asked.payment_id is None:\n", "    if True:\n"),
+    (
+        "credits.payments.key-beside",
+        "request.write_beside_payment(entry) if asked.key is not None else []",
+        "[]",
+    ),
+    (
+        "credits.payments.same-payment",
+        "        if not idempotency.is_of(done.item, payment, ledger.unit):\n",
+        "        if False:\n",
+    ),
 ]
 
 CLAIMS: Final = [
     ("credits.vending.claim-names-the-call", 'f"redeem:{digest(key)}"', '"redeem"'),
     ("credits.vending.same-redemption", "    if hold.claim == claim:\n", "    if False:\n"),
-    ("credits.vending.claim-is-compared", "    if found != claim:\n", "    if found is None:\n"),
     (
-        "credits.vending.capture-carries-the-claim",
-        "act, claim=claim).claim",
-        "act).claim or claim",
+        "credits.vending.claim-is-compared",
+        "hold, claim, act) != claim:",
+        "hold, claim, act) is None:",
     ),
     (
-        "credits.vending.refused-claim",
+        "credits.holds.capture-carries-the-claim",
+        "act, beside=Beside(claim=text)).claim",
+        "act).claim or text",
+    ),
+    (
+        "credits.holds.refused-claim",
         'refused.item.get("claim") if refused.item else None',
-        "claim",
+        "text",
     ),
     (
         "credits.vending.released-is-not-valid",
         "    if hold.state == RELEASED:\n        raise Unauth",
         "    if False:\n        raise Unauth",
     ),
-    ("credits.vending.claim-is-looked-after", "    if look_at is not None:\n", "    if False:\n"),
+    (
+        "credits.holds.claim-is-looked-after",
+        "    if made.look_at is not None:\n",
+        "    if False:\n",
+    ),
     ("credits.vending.limited-is-not-counted", "    if error.status != 429:\n", "    if True:\n"),
     ("credits.vending.refusals-are-counted", "    if error.status != 429:\n", "    if False:\n"),
     (
         "transcription.submission.claim-names-the-video",
-        'claim = digest("transcribe", url)',
-        'claim = "transcribe"',
+        'text = digest("transcribe", url)',
+        'text = "transcribe"',
     ),
     (
-        "transcription.submission.claim-of-this-token",
-        'if item is None or item["jti"] != token.jti:',
-        "if item is None:",
+        "transcription.submission.unknown-token-is-refused",
+        "    if hold is None:\n",
+        "    if False:\n",
     ),
     (
         "transcription.submission.claim-is-compared",
-        'if item.get("claim") == claim:',
-        'if "claim" in item:',
+        "if hold.claim == claim:",
+        "if hold.claim is not None:",
     ),
     (
         "transcription.submission.released-is-told",
-        '    if item["state"] not in (OPEN, SPENT):\n        raise Unauthorized("released")\n',
+        '    if hold.is_resolved:\n        raise Unauthorized("released")\n',
         "",
     ),
     (
@@ -339,40 +366,40 @@ CLAIMS: Final = [
         "    except NotSent:\n        if _handed_over",
         "    except KeyError:\n        if _handed_over",
     ),
-    ("transcription.starting.answered-once", '    if "body" in kept:\n', "    if False:\n"),
+    ("transcription.answers.answered-once", '    if "body" in kept:\n', "    if False:\n"),
     (
-        "transcription.starting.refusal-is-told-again",
+        "transcription.answers.refusal-is-told-again",
         '    if "refusal" in kept:\n',
         "    if False:\n",
     ),
     (
-        "transcription.starting.not-after-release",
+        "transcription.answers.not-after-release",
         '    if hold.state == RELEASED:\n        raise returned(failed("gave_up"))\n',
         "",
     ),
     (
-        "transcription.starting.refused-gives-back",
-        "    holds.settle(\n        gateway.ledger,\n        hold,\n        RELEASED,",
-        "    holds.settle(\n        gateway.ledger,\n        hold,\n        CAPTURED,",
+        "transcription.answers.refused-gives-back",
+        "holds.settle(ledger, hold, RELEASED, act",
+        'holds.settle(ledger, hold, "captured", act',
     ),
     (
         "transcription.starting.timeout-keeps-it-held",
         "            raise Unanswered() from None\n",
-        "            raise give_back(gateway, hold, act, failed(unknown.kind)) from None\n",
+        "            raise give_back(gateway.ledger, hold, act, failed(unknown.kind)) from None\n",
     ),
     (
         "transcription.starting.taken-job-gives-back",
-        "    if not _kept(gateway, hold, job_id, mirrored, act.at):\n",
-        "    if _kept(gateway, hold, job_id, mirrored, act.at) is None:\n",
+        "    if not _written(gateway, keeping, hold, job_id, act.at):\n",
+        "    if _written(gateway, keeping, hold, job_id, act.at) is None:\n",
     ),
     (
         "transcription.starting.performed-once",
-        "    if not _elected(gateway, hold, now):\n",
+        "    if not holds.elect(gateway.ledger, hold, now):\n",
         "    if False:\n",
     ),
     (
         "transcription.starting.unsent-gives-back",
-        'raise give_back(gateway, hold, act, failed("unreachable"))',
+        'raise give_back(gateway.ledger, hold, act, failed("unreachable"))',
         'raise failed("unreachable")',
     ),
     (
@@ -380,28 +407,28 @@ CLAIMS: Final = [
         'if item is not None and item["user"] == user:',
         "if item is not None:",
     ),
-    ("transcription.jobs.completed-captures", 'case "completed" if', 'case "processing" if'),
+    ("transcription.outcomes.completed-captures", 'case "completed" if', 'case "processing" if'),
     (
-        "transcription.jobs.completed-brings-its-text",
+        "transcription.outcomes.completed-brings-its-text",
         "if text_of(members) is not None:",
         "if True:",
     ),
     (
-        "transcription.jobs.failed-releases",
+        "transcription.outcomes.failed-releases",
         'case "failed":\n            return RELEASED',
         'case "failed":\n            return CAPTURED',
     ),
     (
-        "transcription.jobs.forgotten-has-its-time",
+        "transcription.outcomes.forgotten-has-its-time",
         "now - self.missing_since >= FORGOTTEN_AFTER_S",
         "True",
     ),
     (
-        "transcription.jobs.forgotten-in-time",
+        "transcription.outcomes.forgotten-in-time",
         "now - self.missing_since >= FORGOTTEN_AFTER_S",
         "now - self.missing_since > FORGOTTEN_AFTER_S",
     ),
-    ("transcription.jobs.ended-is-not-asked", 'if "is_final" in item or (', "if ("),
+    ("transcription.asking.ended-is-not-asked", 'if "is_final" in item or (', "if ("),
     ("transcription.jobs.end-is-kept", "    if end_of(members) is not None:\n", "    if False:\n"),
     ("transcription.jobs.known-again-is-not-missing", ' + " REMOVE missing_since"', ""),
     ("transcription.webhook.signature", "    if not signed:\n", "    if False:\n"),
@@ -418,7 +445,7 @@ CLAIMS: Final = [
     ),
     (
         "transcription.webhook.given-back-is-not-charged",
-        "    if hold.state not in (OPEN, SPENT):\n        return hold\n",
+        "    if hold.is_resolved:\n        return hold\n",
         "",
     ),
 ]
@@ -452,13 +479,13 @@ SWEEPS: Final = [
     ),
     (
         "transcription.sweeping.resolved-is-passed-over",
-        'item["state"] not in (OPEN, SPENT)',
+        'item["state"] not in UNRESOLVED',
         "False",
     ),
     (
         "transcription.sweeping.spent-is-looked-at",
-        'item["state"] not in (OPEN, SPENT)',
-        'item["state"] != OPEN',
+        'item["state"] not in UNRESOLVED',
+        'item["state"] != UNRESOLVED[0]',
     ),
     ("transcription.sweeping.busy-stops-nothing", "    except Busy:\n", "    except KeyError:\n"),
     ("transcription.sweeping.heard-decides", "heard.outcome(now) or (LET_LIVE", "(LET_LIVE"),
@@ -467,21 +494,25 @@ SWEEPS: Final = [
         'return LET_LIVE, "upstream did',
         'return RELEASED, "upstream did',
     ),
-    ("transcription.sweeping.looks-again-later", "now + LOOK_AGAIN_S", "now"),
+    ("transcription.sweeping.looks-again-later", "act.at + LOOK_AGAIN_S", "act.at"),
 ]
 
 WINDOWS: Final = [
-    ("web.limits.over-in-time", "abs(now - start) >= WINDOW_S", "abs(now - start) > WINDOW_S"),
-    ("web.limits.clock-behind", "abs(now - start) >= WINDOW_S", "now - start != 0"),
-    ("web.limits.clock-far-ahead", "abs(now - start) >= WINDOW_S", "now - start >= WINDOW_S"),
+    ("web.rate_limits.over-in-time", "abs(now - start) >= WINDOW_S", "abs(now - start) > WINDOW_S"),
+    ("web.rate_limits.clock-behind", "abs(now - start) >= WINDOW_S", "now - start != 0"),
+    ("web.rate_limits.clock-far-ahead", "abs(now - start) >= WINDOW_S", "now - start >= WINDOW_S"),
     (
-        "web.limits.last-call-passes",
+        "web.rate_limits.last-call-passes",
         "        if window.used > limit:\n",
         "        if window.used >= limit:\n",
     ),
-    ("web.limits.counts-on", "Window(self.start, self.used + 1,", "Window(self.start, self.used,"),
     (
-        "web.limits.no-item-no-window",
+        "web.rate_limits.counts-on",
+        "Window(self.start, self.used + 1,",
+        "Window(self.start, self.used,",
+    ),
+    (
+        "web.rate_limits.no-item-no-window",
         "    if seen is None:\n        raise ConditionFailed(None)\n",
         "    seen = seen or {'rate_from': 0}\n",
     ),
@@ -506,7 +537,7 @@ READ_MODELS: Final = [
     ("readmodels.rebuild.new-number", "max(before.written) + 1", "max(before.written)"),
     (
         "readmodels.rebuild.overtaken-is-told",
-        '        raise Overtaken(f"another rebuild is at work: {refused.item}") from None\n',
+        '        raise Overtaken(f"another rebuild is running: {refused.item}") from None\n',
         "        assert refused\n",
     ),
     (
@@ -527,17 +558,20 @@ ADJUSTMENTS: Final = [
         "entry.type in UNDOABLE and entry.reverses is None and",
         "entry.type in UNDOABLE and",
     ),
-    ("credits.adjustments.kind-is-looked-at", "if not is_undoable(entry):", "if False:"),
-    ("credits.adjustments.undo-takes-all-back", "        -taken_back.amount,\n", "        -1,\n"),
+    ("credits.adjustments.kind-is-looked-at", "if not is_undoable(original):", "if False:"),
+    ("credits.adjustments.undo-takes-all-back", "        -original.amount,\n", "        -1,\n"),
     ("credits.adjustments.undo-names-its-entry", "        reverses=seq,\n", ""),
-    ("credits.adjustments.other-request-is-told", 'if first.get("key") == once.key:', "if True:"),
-    ("credits.adjustments.same-request-is-told", 'if first.get("key") == once.key:', "if False:"),
-    ("credits.adjustments.payload-counts", "digest(key, payload)", "digest(key)"),
-    ("credits.adjustments.request-counts", "digest(key, payload)", "digest(payload)"),
+    ("credits.adjustments.other-request", 'if first["key"] != marked["key"] or', "if False or"),
+    (
+        "credits.adjustments.other-caller",
+        "or not idempotency.is_by(ledger, move.user, first, move.act)",
+        "or False",
+    ),
+    ("credits.adjustments.payload-counts", "digest(key, asked.fingerprint)", "digest(key)"),
     (
         "credits.adjustments.mark-is-of-the-entry",
-        "_mark_sk(entry.unit, str(entry.seq))",
-        '_mark_sk(entry.unit, "0")',
+        "_mark_sk(ledger.unit, str(original.seq))",
+        '_mark_sk(ledger.unit, "0")',
     ),
     (
         "credits.adjustments.nobody-is-not-poor",
@@ -554,7 +588,7 @@ ADJUSTMENTS: Final = [
         "        _keep(audit, move, error)\n        raise error",
         "        raise error",
     ),
-    ("credits.adjustments.a-row-is-once-for-ever", "if asked.row is not None:", "if False:"),
+    ("credits.adjustments.a-row-is-once-for-ever", "if asked.row is None:", "if True:"),
     (
         "credits.adjustments.sign-tells-the-type",
         "return ADD if self.amount > 0 else DEDUCT",
@@ -562,8 +596,8 @@ ADJUSTMENTS: Final = [
     ),
     (
         "credits.adjustments.key-is-the-requests",
-        "key=asked.key or asked.act.request_id",
-        "key=asked.act.request_id",
+        "Request(asked.user, asked.type, asked.key,",
+        "Request(asked.user, asked.type, None,",
     ),
 ]
 KEYS: Final = [

@@ -5,17 +5,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.credits import holds, payments
-from engine.credits.holds import OPEN, Hold, Vend
+from engine.credits import hold_items, holds, payments, placing
+from engine.credits.hold_items import OPEN, Hold
 from engine.credits.payments import Grant, Granted
+from engine.credits.placing import Vend
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger, Posted
 from engine.platform.act import Act
 from engine.platform.errors import Busy
 from engine.platform.table import Item, Table, Update, Write
 from engine.transcription import submission
-from engine.transcription.jobs import Gateway as Proxy
-from engine.transcription.starting import Mirrored
+from engine.transcription.answers import Mirrored
+from engine.transcription.gateway import Gateway as Proxy
 from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
 from tests.support.gateway import Gateway
 
@@ -111,7 +112,7 @@ class Desk:
         fingerprint: str = "print",
     ) -> tuple[Hold, Posted | None]:
         vend = Vend(self.user, "vend", key or fresh("key"), fingerprint, state, "kid", nowhere(now))
-        return holds.place(brisk(table or self.table), vend, rate_limit=rate_limit)
+        return placing.place(brisk(table or self.table), vend, rate_limit=rate_limit)
 
     def hold(self, key: str = "", *, state: str = OPEN, now: int = NOW) -> Hold:
         hold, posted = self.vend(key, state=state, now=now)
@@ -129,7 +130,7 @@ class Desk:
         return found
 
     def stored(self, hold: Hold) -> Item:
-        return self.item(holds.hold_sk(hold.name))
+        return self.item(hold_items.hold_sk(hold.name))
 
     def edit(self, sk: str, **values: Any) -> None:
         """Change attributes from outside, without any entry."""

@@ -26,19 +26,14 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "platform.circuit": ("test_circuit",),
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure",),
-    "credits.holds": (
-        MONEY,
-        JOBS,
-        "test_vending",
-        "test_transcription_status",
-        "test_crash_points",
+    **dict.fromkeys(
+        ("credits.holds", "credits.hold_items", "credits.placing"),
+        (MONEY, JOBS, SWEEPS, "test_vending", "test_transcription_status", "test_crash_points"),
     ),
     "transcription.webhook": ("test_job_webhook",),
-    "transcription.jobs": (
-        "mutation/test_jobs",
-        "test_job_answers",
-        "test_transcription_status",
-        "test_sweeping",
+    **dict.fromkeys(
+        ("transcription.jobs", "transcription.asking", "transcription.outcomes"),
+        (JOBS, "test_job_answers", "test_transcription_status", "test_sweeping"),
     ),
     "subscriptions.monitor": ("test_subscription_monitor", "test_subscription_missing"),
     "subscriptions.lifecycle": (
@@ -68,15 +63,18 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_crash_points",
     ),
     "ledger.items": (MONEY, "test_ledger_items", "test_vending"),
-    "web.limits": (MONEY, "test_limits", "test_vending"),
+    "web.rate_limits": (MONEY, "test_rate_limits", "test_vending"),
     "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_credits", "test_crash_points"),
     "readmodels.projection": (MODELS, "test_projection"),
     "readmodels.rebuild": (MODELS, "test_rebuild"),
-    "ledger.once": (MONEY, "test_credits", "test_users", "test_crash_points"),
-    "transcription.starting": (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+    "ledger.idempotency": (MONEY, "test_credits", "test_users", "test_crash_points"),
+    **dict.fromkeys(
+        ("transcription.starting", "transcription.answers"),
+        (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+    ),
     "subscriptions.issuing": (
         "test_subscription",
         "test_subscription_admin",
@@ -89,7 +87,10 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_subscription_admin",
     ),
     "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
-    "transcription.submission": (JOBS, "test_transcription", "test_job_answers"),
+    **dict.fromkeys(
+        ("transcription.submission", "transcription.request_records"),
+        (JOBS, "test_transcription", "test_job_answers"),
+    ),
     "credits.users": (MONEY, "test_users", "test_crash_points"),
     "credits.vending": (JOBS, "test_vending", "test_transcription"),
 }

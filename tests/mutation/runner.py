@@ -18,7 +18,7 @@ from pathlib import Path
 
 from local.engine import running_engine
 from local.settings import ROOT
-from tests.mutation.mutants import LAYER, Mutant
+from tests.mutation.mutants import LAYER, Mutant, path_of
 from tests.mutation.plugin import COPY, ENDPOINT
 
 LIMIT_S = 60.0
@@ -108,7 +108,7 @@ def _copied(mutant: Mutant | None) -> Iterator[Path]:
         copy = Path(folder).resolve() / LAYER.name
         shutil.copytree(LAYER, copy)
         if mutant is not None:
-            (copy / f"{mutant.module}.py").write_bytes(mutant.source())
+            (copy / path_of(mutant.module).relative_to(LAYER)).write_bytes(mutant.source())
         yield copy
 
 

@@ -190,8 +190,8 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.monitor.foreign-names-are-left",
-        "            if place is not None:\n",
-        "            place = place or (facts.name, 1)\n            if True:\n",
+        "if place is not None and time.is_left(share):",
+        "place = place or (facts.name, 1)\n            if time.is_left(share):",
     ),
     (
         "subscriptions.monitor.lost-and-closed-are-deleted",

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from engine.credits import holds, vending
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.credits import hold_items, vending
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
 from engine.ledger.audit import Audit
 from engine.ledger.items import account_pk
 from engine.platform.errors import (
@@ -26,11 +26,12 @@ from engine.platform.errors import (
 from engine.platform.handover import NoHandover
 from engine.platform.table import Put, Table, Update
 from engine.transcription import starting, submission
-from engine.transcription.starting import Mirrored
+from engine.transcription import status as job_status
+from engine.transcription.answers import Mirrored
 from engine.transcription.submission import SWEEP_AFTER_S
 from engine.transcription.upstream import NotSent, UpstreamAnswer
-from engine.web import limits
-from engine.web.idempotency import KEEP_S
+from engine.web import rate_limits
+from engine.web.request_ids import KEEP_S
 from tests.mutation.desk import (
     NOW,
     OTHER_VIDEO,
@@ -159,7 +160,7 @@ def test_a_token_starts_one_job_whose_answer_is_kept_with_it(gateway: Gateway, s
     item = desk.stored(hold)
     assert (item["job_id"], item["answer"]["body"]) == (service.job_id, first.body)
     assert (item["open_shard"], item["expires_at"]) == (
-        holds.shard_of(hold.name), NOW + SWEEP_AFTER_S,
+        hold_items.shard_of(hold.name), NOW + SWEEP_AFTER_S,
     )  # fmt: skip
     assert submit(desk, hold, service) == Mirrored(first.status, first.body, replayed=True)
     with pytest.raises(TokenAlreadyUsed):
@@ -189,7 +190,7 @@ def test_an_answer_is_kept_only_with_the_hold_that_its_call_claimed(
 ) -> None:
     desk = Desk(gateway, balance=1)
     hold = desk.hold()
-    service = Service(meanwhile=lambda: desk.edit(holds.hold_sk(hold.name), **changed))
+    service = Service(meanwhile=lambda: desk.edit(hold_items.hold_sk(hold.name), **changed))
     with pytest.raises(UpstreamFailed):
         submit(desk, hold, service)
     item = desk.stored(hold)
@@ -253,7 +254,7 @@ def handed_over(desk: Desk, state: str = OPEN) -> Hold:
 
     gateway = replace(proxy(Away(), desk.table), timeout_s=0, handover=Kept())
     submission.submit(gateway, hold.token, VIDEO, nowhere())
-    return holds.read(desk.stored(hold))
+    return hold_items.read(desk.stored(hold))
 
 
 @pytest.mark.parametrize("state", [OPEN, SPENT])
@@ -272,7 +273,7 @@ def test_the_worker_makes_no_call_where_the_hold_is_another_meanwhile(
 ) -> None:
     desk, service = Desk(gateway, balance=1), Service()
     hold = handed_over(desk)
-    table = desk.interrupted(lambda: desk.edit(holds.hold_sk(hold.name), **changed))
+    table = desk.interrupted(lambda: desk.edit(hold_items.hold_sk(hold.name), **changed))
     starting.perform(proxy(service, table), desk.user, hold.jti, NOW)
     assert service.started == 0
 
@@ -283,7 +284,7 @@ def test_a_job_is_named_only_to_the_hold_that_lacks_it(
 ) -> None:
     desk, job_id = Desk(gateway, balance=1), fresh("job")
     hold = handed_over(desk)
-    table = desk.interrupted(lambda: desk.edit(holds.hold_sk(hold.name), **changed))
+    table = desk.interrupted(lambda: desk.edit(hold_items.hold_sk(hold.name), **changed))
     starting.adopt(proxy(Service(), table), hold, job_id, NOW)
     assert desk.stored(hold).get("job_id") == changed.get("job_id")
     assert desk.table.get(f"J#{job_id}", "JOB") is None
@@ -293,7 +294,7 @@ def test_a_job_is_named_only_to_the_hold_that_lacks_it(
 
 
 def read(desk: Desk, job_id: str, service: Service) -> Mirrored:
-    return submission.status(proxy(service, desk.table), desk.user, job_id, nowhere())
+    return job_status.status(proxy(service, desk.table), desk.user, job_id, nowhere())
 
 
 @pytest.mark.parametrize(
@@ -324,7 +325,7 @@ def test_a_job_of_which_nobody_heard_stays_held_and_is_not_started_again(
     assert submit(desk, hold, service).status == 202
     assert desk.explained() == (0, 1)
     assert submit(desk, hold, service).replayed
-    desk.settle(holds.read(desk.stored(hold)), RELEASED)
+    desk.settle(hold_items.read(desk.stored(hold)), RELEASED)
     with pytest.raises(UpstreamFailed):
         submit(desk, hold, service)
     assert service.started == 1
@@ -371,7 +372,7 @@ def test_a_refused_vend_of_nobodys_is_counted_beside(gateway: Gateway) -> None:
     assert told(desk, short, desk.interrupted(nothing), limit=1) is short
     assert isinstance(told(desk, short, desk.interrupted(nothing), limit=1), RateLimited)
     with pytest.raises(RateLimited):
-        limits.take(desk.table, account_pk(desk.user), "vend", 1, NOW)
+        rate_limits.take(desk.table, account_pk(desk.user), "vend", 1, NOW)
     assert desk.table.get(account_pk(desk.user), "ACCOUNT#credits") is None
 
 
@@ -388,7 +389,7 @@ def test_a_job_that_has_ended_meanwhile_is_not_asked_for(gateway: Gateway) -> No
     service = Service(says=(200, {"status": "failed"}))
     submit(desk, hold, service)
     table = desk.interrupted(lambda: ended_elsewhere(desk, service.job_id))
-    gone = submission.status(proxy(service, table), desk.user, service.job_id, nowhere())
+    gone = job_status.status(proxy(service, table), desk.user, service.job_id, nowhere())
     assert '"credit":"captured"' in gone.body
     assert desk.stored(hold)["state"] == CAPTURED
     assert service.asked == 0
@@ -425,7 +426,7 @@ def test_a_job_that_upstream_knows_again_begins_its_time_anew(gateway: Gateway) 
     for later_s, says in ((0, (404, {})), (60, (200, {"status": "processing"})), (130, (404, {}))):
         service.says = says
         with suppress(JobNotFound):
-            submission.status(
+            job_status.status(
                 proxy(service, desk.table), desk.user, service.job_id, nowhere(NOW + later_s)
             )
     assert desk.stored(hold)["state"] == OPEN

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 
-from engine.credits import holds, vending
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.credits import hold_items, holds
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.credits.holds import Claim
 from engine.transcription import sweeping
-from engine.transcription.jobs import FORGOTTEN_AFTER_S
+from engine.transcription.outcomes import FORGOTTEN_AFTER_S
 from engine.transcription.submission import SWEEP_AFTER_S
 from engine.transcription.sweeping import GIVE_UP_AFTER_S, LOOK_AGAIN_S, LOST_AFTER_S
-from tests.mutation.desk import NOW, Desk, Service, fresh, submit
+from tests.mutation.desk import NOW, Desk, Service, fresh, proxy, submit
 from tests.support.gateway import Gateway
 
 COMPLETED = {"status": "completed", "result": {"transcription": ""}}
@@ -28,12 +29,9 @@ class Sweep:
 
     def at(self, age_s: int) -> sweeping.Swept:
         return sweeping.sweep(
-            self.desk.ledger,
-            self.service,  # type: ignore[arg-type]
-            "secret",
+            proxy(self.service, self.desk.table),
             now=self.claimed_at + age_s,
             request_id=fresh("sweep"),
-            timeout_s=1,
             remaining_s=lambda: 60.0,
         )
 
@@ -48,7 +46,7 @@ def begun(endpoint: str, *, state: str = OPEN, job: bool = True, claimed: bool =
     if job:
         submit(desk, hold, service)
     elif claimed:
-        write = vending.claim_write(desk.user, hold.jti, "claim", "by", NOW, look_at=NOW)
+        write = holds.claim(desk.user, hold.jti, Claim("claim", "by", NOW, look_at=NOW))
         desk.table.write(write)
     return Sweep(desk, hold, service)
 
@@ -66,7 +64,7 @@ def test_a_hold_that_is_another_meanwhile_is_not_put_off(
     endpoint: str, changed: dict[str, str]
 ) -> None:
     sweep = begun(endpoint)
-    sk = holds.hold_sk(sweep.hold.name)
+    sk = hold_items.hold_sk(sweep.hold.name)
     sweep.service.meanwhile = lambda: sweep.desk.edit(sk, **changed)
     before = sweep.item
     sweep.at(SWEEP_AFTER_S + 1)
@@ -116,7 +114,7 @@ def test_a_job_that_upstream_does_not_know_has_its_time(
     sweep = begun(endpoint)
     sweep.service.says = (404, {})
     sweep.at(SWEEP_AFTER_S + 1)
-    sweep.desk.edit(holds.hold_sk(sweep.hold.name), expires_at=NOW)
+    sweep.desk.edit(hold_items.hold_sk(sweep.hold.name), expires_at=NOW)
     sweep.at(SWEEP_AFTER_S + 1 + later_s)
     assert sweep.item["state"] == ends
 
@@ -130,7 +128,7 @@ def test_a_job_that_was_never_confirmed_has_its_time(endpoint: str, age_s: int, 
 
 def test_a_hold_that_was_resolved_and_is_still_in_the_index_is_passed_over(endpoint: str) -> None:
     sweep = begun(endpoint, job=False, claimed=False)
-    sweep.desk.edit(holds.hold_sk(sweep.hold.name), state=CAPTURED)
+    sweep.desk.edit(hold_items.hold_sk(sweep.hold.name), state=CAPTURED)
     assert sweep.at(5000) == sweeping.Swept()
     assert sweep.item["state"] == CAPTURED
 

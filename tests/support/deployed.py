@@ -33,6 +33,7 @@ SETTINGS = {
     "ALLOW_USER_CREATE": "true",
     "ALLOW_ANONYMOUS_VEND": "true",
     "ALLOW_ANONYMOUS_HISTORY": "true",
+    "REQUIRE_REQUEST_IDS": "false",
     "BUILD_REF": "test",
     "AUDIT_DAYS": "400",
     "LOW_BALANCE": "3",

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from engine.credits import holds
+from engine.credits import hold_items
 from engine.ledger.items import Entry
 from engine.platform.circuit import AlwaysClosed
 from engine.platform.handover import NoHandover
@@ -102,8 +102,8 @@ class World:
         handler = self.gateway.function("projector").lambda_handler
         assert handler(event(records(entries)), Context()) == {"batchItemFailures": []}
 
-    def hold(self, user: str, jti: str) -> holds.Hold:
-        found = holds.find(self.table, user, jti)
+    def hold(self, user: str, jti: str) -> hold_items.Hold:
+        found = hold_items.find(self.table, user, jti)
         assert found is not None
         return found
 

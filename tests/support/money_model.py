@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 
 DAY_S = 86_400
 REPLAY_S = 2 * DAY_S

@@ -15,13 +15,14 @@ from typing import Any
 
 import boto3
 
-from engine.credits import holds
-from engine.credits.vending import claim_write
+from engine.credits import hold_items, holds
+from engine.credits.holds import Claim
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.errors import EngineError
 from engine.platform.table import ConditionFailed, Table
 from engine.transcription import sweeping
+from engine.transcription.gateway import Gateway as Proxy
 from engine.transcription.upstream import NotSent
 from local.engine import create_table
 from tests.support import deployed
@@ -140,7 +141,7 @@ def redeem(gateway: Gateway, token: str) -> bool:
 
 def settle(gateway: Gateway, user: str, jti: str, outcome: str) -> str:
     """The state that the hold was left in."""
-    found = holds.find(gateway.ledger.table, user, jti)
+    found = hold_items.find(gateway.ledger.table, user, jti)
     assert found is not None
     origin = Act("system:racer", f"{outcome}-of-{jti}", "", "", "a race", at=0)
     now = found.issued_at + 1
@@ -150,7 +151,7 @@ def settle(gateway: Gateway, user: str, jti: str, outcome: str) -> str:
 def claim(gateway: Gateway, user: str, jti: str, by: str, now: int) -> bool:
     """Whether `by` has it for a transcription."""
     try:
-        gateway.ledger.table.write(claim_write(user, jti, by, by, now, look_at=now + 300))
+        gateway.ledger.table.write(holds.claim(user, jti, Claim(by, by, now, look_at=now + 300)))
     except ConditionFailed:
         return False
     return True
@@ -166,12 +167,9 @@ def sweep(gateway: Gateway, now: int) -> int | str:
     upstream: Any = NoUpstream()
     try:
         return sweeping.sweep(
-            gateway.ledger,
-            upstream,
-            "",
+            Proxy(gateway.ledger, upstream, "", 1),
             now=now,
             request_id="race",
-            timeout_s=1,
             remaining_s=lambda: 60.0,
         ).released
     except EngineError as error:

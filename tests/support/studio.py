@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from engine.credits.holds import Hold, find
+from engine.credits.hold_items import Hold, find
 from engine.platform.circuit import Circuit
 from tests.support.direct import assert_error_body
 from tests.support.gateway import Gateway, Reply

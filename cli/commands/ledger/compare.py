@@ -21,7 +21,7 @@ from cli.options import Json, RunFile, TableName
 from cli.output import print_json, print_table, say
 from cli.stores import find_table
 from engine.credits.bulk import MOST_ROWS
-from engine.credits.verify import all_accounts
+from engine.credits.verification import all_accounts
 from engine.ledger.items import CREDITS, Entry, account_pk, entry_prefix, entry_sk, read_entry
 from engine.platform.table import Item, Table
 

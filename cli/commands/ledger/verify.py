@@ -11,8 +11,8 @@ from cli.exit_codes import DONE, FAILED
 from cli.options import Json, RunFile, TableName
 from cli.output import print_json, print_table, say
 from cli.stores import find_table
-from engine.credits import verify
-from engine.credits.verify import Verification
+from engine.credits import verification
+from engine.credits.verification import Verification
 from engine.platform.table import Table
 
 OnlyUser = Annotated[str | None, typer.Option("--user", help="Only the accounts of this user.")]
@@ -43,11 +43,11 @@ def verify_command(
 
 def _verifications(table: Table, user: str | None) -> Iterable[Verification]:
     if user is None:
-        return verify.verify_all(table)
-    units = verify.units_of(table, user)
+        return verification.verify_all(table)
+    units = verification.units_of(table, user)
     if not units:
         raise CommandError(f"There is no account of {user}.")
-    return [verify.verify_user(table, unit, user) for unit in units]
+    return [verification.verify_user(table, unit, user) for unit in units]
 
 
 def _show(title: str, counts: dict[str, int], findings: list[dict[str, Any]]) -> None:

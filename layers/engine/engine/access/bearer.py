@@ -1,6 +1,6 @@
-"""Who is calling: a credential is taken from its header, verified, and answered as a name or refused.
+"""Bearer tokens: read from the header, verified, and returned as the caller or refused.
 
-Every check raises `Unauthorized` for a missing or bad credential, before anything else is looked at.
+Every check raises `Unauthorized` for a missing or bad credential, before the request is validated.
 """
 
 from engine.access import tokens
@@ -35,7 +35,7 @@ def vended(call: Call, ring: Ring) -> VendedToken:
 
 
 def job_reader(call: Call, vend_ring: Ring, user_ring: Ring, settings: Settings) -> str:
-    """The user whose jobs may be read: by a vended token or by the user's own. Raises
+    """The user whose jobs the call may read, from a vended token or a user token. Raises
     `Unauthorized`.
     """
     if tokens.is_for_upstream(call.bearer):

@@ -1,4 +1,4 @@
-"""Secrets as key rings, read from the parameter store: oldest to newest, the last signs, all verify.
+"""Secrets as key rings in the parameter store, oldest to newest: the last signs, all verify.
 
 A parameter holds `{"keys": [{"secret": "...", "createdAt": "<ISO 8601>", "signsFrom": "<ISO 8601>"},
 ...]}` as a SecureString; `engine.access.ring_store` writes it. A key verifies from the moment it is read and
@@ -129,7 +129,7 @@ class KeyRings:
         self._read_again_at = 0.0
 
     def __getitem__(self, name: str) -> Ring:
-        """The ring called `name`. Raises `Busy` when it can not be read and none is in hand."""
+        """The ring called `name`. Raises `Busy` when it cannot be read and none is cached."""
         now = self.clock()
         # More than `KEEP_S` ahead, the time was taken from a clock that has been set back.
         if not 0 < self._read_again_at - now <= KEEP_S or name not in self._keys:

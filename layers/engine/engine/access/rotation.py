@@ -30,7 +30,7 @@ from engine.access.keyrings import (
 from engine.access.ring_store import Stored
 from engine.access.tokens import VENDED_LIFETIME_S
 from engine.platform.times import DAY_S, iso
-from engine.web import idempotency
+from engine.web import request_ids
 
 if TYPE_CHECKING:
     from mypy_boto3_ssm.client import SSMClient
@@ -88,7 +88,7 @@ class Terms:
         lives or an answer with one can be replayed, whichever comes later.
         """
         token_s = VENDED_LIFETIME_S if name == VEND_JWT_SECRET else self.user_token_s
-        return max(token_s, idempotency.KEEP_S) + MARGIN_S
+        return max(token_s, request_ids.KEEP_S) + MARGIN_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""Dashboard sessions: a cookie that only its browser has, and what the table keeps of it.
+"""Dashboard sessions: a secret in the browser's cookie, and its hash in the table.
 
-Of the cookie's secret only a hash is stored. The token that writes must carry is made from the secret,
-so it needs no storage, and a page of another origin can neither read the cookie nor make the token.
+The CSRF token that writes must carry is derived from the cookie's secret, so it needs no storage, and a
+page of another origin can neither read the cookie nor compute the token.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ from engine.platform.table import Item, Put, Table, Update
 from engine.web.http import Call
 
 COOKIE = "__Host-pluct"
-"""The prefix makes browsers insist on Secure and Path=/, and on no other host having set it."""
+"""The prefix makes browsers require Secure and Path=/, and refuse the cookie from other hosts."""
 
 CSRF_HEADER = "x-csrf-token"
 LIFETIME_S = 12 * 3600
@@ -36,7 +36,7 @@ class Session:
 
     @property
     def csrf(self) -> str:
-        """What every write of this session must carry in `X-CSRF-Token`."""
+        """The value of `X-CSRF-Token` that every write of this session must send."""
         return hmac.new(self.secret.encode(), b"csrf", hashlib.sha256).hexdigest()
 
     @property
@@ -68,14 +68,14 @@ def begin(table: Table, operator: Operator, act: Act) -> Session:
 
 
 def is_presented(call: Call) -> bool:
-    """Whether the call comes with a session's cookie, good or not."""
+    """Whether the call has a session cookie, valid or not."""
     return bool(call.cookies.get(COOKIE))
 
 
 def find(call: Call, table: Table) -> Session:
-    """The session of the call's cookie; a write must carry its token too.
+    """The session of the call's cookie; a write must also carry its CSRF token.
 
-    Looks at the operator as they are now, so a role taken away is gone at once. Raises
+    Reads the operator, so a change of role is effective at once. Raises
     `SessionEnded`, `CsrfRefused`, `Busy`.
     """
     secret = call.cookies.get(COOKIE, "")
@@ -100,12 +100,12 @@ def ending(session: Session) -> Update:
 
 
 def cookie(session: Session) -> str:
-    """The Set-Cookie header's value that begins `session`."""
+    """The Set-Cookie header of a new session."""
     return f"{COOKIE}={session.secret}; Max-Age={LIFETIME_S}; {_ATTRIBUTES}"
 
 
 def no_cookie() -> str:
-    """The Set-Cookie header's value that has the browser forget its session."""
+    """The Set-Cookie header that removes the cookie."""
     return f"{COOKIE}=; Max-Age=0; {_ATTRIBUTES}"
 
 

@@ -1,4 +1,4 @@
-"""Whether the gateway works, without telling anybody more than that."""
+"""Health of the gateway, without confidential details."""
 
 import time
 from collections.abc import Callable
@@ -15,15 +15,15 @@ from engine.transcription.upstream import NotSent, Unknown, Upstream
 
 PROBE_KEY = ("HEALTH", "PROBE")
 PROBE_PARAMETER = "HEALTH_PROBE"
-"""A parameter that need not exist; reading it shows whether the store of secrets answers."""
+"""A parameter that need not exist; reading it shows whether the parameter store answers."""
 
 KEEP_S = 5
-"""How long a report of the services is kept: anybody may ask, and upstream is not asked for each."""
+"""How long a report is cached: the route is public, and not every call may reach upstream."""
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How a call of a service went: `ok`, `degraded` or `error`, and the milliseconds it took."""
+    """The result of one call to a service: `ok`, `degraded` or `error`, and its milliseconds."""
 
     status: str
     took_ms: int
@@ -34,7 +34,7 @@ class Probe:
 
 
 class Services:
-    """The services that the gateway stands on, asked at most every `KEEP_S`."""
+    """The services that the gateway depends on, called at most every `KEEP_S`."""
 
     def __init__(
         self, table: Table, parameters: KeyRings, upstream: Upstream, circuit: Circuit
@@ -110,7 +110,7 @@ def table_answers(table: Table) -> bool:
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """Which settings are set; never a value."""
+    """Which settings are present; never a value."""
     return {
         "table": bool(settings.table_name),
         "secrets": bool(settings.secrets_prefix),

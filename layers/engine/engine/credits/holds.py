@@ -1,109 +1,65 @@
-"""Holds: a credit set aside when a token is vended, then captured or released, once.
+"""The transitions of a hold, from its claim to its resolution. No other module but `credits.placing`,
+which makes it, writes its item.
 
-The hold is also the record of the vend's request: its key is made of the user, the operation and the
-client's request id, so one item serves both and a vend writes three items (see docs/decisions.md).
+```
+open ──delivered──> captured        spent ──delivered──> captured
+  └──not delivered──> released        └──not delivered──> released
+released ──delivered, late──> captured or written_off     captured ──not delivered, late──> released
+```
+`claim`, `keep_answer` and `name_job` give writes for a transaction that also writes the job; the others
+write by themselves.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.access.tokens import VENDED_LIFETIME_S, VendedToken
-from engine.credits.prices import TRANSCRIPTION
+from engine.credits.hold_items import (
+    CAPTURED,
+    OPEN,
+    RELEASED,
+    SPENT,
+    WRITTEN_OFF,
+    Hold,
+    again,
+    hold_sk,
+    read,
+    shard_of,
+    sk_of,
+)
 from engine.ledger.items import Entry, Move, account_pk
-from engine.ledger.posting import AlreadyDone, Ledger, Posted
+from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
-from engine.platform.errors import InsufficientCredits, KeyReused
-from engine.platform.ids import base36, digest, shard
-from engine.platform.table import Item, Put, Table, Update
-from engine.web import idempotency
-
-OPEN: Final = "open"
-SPENT: Final = "spent"
-"""Paid at once, as the older `/vend-token` does; nothing is held."""
-
-CAPTURED: Final = "captured"
-RELEASED: Final = "released"
-WRITTEN_OFF: Final = "written_off"
-"""Released, then delivered all the same, and the account had nothing to charge: a gift, on record."""
-
-NAME_LENGTH = 22
-SHARDS = 4
-GRACE_S = 60
-"""How long after its token's end an unused hold waits for the sweeper."""
+from engine.platform.errors import InsufficientCredits
+from engine.platform.table import ConditionFailed, Item, Table, Update
+from engine.web import request_ids
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
-    """One vended token and what became of the credit that paid for it. Times in epoch seconds."""
+class Claim:
+    """The use of a token: `text` names what it is used for, `by` the request that uses it.
 
-    user: str
-    name: str
-    jti: str
-    kid: str
-    state: str
-    amount: int
-    seq: int
-    issued_at: int
-    balance_after: int
-    fingerprint: str
-    request_id: str
-    resolved_seq: int | None = None
-    reconciled: bool | None = None
-    """A contradictory outcome was met once; the next one changes nothing any more."""
-    claim: str | None = None
-    claimed_by: str | None = None
-    claimed_at: int | None = None
-    job_id: str | None = None
+    With `look_at` (epoch seconds) the sweeper asks by then what became of the job, and the record does
+    not pass before it has.
+    """
+
+    text: str
+    by: str
+    at: int
+    look_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What is written with the hold in the transaction that resolves it: the first answer that the
+    caller was given, and the claim of whoever redeems the token.
+    """
+
     answer: Mapping[str, Any] | None = None
-
-    @property
-    def token(self) -> VendedToken:
-        return VendedToken(self.user, self.jti, self.issued_at, self.issued_at + VENDED_LIFETIME_S)
+    claim: str | None = None
 
 
-class HoldOnce:
-    """Lets a vend happen once for its request id."""
-
-    def __init__(self, table: Table, template: Hold, now: int) -> None:
-        self._table = table
-        self._template = template
-        self._now = now
-
-    def earlier(self) -> Item | None:
-        item = self._table.get(account_pk(self._template.user), hold_sk(self._template.name))
-        if item is None or item.get("ttl", self._now) < self._now:
-            return None
-        return item
-
-    def write(self, entry: Entry) -> Put:
-        made = self._template
-        item: Item = {
-            "pk": account_pk(made.user),
-            "sk": hold_sk(made.name),
-            "user": made.user,
-            "name": made.name,
-            "jti": entry.subject,
-            "kid": made.kid,
-            "state": made.state,
-            "amount": made.amount,
-            "seq": entry.seq,
-            "issued_at": made.issued_at,
-            "balance_after": entry.available_after,
-            "fingerprint": made.fingerprint,
-            "request_id": made.request_id,
-        }
-        if made.state == OPEN:
-            item["open_shard"] = shard_of(made.name)
-            item["expires_at"] = made.issued_at + VENDED_LIFETIME_S + GRACE_S
-        else:
-            item["ttl"] = made.issued_at + idempotency.KEEP_S
-        return Put(
-            item,
-            condition="attribute_not_exists(pk) OR #ttl < :now",
-            names={"#ttl": "ttl"},
-            values={":now": self._now},
-        )
+NOTHING: Final = Beside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,63 +76,53 @@ class Step:
     reconciles: bool = False
 
 
+@dataclass(frozen=True, slots=True)
 class ResolveOnce:
-    """Lets a hold go one step once, from just what was seen of it.
+    """Lets a hold go one step once, from exactly what was seen of it.
 
-    An unclaimed hold must still be unclaimed: else a job would be started on a credit that is given
-    back in the same moment. And whoever claims it must be the first to.
+    An unclaimed hold must still be unclaimed: otherwise a job would be started on a credit that is
+    given back in the same moment. A claim that goes with the step must be the first.
     """
 
-    def __init__(
-        self,
-        table: Table,
-        hold: Hold,
-        step: Step,
-        now: int,
-        *,
-        answer: Mapping[str, Any] | None = None,
-        claim: str | None = None,
-    ) -> None:
-        self._table = table
-        self._hold = hold
-        self._step = step
-        self._now = now
-        self._answer = answer
-        self._claim = claim
+    table: Table
+    hold: Hold
+    step: Step
+    beside: Beside
+    now: int
 
     def earlier(self) -> Item | None:
-        """The hold as somebody else left it, None while it is as it was seen."""
-        item = self._table.get(account_pk(self._hold.user), hold_sk(self._hold.name))
+        """The hold as another writer left it, None while it is as it was seen."""
+        item = self.table.get(account_pk(self.hold.user), hold_sk(self.hold.name))
         if item is None:
             return None
-        seen = (self._hold.jti, self._hold.state, self._hold.claim)
+        seen = (self.hold.jti, self.hold.state, self.hold.claim)
         return None if seen == (item["jti"], item["state"], item.get("claim")) else item
 
     def write(self, entry: Entry) -> Update:
         change = "SET #state = :state, resolved_seq = :seq, resolved_at = :now, #ttl = :ttl"
         condition = "#state = :seen AND jti = :jti"
         values: dict[str, Any] = {
-            ":state": self._step.state,
-            ":seen": self._hold.state,
-            ":jti": self._hold.jti,
+            ":state": self.step.state,
+            ":seen": self.hold.state,
+            ":jti": self.hold.jti,
             ":seq": entry.seq,
-            ":now": self._now,
-            ":ttl": self._now + idempotency.KEEP_S,
+            ":now": self.now,
+            ":ttl": self.now + request_ids.KEEP_S,
         }
-        if self._step.reconciles:
+        if self.step.reconciles:
             change += ", reconciled = :yes"
             values[":yes"] = True
-        if self._answer is not None:
+        if self.beside.answer is not None:
             change += ", answer = :answer"
-            values[":answer"] = dict(self._answer)
-        if self._claim is not None:
+            values[":answer"] = dict(self.beside.answer)
+        if self.beside.claim is not None:
             change += ", claim = :claim, claimed_at = :now"
-            values[":claim"] = self._claim
-        if self._hold.claim is None or self._claim is not None:
+            values[":claim"] = self.beside.claim
+        if self.hold.claim is None or self.beside.claim is not None:
             condition += " AND attribute_not_exists(claim)"
         return Update(
-            account_pk(self._hold.user),
-            hold_sk(self._hold.name),
+            account_pk(self.hold.user),
+            hold_sk(self.hold.name),
             change + " REMOVE open_shard",
             condition,
             names={"#state": "state", "#ttl": "ttl"},
@@ -184,62 +130,117 @@ class ResolveOnce:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Vend:
-    """What is asked for when a token is vended; `state` is `OPEN` or `SPENT`."""
-
-    user: str
-    operation: str
-    key: str
-    fingerprint: str
-    state: str
-    kid: str
-    act: Act
-
-
-def place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, Posted | None]:
-    """Take one credit for a token: held, or spent at once. The hold, and None if it was there.
-
-    Raises `KeyReused`, `InsufficientCredits`, `RateLimited`, `Busy` or `OutcomeUnknown`.
-    """
-    name = digest(vend.user, vend.operation, vend.key)
-    template = Hold(
-        vend.user, name, "", vend.kid, vend.state, TRANSCRIPTION, 0, vend.act.at, 0,
-        vend.fingerprint, vend.act.request_id,
-    )  # fmt: skip
-    move = Move(
-        vend.user,
-        "spend",
-        amount=-template.amount,
-        held=template.amount if vend.state == OPEN else 0,
-        act=vend.act,
-        subject=f"{name}{base36(vend.act.at)}",
+def claim(user: str, jti: str, made: Claim) -> Update:
+    """Marks the hold of `jti` as used, where nothing used it before."""
+    change = "SET claim = :claim, claimed_by = :by, claimed_at = :now"
+    names = {"#state": "state"}
+    values: dict[str, str | int] = {
+        ":claim": made.text,
+        ":by": made.by,
+        ":now": made.at,
+        ":jti": jti,
+        ":open": OPEN,
+        ":spent": SPENT,
+    }
+    if made.look_at is not None:
+        change += ", open_shard = :shard, expires_at = :look_at REMOVE #ttl"
+        names["#ttl"] = "ttl"
+        name = sk_of(jti).removeprefix(hold_sk(""))
+        values |= {":shard": shard_of(name), ":look_at": made.look_at}
+    return Update(
+        account_pk(user),
+        sk_of(jti),
+        change,
+        "jti = :jti AND attribute_not_exists(claim) AND #state IN (:open, :spent)",
+        names=names,
+        values=values,
     )
-    once = HoldOnce(ledger.table, template, vend.act.at)
+
+
+def redeem(ledger: Ledger, hold: Hold, text: str, act: Act) -> str | None:
+    """Claim the hold by `text` and, where its credit is still held, capture it with the claim. The claim
+    that the hold carries afterwards. Raises `Busy` or `OutcomeUnknown`.
+    """
+    if hold.state == OPEN:
+        return settle(ledger, hold, CAPTURED, act, beside=Beside(claim=text)).claim
     try:
-        posted = ledger.post(move, once, rate_limit=rate_limit)
-    except AlreadyDone as done:
-        hold = read(done.item)
-        if hold.fingerprint != vend.fingerprint:
-            raise KeyReused() from None
-        return hold, None
-    return read(once.write(posted.entry).item), posted
+        made = Claim(text, act.request_id, act.at)
+        item = ledger.table.write(claim(hold.user, hold.jti, made))
+    except ConditionFailed as refused:
+        return refused.item.get("claim") if refused.item else None
+    return str(item["claim"])
 
 
-def settle(
-    ledger: Ledger,
-    hold: Hold,
-    outcome: str,
-    act: Act,
-    *,
-    answer: Mapping[str, Any] | None = None,
-    claim: str | None = None,
-) -> Hold:
+def elect(ledger: Ledger, hold: Hold, now: int) -> bool:
+    """Whether the caller is the one that makes the hold's call. Raises `Busy` or `OutcomeUnknown`."""
+    electing = Update(
+        account_pk(hold.user),
+        hold_sk(hold.name),
+        "SET performed_at = :now",
+        "jti = :jti AND attribute_not_exists(performed_at) AND #state IN (:open, :spent)",
+        names={"#state": "state"},
+        values={":now": now, ":jti": hold.jti, ":open": OPEN, ":spent": SPENT},
+    )
+    try:
+        ledger.table.write(electing)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def keep_answer(hold: Hold, job_id: str, answer: Mapping[str, Any]) -> Update:
+    """Keeps upstream's id of the job and what the caller was answered, by the request that claimed it."""
+    return Update(
+        account_pk(hold.user),
+        hold_sk(hold.name),
+        "SET answer = :answer, job_id = :job",
+        "jti = :jti AND claimed_by = :by",
+        values={
+            ":answer": dict(answer),
+            ":job": job_id,
+            ":jti": hold.jti,
+            ":by": hold.claimed_by,
+        },
+    )
+
+
+def name_job(hold: Hold, job_id: str) -> Update:
+    """Keeps upstream's id of the job, where the hold has none."""
+    return Update(
+        account_pk(hold.user),
+        hold_sk(hold.name),
+        "SET job_id = :job",
+        "jti = :jti AND attribute_not_exists(job_id)",
+        values={":job": job_id, ":jti": hold.jti},
+    )
+
+
+def postpone(ledger: Ledger, hold: Hold, until: int) -> bool:
+    """Let the sweeper look at the hold `until` (epoch seconds) again; False where its state had changed.
+
+    Raises `Busy` or `OutcomeUnknown`.
+    """
+    later = Update(
+        account_pk(hold.user),
+        hold_sk(hold.name),
+        "SET expires_at = :later",
+        "#state = :seen AND jti = :jti",
+        names={"#state": "state"},
+        values={":later": until, ":seen": hold.state, ":jti": hold.jti},
+    )
+    try:
+        ledger.table.write(later)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def settle(ledger: Ledger, hold: Hold, outcome: str, act: Act, *, beside: Beside = NOTHING) -> Hold:
     """Bring `hold` to `outcome`, `CAPTURED` (delivered) or `RELEASED` (not delivered).
 
     The first outcome resolves it; one later outcome that contradicts it is met by a compensating
-    entry, and no further one. With `claim` the hold is claimed in the same transaction. The answer is
-    the hold as it then is, also when somebody else moved it in the meantime.
+    entry, and no further one. `beside` is written in the same transaction. The answer is the hold as it
+    then is, also when another writer moved it in the meantime.
 
     Raises `Busy` or `OutcomeUnknown`.
     """
@@ -247,10 +248,10 @@ def settle(
     if step is None:
         return hold
     try:
-        return _go(ledger, hold, step, act, answer=answer, claim=claim)
+        return _go(ledger, hold, step, act, beside)
     except InsufficientCredits:
         gift = Step(WRITTEN_OFF, "write_off", 0, 0, reconciles=True)
-        return _go(ledger, hold, gift, act, answer=answer)
+        return _go(ledger, hold, gift, act, beside)
 
 
 STEPS: Final[Mapping[tuple[str, str], Step]] = {
@@ -270,15 +271,7 @@ def next_step(hold: Hold, outcome: str) -> Step | None:
     return None if step is not None and step.reconciles and hold.reconciled else step
 
 
-def _go(
-    ledger: Ledger,
-    hold: Hold,
-    step: Step,
-    act: Act,
-    *,
-    answer: Mapping[str, Any] | None = None,
-    claim: str | None = None,
-) -> Hold:
+def _go(ledger: Ledger, hold: Hold, step: Step, act: Act, beside: Beside) -> Hold:
     reverses = hold.resolved_seq if hold.resolved_seq is not None else hold.seq
     move = Move(
         hold.user,
@@ -289,29 +282,8 @@ def _go(
         hold.jti,
         reverses,
     )
-    once = ResolveOnce(ledger.table, hold, step, act.at, answer=answer, claim=claim)
     try:
-        ledger.post(move, once)
+        ledger.post(move, ResolveOnce(ledger.table, hold, step, beside, act.at))
     except AlreadyDone as done:
         return read(done.item)
-    return find(ledger.table, hold.user, hold.jti) or hold
-
-
-def find(table: Table, user: str, jti: str) -> Hold | None:
-    """The hold that `jti` was vended for, None if there is none or it was replaced."""
-    item = table.get(account_pk(user), hold_sk(jti[:NAME_LENGTH]))
-    return read(item) if item is not None and item["jti"] == jti else None
-
-
-def read(item: Mapping[str, Any]) -> Hold:
-    facts: dict[str, Any] = {name: item.get(name) for name in Hold.__dataclass_fields__}
-    return Hold(**facts)
-
-
-def hold_sk(name: str) -> str:
-    return f"H#{name}"
-
-
-def shard_of(name: str) -> str:
-    """The partition of the index of open holds that `name` falls into."""
-    return f"open#{shard(name, SHARDS)}"
+    return again(ledger.table, hold)

@@ -1,4 +1,4 @@
-"""One botocore session for all of a function's clients: a second one would load its data again."""
+"""One botocore session shared by all clients of a function; a second would load its data again."""
 
 from functools import cache
 from typing import Any
@@ -8,7 +8,7 @@ from botocore.session import Session, get_session
 
 CONNECT_S = 1
 READ_S = 2
-"""boto3 waits 60 s for either, twice as long as API Gateway waits for an answer."""
+"""boto3's default for each is 60 s, twice as long as API Gateway waits for an answer."""
 
 
 @cache
@@ -18,7 +18,7 @@ def session() -> Session:
 
 
 def limits(*, attempts: int, **more: Any) -> Config:
-    """The limits of a client: at most `attempts` calls, each at most `CONNECT_S` and `READ_S`."""
+    """A client's limits: at most `attempts` calls, each with the limits `CONNECT_S` and `READ_S`."""
     return Config(
         connect_timeout=CONNECT_S,
         read_timeout=READ_S,

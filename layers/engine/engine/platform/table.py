@@ -1,8 +1,8 @@
-"""DynamoDB, and nothing above it: values in and out, conditions refused, limits on every call.
+"""DynamoDB: values in and out, refused conditions, limits on every call.
 
 Failure policy: a call waits 1 s to connect and 2 s to read, and botocore tries three times (standard
-mode: back-off with jitter). Past that, reads raise `Busy`; writes raise `OutcomeUnknown`, because a
-lost answer does not say whether the write took effect. Both are 503 with `Retry-After`.
+mode: back-off with jitter). After that, reads raise `Busy` and writes raise `OutcomeUnknown`, because
+without an answer it is unknown whether the write took effect. Both are 503 with `Retry-After`.
 """
 
 import random
@@ -26,7 +26,7 @@ Item = dict[str, Any]
 CLIENT_CONFIG = aws.limits(
     attempts=3, max_pool_connections=10, tcp_keepalive=True, parameter_validation=False
 )
-"""`user_agent` and no parameter validation take a third off the CPU of every call (measured)."""
+"""A short `user_agent` and no parameter validation save a third of the CPU of every call (measured)."""
 
 CONFLICT = "TransactionConflictException"
 IN_PROGRESS = "TransactionInProgressException"
@@ -37,7 +37,7 @@ BATCH = 100
 
 
 class ConditionFailed(Exception):
-    """A condition refused the write. `item` is the item that was there, None if there was none."""
+    """A condition refused the write. `item` is the stored item, None if there was none."""
 
     def __init__(self, item: Item | None) -> None:
         super().__init__("condition refused")
@@ -46,7 +46,7 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why one write of a transaction was refused; `item` is what was there, if the store said."""
+    """Why one write of a transaction was refused; `item` is the stored item, if it was returned."""
 
     code: str
     item: Item | None = None
@@ -57,7 +57,7 @@ class Refusal:
 
 
 class Cancelled(Exception):
-    """A transaction did not happen; `refusals` are in the order of its writes, None where fine."""
+    """A transaction was cancelled; `refusals` follow the order of its writes, None for those not refused."""
 
     def __init__(self, refusals: Sequence[Refusal | None]) -> None:
         super().__init__([refusal.code if refusal else None for refusal in refusals])
@@ -66,7 +66,7 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Put `item` where `condition` holds; an empty one always does."""
+    """Put `item` if `condition` holds; an empty condition always holds."""
 
     item: Item
     condition: str
@@ -76,7 +76,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change the item at (`pk`, `sk`) by `change` where `condition` holds; an empty one always does."""
+    """Change the item at (`pk`, `sk`) by `change` if `condition` holds; an empty condition always holds."""
 
     pk: str
     sk: str
@@ -90,7 +90,7 @@ Write = Put | Update
 
 
 class _MetTransaction(Exception):
-    """A plain write and a transaction of somebody else met on one item; the write did nothing."""
+    """A single write conflicted with a transaction on the same item and did nothing."""
 
 
 def connect() -> "DynamoDBClient":
@@ -110,7 +110,7 @@ class Table:
         self.name = name
 
     def beside(self, name: str) -> "Table":
-        """Another table of the same store."""
+        """Another table, with the same client."""
         return Table(self._client, name, sleep=self._sleep)
 
     def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
@@ -121,9 +121,9 @@ class Table:
         return unmarshal(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
-        """The items of these `pk` and `sk` that are there, in no order; each key is given once.
+        """The existing items of these `pk` and `sk`, in no order; keys must be distinct.
 
-        Raises `Busy`, also where the store leaves keys over again and again.
+        Raises `Busy`, also if the store repeatedly leaves keys unprocessed.
         """
         found: list[Item] = []
         for start in range(0, len(keys), BATCH):
@@ -175,7 +175,7 @@ class Table:
     ) -> list[Item]:
         """Items of the index partition `attribute` = `value`, highest `sort_by` first, below `before`.
 
-        What an index shows lags behind the table. Raises `Busy`.
+        An index lags behind the table. Raises `Busy`.
         """
         condition, values = "#pk = :value", {":value": value}
         names = {"#pk": attribute}
@@ -196,8 +196,8 @@ class Table:
         return [unmarshal(item) for item in answer["Items"]]
 
     def due(self, index: str, shard: str, before: int, *, page: int) -> Iterator[Item]:
-        """Keys of the index of open holds whose `expires_at` is below `before`, oldest first, `page` of
-        them at a time as they are taken. Raises `Busy`.
+        """Keys in the index of open holds whose `expires_at` is below `before`, oldest first, read `page`
+        at a time as the iterator advances. Raises `Busy`.
         """
         request = {
             "TableName": self.name,
@@ -211,8 +211,8 @@ class Table:
     def ascending(
         self, pk: str, low: str, high: str, *, limit: int | None = None, consistent: bool = False
     ) -> Iterator[Item]:
-        """Items of `pk` from `low` to `high`, both included, in their order, page by page as they are
-        taken; at most `limit`. Raises `Busy`.
+        """Items of `pk` from `low` to `high`, both included, in ascending order, read page by page as the
+        iterator advances; at most `limit`. Raises `Busy`.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -233,10 +233,10 @@ class Table:
         after: tuple[str, str] | None = None,
         keys_only: bool = False,
     ) -> Iterator[Item]:
-        """Items of the whole table that `condition` lets through: for operators' commands only.
+        """Items of the whole table that match `condition`: for operators' commands only.
 
-        `after` is the `pk` and `sk` of an item, and what comes before it in the table's own order is
-        left out. `keys_only` spares sending the rest, not reading it. Raises `Busy`.
+        `after` is the `pk` and `sk` of the item to continue after, in the table's own order. `keys_only`
+        reduces what is sent, not what is read. Raises `Busy`.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -253,10 +253,10 @@ class Table:
         return self._pages("scan", request)
 
     def write(self, write: Write) -> Item:
-        """Do one write; the item as it is afterwards (of a Put: what was put).
+        """Do one write; returns the item after it (for a Put, the item that was put).
 
-        A write that met somebody's transaction is done again, a few times, with jitter: botocore
-        leaves that to its callers. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
+        A write that conflicts with a transaction is retried a few times with jitter: botocore does not
+        retry it. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
         """
         for _ in range(CONFLICT_TRIES):
             try:
@@ -286,8 +286,8 @@ class Table:
     def transact(self, writes: Sequence[Write]) -> None:
         """Do all `writes` or none. Raises `Cancelled` or `OutcomeUnknown`.
 
-        botocore repeats a call under one client request token, so its own retries are safe; it does
-        not retry `TransactionConflict`, which is the caller's to repeat after reading again.
+        botocore retries under one client request token, so its retries are safe. It does not retry
+        `TransactionConflict`: the caller does, after reading again.
         """
         items = [
             {"Put" if isinstance(write, Put) else "Update": self._expression(write)}
@@ -336,12 +336,12 @@ class Table:
 
 
 def marshal(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Attribute values as DynamoDB's JSON. Raises `TypeError` on a float or a foreign type."""
+    """Attribute values as DynamoDB's JSON. Raises `TypeError` for a float or an unsupported type."""
     return {name: _marshal(value) for name, value in item.items()}
 
 
 def unmarshal(item: Mapping[str, Any]) -> Item:
-    """DynamoDB's JSON as plain values; numbers are whole, as nothing else is ever stored."""
+    """DynamoDB's JSON as plain values; every stored number is an integer."""
     return {name: _unmarshal(value) for name, value in item.items()}
 
 
@@ -359,7 +359,7 @@ def _marshal(value: Any) -> dict[str, Any]:
             return {"M": marshal(value)}
         case list() | tuple():
             return {"L": [_marshal(member) for member in value]}
-    raise TypeError(f"can not store a {type(value).__name__}")
+    raise TypeError(f"cannot store a {type(value).__name__}")
 
 
 def _unmarshal(value: Mapping[str, Any]) -> Any:
@@ -385,7 +385,7 @@ def _code(error: ClientError) -> str:
 
 
 def _store_error(error: ClientError) -> Busy:
-    """A refusal that came back in words took no effect, except the server's own failures."""
+    """An error answer below 500 means that nothing was written; after a 5xx the outcome is unknown."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     return OutcomeUnknown() if status >= 500 else Busy()
 

@@ -10,10 +10,10 @@ from decimal import Decimal
 from typing import Any
 
 from engine.credits import users
-from engine.credits.verify import verify_user
-from engine.ledger import once as requests_once
+from engine.credits.verification import verify_user
+from engine.ledger import idempotency
 from engine.ledger.audit import Audit, Record
-from engine.ledger.once import RequestOnce
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import (
@@ -40,7 +40,7 @@ from engine.subscriptions.lifecycle import GRACE_S, PROVIDER_ERRORS, NotCreated
 from engine.subscriptions.plans import CREDIT, micros, shown, signed
 from engine.subscriptions.provider_keys import ProviderKey
 from engine.subscriptions.subscription import BLOCKED, PlanChoice, Subscription
-from engine.web.idempotency import RequestKey
+from engine.web.request_ids import RequestKey
 
 LAST_TRANSACTIONS = 20
 LAST_KEYS = 50
@@ -94,7 +94,7 @@ def look(ledger: Ledger, user: str, now: int) -> dict[str, Any]:
         "held_credits": shown(account.held),
         "keys": [_key_members(key) for key in keys],
         "transactions": [
-            users.transaction_members(entry)
+            {**users.transaction_members(entry), "actor": entry.actor}
             for entry in ledger.entries(user, limit=LAST_TRANSACTIONS)
         ],
         "verification": {
@@ -118,7 +118,7 @@ def adjust(ledger: Ledger, user: str, amount: str, asked: RequestKey, act: Act) 
     try:
         entry = transitions.adjust(ledger, seen, change, once, act)
     except AlreadyDone as done:
-        item = requests_once.replayed(done.item, asked.fingerprint)
+        item = idempotency.replayed(done.item, asked.fingerprint)
         return _moved(user, item["facts"]["amount"], item["balance_after"])
     except InsufficientCredits as short:
         raise SubscriptionUsedUp(
@@ -141,7 +141,7 @@ def change_plan(
                 ledger, found(ledger, user), choice, once, act, [record]
             )
         except AlreadyDone as done:
-            item = requests_once.replayed(done.item, asked.fingerprint)
+            item = idempotency.replayed(done.item, asked.fingerprint)
             return _planned(user, item["facts"], item["balance_after"])
         if entry is not None:
             return _planned(user, facts, entry.available_after)
@@ -232,15 +232,8 @@ def signed_micros(amount: str) -> int:
 def _once(
     ledger: Ledger, user: str, operation: str, asked: RequestKey, facts: dict[str, Any], act: Act
 ) -> RequestOnce:
-    return RequestOnce(
-        ledger.table,
-        user=user,
-        operation=f"subscription_{operation}",
-        key=asked.key or act.request_id,
-        fingerprint=asked.fingerprint,
-        now=act.at,
-        facts=facts,
-    )
+    request = Request(user, f"subscription_{operation}", asked.key, asked.fingerprint, act)
+    return RequestOnce(ledger, request, facts)
 
 
 def _moved(user: str, change: int, available: int) -> dict[str, Any]:

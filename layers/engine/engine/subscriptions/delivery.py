@@ -4,34 +4,22 @@ What fails on one notice is recorded with it and repeated later; it does not sto
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from engine.access.keyrings import Ring
 from engine.credits import standard_webhooks
 from engine.platform import logs
 from engine.platform.errors import EngineError
 from engine.platform.logs import logger
 from engine.platform.table import Item, Table
-from engine.subscriptions import outbox, public_post
+from engine.subscriptions import outbox
 from engine.subscriptions.outbox import Attempt
-from engine.subscriptions.public_post import NotAllowed, NotDelivered, Resolve, resolve
+from engine.subscriptions.receiver import NotAllowed, NotDelivered, Receiver
 
 BATCH = 50
 RESERVE_S = 15.0
 DIGITS = 12
 GONE = 410
 """The receiver asks for no further attempt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """Where notices are sent, and the ring that signs them."""
-
-    url: str
-    ring: Ring
-    is_local: bool
-    resolver: Resolve = resolve
 
 
 class Delivery:
@@ -80,10 +68,7 @@ class Delivery:
         body = outbox.body_of(item)
         headers = standard_webhooks.headers(item["sk"], now, body, receiver.ring)
         try:
-            to = public_post.target(
-                receiver.url, is_local=receiver.is_local, resolver=receiver.resolver
-            )
-            answer = public_post.post(to, body, headers)
+            answer = receiver.post(body, headers)
         except NotAllowed as refused:
             return Attempt(f"not allowed: {refused}")
         except NotDelivered as lost:

@@ -12,18 +12,17 @@ from engine.platform.errors import InvalidRequest
 from engine.subscriptions import subscription, transitions
 from engine.subscriptions.plans import micros, shown
 from engine.subscriptions.subscription import Subscriber
-from engine.web.idempotency import RequestKey
-
-PROVIDER = "subscription"
+from engine.web.request_ids import RequestKey
 
 
 @dataclass(frozen=True, slots=True)
 class TopUp:
-    """A payment: `amount` in credits as a decimal in text, `payment_id` the provider's own id of it."""
+    """A payment: `amount` in credits as a decimal in text, `payment_id` unique at its `provider`."""
 
     user: str
     amount: str
     payment_id: str
+    provider: str
 
 
 def top_up(ledger: Ledger, paid: TopUp, asked: RequestKey, act: Act) -> Granted:
@@ -39,7 +38,7 @@ def top_up(ledger: Ledger, paid: TopUp, asked: RequestKey, act: Act) -> Granted:
         user=paid.user,
         amount=added,
         type="top_up",
-        provider=PROVIDER,
+        provider=paid.provider,
         payment_id=paid.payment_id,
         key=asked.key,
         fingerprint=asked.fingerprint,

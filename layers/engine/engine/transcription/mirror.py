@@ -6,6 +6,7 @@ replaced by the gateway's.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,19 +14,28 @@ JOB_LINKS = frozenset({"statusUrl", "statusPollUrl"})
 JOB_PATH = re.compile(r"/(?:ttt/)?(?:status|poll)/([A-Za-z0-9._-]+)")
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """An accepted job: upstream's id, the video's address, and when it was submitted (ISO 8601)."""
+
+    id: str
+    url: str
+    submitted_at: str
+
+
 def submitted(
-    members: Mapping[str, Any], *, job_id: str, url: str, now_iso: str, upstream: str, public: str
+    members: Mapping[str, Any], job: Job, *, upstream: str, public: str
 ) -> dict[str, Any]:
     """The answer to an accepted job; `upstream` and `public` are origins."""
     added = {
         "ok": True,
-        "jobId": job_id,
-        "request_id": job_id,
+        "jobId": job.id,
+        "request_id": job.id,
         "status": "queued",
-        "url": url,
-        "submittedAt": now_iso,
+        "url": job.url,
+        "submittedAt": job.submitted_at,
         "estimatedTime": members.get("estimatedProcessingTime"),
-        "statusUrl": f"{public}/ttt/status/{job_id}",
+        "statusUrl": f"{public}/ttt/status/{job.id}",
     }
     return without_addresses({**added, **members}, members, upstream, public)
 

@@ -4,9 +4,9 @@ Format: hex HMAC-SHA256 of the compact JSON of six members in their order (`SIGN
 `cacheHit` are not signed and not looked at. `idempotencyKey` is the hex SHA-256 of
 `<jobId>-<status>-<timestamp>`, `timestamp` ISO 8601.
 
-What it says is a hint: the job is asked for before its credit is captured, because only then is the text
-in hand. A job whose credit went back already is not charged for here but where its text is delivered.
-Nothing that can be repeated moves money twice: an end settles a hold once.
+It is a hint: upstream is asked for the job before its credit is captured, so that the text is in hand.
+A job whose credit has already been given back is charged where its text is delivered, not here. A
+repeated notice moves no money: an end settles a hold once.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from engine.access.keyrings import Ring
-from engine.credits import holds
-from engine.credits.holds import OPEN, RELEASED, SPENT, Hold
+from engine.credits import hold_items, holds
+from engine.credits.hold_items import RELEASED, Hold
 from engine.platform.act import Act
 from engine.platform.errors import (
     CircuitOpen,
@@ -32,8 +32,8 @@ from engine.platform.errors import (
 )
 from engine.platform.ids import JOB_ID
 from engine.platform.logs import job_webhook
-from engine.transcription import jobs, starting
-from engine.transcription.jobs import Gateway
+from engine.transcription import asking, jobs, outcomes, starting
+from engine.transcription.gateway import Gateway
 from engine.web.http import dump
 
 SIGNED: Final = ("jobId", "requestId", "status", "usage", "timestamp", "idempotencyKey")
@@ -73,7 +73,7 @@ class Notice:
 
 
 def verify(raw: bytes, ring: Ring, *, now: int) -> Notice:
-    """The notice in a body that a secret of `ring` signed of late.
+    """The notice in a body that a secret of `ring` signed recently.
 
     Raises `Unauthorized` (not signed, or not by it) and `InvalidRequest` (signed, but not of the form,
     or too old).
@@ -121,20 +121,20 @@ def _settled(gateway: Gateway, hold: Hold, notice: Notice, act: Act) -> Hold:
     if item is None:
         return hold
     try:
-        heard = jobs.hear(gateway, item, act.at, at_once=True)
+        heard = asking.hear(gateway, item, act.at, at_once=True)
     except (CircuitOpen, UpstreamFailed, UpstreamTimedOut):
         if notice.status == "completed":
             return hold
         reasoned = replace(act, reason="transcription failed")
         return holds.settle(gateway.ledger, hold, RELEASED, reasoned)
-    if hold.state not in (OPEN, SPENT):
+    if hold.is_resolved:
         return hold
-    return jobs.settled(gateway.ledger, hold, heard, act)
+    return outcomes.settled(gateway.ledger, hold, heard, act)
 
 
 def _hold(gateway: Gateway, notice: Notice) -> Hold | None:
     job = jobs.read(gateway.ledger, notice.own_id)
-    return None if job is None else holds.find(gateway.ledger.table, job["user"], job["jti"])
+    return None if job is None else hold_items.find(gateway.ledger.table, job["user"], job["jti"])
 
 
 def _writings(raw: bytes, text: _Text) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""Static files of a page: under names that change with their content, and compressed once."""
+"""Static files of a page: named after their content, and compressed once."""
 
 import gzip
 import hashlib
@@ -25,7 +25,7 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """A page and the files that it names, these by the names under which they are fetched."""
+    """A page and its files; `files` maps the public name to the file."""
 
     page: Asset
     files: dict[str, Asset]

@@ -1,4 +1,4 @@
-"""The routes of the API, as its description lists them: for the service card, 404 and 405."""
+"""The routes of the API, from its description: for the service card, 404 and 405."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ def listed(description: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def refusal(routes: list[tuple[str, str]], path: str) -> RouteNotFound | MethodNotAllowed:
-    """Why no route took a call to `path`."""
+    """The error for a call to `path` that no route matched."""
     allowed = sorted({method for method, rule in routes if _takes(rule, path)})
     if not allowed:
         return RouteNotFound()

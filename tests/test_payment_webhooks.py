@@ -1,4 +1,4 @@
-"""A payment provider signs as Standard Webhooks has it: what is believed, and what counts once."""
+"""Signed webhooks of payment providers (Standard Webhooks): which are accepted, and what counts once."""
 
 import base64
 import json
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.access.keyrings import Ring
-from engine.credits import standard_webhooks, webhooks
+from engine.credits import payment_webhooks, standard_webhooks
 from engine.platform.config import Settings
 from engine.platform.errors import Unauthorized
 from engine.web.http import Call
@@ -27,7 +27,9 @@ SIGNED = "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 VECTORS = Path(__file__).parents[2] / "shared" / "vectors" / "signatures.json"
 
 
-def delivered(headers: dict[str, str], body: str = BODY, now: int = AT) -> webhooks.Delivery:
+def delivered(
+    headers: dict[str, str], body: str = BODY, now: int = AT
+) -> payment_webhooks.Delivery:
     event = {
         "requestContext": {"requestId": "r", "http": {"method": "POST"}},
         "rawPath": "/add-credits",
@@ -35,7 +37,7 @@ def delivered(headers: dict[str, str], body: str = BODY, now: int = AT) -> webho
         "body": body,
     }
     settings: Any = Settings.__new__(Settings)
-    return webhooks.verify(Call(event, settings, now), Ring((PLAIN, OTHER, SECRET)))
+    return payment_webhooks.verify(Call(event, settings, now), Ring((PLAIN, OTHER, SECRET)))
 
 
 def headers(**changed: str) -> dict[str, str]:
@@ -43,12 +45,12 @@ def headers(**changed: str) -> dict[str, str]:
     return made | {name.replace("_", "-"): value for name, value in changed.items()}
 
 
-def test_the_reference_libraries_known_answer_is_believed() -> None:
-    assert delivered(headers()) == webhooks.Delivery("webhook:payment", ID)
+def test_the_reference_librarys_known_answer_is_accepted() -> None:
+    assert delivered(headers()) == payment_webhooks.Delivery("webhook:payment", ID)
 
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the folder of vectors is not beside the project")
-def test_the_vectors_beside_the_project_are_believed() -> None:
+def test_the_shared_vectors_are_accepted() -> None:
     known = json.loads(VECTORS.read_text())["standard_webhooks"]
     at = int(known["webhook-timestamp"])
     sent = {name: known[name] for name in known if name.startswith("webhook-")}
@@ -93,7 +95,7 @@ FORGED = {
 
 
 @pytest.mark.parametrize(("sent", "body", "now"), FORGED.values(), ids=FORGED.keys())
-def test_what_was_not_signed_so_is_refused(sent: dict[str, str], body: str, now: int) -> None:
+def test_an_invalid_signature_is_refused(sent: dict[str, str], body: str, now: int) -> None:
     with pytest.raises(Unauthorized):
         delivered(sent, body, now)
 
@@ -107,7 +109,7 @@ def test_a_signature_without_its_id_or_time_is_refused(missing: str) -> None:
 
 
 @pytest.mark.parametrize("secret", [PLAIN, "whsec_", "whsec_?", "whsec"])
-def test_only_a_secret_of_that_form_signs(secret: str) -> None:
+def test_only_a_whsec_secret_is_a_signing_key(secret: str) -> None:
     """The plain secret travels in headers: who has seen it must not be able to sign."""
     text = secret.removeprefix("whsec_")
     for key in (secret.encode(), text.encode(), b""):
@@ -120,7 +122,7 @@ def test_only_a_secret_of_that_form_signs(secret: str) -> None:
         }
         settings: Any = Settings.__new__(Settings)
         with pytest.raises(Unauthorized):
-            webhooks.verify(Call(event, settings, AT), Ring((secret,)))
+            payment_webhooks.verify(Call(event, settings, AT), Ring((secret,)))
 
 
 @pytest.fixture(scope="module")
@@ -163,7 +165,7 @@ def test_a_signed_payment_counts_once_by_its_message_id(shop: Gateway) -> None:
     assert entry.subject == f"webhook-id:{message}"
 
 
-def test_the_payments_own_id_goes_before_that_of_the_message(shop: Gateway) -> None:
+def test_the_payment_id_takes_precedence_over_the_message_id(shop: Gateway) -> None:
     user, payment = fresh("payer"), fresh("order")
     body = {"userId": user, "amount": 5, "transactionId": payment}
     for _ in range(3):
@@ -172,7 +174,7 @@ def test_the_payments_own_id_goes_before_that_of_the_message(shop: Gateway) -> N
     assert shop.call("POST", "/add-credits", body, headers=plain).json["newBalance"] == 5
 
 
-def test_a_bad_signature_is_not_saved_by_a_good_secret(shop: Gateway) -> None:
+def test_a_bad_signature_with_a_good_secret_is_refused(shop: Gateway) -> None:
     plain = {"x-webhook-secret": shop.rings["WEBHOOK_SECRET"].signing}
     body = {"userId": fresh("payer"), "amount": 5}
     refused = shop.call("POST", "/add-credits", body, headers=plain | headers())

@@ -1,7 +1,7 @@
-"""Request ids that make a write repeatable: where they come from and what they stand for.
+"""The client's request id, which makes a write safe to repeat, and the fingerprint of its payload.
 
-Header format: draft-ietf-httpapi-idempotency-key-header, a quoted string; bare values are accepted,
-as most clients send them so.
+Header format: draft-ietf-httpapi-idempotency-key-header, a quoted string; unquoted values
+are accepted, because most clients send them.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from engine.platform.errors import InvalidRequest
 from engine.platform.times import HOUR_S
 
 KEEP_S = 48 * HOUR_S
-"""How long an answer can be had again; the contract promises 24 hours."""
+"""How long an answer can be repeated; the contract promises 24 hours."""
 
 KEY_MEMBER = "clientRequestId"
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
@@ -23,7 +23,7 @@ _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 @dataclass(frozen=True, slots=True)
 class RequestKey:
-    """The client's id of one request (None: it sent none) and the fingerprint of its payload."""
+    """The client's id of a request, None if it sent none, and the fingerprint of its payload."""
 
     key: str | None
     fingerprint: str
@@ -32,9 +32,9 @@ class RequestKey:
 def request_key(headers: Mapping[str, str], body: Mapping[str, Any]) -> RequestKey:
     """The key and fingerprint of a request; header names are lower-case.
 
-    `Idempotency-Key`, else `clientRequestId` in the body, else `X-Client-Request-Id`: the app sends a
-    fresh header on every attempt and keeps the id in the body. Raises `InvalidRequest` where one of them
-    has another form, also one that is not used.
+    The key is `Idempotency-Key`, else `clientRequestId` in the body, else `X-Client-Request-Id`: the app
+    sends a new header with every attempt and repeats the id in the body. Raises `InvalidRequest` if any
+    of the three is malformed, even one that is not used.
     """
     payload = {name: value for name, value in body.items() if name != KEY_MEMBER}
     keys = [
@@ -47,18 +47,18 @@ def request_key(headers: Mapping[str, str], body: Mapping[str, Any]) -> RequestK
 
 
 def replay_headers(replayed: bool) -> dict[str, str]:
-    """The header that says that an answer is a replay; none where it is the first."""
+    """The header that marks a replayed answer; none for a first answer."""
     return {"Idempotency-Replayed": "true"} if replayed else {}
 
 
 def fingerprint(payload: Mapping[str, Any]) -> str:
-    """A digest of `payload` that does not depend on the order of its members."""
+    """A digest of `payload`, independent of the order of its members."""
     text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _bare(value: str) -> str:
-    """A Structured Fields string without its quotes and escapes; anything else as it is."""
+    """A Structured Fields string without quotes and escapes; other values unchanged."""
     value = value.strip()
     if len(value) >= 2 and value[0] == value[-1] == '"':
         return re.sub(r"\\([\"\\])", r"\1", value[1:-1])

@@ -1,7 +1,7 @@
-"""Payment providers at the door: the plain secret, or a signature as the Standard Webhooks specification
-1.0 has it, over id, time and the very bytes of the body.
+"""Authenticates payment providers: by the plain secret, or by a signature over id, time and body bytes.
+Format of signatures: Standard Webhooks 1.0.
 
-Keys of signatures are the secrets of the ring that begin with `whsec_`; a plain secret never signs.
+The ring's secrets that begin with `whsec_` are keys of signatures; a plain secret never signs.
 """
 
 import base64
@@ -19,7 +19,7 @@ ACTOR = "webhook:payment"
 SCHEME = "WebhookSecret"
 KEY_PREFIX = "whsec_"
 TOLERANCE_S = 300
-"""How far a signature's time may be from ours, either way."""
+"""How far a signature's time may differ from ours, in either direction."""
 
 MOST_SIGNATURES = 16
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
@@ -28,14 +28,14 @@ _TIME = re.compile(r"[0-9]{1,12}")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A webhook that may be believed; `id` is the provider's of this message, if it signed one."""
+    """An authenticated webhook; `id` is the provider's message id, None without a signature."""
 
     actor: str
     id: str | None
 
 
 def verify(call: Call, ring: Ring) -> Delivery:
-    """Raises `Unauthorized`; where it is signed also `InvalidRequest`, `PayloadTooLarge`."""
+    """Raises `Unauthorized`; for a signed one also `InvalidRequest`, `PayloadTooLarge`."""
     if "webhook-signature" in call.headers:
         return Delivery(ACTOR, _signed_id(call, ring))
     presented = call.headers.get("x-webhook-secret", "")
@@ -69,7 +69,7 @@ def _signed_id(call: Call, ring: Ring) -> str:
 
 
 def _keys(ring: Ring) -> list[bytes]:
-    """The keys that sign; what is no base64 is none of them."""
+    """The keys of signatures; a secret that is not base64 is ignored."""
     keys = []
     for secret in ring.secrets:
         text = secret.removeprefix(KEY_PREFIX)

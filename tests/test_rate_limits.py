@@ -1,4 +1,4 @@
-"""Rate limits: exact from any number of callers, in windows of a minute that begin with a call."""
+"""Rate limits: exact for any number of callers, in windows of a minute that start with a call."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engine.platform.errors import RateLimited
 from engine.platform.table import Item, Table, Write
-from engine.web.limits import WINDOW_S, Window, policy_headers, take
+from engine.web.rate_limits import WINDOW_S, Window, policy_headers, take
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
 
@@ -75,7 +75,7 @@ def test_subjects_and_classes_are_counted_apart(table: Table) -> None:
             assert take(table, subject, route_class, 1, NOW).used == 1
 
 
-def test_a_limit_that_was_lowered_holds_at_once(table: Table) -> None:
+def test_a_lowered_limit_applies_at_once(table: Table) -> None:
     for _ in range(5):
         take(table, "A#lowered", "read", 5, NOW)
     assert not allowed(table, "A#lowered", 2, NOW)
@@ -96,7 +96,7 @@ class Counted(Table):
 
 
 @pytest.mark.parametrize("behind_s", [1, 30, 59])
-def test_a_machine_whose_clock_is_behind_refuses_too_and_does_not_go_on_for_ever(
+def test_a_machine_whose_clock_is_behind_refuses_without_looping(
     table: Table, behind_s: int
 ) -> None:
     """Clocks of two machines differ; the window is the one that was begun."""
@@ -106,7 +106,7 @@ def test_a_machine_whose_clock_is_behind_refuses_too_and_does_not_go_on_for_ever
     assert not allowed(Counted(table), subject, 2, NOW - behind_s)
 
 
-def test_a_window_from_the_far_future_does_not_keep_a_call_busy_for_ever(table: Table) -> None:
+def test_a_window_from_the_far_future_is_replaced(table: Table) -> None:
     """One machine's clock was wrong by an hour: the call is let through or refused, in a few writes."""
     take(table, "A#future", "read", 1, NOW + 3600)
     counted = Counted(table)
@@ -114,7 +114,7 @@ def test_a_window_from_the_far_future_does_not_keep_a_call_busy_for_ever(table: 
     assert counted.writes <= 3
 
 
-def test_a_call_takes_one_write_and_at_a_windows_begin_two(table: Table) -> None:
+def test_a_call_needs_one_write_and_a_new_window_two(table: Table) -> None:
     counted = Counted(table)
     take(counted, "A#cheap", "read", 9, NOW)
     assert counted.writes == 2
@@ -122,7 +122,7 @@ def test_a_call_takes_one_write_and_at_a_windows_begin_two(table: Table) -> None
     assert counted.writes == 3
 
 
-def test_items_that_count_pass_away_by_themselves(table: Table) -> None:
+def test_counting_items_expire(table: Table) -> None:
     take(table, "A#ttl", "read", 1, NOW)
     kept = table.get("A#ttl", "RATE#read")
     assert kept is not None and kept["ttl"] > NOW + WINDOW_S
@@ -145,12 +145,12 @@ def test_no_minute_that_begins_with_a_window_holds_more_than_the_limit(
     assert all(count <= limit for count in taken.values())
 
 
-def test_a_clock_that_is_behind_begins_no_new_window() -> None:
+def test_a_clock_that_is_behind_starts_no_new_window() -> None:
     """Else two machines with clocks a second apart would let a user pass again and again."""
     assert Window(NOW, 5, 5).counted(NOW - 1).used == 6
 
 
-def test_headers_never_promise_less_than_nothing() -> None:
+def test_headers_never_show_a_negative_remainder() -> None:
     assert policy_headers(Window(NOW, 9, 5, 7)) == {
         "RateLimit-Policy": '"default";q=5;w=60',
         "RateLimit": '"default";r=0;t=7',

@@ -1,13 +1,12 @@
-"""Says whether an account can be explained by its entries, and exactly where not.
+"""Checks that an account is explained by its entries, and reports where it is not.
 
-An entry carries a hash over itself and its predecessor's hash, the account the newest one. So whatever
-is changed from outside shows, except a rewriting of everything from the changed entry to the account.
+Each entry stores a hash over itself and its predecessor's hash, and the account stores the newest hash. So
+any edit from outside is found, unless everything from the edited entry to the account was rewritten.
 
-Resolved holds pass by TTL after two days, so the entries are the truth about holds: a `spend` that set
-a credit aside is resolved by exactly one entry that names it, or its hold is still open. What holds
-still lie there must say what the entries say.
+Resolved holds expire by TTL, so the entries decide: a `spend` that holds a credit is resolved by exactly
+one entry that names it, or its hold is open. The holds that still exist must agree with the entries.
 
-The check takes 26 bytes of memory an entry, so that an account may be of any length.
+The check needs 26 bytes of memory per entry, so an account may have any length.
 """
 
 from array import array
@@ -15,8 +14,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from engine.credits import holds
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+from engine.credits import hold_items
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.ledger import origins
 from engine.ledger.items import (
     CREDITS,
@@ -34,8 +33,8 @@ from engine.platform.errors import Busy
 from engine.platform.table import Item, Table
 
 NO_ENTRY, OTHER, HELD, PAID, CAPTURE, REFUND, LATE_REFUND, CHARGE, GIFT = range(9)
-"""What an entry is to a hold: sets a credit aside, pays at once, takes it, gives it back, gives it back
-after it was taken, takes it again after it was given back, lets it be.
+"""The role of an entry for a hold: no entry, unrelated, holds a credit, pays at once, captures, refunds,
+refunds after a capture, charges again after a refund, writes off.
 """
 
 ALLOWED = {
@@ -47,8 +46,8 @@ ALLOWED = {
     (REFUND, CHARGE): -1,
     (REFUND, GIFT): 0,
 }
-"""What may follow on what, (the entry that is named, the entry that names it), and how it changes
-`available`, in units of what was vended.
+"""Allowed pairs (role of the named entry, role of the entry that names it), with the change of `available`
+in units of the vended amount.
 """
 
 ENDS = {
@@ -56,22 +55,22 @@ ENDS = {
     RELEASED: (REFUND, LATE_REFUND),
     WRITTEN_OFF: (GIFT,),
 }
-"""What the entry that a hold names as its last may be, by the hold's state."""
+"""The allowed roles of a hold's resolving entry, by the hold's state."""
 
 
 OF_ACCOUNTS = ("ACCOUNT#", "E#", "H#", "U#", "R#", "KEY#", "SUBSCRIPTION")
-"""Sort keys of what is only written together with an account, or after it."""
+"""Sort keys of items that exist only with an account."""
 
 ROUNDS = 20
-"""How often an account that is in use is read again."""
+"""How often an account in use is read again."""
 
 LARGEST = 2**62
-"""No number of an entry is as large."""
+"""Larger than any number in an entry."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that does not add up. `kind` is a stable word, `seq` the entry it is at, if one."""
+    """An inconsistency. `kind` is a stable word, `seq` the entry concerned, None if there is none."""
 
     kind: str
     seq: int | None
@@ -80,7 +79,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What was looked at and what was found; amounts in the unit's smallest coin."""
+    """The result for one account; amounts in the unit's smallest coin."""
 
     user: str
     unit: str
@@ -94,22 +93,12 @@ class Verification:
         return not self.findings
 
 
-def account_findings(
-    account: Account, entries: Iterable[Item], hold_items: Iterable[Item]
-) -> list[Finding]:
-    """What is wrong in one account, given all of its entries in their order and its holds."""
-    check = AccountCheck(account.user, account.unit)
-    for item in entries:
-        check.feed(item)
-    return check.finish(account, hold_items)
-
-
 def verify_user(table: Table, unit: str, user: str) -> Verification:
-    """Look at one account while it is in use. Raises `Busy`.
+    """Check one account, also while it is in use. Raises `Busy`.
 
-    Every change of an account or of a hold's state moves the account's seq, and an erasure its salt, so
-    what was read between two readings of the same two belongs together; until that is so, only what
-    is new is read. Where that never came to be, `Busy` is raised, too.
+    Every change of an account or of a hold's state changes the account's seq, and an erasure its salt. So
+    everything read between two equal readings of both is consistent; until they are equal, only new
+    entries are read. Raises `Busy` as well if the account never stabilises.
     """
     pk = account_pk(user)
     check = AccountCheck(user, unit)
@@ -126,28 +115,28 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
             found = trouble + check.finish(account, hold_items)
             found += _origin_findings(account, origin_items)
             return Verification(user, unit, check.entries, account.available, account.held, found)
-    raise Busy(f"The account of {user} never stood still for long enough.")
+    raise Busy(f"The account of {user} never stabilised while it was read.")
 
 
 def _holds_of(table: Table, pk: str, unit: str) -> Iterator[Item]:
-    """Only credits are held by holds; the other unit sets money aside for keys."""
+    """Only credits have holds; the other unit reserves money for keys."""
     return table.ascending(pk, "H#", "H#\uffff", consistent=True) if unit == CREDITS else iter(())
 
 
 def verify_all(table: Table) -> Iterator[Verification]:
-    """Look at every account, one after the other. Reads the whole table. Raises `Busy`."""
+    """Check every account, one after the other. Reads the whole table. Raises `Busy`."""
     for user, unit in all_accounts(table):
         yield verify_user(table, unit, user)
 
 
 def units_of(table: Table, user: str) -> list[str]:
-    """The units in which there is anything of an account of `user`. Raises `Busy`."""
+    """The units in which any item of an account of `user` exists. Raises `Busy`."""
     items = table.ascending(account_pk(user), "!", "~", consistent=True)
     return sorted({unit for _, unit in _owners(items)})
 
 
 def all_accounts(table: Table) -> Iterator[tuple[str, str]]:
-    """User and unit of every account, also of one of which only an entry or another item is left.
+    """User and unit of every account, including those of which only other items remain.
 
     Reads the whole table: for operators' commands. Raises `Busy`.
     """
@@ -164,7 +153,7 @@ def all_accounts(table: Table) -> Iterator[tuple[str, str]]:
 def _owners(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
     """User and unit of each account that any of `items` belongs to, once.
 
-    The unit of some items is not in their key: their user must have an account in any unit.
+    Some items do not name a unit in their key: their user must have an account in some unit.
     """
     seen: set[tuple[str, str]] = set()
     users: set[str] = set()
@@ -183,7 +172,7 @@ def _owners(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
 
 
 def _unit_in(sk: str) -> str | None:
-    """The unit of the account that an item with this sort key belongs to, None where it does not say."""
+    """The unit of the account that an item with this sort key belongs to, None if the key has none."""
     kind, _, rest = sk.partition("#")
     if kind == "H":
         return CREDITS
@@ -191,13 +180,13 @@ def _unit_in(sk: str) -> str | None:
 
 
 class AccountCheck:
-    """Takes an account's entries one by one and remembers of each only what holds need."""
+    """Reads an account's entries one by one and stores of each only what holds need."""
 
     def __init__(self, user: str, unit: str) -> None:
         self._user = user
         self._unit = unit
         self.seq = 0
-        """The newest seq that was fed."""
+        """The newest seq read."""
         self.entries = 0
         self._findings: list[Finding] = []
         self._roles = bytearray([NO_ENTRY])
@@ -205,14 +194,14 @@ class AccountCheck:
         self._amounts = array("q", [0])
         self._subjects = array("q", [0])
         self._places = array("q", [0])
-        """A digest of what a hold must say that was placed by this entry."""
+        """A digest of the members of the hold that this entry placed."""
         self._heads = {START}
         self._available = {0}
         self._held = {0}
         self._sum_available = self._sum_held = 0
 
     def feed(self, item: Item) -> None:
-        """The next entry."""
+        """Check the next entry."""
         entry = _entry(item)
         if entry is None or entry_sk(self._unit, entry.seq) != item["sk"] or entry.seq <= self.seq:
             self._foreign(item)
@@ -229,7 +218,7 @@ class AccountCheck:
         self._remember(entry, role)
 
     def finish(self, account: Account, hold_items: Iterable[Item]) -> list[Finding]:
-        """All findings, once every entry was fed."""
+        """All findings, after the last entry."""
         self._check_account(account)
         self._check_holds(hold_items)
         return self._findings
@@ -238,7 +227,7 @@ class AccountCheck:
         self._findings.append(Finding(kind, seq, text))
 
     def _foreign(self, item: Item) -> None:
-        """Takes an item that is no entry; where one belongs there, as if that could not be read."""
+        """Reports an item that is no entry; in the place of an entry, it counts as an unreadable one."""
         digits = item["sk"].removeprefix(entry_prefix(self._unit))
         seq = int(digits) if digits.isdecimal() else None
         if seq is not None and entry_sk(self._unit, seq) == item["sk"] and seq > self.seq:
@@ -249,7 +238,7 @@ class AccountCheck:
         self._find("foreign", seq, f"the item {item['sk']} is not an entry as one is written")
 
     def _begin_anew(self, seq: int) -> None:
-        """Goes on at `seq`, which does not follow on what is known."""
+        """Continues at `seq`, after entries that are missing."""
         missing = seq - len(self._roles)
         self._roles.extend(bytes(missing))
         self._resolved.extend(bytes(missing))
@@ -266,18 +255,16 @@ class AccountCheck:
         if entry.hash != expected or entry.item() != item:
             self._find("edited", entry.seq, f"entry {entry.seq} was changed after it was written")
         elif self._heads and entry.prev not in self._heads:
-            text = (
-                f"entry {entry.seq} does not follow on entry {entry.seq - 1}: that one was replaced"
-            )
+            text = f"entry {entry.seq} does not follow entry {entry.seq - 1}, which was replaced"
             self._find("chain", entry.seq - 1, text)
         if entry.user != self._user or entry.unit != self._unit:
-            text = f"entry {entry.seq} is of {entry.user} in {entry.unit}"
+            text = f"entry {entry.seq} belongs to {entry.user} in {entry.unit}"
             self._find("foreign", entry.seq, text)
-        # Either may be what the next one was made from: only one of them was changed.
+        # Only one of the two was changed: the next entry may follow either.
         self._heads = {entry.hash, expected}
 
     def _check_sums(self, entry: Entry) -> None:
-        """Balances after each entry; one wrong number makes one finding, not one in all that follow."""
+        """Balances after each entry; one wrong number makes one finding, not one per later entry."""
         self._sum_available += entry.amount
         self._sum_held += entry.held
         should, self._available = _followed(self._available, entry.amount, entry.available_after)
@@ -306,20 +293,20 @@ class AccountCheck:
             self._resolved[named] = 1
 
     def _resolution_trouble(self, entry: Entry, role: int, named: int) -> str:
-        """What is wrong with `entry` resolving the entry `named`; empty where nothing is."""
+        """What is wrong with `entry` resolving the entry `named`; empty for nothing."""
         if not 0 < named < entry.seq or self._roles[named] == NO_ENTRY:
-            return "which is not there"
+            return "which does not exist"
         if self._subjects[named] != hash(entry.subject):
-            return "which is about something else"
+            return "which has another subject"
         if self._resolved[named]:
-            return "which was resolved before"
+            return "which was already resolved"
         return self._step_trouble(entry, role, self._roles[named], self._amounts[named])
 
     def _step_trouble(self, entry: Entry, role: int, before: int, amount: int) -> str:
         if before == role == OTHER:
             return ""
         if (before, role) not in ALLOWED:
-            return "which it can not resolve"
+            return "which it cannot resolve"
         right = (ALLOWED[before, role] * amount, -amount if before == HELD else 0)
         return "" if (entry.amount, entry.held) == right else f"but does not move its {amount}"
 
@@ -345,12 +332,12 @@ class AccountCheck:
     def _check_account(self, account: Account) -> None:
         if account.seq > self.seq:
             which = _span(self.seq + 1, account.seq)
-            self._find("gap", self.seq + 1, f"{which} missing: the account goes on to there")
+            self._find("gap", self.seq + 1, f"{which} missing: the account continues up to there")
         elif account.seq < self.seq:
             which = _span(account.seq + 1, self.seq)
             self._find("stray", account.seq + 1, f"{which} not known to the account")
         elif self._heads and account.head not in self._heads:
-            text = f"the account does not follow on entry {self.seq}: one of them was replaced"
+            text = f"the account does not follow entry {self.seq}: one of them was replaced"
             self._find("chain", self.seq, text)
         for name, sum_, shown in (
             ("available", self._sum_available, account.available),
@@ -365,26 +352,26 @@ class AccountCheck:
         for item in hold_items:
             hold = _hold(item)
             if hold is None:
-                self._find("hold", None, f"the hold {item['sk']} can not be read")
+                self._find("hold", None, f"the hold {item['sk']} cannot be read")
             elif (trouble := self._hold_trouble(hold, item)) is not None:
                 self._find("hold", hold.seq, f"the hold {item['sk']} {trouble}")
             elif hold.state == OPEN:
                 open_seqs.add(hold.seq)
         for seq, role in enumerate(self._roles):
             if role == HELD and not self._resolved[seq] and seq not in open_seqs:
-                text = f"entry {seq} holds credits that nothing resolved, and no open hold is good for it"
+                text = f"entry {seq} holds credits that no entry resolved, and has no open hold"
                 self._find("unresolved", seq, text)
 
     def _hold_trouble(self, hold: Hold, item: Item) -> str | None:
-        """What is wrong with a hold; None where nothing is."""
+        """What is wrong with a hold; None for nothing."""
         if not 0 < hold.seq <= self.seq or self._roles[hold.seq] not in (HELD, PAID):
-            return f"names entry {hold.seq}, which is no vend"
+            return f"names entry {hold.seq}, which is not a vend"
         if _hold_says(hold) != self._places[hold.seq]:
-            return f"does not say what entry {hold.seq} says"
-        if item["sk"] != holds.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
-            return "does not lie under its name"
-        if hold.state == OPEN and item.get("open_shard") != holds.shard_of(hold.name):
-            return "is open, but the sweeper does not see it"
+            return f"does not match entry {hold.seq}"
+        if item["sk"] != hold_items.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
+            return "is not stored under its name"
+        if hold.state == OPEN and item.get("open_shard") != hold_items.shard_of(hold.name):
+            return "is open, but missing from the sweeper's index"
         return self._state_trouble(hold)
 
     def _state_trouble(self, hold: Hold) -> str | None:
@@ -398,7 +385,7 @@ class AccountCheck:
             return f"is {hold.state}, but no entry resolved entry {hold.seq}"
         right = self._roles[end] in ENDS[hold.state] and self._subjects[end] == hash(hold.jti)
         if not right or self._resolved[end]:
-            return f"is {hold.state}, but entry {end} does not say so"
+            return f"is {hold.state}, but entry {end} does not resolve it so"
         return None
 
 
@@ -407,9 +394,10 @@ def _span(first: int, last: int) -> str:
 
 
 def _followed(candidates: set[int], change: int, after: int) -> tuple[int | None, set[int]]:
-    """What should stand after `change` where `after` is wrong, and what the next entry may start from.
+    """The expected balance after `change` if `after` is wrong, and the balances that the next entry may start
+    from.
 
-    Where the two differ, either the change or the balance is wrong: the next entry shows which.
+    If they differ, either the change or the balance is wrong: the next entry shows which.
     """
     expected = {number + change for number in candidates}
     if not expected or after in expected:
@@ -419,7 +407,7 @@ def _followed(candidates: set[int], change: int, after: int) -> tuple[int | None
 
 
 def _placed(entry: Entry) -> int:
-    """What the hold must say that `entry` placed."""
+    """A digest of the members of the hold that `entry` placed."""
     return hash((entry.subject, -entry.amount, entry.at, entry.available_after, entry.request_id))
 
 
@@ -428,7 +416,7 @@ def _hold_says(hold: Hold) -> int:
 
 
 def _entry(item: Item) -> Entry | None:
-    """The entry in `item`, whatever its hash says; None where a member is missing or of another kind."""
+    """The entry in `item`, even with a wrong hash; None if a member is missing or of another type."""
     entry = read_entry(item)
     numbers = (entry.seq, entry.at, entry.amount, entry.held)
     after = (entry.available_after, entry.held_after, entry.reverses or 0)
@@ -439,8 +427,8 @@ def _entry(item: Item) -> Entry | None:
 
 
 def _hold(item: Item) -> Hold | None:
-    """The hold in `item`; None where a member is missing or of another kind."""
-    hold = holds.read(item)
+    """The hold in `item`; None if a member is missing or of another type."""
+    hold = hold_items.read(item)
     numbers = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
     texts = (hold.name, hold.jti, hold.state, hold.request_id)
     whole = all(_is_number(number) for number in numbers)
@@ -452,7 +440,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _account(user: str, unit: str, item: Item | None) -> tuple[Account, list[Finding]]:
-    """The account, and what keeps it from being one."""
+    """The account, and the findings in its item."""
     if item is None:
         return Account(user, unit), [Finding("account", None, "there is no account item")]
     try:
@@ -461,14 +449,14 @@ def _account(user: str, unit: str, item: Item | None) -> tuple[Account, list[Fin
         text = f"the account item has no {missing.args[0]}"
         return Account(user, unit), [Finding("account", None, text)]
     wrong = item.get("user") != user or item.get("unit") != unit
-    text = f"the account item says it is of {item.get('user')} in {item.get('unit')}"
+    text = f"the account item belongs to {item.get('user')} in {item.get('unit')}"
     return account, [Finding("account", None, text)] if wrong else []
 
 
 def _origin_findings(account: Account, items: Iterable[Item]) -> list[Finding]:
-    """Origins whose texts are not those that their entries name: edited, or left by half an erasure."""
+    """Origins whose texts do not match their id: edited, or left by an incomplete erasure."""
     return [
-        Finding("origin", None, f"the origin {item['sk']} does not say what its entries name")
+        Finding("origin", None, f"the origin {item['sk']} does not match its id")
         for item in items
         if not origins.is_erased(item) and not origins.is_genuine(item, account.origin_salt)
     ]

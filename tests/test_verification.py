@@ -1,4 +1,4 @@
-"""Verifying: an account that was left alone has no finding, one that was not has, where it was changed."""
+"""Verification: an untouched account has no finding, and every edit is found where it was made."""
 
 import time
 import tracemalloc
@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from engine.credits import holds, verify
-from engine.credits.holds import CAPTURED, OPEN, RELEASED, SPENT, Hold, Vend
-from engine.credits.verify import Finding, account_findings
+from engine.credits import hold_items, holds, placing, verification
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
+from engine.credits.placing import Vend
+from engine.credits.verification import Finding
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import (
     Account,
     Entry,
@@ -21,10 +23,10 @@ from engine.ledger.items import (
     read_account,
     read_entry,
 )
-from engine.ledger.once import RequestOnce
 from engine.platform.errors import Busy, EngineError
 from engine.platform.table import Item, Table, marshal
 from tests.support.gateway import Gateway
+from tests.support.invariants import findings_of
 from tests.support.streams import ORIGIN, Book, SmallPages, fresh, stored_entries
 
 ENTRY_FIELDS = [field.name for field in fields(Entry)]
@@ -41,7 +43,7 @@ class Story:
 
     def findings(self, **changed: Any) -> list[Finding]:
         told = replace(self, **changed)
-        return account_findings(told.account, told.entries, told.holds)
+        return findings_of(told.account, told.entries, told.holds)
 
     def entry(self, seq: int) -> Entry:
         return read_entry(self.entries[seq - 1])
@@ -60,15 +62,14 @@ class Author:
 
     def move(self, type: str, amount: int) -> None:
         key = fresh("key")
-        once = RequestOnce(
-            self.ledger.table, user=self.user, operation=type, key=key, fingerprint="", now=self.now, facts={}
-        )  # fmt: skip
-        self.ledger.post(Move(self.user, type, amount, 0, replace(ORIGIN, at=self.now)), once)
+        act = replace(ORIGIN, at=self.now)
+        once = RequestOnce(self.ledger, Request(self.user, type, key, "", act), {})
+        self.ledger.post(Move(self.user, type, amount, 0, act), once)
 
     def vend(self, state: str = OPEN) -> Hold:
         self.now += 1
         vend = Vend(self.user, "vend", fresh("key"), "f", state, "k", replace(ORIGIN, at=self.now))
-        return holds.place(self.ledger, vend, rate_limit=10**6)[0]
+        return placing.place(self.ledger, vend, rate_limit=10**6)[0]
 
     def settle(self, hold: Hold, *outcomes: str) -> Hold:
         for outcome in outcomes:
@@ -98,7 +99,7 @@ def story(gateway: Gateway) -> Story:
     author.vend()
     gift = author.settle(author.vend(), RELEASED)
     author.move("admin_deduct", -author.ledger.account(author.user).available)
-    assert author.settle(gift, CAPTURED).state == holds.WRITTEN_OFF
+    assert author.settle(gift, CAPTURED).state == hold_items.WRITTEN_OFF
     author.move("add_webhook", 3)
     author.vend()
     return told(gateway.ledger.table, author.user)
@@ -107,18 +108,18 @@ def story(gateway: Gateway) -> Story:
 SEQS = range(1, 26)
 
 
-def test_the_story_has_every_type_and_nothing_is_found_in_it(story: Story) -> None:
+def test_a_history_with_every_type_has_no_findings(story: Story) -> None:
     assert len(story.entries) == SEQS[-1]
     assert {item["type"] for item in story.entries} == {
         "user_creation", "api_add", "add_webhook", "spend", "capture", "refund", "write_off", "admin_deduct",
     }  # fmt: skip
     assert {item["state"] for item in story.holds} == {
-        OPEN, SPENT, CAPTURED, RELEASED, holds.WRITTEN_OFF,
+        OPEN, SPENT, CAPTURED, RELEASED, hold_items.WRITTEN_OFF,
     }  # fmt: skip
     assert story.findings() == []
 
 
-def test_resolved_holds_may_pass(story: Story) -> None:
+def test_expired_resolved_holds_are_no_finding(story: Story) -> None:
     left = [item for item in story.holds if item["state"] == OPEN]
     assert story.findings(holds=left) == []
 
@@ -137,7 +138,7 @@ def test_an_edit_of_any_field_of_any_entry_is_found_at_that_entry(story: Story, 
 
 
 @pytest.mark.parametrize("name", [*ENTRY_FIELDS, "foreign"])
-def test_a_field_taken_out_or_put_in_is_found(story: Story, name: str) -> None:
+def test_a_removed_or_added_field_is_found(story: Story, name: str) -> None:
     for seq in SEQS:
         item = story.entries[seq - 1]
         other = {key: value for key, value in item.items() if key != name}
@@ -151,13 +152,13 @@ def test_a_field_taken_out_or_put_in_is_found(story: Story, name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["amount", "held", "available_after", "seq", "reverses", "type", "hash"]
 )
-def test_a_field_of_another_kind_is_found(story: Story, name: str, value: Any) -> None:
+def test_a_field_of_another_type_is_found(story: Story, name: str, value: Any) -> None:
     found = story.findings(entries=story.with_entry(4, story.entries[3] | {name: value}))
     assert 4 in {finding.seq for finding in found}, found
 
 
 @pytest.mark.parametrize("name", ["at", "amount", "type", "subject", "reverses", "actor", "reason"])
-def test_an_edit_with_its_hash_made_anew_is_found_at_that_entry(story: Story, name: str) -> None:
+def test_an_edit_with_a_recomputed_hash_is_found_at_that_entry(story: Story, name: str) -> None:
     for seq in SEQS:
         entry = story.entry(seq)
         old = getattr(entry, name)
@@ -167,7 +168,7 @@ def test_an_edit_with_its_hash_made_anew_is_found_at_that_entry(story: Story, na
         assert "chain" in {finding.kind for finding in found if finding.seq == seq}, (seq, found)
 
 
-def test_an_edited_hash_says_nothing_against_the_next_entry(story: Story) -> None:
+def test_an_edited_hash_is_no_finding_for_the_next_entry(story: Story) -> None:
     edited = story.entries[4] | {"hash": story.entries[3]["hash"]}
     (found,) = story.findings(entries=story.with_entry(5, edited))
     assert (found.kind, found.seq) == ("edited", 5)
@@ -204,7 +205,7 @@ def test_an_inserted_entry_is_found(story: Story, at: int) -> None:
     assert [finding.kind for finding in found] == ["foreign"]
 
 
-def test_an_entry_behind_the_last_is_a_stray(story: Story) -> None:
+def test_an_entry_after_the_accounts_last_is_a_stray(story: Story) -> None:
     book = Book(story.account.user)
     book.account = story.account
     stray = book.post("api_add", 5)
@@ -232,10 +233,8 @@ def test_an_edited_hold_is_found(story: Story, name: str) -> None:
         assert item["sk"] in " ".join(finding.text for finding in found)
 
 
-@pytest.mark.parametrize("state", [OPEN, SPENT, CAPTURED, RELEASED, holds.WRITTEN_OFF])
-def test_a_hold_in_a_state_that_the_entries_do_not_give_it_is_found(
-    story: Story, state: str
-) -> None:
+@pytest.mark.parametrize("state", [OPEN, SPENT, CAPTURED, RELEASED, hold_items.WRITTEN_OFF])
+def test_a_hold_whose_state_contradicts_the_entries_is_found(story: Story, state: str) -> None:
     for index, item in enumerate(story.holds):
         if item["state"] != state:
             edited = item | {"state": state}
@@ -252,7 +251,7 @@ def test_a_resolved_hold_must_name_its_last_entry(story: Story) -> None:
                 assert story.findings(holds=[*others, edited]), (item, wrong)
 
 
-def test_a_hold_set_back_to_what_it_once_was_is_found(story: Story) -> None:
+def test_a_hold_restored_to_an_earlier_state_is_found(story: Story) -> None:
     """Captured, then given back: an older copy of the hold says captured still."""
     entries = [read_entry(item) for item in story.entries]
     late = next(entry for entry in entries if entry.type == "refund" and not entry.held)
@@ -264,7 +263,7 @@ def test_a_hold_set_back_to_what_it_once_was_is_found(story: Story) -> None:
     assert f"but entry {captured.seq} does not say so" in found.text
 
 
-def test_an_open_hold_that_is_not_there_leaves_its_entry_without_an_end(story: Story) -> None:
+def test_a_missing_open_hold_is_found(story: Story) -> None:
     for item in story.holds:
         others = [other for other in story.holds if other != item]
         found = story.findings(holds=others)
@@ -276,7 +275,7 @@ def test_an_open_hold_that_is_not_there_leaves_its_entry_without_an_end(story: S
             assert found == []
 
 
-def test_an_open_hold_that_the_sweeper_can_not_find_is_found(story: Story) -> None:
+def test_an_open_hold_missing_from_the_sweepers_index_is_found(story: Story) -> None:
     blind = [
         {name: value for name, value in item.items() if name != "open_shard"}
         for item in story.holds
@@ -287,11 +286,11 @@ def test_an_open_hold_that_the_sweeper_can_not_find_is_found(story: Story) -> No
 def test_a_hold_without_an_entry_is_found(story: Story) -> None:
     invented = story.holds[0] | {"seq": 999}
     (found,) = story.findings(holds=[*story.holds, invented])
-    assert "names entry 999, which is no vend" in found.text
+    assert "names entry 999, which is not a vend" in found.text
 
 
 def book_findings(book: Book) -> list[str]:
-    found = account_findings(book.account, (entry.item() for entry in book.entries), [])
+    found = findings_of(book.account, (entry.item() for entry in book.entries), [])
     return [f"{finding.kind} {finding.seq}" for finding in found]
 
 
@@ -336,7 +335,7 @@ def test_a_resolution_that_does_not_fit_is_found(
     assert f"resolution {wrong.seq}" in book_findings(book)
 
 
-def test_a_second_contradiction_is_one_too_many() -> None:
+def test_a_second_resolution_is_found() -> None:
     """A hold is resolved, and that is reconciled at most once."""
     book = Book("ann")
     book.grant(5)
@@ -373,7 +372,7 @@ def test_a_long_history_takes_little_memory() -> None:
         accounts.append(book.account)
 
     accounts: list[Account] = []
-    check = verify.AccountCheck("ann", "credits")
+    check = verification.AccountCheck("ann", "credits")
     tracemalloc.start()
     for item in long_history():
         check.feed(item)
@@ -385,7 +384,7 @@ def test_a_long_history_takes_little_memory() -> None:
 
 def test_a_stored_account_is_read_page_by_page(gateway: Gateway, story: Story) -> None:
     table = Table(SmallPages(gateway.dynamodb), gateway.table_name)  # type: ignore[arg-type]
-    found = verify.verify_user(table, "credits", story.account.user)
+    found = verification.verify_user(table, "credits", story.account.user)
     assert (found.ok, found.entries, found.held) == (True, SEQS[-1], 2)
 
 
@@ -405,17 +404,17 @@ def test_no_false_alarm_while_the_account_is_in_use(gateway: Gateway) -> None:
         used = pool.map(use, range(2))
         while time.monotonic() < until:
             try:
-                found = verify.verify_user(gateway.ledger.table, "credits", author.user)
+                found = verification.verify_user(gateway.ledger.table, "credits", author.user)
             except Busy:
                 continue
             assert found.findings == []
             seen.append(found.entries)
         list(used)
     assert len(set(seen)) > 1
-    assert verify.verify_user(gateway.ledger.table, "credits", author.user).findings == []
+    assert verification.verify_user(gateway.ledger.table, "credits", author.user).findings == []
 
 
-def test_an_account_that_never_stands_still_could_not_be_checked(gateway: Gateway) -> None:
+def test_an_account_that_never_stabilises_is_busy(gateway: Gateway) -> None:
     author = Author(gateway)
     author.move("user_creation", 5)
 
@@ -424,12 +423,14 @@ def test_an_account_that_never_stands_still_could_not_be_checked(gateway: Gatewa
             author.move("api_add", 1)
             return super().get(pk, sk, consistent=consistent)
 
-    with pytest.raises(EngineError, match="never stood still"):
-        verify.verify_user(Restless(gateway.dynamodb, gateway.table_name), "credits", author.user)
+    with pytest.raises(EngineError, match="never stabilised"):
+        verification.verify_user(
+            Restless(gateway.dynamodb, gateway.table_name), "credits", author.user
+        )
 
 
 @pytest.mark.parametrize("name", ["available", "held", "seq", "head", "user", "unit"])
-def test_an_account_item_that_is_not_whole_is_found(gateway: Gateway, name: str) -> None:
+def test_an_incomplete_account_item_is_found(gateway: Gateway, name: str) -> None:
     author = Author(gateway)
     author.move("user_creation", 5)
     key = marshal({"pk": account_pk(author.user), "sk": account_sk("credits")})
@@ -439,5 +440,5 @@ def test_an_account_item_that_is_not_whole_is_found(gateway: Gateway, name: str)
         UpdateExpression="REMOVE #name",
         ExpressionAttributeNames={"#name": name},
     )
-    found = verify.verify_user(gateway.ledger.table, "credits", author.user)
+    found = verification.verify_user(gateway.ledger.table, "credits", author.user)
     assert found.findings[0].kind == "account"

@@ -1,4 +1,4 @@
-"""Rate limits, exact across all instances: a window begins with its first call and lasts a minute.
+"""Rate limits, exact across all instances: a window starts with its first call and lasts a minute.
 
 Header format: draft-ietf-httpapi-ratelimit-headers-10.
 """
@@ -12,7 +12,7 @@ from engine.platform.table import ConditionFailed, Item, Put, Table, Update, Wri
 
 WINDOW_S = 60
 ADDRESS_FACTOR = 10
-"""Many phones share one address, so an address may call ten times as often as a user."""
+"""Many phones share one address, so an address has ten times the limit of a user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Window:
     resets_in_s: int = WINDOW_S
 
     def counted(self, now: int) -> "Window":
-        """The window with one more call at `now`: this one, or a new one when it is over."""
+        """The window after one more call at `now`; a new window if this one is over."""
         if is_over(self.start, now):
             return Window(now, 1, self.limit)
         return Window(self.start, self.used + 1, self.limit, _resets_in_s(self.start, now))
@@ -34,8 +34,8 @@ class Window:
 def is_over(start: int, now: int) -> bool:
     """Whether the window that began at `start` is over at `now`.
 
-    A start ahead of us is a clock that differs, and the window stands; one by more than a window is a
-    clock that was wrong.
+    A start slightly in the future comes from a clock that differs, and the window stands. A start more
+    than a window ahead comes from a wrong clock, and the window is over.
     """
     return abs(now - start) >= WINDOW_S
 
@@ -50,7 +50,7 @@ def policy_headers(window: Window) -> dict[str, str]:
 
 
 def of_address(address: str) -> str:
-    """The subject of an address's calls; of IPv6 its /64 network, all of which one caller has."""
+    """The subject that counts an address's calls; for IPv6 its /64 network, which one caller controls."""
     if ":" not in address:
         return f"IP#{address}"
     return f"IP#{ip_network(f'{address}/64', strict=False).network_address}"
@@ -66,10 +66,10 @@ def take(table: Table, subject: str, route_class: str, limit: int, now: int) -> 
 
 
 def take_on_item(table: Table, pk: str, sk: str, limit: int, now: int) -> Window:
-    """Count one call in the window that the item at (`pk`, `sk`) carries; it must exist.
+    """Count one call in the window stored on the item at (`pk`, `sk`).
 
-    A refused call is not counted. Raises `RateLimited`, `OutcomeUnknown`, and `ConditionFailed`
-    where there is no such item.
+    A refused call is not counted. Raises `RateLimited`, `OutcomeUnknown`, and `ConditionFailed` if the
+    item does not exist.
     """
     return _counted(table, pk, sk, limit, now, lambda seen: _new_window(pk, sk, seen, now))
 
@@ -77,7 +77,7 @@ def take_on_item(table: Table, pk: str, sk: str, limit: int, now: int) -> Window
 def _counted(
     table: Table, pk: str, sk: str, limit: int, now: int, begin: Callable[[Item | None], Write]
 ) -> Window:
-    """One call more in the window there is, or the first one of a new window."""
+    """One more call in the current window, or the first of a new one."""
     write: Write = _count(pk, sk, limit, now)
     while True:
         try:
@@ -104,7 +104,7 @@ def _count(pk: str, sk: str, limit: int, now: int) -> Update:
 
 
 def _new_item(pk: str, sk: str, seen: Item | None, now: int) -> Put:
-    """A new window in place of the one that was seen to be over, or of none."""
+    """A new window that replaces one that is over, or the first window."""
     item = {"pk": pk, "sk": sk, "rate_from": now, "rate_used": 1, "ttl": now + 3600}
     return Put(
         item,
@@ -114,7 +114,7 @@ def _new_item(pk: str, sk: str, seen: Item | None, now: int) -> Put:
 
 
 def _new_window(pk: str, sk: str, seen: Item | None, now: int) -> Update:
-    """A new window on an item that is there for more than its window."""
+    """A new window on an item that also stores other data."""
     if seen is None:
         raise ConditionFailed(None)
     return Update(

@@ -1,0 +1,94 @@
+"""What is kept of a hold: its states, its item and the keys that it lies under.
+
+A hold is a credit set aside for a vended token. Its item is also the record of the vend's request: the
+key is made of the user, the operation and the client's request id (see docs/decisions.md). Its
+transitions are in `engine.credits.holds`, which alone writes it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.access.tokens import VENDED_LIFETIME_S, VendedToken
+from engine.ledger.items import account_pk
+from engine.platform.ids import shard
+from engine.platform.table import Table
+
+OPEN: Final = "open"
+SPENT: Final = "spent"
+"""Paid at once, as the older `/vend-token` does; nothing is held."""
+
+CAPTURED: Final = "captured"
+RELEASED: Final = "released"
+WRITTEN_OFF: Final = "written_off"
+"""Released, then delivered all the same, and the account had nothing to charge: a gift, on record."""
+
+UNRESOLVED: Final = (OPEN, SPENT)
+"""The states of a hold whose outcome is still to come."""
+
+NAME_LENGTH = 22
+SHARDS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """One vended token and what became of the credit that paid for it. Times in epoch seconds."""
+
+    user: str
+    name: str
+    jti: str
+    kid: str
+    state: str
+    amount: int
+    seq: int
+    issued_at: int
+    balance_after: int
+    fingerprint: str
+    request_id: str
+    resolved_seq: int | None = None
+    reconciled: bool | None = None
+    """One outcome that contradicts the first was met; a further one changes nothing."""
+    claim: str | None = None
+    claimed_by: str | None = None
+    claimed_at: int | None = None
+    job_id: str | None = None
+    answer: Mapping[str, Any] | None = None
+
+    @property
+    def token(self) -> VendedToken:
+        return VendedToken(self.user, self.jti, self.issued_at, self.issued_at + VENDED_LIFETIME_S)
+
+    @property
+    def is_resolved(self) -> bool:
+        return self.state not in UNRESOLVED
+
+
+def find(table: Table, user: str, jti: str) -> Hold | None:
+    """The hold that `jti` was vended for, None if there is none or it was replaced. Raises `Busy`."""
+    item = table.get(account_pk(user), hold_sk(jti[:NAME_LENGTH]))
+    return read(item) if item is not None and item["jti"] == jti else None
+
+
+def again(table: Table, hold: Hold) -> Hold:
+    """`hold` as it is now; as it was seen where it is gone. Raises `Busy`."""
+    return find(table, hold.user, hold.jti) or hold
+
+
+def read(item: Mapping[str, Any]) -> Hold:
+    """The hold in its item."""
+    facts: dict[str, Any] = {name: item.get(name) for name in Hold.__dataclass_fields__}
+    return Hold(**facts)
+
+
+def hold_sk(name: str) -> str:
+    return f"H#{name}"
+
+
+def sk_of(jti: str) -> str:
+    """The sort key of the hold that `jti` was vended for."""
+    return hold_sk(jti[:NAME_LENGTH])
+
+
+def shard_of(name: str) -> str:
+    """The partition of the index of open holds that `name` falls into."""
+    return f"open#{shard(name, SHARDS)}"

@@ -1,0 +1,57 @@
+"""Asking upstream how a job goes, at most once a second for each job, and keeping what it says.
+
+The caller that takes the second's question asks; all others are told what was heard last. The end of a
+job is kept before its credit is captured, so that no credit is taken for a text that could be lost, and
+upstream is not asked again after it.
+"""
+
+from engine.platform.errors import UpstreamFailed, UpstreamTimedOut
+from engine.platform.logs import upstream_call
+from engine.platform.table import Item
+from engine.transcription import jobs
+from engine.transcription.gateway import Gateway
+from engine.transcription.outcomes import Heard
+from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
+
+
+def hear(gateway: Gateway, item: Item, now: int, *, at_once: bool = False) -> Heard:
+    """What upstream says of the job in `item`, which is by upstream's id: asked anew where this second's
+    question is free, and with `at_once` in any case, unless the job has ended.
+
+    Raises `CircuitOpen`, `UpstreamFailed`, `UpstreamTimedOut`, `Busy`.
+    """
+    if "is_final" in item or (item["asked_at"] >= now and not at_once):
+        return jobs.heard_in(item)
+    job_id = jobs.id_of(item)
+    gateway.breaker.admit()
+    if not at_once:
+        told = jobs.take_question(gateway.ledger, job_id, now)
+        if told is not None:
+            return told
+    answer = _ask(gateway, job_id)
+    if answer.status == 404:
+        return jobs.keep_missing(gateway.ledger, job_id, now)
+    if answer.status == 200:
+        return jobs.keep_said(gateway.ledger, job_id, answer.members, now)
+    raise UpstreamFailed(details={"reason": f"status {answer.status}"})
+
+
+def _ask(gateway: Gateway, job_id: str) -> UpstreamAnswer:
+    try:
+        answer = gateway.upstream.status(job_id, gateway.secret, gateway.timeout_s)
+    except NotSent:
+        upstream_call("status", 0, reason="not_sent")
+        gateway.breaker.failed()
+        raise UpstreamFailed(details={"reason": "unreachable"}) from None
+    except Unknown as unknown:
+        upstream_call("status", 0, reason=unknown.kind)
+        gateway.breaker.failed()
+        if unknown.kind == "timeout":
+            raise UpstreamTimedOut() from None
+        raise UpstreamFailed(details={"reason": unknown.kind}) from None
+    upstream_call("status", answer.status)
+    if answer.status >= 500:
+        gateway.breaker.failed()
+    else:
+        gateway.breaker.succeeded()
+    return answer

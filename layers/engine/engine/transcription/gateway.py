@@ -1,0 +1,27 @@
+"""What a call to the transcription service needs."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic, sleep
+
+from engine.ledger.posting import Ledger
+from engine.platform.circuit import AlwaysClosed, Breaker
+from engine.platform.handover import Handover, NoHandover
+from engine.transcription.upstream import Upstream
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """The ledger, the service and the policies of calls to it; `public` is the origin that the app
+    called, empty where no app did.
+    """
+
+    ledger: Ledger
+    upstream: Upstream
+    secret: str
+    timeout_s: float
+    public: str = ""
+    breaker: Breaker = field(default_factory=AlwaysClosed)
+    handover: Handover = field(default_factory=NoHandover)
+    sleep: Callable[[float], None] = sleep
+    monotonic: Callable[[], float] = monotonic

@@ -1,0 +1,75 @@
+"""How a job goes, for its owner; its end settles the credit."""
+
+from typing import Any
+
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+from engine.platform.act import Act
+from engine.platform.errors import EngineError, JobNotFound
+from engine.transcription import asking, jobs, mirror, outcomes
+from engine.transcription.answers import RELEASED_GUIDANCE, Mirrored
+from engine.transcription.gateway import Gateway
+from engine.web.http import dump
+
+CREDIT_WORDS = {
+    OPEN: "held",
+    SPENT: "captured",
+    CAPTURED: "captured",
+    RELEASED: "released",
+    WRITTEN_OFF: "released",
+}
+
+
+def status(gateway: Gateway, user: str, job_id: str, act: Act) -> Mirrored:
+    """How `user`'s job goes; an end settles its hold.
+
+    Raises `JobNotFound` (also for another user's job, and for one that upstream no longer knows),
+    `CircuitOpen`, `UpstreamFailed`, `UpstreamTimedOut`, `Busy`.
+    """
+    hold, item = jobs.known(gateway.ledger, user, job_id)
+    if hold.job_id is not None and hold.job_id != job_id:
+        item = jobs.read(gateway.ledger, hold.job_id) or {}
+    if not item or hold.job_id is None:
+        return Mirrored(200, dump(_not_heard_of(hold, job_id)))
+    heard = asking.hear(gateway, item, act.at)
+    hold = outcomes.settled(gateway.ledger, hold, heard, act)
+    if heard.missing_since is not None:
+        raise _forgotten(hold)
+    if heard.members is None:
+        return Mirrored(200, dump(_not_heard_of(hold, job_id)))
+    members = mirror.status(
+        heard.members,
+        job_id=job_id,
+        credit=CREDIT_WORDS[hold.state],
+        upstream=gateway.upstream.base,
+        public=gateway.public,
+    )
+    return Mirrored(200, dump(members))
+
+
+def _not_heard_of(hold: Hold, job_id: str) -> dict[str, Any]:
+    """What is known of a job of which upstream has said nothing yet."""
+    running = not hold.is_resolved
+    return {
+        "ok": running,
+        "jobId": job_id,
+        "status": "processing" if running else "failed",
+        "progress": 0,
+        "transcript": None,
+        "text": None,
+        "confidence": None,
+        "language": None,
+        "duration": None,
+        "credit": CREDIT_WORDS[hold.state],
+        "guidance": None if running else RELEASED_GUIDANCE,
+    }
+
+
+def _forgotten(hold: Hold) -> EngineError:
+    """Upstream does not know the job: it was restarted, and the job may or may not come back."""
+    error = JobNotFound("The job is not known any more.")
+    error.members["credit"] = CREDIT_WORDS[hold.state]
+    if hold.state == RELEASED:
+        error.guidance = RELEASED_GUIDANCE
+    else:
+        error.guidance = "Ask again in two minutes: your credit comes back if the job does not."
+    return error
