@@ -188,6 +188,8 @@ def _parameters(
         "AllowUserCreate": "true",
         "AllowAnonymousVend": "true",
         "AllowAnonymousHistory": "true",
+        # As the first version documents it; a deployment must choose it.
+        "PlanPolicy": "reset",
         "BuildRef": _build_ref(settings.root),
         "DeployedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **{upstream.service.parameter: upstream.base for upstream in upstreams},

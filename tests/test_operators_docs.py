@@ -133,6 +133,7 @@ def lines_of_functions() -> list[Mapping[str, Any]]:
         logs.low_balance("ann", 1)
         logs.not_projected("trouble")
         logs.provider_balance(0, 25)
+        logs.set_aside("notices", "msg_1", "Unreadable")
         logs.moved({"spend": 1})
         logs.rotated("NAME", made=["k"], dropped=[])
         logs.not_rotated("NAME", "trouble")

@@ -14,7 +14,7 @@ from engine.access.operators import Operator
 from engine.platform.act import Act
 from engine.platform.errors import CsrfRefused, SessionEnded
 from engine.platform.ids import digest
-from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.platform.table import Item, Put, Table, Update
 from engine.web.http import Call
 
 COOKIE = "__Host-pluct"
@@ -95,16 +95,12 @@ def find(call: Call, table: Table) -> Session:
     return session
 
 
-def end(table: Table, session: Session) -> None:
-    """Logs this browser out."""
-    ended = Update(
+def ending(session: Session) -> Update:
+    """Logs this browser out, if it is not."""
+    return Update(
         _pk(session.secret), SK, "SET ended = :true", "ended = :false",
         values={":true": True, ":false": False},
     )  # fmt: skip
-    try:
-        table.write(ended)
-    except ConditionFailed:  # Another tab ended it first.
-        return
 
 
 def cookie_name(base_path: str) -> str:

@@ -188,6 +188,13 @@ def not_projected(trouble: str) -> None:
         line.count("NotProjected")
 
 
+def set_aside(part: str, what: str, trouble: str) -> None:
+    """The line and the metric of one element that a round of `part` cannot handle, and passed over."""
+    with _line() as line:
+        logger.error("be:set-aside", extra={"part": part, "what": what, "trouble": trouble})
+        line.count("SetAside")
+
+
 def provider_balance(left_micros: int, low_usd: int) -> None:
     """The line and the metric of an operator's OpenRouter account that runs low."""
     if left_micros < low_usd * 1_000_000:
