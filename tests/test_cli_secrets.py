@@ -60,7 +60,9 @@ def parameters(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_an_import_says_what_was_created_kept_and_replaced(parameters: Parameters) -> None:
     parameters.put(ADMIN_SECRET=made("the-admin-secret"), WEBHOOK_SECRET=made("generated-webhook"))
     parameters.terminal.vars(
-        ADMIN_SECRET="the-admin-secret", WEBHOOK_SECRET="the-webhook", TTT_SHARED_SECRET="the-ttt"
+        ADMIN_SECRET="the-admin-secret",
+        WEBHOOK_SECRET="the-webhook-secret",
+        TTT_SHARED_SECRET="the-secret-of-ttt",
     )
     found = parameters.terminal.ask("secrets", "import")
     assert {one["name"]: one["done"] for one in found["secrets"]} == {
@@ -69,8 +71,8 @@ def test_an_import_says_what_was_created_kept_and_replaced(parameters: Parameter
         "WEBHOOK_SECRET": "replaced",
         "TTT_SHARED_SECRET": "created",
     }
-    assert parameters.secrets("WEBHOOK_SECRET") == ["generated-webhook", "the-webhook"]
-    assert parameters.secrets("TTT_SHARED_SECRET") == ["the-ttt"]
+    assert parameters.secrets("WEBHOOK_SECRET") == ["generated-webhook", "the-webhook-secret"]
+    assert parameters.secrets("TTT_SHARED_SECRET") == ["the-secret-of-ttt"]
     assert parameters.keys("WEBHOOK_SECRET")[1].imported
     again = parameters.terminal.ask("secrets", "import")
     assert {one["done"] for one in again["secrets"]} == {"kept"}
@@ -78,7 +80,10 @@ def test_an_import_says_what_was_created_kept_and_replaced(parameters: Parameter
 
 def test_older_names_are_read_where_the_preferred_one_is_missing(parameters: Parameters) -> None:
     parameters.terminal.vars(
-        ENGINE_SHARED_SECRET="shared", ADMIN_API_KEY="admin", EMPTY="", OTHER="x"
+        ENGINE_SHARED_SECRET="shared-by-two-services",
+        ADMIN_API_KEY="the-key-of-admins",
+        EMPTY="",
+        OTHER="x",
     )
     found = parameters.terminal.ask("secrets", "import")["secrets"]
     assert {one["name"]: one["from"] for one in found} == {
@@ -87,16 +92,21 @@ def test_older_names_are_read_where_the_preferred_one_is_missing(parameters: Par
         "TTT_SHARED_SECRET": "ENGINE_SHARED_SECRET",
     }
     parameters.terminal.vars(
-        JWT_SECRET="jwt", ENGINE_SHARED_SECRET="shared", ENGINE_ADMIN_KEY="key"
+        JWT_SECRET="secret-of-user-tokens",
+        ENGINE_SHARED_SECRET="shared-by-two-services",
+        ENGINE_ADMIN_KEY="another-key-of-admins",
     )
     found = parameters.terminal.ask("secrets", "import")["secrets"]
     assert found[0] == {"name": "ENGINE_JWT_SECRET", "from": "JWT_SECRET", "done": "replaced"}
-    assert parameters.secrets("ENGINE_JWT_SECRET") == ["shared", "jwt"]
+    assert parameters.secrets("ENGINE_JWT_SECRET") == [
+        "shared-by-two-services",
+        "secret-of-user-tokens",
+    ]
 
 
 def test_a_dry_run_writes_nothing(parameters: Parameters) -> None:
     parameters.put(WEBHOOK_SECRET=made("before"))
-    parameters.terminal.vars(WEBHOOK_SECRET="after", ADMIN_SECRET="new")
+    parameters.terminal.vars(WEBHOOK_SECRET="after-the-import", ADMIN_SECRET="a-new-admin-secret")
     result = parameters.terminal.say("secrets", "import", "--dry-run")
     assert (result.exit_code, "nothing was written" in result.stdout) == (0, True)
     assert parameters.secrets("WEBHOOK_SECRET") == ["before"]
@@ -106,37 +116,49 @@ def test_a_dry_run_writes_nothing(parameters: Parameters) -> None:
 
 def test_an_imported_key_signs_after_every_function_has_read_it(parameters: Parameters) -> None:
     parameters.put(ENGINE_JWT_SECRET=made("generated"))
-    parameters.terminal.vars(ENGINE_JWT_SECRET="imported")
+    parameters.terminal.vars(ENGINE_JWT_SECRET="imported-secret-1")
     parameters.terminal.ask("secrets", "import")
     ring = KeyRings(parameters.ssm, parameters.prefix, ("ENGINE_JWT_SECRET",))["ENGINE_JWT_SECRET"]
-    assert (ring.signing, ring.matches("imported")) == ("generated", True)
+    assert (ring.signing, ring.matches("imported-secret-1")) == ("generated", True)
     later = KeyRings(
         parameters.ssm,
         parameters.prefix,
         ("ENGINE_JWT_SECRET",),
         clock=lambda: time.time() + STAGE_S,
     )
-    assert later["ENGINE_JWT_SECRET"].signing == "imported"
+    assert later["ENGINE_JWT_SECRET"].signing == "imported-secret-1"
 
 
 def test_a_secret_shared_with_another_service_is_used_at_once(parameters: Parameters) -> None:
     parameters.put(TTT_SHARED_SECRET=made("before"))
-    parameters.terminal.vars(TTT_SHARED_SECRET="agreed")
+    parameters.terminal.vars(TTT_SHARED_SECRET="agreed-with-ttt-1")
     parameters.terminal.ask("secrets", "import")
     ring = KeyRings(parameters.ssm, parameters.prefix, ("TTT_SHARED_SECRET",))["TTT_SHARED_SECRET"]
-    assert ring.signing == "agreed"
+    assert ring.signing == "agreed-with-ttt-1"
+
+
+@pytest.mark.parametrize("value", ["abc", "-----BEGIN PUBLIC KEY-----MFkwEwYHKoZIzj0"])
+def test_an_unfit_secret_is_refused_with_its_reason_and_nothing_is_written(
+    parameters: Parameters, value: str
+) -> None:
+    parameters.put(ADMIN_SECRET=made("the-admin-secret"))
+    parameters.terminal.vars(ADMIN_SECRET="a-good-admin-secret", JWT_SECRET_CLOUD=value)
+    result = parameters.terminal.say("secrets", "import")
+    assert result.exit_code != 0 and "JWT_SECRET_CLOUD is refused: it" in result.stderr
+    assert value not in result.stderr
+    assert parameters.secrets("ADMIN_SECRET") == ["the-admin-secret"]
 
 
 def test_a_retired_key_can_be_imported_again(parameters: Parameters) -> None:
-    parameters.put(WEBHOOK_SECRET=made("one"))
-    for value in ("two", "one", "two"):
+    parameters.put(WEBHOOK_SECRET=made("webhook-secret-1"))
+    for value in ("webhook-secret-2", "webhook-secret-1", "webhook-secret-2"):
         parameters.terminal.vars(WEBHOOK_SECRET=value)
         parameters.terminal.ask("secrets", "import")
-    assert parameters.secrets("WEBHOOK_SECRET") == ["one", "two"]
-    parameters.terminal.ask("secrets", "retire", "WEBHOOK_SECRET", key_name("one"))
-    parameters.terminal.vars(WEBHOOK_SECRET="one")
+    assert parameters.secrets("WEBHOOK_SECRET") == ["webhook-secret-1", "webhook-secret-2"]
+    parameters.terminal.ask("secrets", "retire", "WEBHOOK_SECRET", key_name("webhook-secret-1"))
+    parameters.terminal.vars(WEBHOOK_SECRET="webhook-secret-1")
     parameters.terminal.ask("secrets", "import")
-    assert parameters.secrets("WEBHOOK_SECRET") == ["two", "one"]
+    assert parameters.secrets("WEBHOOK_SECRET") == ["webhook-secret-2", "webhook-secret-1"]
 
 
 def test_a_rotation_appends_one_key_and_shows_when_it_signs(parameters: Parameters) -> None:
@@ -194,7 +216,7 @@ def test_no_command_prints_or_logs_a_value(parameters: Parameters) -> None:
     parameters.put(
         WEBHOOK_SECRET=made("a-value-of-before"), VEND_JWT_SECRET=made("a-value-that-signs")
     )
-    parameters.terminal.vars(WEBHOOK_SECRET="a-value-of-now", ADMIN_SECRET="a-value-of-an-admin")
+    parameters.terminal.vars(WEBHOOK_SECRET="a-value-of-today", ADMIN_SECRET="a-value-of-an-admin")
     seen = ""
     for form in ((), ("--json",)):
         for words in (

@@ -240,7 +240,7 @@ def test_the_layer_keeps_what_botocore_needs_for_every_service_that_is_called() 
     """Without its data a client cannot be created, and the service seems to be unavailable."""
     layer = ROOT / "layers" / "engine"
     sources = "".join(path.read_text() for path in (layer / "engine").rglob("*.py"))
-    called = set(re.findall(r'create_client\(\s*"(\w+)"', sources))
+    called = set(re.findall(r'aws\.client\(\s*"(\w+)"', sources))
     trimming = runpy.run_path(str(layer / "trim_botocore.py"))
     kept = trimming["needed"](Path(botocore.__file__).parent / "data", layer / "engine")
     assert set(kept) == called >= {"dynamodb", "sqs", "ssm"}

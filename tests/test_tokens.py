@@ -447,3 +447,15 @@ def test_any_signed_claims_are_accepted_or_refused_without_a_crash(
 ) -> None:
     for verify, claims in KINDS:
         assert 1 <= len(answer(verify, forge.token({**claims, **odd}, KEY))) <= 128
+
+
+def test_a_ring_with_a_public_key_still_verifies_with_its_secrets() -> None:
+    pem = (
+        "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----END PUBLIC KEY-----"
+    )
+    good = "a-good-secret-of-32-characters-00"
+    text = issue_user("ann", Ring((good,)), now=NOW, lifetime_s=60)
+    for ring in (Ring((good, pem)), Ring((pem, good))):
+        assert verify_user(text, ring, now=NOW, max_age_s=3600).user == "ann"
+    with pytest.raises(Unauthorized):
+        verify_user(text, Ring((pem,)), now=NOW, max_age_s=3600)

@@ -19,7 +19,7 @@ from cli.options import Json, RunFile
 from cli.output import print_json, print_table, say
 from cli.stores import FoundParameters, find_parameters
 from engine.access import ring_store, rotation
-from engine.access.keyrings import Key, key_name
+from engine.access.keyrings import Key, key_name, unfit_to_import
 from engine.access.ring_store import Stored
 from engine.access.rotation import NotMadeHere
 from engine.platform.times import DAY_S, iso
@@ -189,6 +189,13 @@ def import_secrets(
         found = dotenv.secrets(dotenv.read(file))
         if not found:
             raise CommandError(f"{file} has none of {', '.join(dotenv.ALIASES)}.")
+        faults = [
+            f"{given} is refused: {fault}."
+            for value, given in found.values()
+            if (fault := unfit_to_import(value))
+        ]
+        if faults:
+            raise CommandError(" ".join(faults))
         now = int(time.time())
         done = [
             {"name": name, "from": given, "done": _import(rings, name, value, now, dry_run=dry_run)}

@@ -3,14 +3,13 @@
 import base64
 import hashlib
 import json
-import time
 from pathlib import Path
 
 import engine
 from engine.access import keyrings
 from engine.access.keyrings import KeyRings
 from engine.admin import health
-from engine.admin.health import Services
+from engine.admin.health import Services, Uptime
 from engine.platform import config, table
 from engine.platform.circuit import Circuit
 from engine.platform.table import Table
@@ -18,7 +17,6 @@ from engine.transcription.upstream import Upstream
 from engine.web import rate_limits, routes
 from engine.web.http import Answer, Api, Call
 
-STARTED_AT = time.time()
 HERE = Path(__file__).parent
 DESCRIPTION = (HERE / "openapi.json").read_text(encoding="utf-8")
 LANDING = (HERE / "landing.html").read_text(encoding="utf-8")
@@ -30,6 +28,7 @@ settings = config.load()
 store = Table(table.connect(), settings.table_name)
 parameters = KeyRings(keyrings.connect(), settings.secrets_prefix, (health.PROBE_PARAMETER,))
 circuit = Circuit(store, "ttt")
+uptime = Uptime()
 services = Services(store, parameters, Upstream(settings.ttt_base), circuit)
 api = Api(settings)
 lambda_handler = api
@@ -70,7 +69,7 @@ def report(call: Call) -> Answer:
         {
             "ok": reachable,
             "status": "ok" if reachable else "degraded",
-            "uptimeSeconds": int(time.time() - STARTED_AT),
+            "uptimeSeconds": uptime.seconds,
             "version": engine.__version__,
             "routes": [f"{method} {path}" for method, path in ROUTES],
             "build": settings.build,

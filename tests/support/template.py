@@ -46,7 +46,16 @@ class Function:
 
     @property
     def statements(self) -> list[dict[str, Any]]:
-        """Its IAM statements; fails where a policy is not written out."""
+        """What it may do, as IAM statements; fails where a policy is not written out."""
+        return [statement for statement in self._written if statement["Effect"] == "Allow"]
+
+    @property
+    def denials(self) -> list[dict[str, Any]]:
+        """What it may not do whatever else allows it."""
+        return [statement for statement in self._written if statement["Effect"] == "Deny"]
+
+    @property
+    def _written(self) -> list[dict[str, Any]]:
         policies = self.properties.get("Policies", [])
         hidden = [p for p in policies if not isinstance(p, dict) or "Statement" not in p]
         assert not hidden, f"functions/{self.name}: write the policy out in template.yaml: {hidden}"
@@ -91,8 +100,9 @@ def functions() -> dict[str, Function]:
 
 
 def routes() -> set[str]:
-    """The route keys of all functions but `$default`."""
-    return {key for function in functions().values() for key in function.routes} - {DEFAULT_ROUTE}
+    """The route keys of all functions but `$default` and those of HEAD."""
+    found = {key for function in functions().values() for key in function.routes}
+    return {key for key in found - {DEFAULT_ROUTE} if not key.startswith("HEAD ")}
 
 
 def environment(name: str) -> dict[str, Any]:
