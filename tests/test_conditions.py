@@ -350,7 +350,7 @@ def test_an_open_hold_is_never_replaced(gateway: Gateway) -> None:
     hold = desk.hold("key")
     item = desk.stored(hold)
     assert "ttl" not in item
-    assert (item["open_shard"], item["expires_at"]) == (hold_items.shard_of(hold.name), NOW + 960)
+    assert (item["open_shard"], item["expires_at"]) == (hold_items.shard_of(hold.name), NOW + 920)
     assert desk.vend("key", now=NOW + 10**8) == (hold, None)
     assert desk.stored(hold) == item
 
@@ -414,19 +414,26 @@ def test_an_outcome_resolves_one_contradiction_reconciles_and_no_more(
     assert reversed_seqs == list(range(2, 2 + len(types)))
 
 
-def test_what_was_delivered_after_all_and_can_not_be_paid_is_written_off_for_good(
-    gateway: Gateway,
-) -> None:
+def test_a_late_delivery_that_the_account_cannot_pay_changes_nothing(gateway: Gateway) -> None:
     desk = Desk(gateway, balance=1)
     hold = desk.settle(desk.hold(), RELEASED)
     desk.hold()
-    hold = desk.settle(hold, CAPTURED)
-    item = desk.stored(hold)
-    assert (item["state"], item["reconciled"]) == (WRITTEN_OFF, True)
+    before = desk.stored(hold)
+    assert desk.settle(hold, CAPTURED) == hold
+    assert (desk.stored(hold), desk.explained()) == (before, (0, 1))
     desk.grant(5)
+    assert desk.settle(hold, CAPTURED).state == CAPTURED
+    assert desk.explained() == (4, 1)
+
+
+def test_a_gift_of_an_earlier_version_stays_what_it_is(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.settle(desk.hold(), RELEASED)
+    desk.edit(hold_items.hold_sk(hold.name), state=WRITTEN_OFF, reconciled=True)
+    gift = hold_items.read(desk.stored(hold))
     for outcome in (CAPTURED, RELEASED):
-        assert desk.settle(hold, outcome) == hold
-    assert desk.explained() == (5, 1)
+        assert desk.settle(gift, outcome) == gift
+    assert desk.explained() == (1, 0)
 
 
 @pytest.mark.parametrize("state", [OPEN, SPENT])

@@ -181,6 +181,7 @@ def unblock(table: Table, seen: Subscription, *, now: int) -> bool:
         "#state = :blocked",
         names=STATE,
         values={":active": ACTIVE, ":blocked": BLOCKED, ":now": now},
+        mark="unblocked_by",
     )
     try:
         table.write(update)
@@ -223,7 +224,7 @@ def _step(
 ) -> bool:
     """A step that moves no money; False where the key was not as it was seen."""
     try:
-        table.write(key_update(key, change, condition, values))
+        table.write(replace(key_update(key, change, condition, values), mark="stepped_by"))
     except ConditionFailed:
         return False
     return True
