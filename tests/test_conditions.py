@@ -346,13 +346,18 @@ def test_a_vend_at_once_is_known_to_its_last_second_and_new_after_it(gateway: Ga
 
 
 def test_an_open_hold_is_never_replaced(gateway: Gateway) -> None:
+    """One that was used stays for as long as it is open; an unused one until its token runs out."""
     desk = Desk(gateway, balance=2)
     hold = desk.hold("key")
     item = desk.stored(hold)
     assert "ttl" not in item
     assert (item["open_shard"], item["expires_at"]) == (hold_items.shard_of(hold.name), NOW + 920)
-    assert desk.vend("key", now=NOW + 10**8) == (hold, None)
+    assert desk.vend("key", now=NOW + 899) == (hold, None)
     assert desk.stored(hold) == item
+    desk.edit(hold_items.hold_sk(hold.name), claim="claim", claimed_at=NOW)
+    (kept, posted) = desk.vend("key", now=NOW + 10**8)
+    assert (kept.jti, posted) == (hold.jti, None)
+    assert desk.explained() == (1, 1)
 
 
 def test_a_resolved_hold_is_replaced_after_its_time_and_not_before(gateway: Gateway) -> None:

@@ -1,7 +1,6 @@
 """Vending: one credit, one token, once; whatever order, repetition or refusal comes along."""
 
 import json
-import re
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +14,7 @@ from engine.ledger.posting import Ledger
 from engine.platform.errors import Busy, InsufficientCredits
 from engine.platform.table import Update
 from tests.support.gateway import Gateway, Reply
+from tests.support.replays import timeless
 
 
 def claims(reply: Reply) -> dict[str, object]:
@@ -51,18 +51,11 @@ def test_a_vend_holds_one_credit_and_answers_a_token_for_a_quarter_of_an_hour(
     gateway.assert_explained(user)
 
 
-def timeless(reply: Reply) -> str:
-    """The answer's text without what is left of the token's time."""
-    text, found = re.subn(r'"expiresIn":\d+,', "", reply.text)
-    assert found == 1
-    return text
-
-
 def test_the_same_request_id_answers_the_first_token_byte_for_byte(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=5)
     first = gateway.vend(headers, "again")
     second = gateway.vend(headers, "again")
-    assert timeless(second) == timeless(first)
+    assert timeless(second.text) == timeless(first.text)
     assert second.headers["idempotency-replayed"] == "true"
     assert "idempotency-replayed" not in first.headers
     assert gateway.balance(user) == 4
@@ -72,7 +65,7 @@ def test_a_retry_of_the_last_credit_gets_its_token_and_not_402(gateway: Gateway)
     _, headers = gateway.user(balance=1)
     first = gateway.vend(headers, "last")
     assert gateway.vend(headers, "another").status == 402
-    assert timeless(gateway.vend(headers, "last")) == timeless(first)
+    assert timeless(gateway.vend(headers, "last").text) == timeless(first.text)
 
 
 def test_without_credits_402_says_so_and_nothing_changes(gateway: Gateway) -> None:
@@ -123,7 +116,7 @@ def test_a_key_is_the_same_however_it_is_sent(
         "POST", "/v1/vend-token", {"x": 1}, headers={**auth, "idempotency-key": "k"}
     )
     again = gateway.call("POST", "/v1/vend-token", body, headers={**auth, **headers})
-    assert timeless(again) == timeless(bare)
+    assert timeless(again.text) == timeless(bare.text)
     assert gateway.balance(user) == 1
 
 
@@ -165,7 +158,7 @@ def test_one_key_from_thirty_threads_is_charged_once(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=5)
     with ThreadPoolExecutor(30) as pool:
         replies = list(pool.map(lambda _: gateway.vend(headers, "same"), range(30)))
-    assert {timeless(reply) for reply in replies} == {timeless(replies[0])}
+    assert {timeless(reply.text) for reply in replies} == {timeless(replies[0].text)}
     assert gateway.balance(user) == 4
     gateway.assert_explained(user)
 
@@ -188,7 +181,7 @@ def test_the_rate_limit_is_exact_and_a_replay_gets_through(endpoint: str) -> Non
     assert refused.json["retryAfterSeconds"] == 40
     assert refused.headers["ratelimit-policy"] == '"default";q=5;w=60'
     assert refused.headers["ratelimit"] == '"default";r=0;t=40'
-    assert timeless(gateway.vend(headers, "one")) == timeless(first)
+    assert timeless(gateway.vend(headers, "one").text) == timeless(first.text)
     gateway.now += 40
     again = gateway.vend(headers, "more")
     assert (again.status, again.headers["ratelimit"]) == (200, '"default";r=4;t=60')

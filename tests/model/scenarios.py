@@ -282,7 +282,7 @@ def forgotten_or_not(deep: bool) -> Scenario:
     """
     return _scenario(
         "a job that is missing, and may come back", _polls(), seen_missing("missing"), ("L", "ok"),
-        ("L", "job_not_found"), judge=_text_is_paid, environment=_comes_back, faults=1 + deep,
+        ("L", "job_not_found"), judge=_text_is_paid, environment=_comes_back, faults=int(deep),
     )  # fmt: skip
 
 
@@ -290,7 +290,7 @@ def known_again(deep: bool) -> Scenario:
     """A job that upstream did not know once, and knows now."""
     return _scenario(
         "a job that was missing once", _polls(), seen_missing("processing"), ("L", "ok"),
-        judge=_text_is_paid, audit=_not_forgotten, environment=_comes_back, faults=1 + deep,
+        judge=_text_is_paid, audit=_not_forgotten, environment=_comes_back, faults=int(deep),
     )  # fmt: skip
 
 
