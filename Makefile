@@ -5,9 +5,10 @@ PIP_FLAGS = -qq --disable-pip-version-check
 IN_GROUPS = --dist loadgroup --no-loadscope-reorder
 BIN = .venv/bin
 LAYER = layers/engine
+DYNOXIDE = .cache/dynoxide/node_modules/@dynoxide/linux-x64/dynoxide
 
-.PHONY: run test test-browser browser test-many prove mutants check check-code check-types check-template \
-	check-policy setup setup-sam setup-checkov format build bench smoke clean lock
+.PHONY: run test test-browser browser dynoxide test-many prove mutants check check-code check-types check-template \
+	check-policy sam-local sam-invoke check-sam-local setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
@@ -24,6 +25,16 @@ test-browser: setup browser
 browser:
 	@command -v chromium >/dev/null && command -v chromedriver >/dev/null \
 		|| { apt-get update -qq && apt-get install -y -qq chromium chromium-driver; }
+
+# The second local DynamoDB, for races on atomic transactions and for exact request units; x86-64 Linux only.
+# Needs npm, which root gets from Debian where it is missing.
+dynoxide: $(DYNOXIDE)
+
+$(DYNOXIDE): tools/dynoxide/package-lock.json
+	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm; }
+	@mkdir -p .cache/dynoxide && cp tools/dynoxide/package*.json .cache/dynoxide
+	npm ci --prefix .cache/dynoxide --no-audit --no-fund --silent
+	@chmod +x $@ && touch $@
 
 # The long forms of the proofs about money; `make test` runs the short ones.
 prove: setup
@@ -67,6 +78,18 @@ build: setup setup-sam
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
 	$(BIN)/python -m tools.artifact $(if $(UNCOMPILED),--uncompiled)
 
+# Like `make run`, but with the functions in containers, by `sam local start-api`; needs Docker.
+sam-local: setup setup-sam
+	@exec $(BIN)/python -m tools.sam
+
+# During such a run: one event in one container, for example EVENT=events/vend_token.json.
+sam-invoke:
+	@$(BIN)/python -m tools.sam.invoke $(EVENT)
+
+# Checks such a run from start to stop; needs Docker, or root on Debian (docs/deployment.md).
+check-sam-local: setup setup-sam
+	$(BIN)/python -m tools.sam.check
+
 bench: setup
 	$(BIN)/python -m bench.vend
 
@@ -79,7 +102,7 @@ format: setup
 	$(BIN)/ruff format .
 
 setup: .venv/.ready .venv-engine/.ready $(BIN)/pluct
-	@$(BIN)/python -m tools.build
+	@$(BIN)/python -m local.build
 
 setup-sam: .venv-sam/.ready
 

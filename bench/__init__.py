@@ -1,4 +1,4 @@
-"""Measurements of the gateway: what a request costs, what a start costs, what HTTP sustains."""
+"""Measurements of the gateway: cost of a request, cost of a cold start, load over HTTP."""
 
 import sys
 from pathlib import Path

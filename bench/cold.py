@@ -1,8 +1,8 @@
-"""What a function's start costs, by the real `awslambdaric`: `python -m bench.cold [function ...]`.
+"""The cost of a cold start, with the real `awslambdaric`: `python -m bench.cold [function ...]`.
 
-INIT lasts from spawning the process to its first request for an event. The layer is the one that its
-Makefile builds for this machine; the interpreter is the bare one, so that nothing of the developers'
-environment can be imported.
+INIT is the time from starting the process to its first request for an event. The layer is built by its
+Makefile for this machine; the interpreter has no site-packages, so that nothing of the developers'
+environment is imported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from local.template import load_template, resources_of_type
 
 PYTHON = str(Path(sys.executable).resolve())
 FLAGS = ["-S", "-s"]
-"""No site-packages: whatever the machine's Python has, Lambda's has not."""
+"""Without site-packages, because Lambda does not have this machine's packages."""
 
 RUNTIME_MODULES = ("awslambdaric", "runtime_client", "simplejson", "snapshot_restore_py")
 ROUNDS = 9
@@ -40,7 +40,7 @@ WARM_CALLS = 200
 WARM_UP_CALLS = 20
 
 INIT_BUDGET_MS = {"tokens": 200}
-"""CPU above the bare interpreter; a figure to look at, as times are never asserted."""
+"""CPU above the bare interpreter. Printed for comparison; times are never asserted."""
 
 BARE = "bare interpreter"
 EMPTY = "empty handler"
@@ -50,7 +50,7 @@ EMPTY_HANDLER = "def lambda_handler(event, context):\n    return {}\n"
 
 @dataclass(frozen=True)
 class Start:
-    """Medians over `rounds` starts; `above` are over the bare interpreter and the empty handler."""
+    """Medians of `rounds` starts, also as differences to the bare interpreter and to the empty handler."""
 
     wall_ms: float
     cpu_ms: float
@@ -64,7 +64,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Invocations:
-    """Calls through the Runtime API: the first of a process, and those that follow."""
+    """Invocations through the Runtime API: the first of a process, and the following ones."""
 
     first_wall_ms: float
     first_cpu_ms: float
@@ -77,7 +77,7 @@ class Invocations:
 
 @dataclass(frozen=True)
 class Folders:
-    """Folders laid out as in a Lambda: the function, the layer, the runtime."""
+    """The folders of the function, the layer and the runtime, as on Lambda."""
 
     task: Path
     opt: Path
@@ -88,7 +88,7 @@ class Folders:
         return [PYTHON, *FLAGS, "-m", "awslambdaric", "app.lambda_handler"]
 
     def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """`environ` and what Lambda adds; nothing is compiled on the way, as its disk is read-only."""
+        """`environ` and the variables that Lambda adds; as on its read-only disk, no .pyc is written."""
         path = os.pathsep.join(map(str, (self.task, self.opt / "python", self.runtime)))
         return {
             "LAMBDA_TASK_ROOT": str(self.task),
@@ -107,9 +107,9 @@ class Folders:
 def starts(
     functions: Sequence[str], environ: Mapping[str, str], rounds: int = ROUNDS
 ) -> dict[str, Start]:
-    """How the functions start, from sources and compiled, beside the two bases; by name.
+    """The starts of the functions by name, from sources and compiled, and of the two baselines.
 
-    The variants take turns, so that a slow moment of the machine falls on all of them.
+    The variants take turns, so that a slow phase of the machine affects all of them.
     """
     with contextlib.ExitStack() as held:
         variants = {EMPTY: held.enter_context(empty_function())}
@@ -132,7 +132,7 @@ def starts(
 def invocations(
     folders: Folders, environ: Mapping[str, str], events: Iterator[Event], calls: int = WARM_CALLS
 ) -> Invocations:
-    """Calls one process with `events`. Raises RuntimeError when one is answered with a failure."""
+    """Invokes one process with `events`. Raises RuntimeError when an invocation fails."""
     with runtime_api.running(folders.command, folders.environ(environ), folders.task) as function:
         first = _invoke(function, next(events))
         first_cpu_ms = function.usage().cpu_ms - function.init.cpu_ms
@@ -153,18 +153,18 @@ def invocations(
 
 
 def naive(name: str) -> str:
-    """What the start of a function is called whose layer is as pip leaves it: all services, sources."""
+    """The name of the variant whose layer is as pip installs it: all services, sources only."""
     return f"{name}, naive"
 
 
 def compiled(name: str) -> str:
-    """What the start of a function is called that is packed as for a deployment."""
+    """The name of the variant that is packed as for a deployment."""
     return f"{name}, compiled"
 
 
 @contextlib.contextmanager
 def packaged(function: str, *, compiled: bool, trim: bool = True) -> Iterator[Folders]:
-    """`functions/<function>` and the layer, laid out in a folder of their own, removed on exit."""
+    """`functions/<function>` and the layer in a temporary folder."""
     with runtime_folders() as folders:
         _copy(ROOT / "functions" / function, folders.task)
         for layer in layers(load_template(ROOT / "template.yaml"), ROOT):
@@ -180,7 +180,7 @@ def packaged(function: str, *, compiled: bool, trim: bool = True) -> Iterator[Fo
 
 @contextlib.contextmanager
 def empty_function() -> Iterator[Folders]:
-    """A compiled handler that does nothing, without any layer."""
+    """A compiled handler that does nothing, without a layer."""
     with runtime_folders() as folders:
         folders.task.mkdir()
         (folders.task / "app.py").write_text(EMPTY_HANDLER)
@@ -197,7 +197,7 @@ def _invoke(function: runtime_api.Function, event: Event) -> float:
 
 @contextlib.contextmanager
 def runtime_folders() -> Iterator[Folders]:
-    """The three folders, the runtime's filled and compiled, as Lambda ships it; the others are not there."""
+    """The three folders; the runtime's is filled and compiled, as on Lambda, the others do not exist."""
     with tempfile.TemporaryDirectory(prefix="pluct-bench-") as root:
         folders = Folders(Path(root) / "task", Path(root) / "opt", Path(root) / "runtime")
         folders.runtime.mkdir()
@@ -221,12 +221,12 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _compile(folder: Path) -> None:
-    """Unchecked hashes: a zip archive changes the times that the usual check looks at."""
+    """With unchecked hashes, because a zip archive changes the times that the default check compares."""
     compileall.compile_dir(folder, quiet=2, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
 
 
 def _bare_interpreter() -> Usage:
-    """It tells its own memory: what `wait4` says of that includes the parent's before the exec."""
+    """The process reports its own memory, because that of `wait4` includes the parent's before the exec."""
     started = time.perf_counter()
     process = subprocess.Popen(
         [PYTHON, *FLAGS, "-c", BARE_PROGRAM],
@@ -279,7 +279,7 @@ def table(found: Mapping[str, Start]) -> str:
 
 
 def _verdicts(found: Mapping[str, Start]) -> Iterator[str]:
-    """For each function: its start against a naive build of it in the same run, and the budget."""
+    """A line for each function: its start, the ratio to a naive build in the same run, and the budget."""
     for name, start in found.items():
         function = name.removesuffix(compiled(""))
         if name == compiled(function):

@@ -1,6 +1,6 @@
-"""What a million journeys cost at AWS: `python -m bench.cost`. Its tables are those of `docs/scale.md`.
+"""The cost of a million journeys on AWS: `python -m bench.cost` prints the tables of `docs/scale.md`.
 
-Quantities are measured (`bench.quantities`) or counted in the template; what is assumed says so. Prices
+Quantities are measured (`bench.quantities`), counted in the template, or marked as assumed. Prices
 are those of us-east-1, each with the page on which it was seen. Nothing is subtracted for free tiers.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from bench import ROOT, bends, quantities
+from bench import ROOT, quantities, throughput_limits
 from bench.tables import markdown
 from engine.platform import errors
 from local.template import load_template
@@ -22,7 +22,7 @@ JOURNEYS = MILLION
 
 @dataclass(frozen=True)
 class Price:
-    """Dollars for one `unit`."""
+    """The price of one `unit` in dollars."""
 
     dollars: Decimal
     unit: str
@@ -67,27 +67,35 @@ PRICES = {
         "factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards", "2026-06-13"),
     "key": _price("1.00", "key and month", "aws.amazon.com/fr/kms/pricing", "",
                   "not dated; each yearly rotation adds one"),
+    "snapshot": _price(
+        "0.0000015046", "GB-second of a kept snapshot",
+        "awsnegotiations.com/blog/lambda-snapstart-cost-impact", "2026-05",
+        "three hours at least of each version"),
+    "restore": _price(
+        "0.0001397998", "GB restored",
+        "awsnegotiations.com/blog/lambda-snapstart-cost-impact", "2026-05"),
 }  # fmt: skip
 
 FRONT_MS = 30
-"""Assumed, of a vend or a status call: their CPU is 2 to 3 ms, the rest is waiting for DynamoDB."""
+"""Assumed for a vend or a status call: 2 to 3 ms of CPU, and waiting for DynamoDB."""
 SUBMIT_MS = 1000
-"""Assumed: TTTranscribe takes a job within a second."""
+"""Assumed: TTTranscribe accepts a job within a second."""
 PROJECTOR_MS = 50
-"""Assumed, for one entry."""
+"""Assumed for one entry."""
 OUR_LINE_BYTES = 450
-"""Measured, of a vend: 366 bytes, and the function's name and the trace."""
+"""Measured for a vend: 366 bytes, and the function's name and the trace."""
 LINE_BYTES = 350
-"""Assumed of the API's line of a request, and of Lambda's own three of an invocation."""
+"""Assumed for the API's access-log line and for each of Lambda's three lines of an invocation."""
 SAMPLED = Decimal("0.05")
-"""X-Ray's own rule: one request a second and a twentieth of the others."""
+"""X-Ray's default rule: one request a second and 5 % of the others."""
 API_METRICS = 6
-"""Assumed: what the API reports of a route with detailed metrics."""
+"""Assumed: the metrics that the API reports for a route with detailed metrics."""
 ENTRY_TYPES = 17
 COUNTS = 10
-"""Metrics of ours without a dimension beside those of entries by type; see `engine.platform.logs`."""
+"""Our metrics without a dimension, except entries by type; see `engine.platform.logs`."""
+MONTH_S = 30 * 24 * 3600
 ANOMALY_METRICS = 3
-"""An alarm on a band counts as three metrics."""
+"""An anomaly-detection alarm counts as three metrics."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +106,7 @@ class Line:
 
 
 def costs() -> list[Line]:
-    """Of a million journeys, stored for one month."""
+    """The cost of a million journeys, stored for one month."""
     requests = quantities.requests() * JOURNEYS
     invocations = requests + len(quantities.PROJECTED) * JOURNEYS
     gb_s = _memory_gb() * _milliseconds() * JOURNEYS / 1000
@@ -125,7 +133,7 @@ def total() -> Decimal:
 
 
 def fixed() -> list[Line]:
-    """A month of a deployment that nobody calls, and the most that its metrics can come to."""
+    """The monthly cost of a deployment without requests, with the maximum of its metrics."""
     alarms, routes = _alarm_metrics(), len(_routes())
     ours = 3 * routes + 3 + len(_codes()) + COUNTS + ENTRY_TYPES
     api = API_METRICS * routes
@@ -140,6 +148,17 @@ def fixed() -> list[Line]:
             ours,
         ),
         _line("metrics of the API by route, at most", f"{api}", "metric", api),
+    ]
+
+
+def snapshots() -> list[Line]:
+    """Of SnapStart: a month of one version of each function that has it, and a million starts."""
+    functions = sum("SnapStart" in found for found in _of_type("AWS::Serverless::Function"))
+    kept_gb_s = functions * _memory_gb() * MONTH_S
+    restored_gb = _memory_gb() * MILLION
+    return [
+        _line("kept for a month", f"{functions} functions", "snapshot", kept_gb_s),
+        _line("a million cold starts", f"{restored_gb:,.0f} GB", "restore", restored_gb),
     ]
 
 
@@ -166,6 +185,11 @@ def costs_table() -> str:
 def fixed_table() -> str:
     rows = [(line.part, line.quantity, _cents(line.dollars)) for line in fixed()]
     return markdown(("part", "how many", "dollars a month"), rows)
+
+
+def snapshots_table() -> str:
+    rows = [(line.part, line.quantity, _cents(line.dollars)) for line in snapshots()]
+    return markdown(("snapshots", "quantity", "dollars"), rows)
 
 
 def prices_table() -> str:
@@ -210,7 +234,7 @@ def _alarm_metrics() -> int:
 
 
 def _codes() -> set[str]:
-    """The codes by which refusals are counted."""
+    """The error codes by which refusals are counted."""
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
     return {kind.code for kind in kinds if issubclass(kind, errors.EngineError)}
 
@@ -237,7 +261,15 @@ def _cents(dollars: Decimal) -> str:
 
 
 def main() -> None:
-    tables = (units_table, costs_table, fixed_table, prices_table, bends.table, bends.rates_table)
+    tables = (
+        units_table,
+        costs_table,
+        fixed_table,
+        snapshots_table,
+        prices_table,
+        throughput_limits.table,
+        throughput_limits.rates_table,
+    )
     print("\n\n".join(table() for table in tables))
 
 

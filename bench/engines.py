@@ -1,6 +1,6 @@
-"""The local stores that a measurement runs against: dynoxide where it is installed, else MiniStack.
+"""The local stores of a measurement: dynoxide if it is installed, else MiniStack.
 
-Secrets always come from MiniStack, since dynoxide knows DynamoDB only.
+Secrets are always in MiniStack, because dynoxide has only DynamoDB.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ START_LIMIT_S = 10.0
 
 @dataclass(frozen=True)
 class Engines:
-    """Where the stores listen, and what they are."""
+    """The endpoints of the stores, and the name of the one for DynamoDB."""
 
     dynamodb: str
     ssm: str
     dynamodb_name: str
     ssm_name: str
     counts_reads: bool
-    """Whether the read units it reports are DynamoDB's."""
+    """Whether it reports the same read units as DynamoDB."""
 
 
 @contextlib.contextmanager
 def running(*, ministack_only: bool = False) -> Iterator[Engines]:
-    """Engines that are ready, stopped on exit."""
+    """Starts the engines; stops them on exit."""
     with engine_only() as ministack:
         name = _ministack_name()
         if ministack_only or not DYNOXIDE.exists():
@@ -47,7 +47,7 @@ def running(*, ministack_only: bool = False) -> Iterator[Engines]:
 
 @contextlib.contextmanager
 def _dynoxide() -> Iterator[str]:
-    """An empty dynoxide that keeps its tables in memory; yields its endpoint."""
+    """Runs dynoxide with empty tables in memory; yields its endpoint."""
     port = free_port()
     process = subprocess.Popen(
         [str(DYNOXIDE), "serve", "--host", "127.0.0.1", "--port", str(port)],

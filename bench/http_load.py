@@ -1,7 +1,7 @@
 """A bounded load on a local run: `python -m bench.http_load vend|balance|journey`.
 
-It drives what `.local/run.json` names, over a fixed number of connections, for a fixed number of units
-(a vend, a balance, a whole journey), and stops at a time limit. Loopback targets only.
+It sends a fixed number of units (a vend, a balance, a whole journey) to the run of `.local/run.json` over a
+fixed number of connections, and stops at a time limit. Only loopback targets are allowed.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FAILED = "no answer"
 
 @dataclass(frozen=True)
 class Load:
-    """How much, at most."""
+    """The size of a load; every number is a maximum."""
 
     scenario: str
     units: int
@@ -53,12 +53,12 @@ class Load:
 
 @dataclass
 class Samples:
-    """What was seen: milliseconds and statuses by step."""
+    """Measured milliseconds and statuses by step."""
 
     milliseconds: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     statuses: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     outcomes: Counter[str] = field(default_factory=Counter)
-    """How journeys ended: the job's last status, or the step that went wrong."""
+    """The ends of journeys: the last status of the job, or the step that failed."""
     units: int = 0
     seconds: float = 0.0
     cut_short: bool = False
@@ -66,7 +66,7 @@ class Samples:
 
 @dataclass(frozen=True)
 class Target:
-    """A local run, as its run file describes it."""
+    """A local run as in its run file."""
 
     base_url: str
     admin_key: str
@@ -74,7 +74,7 @@ class Target:
 
     @classmethod
     def read(cls, path: Path) -> Target:
-        """Raises ValueError when the file points anywhere but to this machine."""
+        """Raises ValueError when the address in the file is not on loopback."""
         members: dict[str, str] = json.loads(path.read_text())
         parts = urlsplit(members["baseUrl"])
         if parts.scheme != "http" or parts.hostname not in LOOPBACK:
@@ -83,7 +83,7 @@ class Target:
 
 
 class Driver:
-    """One run of requests against a target, every one of them timed and counted."""
+    """Sends requests to a target; each one is timed and counted."""
 
     def __init__(self, session: aiohttp.ClientSession, target: Target, samples: Samples) -> None:
         self._session = session
@@ -95,7 +95,7 @@ class Driver:
         return tokens.issue_user(user, self._target.user_ring, now=now, lifetime_s=TOKEN_LIFETIME_S)
 
     async def give(self, user: str, credits: int) -> None:
-        """Put credits in, uncounted. Raises RuntimeError when the gateway refuses."""
+        """Adds credits without counting the request. Raises RuntimeError when the gateway refuses."""
         async with self._session.post(
             f"{self._target.base_url}/v1/credits/add",
             headers={"x-api-key": self._target.admin_key},
@@ -111,11 +111,11 @@ class Driver:
         await self._ask("balance", "GET", "/v1/credits/balance", token)
 
     async def journey(self, token: str) -> None:
-        """A credit's way to a transcription; a step that fails ends it."""
+        """Vend, transcribe, and status until the job has ended; stops at a step that fails."""
         self._samples.outcomes[await self._transcribe(token)] += 1
 
     async def _transcribe(self, token: str) -> str:
-        """How it ended."""
+        """The end of the journey."""
         asked = {"clientRequestId": str(uuid4())}
         vended = await self._ask("vend", "POST", "/v1/vend-token", token, asked)
         if "token" not in vended:
@@ -134,7 +134,7 @@ class Driver:
     async def _ask(
         self, step: str, method: str, path: str, token: str, body: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The members of the answer, none where it is not a JSON object or did not come."""
+        """The members of the answer; empty without an answer or a JSON object."""
         started = time.perf_counter()
         try:
             async with self._session.request(
@@ -153,7 +153,7 @@ class Driver:
 
 
 async def run(target: Target, load: Load) -> Samples:
-    """Puts `load` on `target` and says what was seen."""
+    """Runs `load` against `target`; returns the figures."""
     samples = Samples()
     connector = aiohttp.TCPConnector(limit=load.connections)
     timeout = aiohttp.ClientTimeout(total=REQUEST_LIMIT_S)
@@ -222,7 +222,7 @@ def text(figures: Mapping[str, Any]) -> str:
 
 
 async def _prepare(driver: Driver, load: Load) -> list[str]:
-    """Users with credits for everything that is to be spent; their tokens."""
+    """Creates users with enough credits for the load; returns their tokens."""
     users = [f"load-{uuid4().hex}" for _ in range(load.users)]
     for user in users:
         await driver.give(user, load.units + load.connections)
@@ -230,7 +230,7 @@ async def _prepare(driver: Driver, load: Load) -> list[str]:
 
 
 async def _warm_up(driver: Driver, bearers: list[str], load: Load) -> None:
-    """One unit for each connection, uncounted: the engine starts a process for each call at once."""
+    """One uncounted unit for each connection: the engine starts a process for each concurrent call."""
     once = replace(load, units=load.connections)
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(load.seconds):
@@ -244,7 +244,7 @@ def _scenario(driver: Driver, name: str) -> Callable[[str], Awaitable[None]]:
 async def _drive(
     unit: Callable[[str], Awaitable[None]], bearers: list[str], load: Load, samples: Samples
 ) -> None:
-    """Each connection takes the next unit until all are taken; users take turns."""
+    """Each connection takes the next unit until none is left; users take turns."""
     left: Iterator[str] = itertools.islice(itertools.cycle(bearers), load.units)
 
     async def connection() -> None:

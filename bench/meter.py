@@ -1,4 +1,4 @@
-"""Counts what a call asks of AWS: calls, sequential round trips, request units."""
+"""Counts the AWS calls, sequential round trips and request units of a call."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ READS = frozenset({"GetItem", "Query", "BatchGetItem", "Scan", "TransactGetItems
 
 @dataclass(frozen=True)
 class Units:
-    """Request units of one call at the table or one index."""
+    """The request units of one call on the table or an index."""
 
     call: str
     at: str
-    """`table`, or an index's name."""
+    """`table`, or the name of an index."""
     write: float
     read: float
 
 
 @dataclass(frozen=True)
 class Metered:
-    """One handler call as AWS saw it."""
+    """The AWS calls of one call of a handler."""
 
     status: int
     calls: dict[str, int]
     round_trips: int
     units: list[Units]
     unreported: list[str]
-    """Calls that DynamoDB refused: they are charged, but the refusal does not say how much."""
+    """Calls that DynamoDB refused. They are charged, but DynamoDB does not report their units."""
 
     @property
     def write_units(self) -> float:
@@ -50,7 +50,7 @@ class Metered:
 
 @dataclass
 class Meter:
-    """Watches clients through botocore's events; the code that uses them is unchanged."""
+    """Observes clients by botocore's events, without changing the code that uses them."""
 
     _calls: Counter[str] = field(default_factory=Counter)
     _trips: list[tuple[float, float]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Meter:
     _sent_at: dict[int, float] = field(default_factory=dict)
 
     def watch(self, client: BaseClient) -> BaseClient:
-        """Watches `client` from now on, and returns it."""
+        """Observes `client` from now on; returns it."""
         events = client.meta.events
         events.register("provide-client-params.dynamodb", self._ask_for_units)
         events.register("before-send", self._sent)
@@ -68,7 +68,7 @@ class Meter:
         return client
 
     def units(self, act: Callable[[], object]) -> list[Units]:
-        """What the watched clients take while `act` runs."""
+        """Runs `act` and returns the AWS calls of the observed clients."""
         self._reset()
         act()
         return list(self._units)
@@ -111,7 +111,7 @@ class Meter:
 
 
 def sequential(trips: Iterable[tuple[float, float]]) -> int:
-    """The longest chain of trips of which each began after the one before had ended."""
+    """The length of the longest chain of trips that began after the previous one had ended."""
     chain, ended = 0, float("-inf")
     for start, end in sorted(trips, key=lambda trip: trip[1]):
         if start >= ended:

@@ -1,4 +1,4 @@
-"""What the processes of functions hold over time: memory and open files, from `/proc`, by function."""
+"""Memory and open files of the functions' processes over time, from `/proc`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 @dataclass(frozen=True)
 class Held:
-    """What one process holds: resident memory, and open files, sockets among them."""
+    """Resident memory and open files of a process, sockets included."""
 
     memory_mb: float
     files: int
@@ -28,7 +28,7 @@ class Held:
 
 @dataclass(frozen=True)
 class Growth:
-    """One process from its first quarter to its last: medians over the samples of each."""
+    """Medians of the first and the last quarter of the samples of one process."""
 
     function: str
     pid: int
@@ -37,7 +37,7 @@ class Growth:
 
     @property
     def is_leak(self) -> bool:
-        """More than allocators and pools that fill up explain."""
+        """Whether it is more than allocators and connection pools explain."""
         allowed = self.memory_mb[0] * MEMORY_SLACK_SHARE + MEMORY_SLACK_MB
         return (
             self.memory_mb[1] - self.memory_mb[0] > allowed
@@ -46,7 +46,7 @@ class Growth:
 
 
 class Watch:
-    """Samples of all function processes below this one."""
+    """Samples of all function processes that descend from this process."""
 
     def __init__(self) -> None:
         self._seen: defaultdict[tuple[str, int], list[Held]] = defaultdict(list)
@@ -58,7 +58,7 @@ class Watch:
                 self._seen[function, pid].append(held)
 
     def growths(self, fewest: int) -> list[Growth]:
-        """Of the processes that were seen at least `fewest` times."""
+        """The growth of the processes that have at least `fewest` samples."""
         return [
             _growth(function, pid, samples)
             for (function, pid), samples in sorted(self._seen.items())
@@ -67,7 +67,7 @@ class Watch:
 
 
 def descendants(pid: int) -> Iterator[int]:
-    """The processes that `pid` started, and those that they started."""
+    """All descendants of the process `pid`."""
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             children = task.read_text().split()
@@ -79,11 +79,11 @@ def descendants(pid: int) -> Iterator[int]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What `pid` and all below it have used so far, those that have ended included where waited for."""
+    """The CPU seconds of `pid` and its descendants, including ended children that were waited for."""
     ticks = 0
     for one in (pid, *descendants(pid)):
         try:
-            # The name, in brackets, may hold anything; behind it are plain numbers.
+            # The name, in brackets, may contain any character; only numbers follow it.
             facts = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
@@ -92,7 +92,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def function_of(pid: int) -> str | None:
-    """The logical id of the function that a process of the local engine executes, if it is one."""
+    """The logical id of the function that a process of the local engine runs, or None."""
     try:
         told = Path(f"/proc/{pid}/cmdline").read_text() + os.readlink(f"/proc/{pid}/cwd")
     except OSError:

@@ -1,4 +1,4 @@
-"""What the gateway adds to a call of the transcription service: `python -m bench.proxy [--json] [-n CALLS]`.
+"""The gateway's overhead in a call of the transcription service: `python -m bench.proxy [--json] [-n CALLS]`.
 
 The stand-in is called directly and through the real handler in turns of one run, so the difference is
 the gateway's own. The figures are explained in `README.md`.
@@ -35,7 +35,7 @@ CALLS = 100
 
 @dataclass(frozen=True)
 class Cost:
-    """Medians of one kind of call, in milliseconds; CPU is that of this process, the stand-in included."""
+    """Medians of one kind of call in milliseconds; CPU includes the stand-in in the same process."""
 
     wall_ms: float
     cpu_ms: float
@@ -43,7 +43,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Compared:
-    """A call made directly and through the gateway, and what the gateway asked of the table."""
+    """A call made directly and through the gateway, and the gateway's calls of the table."""
 
     direct: Cost
     gateway: Cost
@@ -60,7 +60,7 @@ class Compared:
 
 @contextmanager
 def standin(secret: str) -> Iterator[str]:
-    """The address of a stand-in that is served by a thread of its own."""
+    """Serves a stand-in in a thread; yields its address."""
     loop = asyncio.new_event_loop()
     runner = web.AppRunner(tttranscribe.create_app(secret, job_seconds=3600), access_log=None)
     loop.run_until_complete(runner.setup())
@@ -78,11 +78,11 @@ def standin(secret: str) -> Iterator[str]:
 
 async def _cleaned_up(runner: web.AppRunner) -> None:
     await runner.cleanup()
-    await asyncio.sleep(0.1)  # The tasks of its jobs were told to end; they need a turn to do so.
+    await asyncio.sleep(0.1)  # The cancelled tasks of its jobs need a turn of the loop to end.
 
 
 class Bench:
-    """A user with credits, the real handlers, and a plain client of the stand-in."""
+    """A user with credits, the real handlers, and a direct client of the stand-in."""
 
     def __init__(self, world: World, base: str, calls: int) -> None:
         self._world = world
@@ -98,7 +98,7 @@ class Bench:
         world.give(self.user, calls + 10)
 
     def submits(self) -> Compared:
-        """Starting a job, each with a token of its own."""
+        """Starts of jobs, each with its own token."""
         body = {"url": VIDEO, "requestId": "bench"}
         events = [self._submit() for _ in range(self._calls + 2)]
         _answered(self._proxy(events.pop(), None))
@@ -108,7 +108,7 @@ class Bench:
         return Compared(direct, through, asked)
 
     def asks(self) -> Compared:
-        """Asking how a job goes, each call as the first of its second."""
+        """Status calls, each the first in its second."""
         job = json.loads(_answered(self._proxy(self._submit(), None)))["id"]
         event = self._status(job)
         self._proxy(self._status("ping"), None)
@@ -119,7 +119,7 @@ class Bench:
         return Compared(direct, through, asked)
 
     def told(self) -> Compared:
-        """Asking again in the same second: what was heard is told."""
+        """Status calls repeated in the same second, which are answered from the stored status."""
         job = json.loads(_answered(self._proxy(self._submit(), None)))["id"]
         event = self._status(job)
         direct = self._timed(lambda _: self._get(f"/status/{job}"))
@@ -158,7 +158,7 @@ class Bench:
 
 @contextmanager
 def _no_question_is_taken() -> Iterator[None]:
-    """Every call asks, as if a second had passed since the one before."""
+    """Makes every status call ask upstream, as if a second had passed since the previous one."""
     taking = jobs.take_question
 
     def always(ledger: Ledger, job_id: str, now: int) -> object:

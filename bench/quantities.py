@@ -1,5 +1,5 @@
-"""What one journey takes: a vend, its job, and what the projector makes of both. `tests/test_cost.py`
-measures it through the real handlers.
+"""The request units of one journey: a vend, its job, and the projection of both. `tests/test_cost.py`
+measures them through the real handlers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Taken:
-    """Request units of one step; `indexes` is the part of `write` that indexes take."""
+    """The request units of one step; `indexes` is the part of `write` for indexes."""
 
     write: float
     read: float
@@ -32,7 +32,7 @@ STEPS: Mapping[str, Taken] = {
     "status, ended": Taken(12, 4, {"open-holds": 1}),
     "project the capture": Taken(12, 3, {"users-by-balance": 1, "users-by-start": 1}),
 }
-"""Of an account that has vended before. Writes as measured; reads rounded up to whole units."""
+"""For an account that has vended before. Writes as measured; reads rounded up to whole units."""
 
 REQUESTS: Mapping[str, int] = {
     "vend": 1,
@@ -40,17 +40,17 @@ REQUESTS: Mapping[str, int] = {
     "status, running": 3,
     "status, ended": 1,
 }
-"""A journey's requests: an app asks four times how its job goes, at the pace that upstream names."""
+"""The requests of a journey: an app asks for the status four times, at the interval that upstream gives."""
 
 PROJECTED = ("project the spend", "project the capture")
-"""Each entry is projected by itself where the table is quiet; a busy one folds several into one."""
+"""Under low load each entry is projected alone; under high load several are projected together."""
 
 STORED_BYTES = 2500
-"""What stays for ever: two entries and their copies in the feed, with DynamoDB's 100 bytes for each."""
+"""Permanent storage: two entries and their copies in the feed, with DynamoDB's 100 bytes for each."""
 
 
 def taken(units: Iterable[Units]) -> Taken:
-    """The sum of what was measured."""
+    """The sum of measured units."""
     parts = list(units)
     indexes: Counter[str] = Counter()
     for part in parts:
@@ -60,7 +60,7 @@ def taken(units: Iterable[Units]) -> Taken:
 
 
 def times(step: str) -> int:
-    """How often a journey takes the step."""
+    """How often the step occurs in a journey."""
     return REQUESTS.get(step, 1)
 
 

@@ -1,4 +1,4 @@
-"""Lambda's Runtime API on loopback, and behind it one function's process: the real `awslambdaric`.
+"""Lambda's Runtime API on loopback, with one process of a function that runs the real `awslambdaric`.
 
 Protocol: "Using the Lambda runtime API" in the Lambda developer guide, version 2018-06-01. CPU and
 memory are read from `/proc`, so this runs on Linux only.
@@ -12,7 +12,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,18 +20,19 @@ from typing import Any
 from uuid import uuid4
 
 INVOCATION = "/2018-06-01/runtime/invocation/"
+RESTORE = "/2018-06-01/runtime/restore/next"
 INIT_ERROR = "/2018-06-01/runtime/init/error"
 FUNCTION_LIMIT_MS = 29_000
 PATIENCE_S = 60.0
 
 
 class FunctionFailed(RuntimeError):
-    """The function ended, or said that it could not start; the text is what it said."""
+    """The function stopped or reported that it cannot start; the text is its message."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process has taken since it was spawned."""
+    """The time and memory of a process since it was started."""
 
     wall_ms: float
     cpu_ms: float
@@ -40,7 +41,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the function answered, and how long that took from giving it the event."""
+    """The answer of the function, and the time since it got the event."""
 
     body: Any
     failed: bool
@@ -48,7 +49,7 @@ class Answer:
 
 
 class Function:
-    """One process of a function. `init` is its usage when it first asked for an event."""
+    """One process of a function. `init` is its usage at its first request for an event."""
 
     def __init__(self, process: subprocess.Popen[bytes], api: _Api, started: float) -> None:
         self._process = process
@@ -57,7 +58,7 @@ class Function:
         self.init = self._await_idle()
 
     def invoke(self, event: Mapping[str, Any]) -> Answer:
-        """One invocation. Raises FunctionFailed when none is answered."""
+        """Invokes the function once. Raises FunctionFailed without an answer."""
         self._await_idle()
         self._api.idle.clear()
         given = time.perf_counter()
@@ -69,7 +70,7 @@ class Function:
         return Answer(json.loads(body), failed, (answered - given) * 1000)
 
     def usage(self) -> Usage:
-        """What the process has taken by the time it waits for the next event."""
+        """The usage when the process waits for the next event."""
         return self._await_idle()
 
     def _await_idle(self) -> Usage:
@@ -85,12 +86,20 @@ class Function:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterator[Function]:
-    """Spawns `command` with `env` as its whole environment; yields it once it waits for an event.
+def running(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    asleep: Callable[[], None] | None = None,
+) -> Iterator[Function]:
+    """Starts `command` with the environment `env`; yields it once it waits for an event.
 
-    Raises FunctionFailed when it does not get so far.
+    With `asleep` it starts as for a snapshot: `asleep` is called while the process waits to be restored.
+    Raises FunctionFailed when it stops before.
     """
-    api = _Api()
+    api = _Api(asleep)
+    if asleep is not None:
+        env = {**env, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
     serving = threading.Thread(target=api.serve_forever, args=(0.01,), daemon=True)
     serving.start()
     started = time.perf_counter()
@@ -114,12 +123,13 @@ def running(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterat
 
 
 class _Api(ThreadingHTTPServer):
-    """The server's side of the protocol: events go out one at a time, answers come back."""
+    """The server side of the protocol, one event at a time."""
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, asleep: Callable[[], None] | None) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
+        self.asleep = asleep
         self.events: queue.Queue[bytes | None] = queue.Queue()
         self.answers: queue.Queue[tuple[bytes, bool, float]] = queue.Queue()
         self.idle = threading.Event()
@@ -130,12 +140,16 @@ class _Api(ThreadingHTTPServer):
 class _Exchange(BaseHTTPRequestHandler):
     server: _Api
     protocol_version = "HTTP/1.1"
-    # The answer leaves in one packet, at once: what is measured is the function.
+    # The answer is sent at once in one packet, so that only the function is measured.
     wbufsize = -1
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """`invocation/next`: waits for an event."""
+        """`invocation/next`: waits for an event. `restore/next`: the snapshot is taken, and restored."""
+        if self.path == RESTORE and self.server.asleep is not None:
+            self.server.asleep()
+            self._answer(200, b"{}", {})
+            return
         self.server.idle_since = time.perf_counter()
         self.server.idle.set()
         event = self.server.events.get()
@@ -164,7 +178,7 @@ class _Exchange(BaseHTTPRequestHandler):
         self._answer(202, b'{"status":"OK"}', {})
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Says nothing."""
+        """Logs nothing."""
 
     def _answer(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
         self.send_response(status)
@@ -177,12 +191,12 @@ class _Exchange(BaseHTTPRequestHandler):
 
 
 def _cpu_ms(pid: int) -> float:
-    """Time on a CPU of all threads. `schedstat` counts nanoseconds where `stat` counts ticks."""
+    """CPU time of all threads, from `schedstat`, which is in nanoseconds; `stat` is in ticks."""
     tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
     return sum(int(task.read_text().split()[0]) for task in tasks) / 1e6
 
 
 def peak_mb(status: str) -> float:
-    """The most memory a process has held, from its `/proc/<pid>/status`."""
+    """The peak memory of a process, from its `/proc/<pid>/status`."""
     line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024

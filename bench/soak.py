@@ -1,7 +1,7 @@
-"""A mix of all that clients do, for minutes, on a local run of its own: `python -m bench.soak`.
+"""A mix of all client requests for minutes, on its own local run: `python -m bench.soak`.
 
-Afterwards: no answer 5xx and none missing, no function process that grew or kept files open, a ledger in
-which everything adds up, and read models that say the same. Ends with 1 where one of these is not so.
+Afterwards it checks that no answer was 5xx or missing, no function process leaked memory or files, the ledger
+adds up, and the read models agree with it. Exits with 1 when one of these fails.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import aiohttp
 from bench.http_load import FAILED, REQUEST_LIMIT_S, Driver, Load, Samples, Target, report, text
 from bench.processes import Growth, Watch
 from engine.access.keyrings import Ring
-from engine.credits import verify
+from engine.credits import verification
 from engine.ledger.items import CREDITS as CREDITS_UNIT
 from engine.platform.table import Table
 from engine.readmodels import figures, rebuild
@@ -30,7 +30,7 @@ SAMPLE_EVERY_S = 5
 WARM_UP_S = 15.0
 SETTLE_S = 20.0
 CATCH_UP_S = 1200.0
-"""How long the projector may take for what came faster than the local engine let it work."""
+"""The time limit for the projector to process its backlog, which is due to the local engine's speed."""
 AUDIT_DAYS = 400
 CREDITS = 1_000_000
 WEIGHTS = {
@@ -42,11 +42,11 @@ WEIGHTS = {
     "device": 3,
     "health": 2,
 }
-"""Of a hundred units. An app asks for balances most."""
+"""Shares of a hundred units. Balances are the most frequent request of an app."""
 
 
 class Client(Driver):
-    """Everything that clients do, one call or journey at a time."""
+    """All client requests, one call or journey at a time."""
 
     async def meta(self, _token: str) -> None:
         number = random.randrange(1, 50)
@@ -60,7 +60,7 @@ class Client(Driver):
         await self._ask("device", "POST", "/v1/devices", token)
 
     async def replay(self, token: str) -> None:
-        """The same vend twice at once."""
+        """The same vend twice, concurrently."""
         asked = {"clientRequestId": str(uuid4())}
         async with asyncio.TaskGroup() as group:
             for _ in range(2):
@@ -68,7 +68,7 @@ class Client(Driver):
 
 
 async def soak(target: Target, load: Load, watch: Watch) -> Samples:
-    """Keeps `load.connections` busy for `load.seconds`, after a while that is not counted."""
+    """Keeps `load.connections` busy for `load.seconds`, after an uncounted warm-up."""
     timeout = aiohttp.ClientTimeout(total=REQUEST_LIMIT_S)
     connector = aiohttp.TCPConnector(limit=2 * load.connections)
     async with aiohttp.ClientSession(
@@ -112,7 +112,7 @@ async def _sample(watch: Watch) -> None:
 
 
 def troubles(samples: Samples, growths: list[Growth], table: Table) -> list[str]:
-    """Everything that is not as it should be afterwards; empty when all is."""
+    """The faults found afterwards; empty when there is none."""
     found = [
         f"{step}: {count} x {status}"
         for step, statuses in samples.statuses.items()
@@ -120,13 +120,13 @@ def troubles(samples: Samples, growths: list[Growth], table: Table) -> list[str]
         if status == FAILED or status.startswith("5")
     ]
     found += [f"{growth} grew" for growth in growths if growth.is_leak]
-    for checked in verify.verify_all(table):
+    for checked in verification.verify_all(table):
         found += [f"ledger of {checked.user}: {finding.text}" for finding in checked.findings]
     return found + _differences(table)
 
 
 def caught_up_s(table: Table) -> float:
-    """How long after the load the figures went on moving; at most `CATCH_UP_S`."""
+    """Seconds until the figures stopped changing after the load; at most `CATCH_UP_S`."""
     began = moved = time.monotonic()
     seen = figures.totals(table, CREDITS_UNIT)
     while moved > time.monotonic() - SETTLE_S and time.monotonic() < began + CATCH_UP_S:
@@ -138,7 +138,7 @@ def caught_up_s(table: Table) -> float:
 
 
 def _differences(table: Table) -> list[str]:
-    """Where read models differ from the ledger once the stream has had time to come in."""
+    """Differences between read models and ledger, once the stream has been processed."""
     give_up_at = time.monotonic() + SETTLE_S
     while True:
         compared = rebuild.compare(table, audit_days=AUDIT_DAYS, now=int(time.time()))

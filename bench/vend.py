@@ -1,4 +1,4 @@
-"""What one vend costs: `python -m bench.vend [--json]`. The figures are explained in `README.md`."""
+"""The cost of one vend: `python -m bench.vend [--json]`. `README.md` explains the figures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FIRST = "vend, first"
 
 @dataclass(frozen=True)
 class Budget:
-    """What one first vend of an existing account may cost."""
+    """The budgets of a first vend of an existing account."""
 
     round_trips: int = 2
     write_units: float = 7.0
@@ -58,7 +58,7 @@ def measure(stores: Engines) -> Report:
 
 
 def scenarios(world: World) -> dict[str, Metered]:
-    """What calls ask of AWS, from clients that are connected and hold their secrets."""
+    """The AWS calls of each scenario, with connected clients that have read their secrets."""
     meter = Meter()
     vend, balance = load("tokens", meter.watch), load("credits", meter.watch)
     rich, poor = f"rich-{uuid4().hex}", f"poor-{uuid4().hex}"

@@ -1,4 +1,4 @@
-"""CPU of a warm call in process, and where it goes.
+"""CPU of a warm call in process, and its parts.
 
 `time.process_time` counts this process alone, so the time that the store takes is not in it; the
 system calls that talk to the store are.
@@ -35,7 +35,7 @@ HTTP = "HTTP"
 
 @dataclass(frozen=True)
 class Warm:
-    """Medians over rounds of the mean of a round, in milliseconds a call."""
+    """Medians of the rounds' means, in milliseconds a call."""
 
     wall_ms: float
     cpu_ms: float
@@ -43,14 +43,14 @@ class Warm:
     """A route that does nothing, behind the same `Api`, with the same event."""
     ratio: float
     split_cpu_ms: dict[str, float]
-    """Where the CPU of `cpu_ms` goes; measured apart, so it adds up to `split_whole_cpu_ms`."""
+    """The parts of the CPU; measured separately, so they add up to `split_whole_cpu_ms`, not `cpu_ms`."""
     split_whole_cpu_ms: float
     calls: int
     rounds: int
 
 
 def measure(world: World, *, rounds: int = ROUNDS, calls: int = CALLS) -> Warm:
-    """A first vend of an existing account, again and again."""
+    """Repeated first vends of an existing account."""
     handlers: dict[str, Handler] = {"vend": load("tokens"), "nothing": _do_nothing()}
     seen = defaultdict[str, list[tuple[float, float]]](list)
     splits: list[dict[str, float]] = []
@@ -70,7 +70,7 @@ def measure(world: World, *, rounds: int = ROUNDS, calls: int = CALLS) -> Warm:
 
 
 def _round(handler: Handler, events: list[Event]) -> tuple[float, float]:
-    """Wall and CPU milliseconds a call. Raises RuntimeError when one is refused."""
+    """Wall and CPU milliseconds a call. Raises RuntimeError when a call is refused."""
     wall, cpu = time.perf_counter(), time.process_time()
     statuses = {handler(event, None)["statusCode"] for event in events}
     cpu_s, wall_s = time.process_time() - cpu, time.perf_counter() - wall
@@ -80,7 +80,7 @@ def _round(handler: Handler, events: list[Event]) -> tuple[float, float]:
 
 
 def _fresh_user(world: World) -> str:
-    """A user with credits. Local stores slow down as a partition grows, so each round has its own."""
+    """A new user with credits for each round, because local stores slow down as a partition grows."""
     user = f"warm-{uuid4().hex}"
     world.give(user, CREDITS)
     return user
@@ -101,7 +101,7 @@ def _do_nothing() -> Api:
 
 
 def _split(world: World, user: str, calls: int) -> dict[str, float]:
-    """CPU milliseconds a call by part, and `whole`, of a vend whose parts are timed."""
+    """CPU milliseconds of a vend by part, and `whole`, with timing of the parts."""
     watch = _Stopwatch()
     with _timed_parts(watch):
         handler = load("tokens", lambda client: _TimedClient(client, watch))
@@ -114,7 +114,7 @@ def _split(world: World, user: str, calls: int) -> dict[str, float]:
 
 
 class _Stopwatch:
-    """CPU seconds by the innermost part that was running."""
+    """CPU seconds by the innermost running part."""
 
     def __init__(self) -> None:
         self.spent = defaultdict[str, float](float)
@@ -139,7 +139,7 @@ class _Stopwatch:
         return run
 
     def _switch(self) -> None:
-        """Books the time since the last switch on the part that was running."""
+        """Adds the time since the last switch to the part that was running."""
         now = time.process_time()
         if self._open:
             self.spent[self._open[-1]] += now - self._since

@@ -1,4 +1,4 @@
-"""A deployment in small: the template's environment, table and secrets, real handlers, real events."""
+"""A minimal deployment in process: the template's environment, table and secrets, and the real handlers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ TOKEN_LIFETIME_S = 3600
 
 @dataclass(frozen=True)
 class World:
-    """What a measurement calls: `environ` is what the functions find in theirs."""
+    """The target of a measurement; `environ` is the environment of the functions."""
 
     environ: Mapping[str, str]
     rings: Mapping[str, Ring]
@@ -50,7 +50,7 @@ class World:
         )
 
     def vend_event(self, user: str, request_id: str | None = None) -> Event:
-        """A vend of `user`; the same `request_id` makes it the same request."""
+        """An event for a vend of `user`; the same `request_id` makes it a repeated request."""
         body = {"clientRequestId": request_id or str(uuid4())}
         return http_event(
             "POST", "/v1/vend-token", {"authorization": f"Bearer {self.token(user)}"}, body
@@ -62,7 +62,7 @@ class World:
         )
 
     def give(self, user: str, credits: int) -> None:
-        """Put credits in the way an API key does. Raises RuntimeError when the gateway refuses."""
+        """Adds credits with an API key. Raises RuntimeError when the gateway refuses."""
         event = http_event(
             "POST",
             "/v1/credits/add",
@@ -75,7 +75,7 @@ class World:
 
 
 def build(engines: Engines) -> World:
-    """Creates table and secrets in the engines, and puts the functions' environment in place."""
+    """Creates table and secrets in the engines, and sets the functions' environment."""
     template = load_template(ROOT / "template.yaml")
     create_table(aws_client("dynamodb", engines.dynamodb), TABLE_NAME)
     environ = {**_aws_environ(engines), **_function_environ(template)}
@@ -110,7 +110,7 @@ def load(function: str, observe: Observer = lambda client: client) -> Handler:
 def http_event(
     method: str, path: str, headers: Mapping[str, str], body: Mapping[str, Any] | None = None
 ) -> Event:
-    """An event of the HTTP API, payload format 2.0, as a phone's request makes it."""
+    """An event of the HTTP API, payload format 2.0, as for a request from a phone."""
     event: Event = {
         "version": "2.0",
         "routeKey": f"{method} {path}",
@@ -186,7 +186,7 @@ def _function_environ(template: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _aws_environ(engines: Engines) -> dict[str, str]:
-    """What Lambda itself sets, with the engines in AWS's place and none of the caller's accounts."""
+    """The variables that Lambda sets, with the engines as AWS endpoints and no account of the caller."""
     return {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_CONFIG_FILE": os.devnull,
@@ -208,7 +208,7 @@ def _read_rings(names: list[str]) -> dict[str, Ring]:
 
 
 def _silence_logs() -> None:
-    """Lines are still made and written, which is part of a call's cost, but not to the terminal."""
+    """Log lines are still written, which is part of the cost, but not to the terminal."""
     for handler in logs.logger.handlers:
         if isinstance(handler, logging.StreamHandler):
             handler.setStream(Path(os.devnull).open("w"))  # noqa: SIM115 - open as long as the process.

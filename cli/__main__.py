@@ -1,4 +1,4 @@
-"""`pluct`: every command under one name."""
+"""`pluct`: all commands under one name."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,9 +6,27 @@ from typing import Annotated
 import typer
 
 import engine
-from cli import dashboard, gateway, ledger, operators, secrets, smoke, subscriptions, transcribe
-from cli.place import DEFAULT_VARS
-from cli.target import DEFAULT_RUN_FILE, OPTIONS, Options
+from cli import dotenv, local_run
+from cli.commands import (
+    adjust,
+    balance,
+    keys,
+    ledger,
+    meta,
+    operators,
+    secrets,
+    seed_credits,
+    smoke,
+    smoke_account,
+    status,
+    subscriptions,
+    transactions,
+    transcribe,
+    users,
+    validate,
+    vend_token,
+)
+from cli.options import GLOBAL, GlobalOptions
 
 app = typer.Typer(
     name="pluct",
@@ -29,38 +47,45 @@ def _version(wanted: bool) -> None:
 def root(
     base_url: Annotated[
         str | None,
-        typer.Option(help="The gateway; BASE_URL in the environment or in .dev.vars."),
+        typer.Option(help="The gateway; else BASE_URL in the environment or in .dev.vars."),
     ] = None,
     vars_file: Annotated[
-        Path | None, typer.Option("--vars", help=f"A file of secrets instead of {DEFAULT_VARS}.")
+        Path | None,
+        typer.Option("--vars", help=f"A file of secrets instead of {dotenv.DEFAULT_PATH}."),
     ] = None,
     run_file: Annotated[
-        Path | None, typer.Option(help=f"A local run's file instead of {DEFAULT_RUN_FILE}.")
+        Path | None, typer.Option(help=f"A local run's file instead of {local_run.DEFAULT_PATH}.")
     ] = None,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Looks after a Pluct Business Engine: a local run, or a deployment in AWS.
+    """Operates a Pluct Business Engine: a local run, or a deployment in AWS.
 
-    Exit codes: 0 done, 1 something was found or failed, 2 not done as asked, 3 refused, 4 not found,
-    5 unreachable or out of order, 6 not enough credits, 7 not taken as it is, 8 too many requests.
+    Exit codes: 0 done, 1 a check failed or found something, 2 wrong usage or not confirmed, 3 refused,
+    4 not found, 5 unreachable or out of order, 6 not enough credits, 7 request rejected,
+    8 too many requests.
     """
-    OPTIONS.set(Options(base_url, vars_file, run_file))
+    GLOBAL.set(GlobalOptions(base_url, vars_file, run_file))
 
 
-for name, command in gateway.COMMANDS.items():
-    app.command(name)(command)
+app.command("status")(status.status)
+app.command("seed-credits")(seed_credits.seed_credits)
+app.command("vend-token")(vend_token.vend_token)
+app.command("balance")(balance.balance)
+app.command("validate")(validate.validate)
+app.command("meta")(meta.meta)
 app.command("transcribe")(transcribe.transcribe)
-app.command("transactions")(operators.transactions)
-for name, group in operators.GROUPS.items():
-    app.add_typer(group, name=name)
+app.command("transactions")(transactions.transactions)
+app.add_typer(users.app, name="users")
+app.add_typer(adjust.app, name="adjust")
+app.add_typer(keys.app, name="keys")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(ledger.app, name="ledger")
-app.add_typer(dashboard.app, name="operators")
+app.add_typer(operators.app, name="operators")
 app.command("smoke")(smoke.smoke)
-app.command("smoke-account")(smoke.account)
+app.command("smoke-account")(smoke_account.smoke_account)
 
 
 def main() -> None:

@@ -1,10 +1,11 @@
-"""`.dev.vars`: `NAME=value` lines, as wrangler and dotenv read them, and the older names of secrets."""
+"""`.dev.vars`: lines of `NAME=value` as wrangler and dotenv read them, and older names of secrets."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cli.console import Trouble
+from cli.errors import CommandError
 
+DEFAULT_PATH = Path(".dev.vars")
 ALIASES: Mapping[str, Sequence[str]] = {
     "ENGINE_JWT_SECRET": ("JWT_SECRET", "ENGINE_SHARED_SECRET"),
     "ENGINE_ADMIN_KEY": ("ADMIN_SECRET", "ADMIN_API_KEY"),
@@ -13,16 +14,20 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "WEBHOOK_SECRET": (),
     "JWT_SECRET_CLOUD": (),
     "PROVISIONING_API_KEY": (),
+    "FRONT_SECRET": (),
 }
-"""Every secret that is imported or shown, and the older names that are taken where it is missing."""
+"""Every secret that is imported or sent, and the older names that are read where it is missing."""
 
 
 def read(path: Path) -> dict[str, str]:
-    """The variables of a file. Raises `Trouble` where it can not be read, with the line that is none."""
+    """The variables of a file.
+
+    Raises `CommandError` where the file cannot be read, or with the number of a malformed line.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise Trouble(f"{path} can not be read: {error}") from None
+        raise CommandError(f"{path} cannot be read: {error}") from None
     found: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
         stripped = line.strip().removeprefix("export ").strip()
@@ -30,13 +35,13 @@ def read(path: Path) -> dict[str, str]:
             continue
         name, equals, value = stripped.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise Trouble(f"{path}, line {number}: not NAME=value")
+            raise CommandError(f"{path}, line {number}: not NAME=value")
         found[name.strip()] = _value(value.strip())
     return found
 
 
 def secrets(variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
-    """Each secret that `variables` hold, with the name under which it was found; empty ones are none."""
+    """Each secret in `variables`: its value and the name it was found under. Empty values are skipped."""
     found: dict[str, tuple[str, str]] = {}
     for name, aliases in ALIASES.items():
         for given in (name, *aliases):
@@ -47,7 +52,7 @@ def secrets(variables: Mapping[str, str]) -> dict[str, tuple[str, str]]:
 
 
 def _value(written: str) -> str:
-    """Quotes are taken off; without them, ` #` begins a comment."""
+    """The value without its quotes; outside of quotes, ` #` starts a comment."""
     quote = written[:1]
     if quote in ("'", '"') and (end := written.find(quote, 1)) > 0:
         return written[1:end]

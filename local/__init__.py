@@ -1,1 +1,1 @@
-"""The local run: the real template in a local AWS engine, behind an ordinary HTTP address."""
+"""The local run: deploys the real template into a local AWS engine and serves it over HTTP."""

@@ -1,4 +1,4 @@
-"""`python -m local`: the whole system on this machine, until Ctrl-C."""
+"""`python -m local` runs the whole system on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 
+from local.build import build
 from local.deploy import DeployError
 from local.engine import EngineError
 from local.package import PackageError
@@ -15,11 +16,10 @@ from local.services import LOOPBACK, listen
 from local.settings import Settings, SettingsError
 from local.supervisor import RunError, run
 from local.template import TemplateError
-from tools.build import build
 
 
 def main() -> int:
-    """Runs until it is told to stop. Returns the exit code: 1 with a reason on stderr, or 0."""
+    """Runs until it is stopped. Returns the exit code: 0, or 1 with the reason on stderr."""
     try:
         settings = Settings.from_environ(os.environ)
     except SettingsError as error:
@@ -28,7 +28,7 @@ def main() -> int:
         listener = listen(settings.port)
     except OSError as error:
         return _refuse(
-            f"{LOOPBACK}:{settings.port} can not be used ({error.strerror}); PORT= chooses another."
+            f"{LOOPBACK}:{settings.port} cannot be used ({error.strerror}); choose another port with PORT=."
         )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:

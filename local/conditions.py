@@ -1,4 +1,4 @@
-"""Decides a template's conditions: what is left is what CloudFormation would create for these values."""
+"""Evaluates a template's conditions and keeps what CloudFormation would create for given values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ _ABSENT = {"Ref": "AWS::NoValue"}
 
 
 def decided(template: Template, values: dict[str, Any]) -> Template:
-    """`template` without conditions: every `Fn::If` chosen, resources and outputs that are not wanted gone.
+    """`template` without conditions: each `Fn::If` is replaced by its branch, and a resource or output whose
+    condition is false is removed.
 
-    `values` are those of all parameters. Raises TemplateError for a condition that it does not know.
+    `values` are the values of all parameters. Raises TemplateError for an unsupported condition.
     """
     truths = {
         name: _truth(expression, template.get("Conditions", {}), values)
@@ -50,7 +51,7 @@ def _truth(expression: Any, conditions: dict[str, Any], values: dict[str, Any]) 
             return all(_truth(part, conditions, values) for part in parts)
         case {"Fn::Or": parts}:
             return any(_truth(part, conditions, values) for part in parts)
-    raise TemplateError(f"The local deployment does not know this condition: {expression}")
+    raise TemplateError(f"The local deployment does not support this condition: {expression}")
 
 
 def _text(value: Any, values: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Deploys the translated template into the local engine and proves that all of it arrived."""
+"""Deploys the translated template into the local engine and verifies the result."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from local.translate import API_ID, Translation, translate, without_types
 
 STACK_NAME = "pluct-local"
 SECRETS_PREFIX = f"/{STACK_NAME}/"
-_BUCKET = "pluct-local-code"
+CODE_BUCKET = "pluct-local-code"
 _CHANGE_SET = "deploy"
 _TIMEOUT_S = 90.0
 _POLL_S = 0.02
 
 
 class DeployError(RuntimeError):
-    """The stack was refused, failed, or came out other than the template says; the text says how."""
+    """The stack was refused, failed, or differs from the template; the text says how."""
 
 
 @dataclass(frozen=True)
 class Deployment:
-    """What now runs in the engine.
+    """A stack that is deployed in the engine.
 
-    `routes` are route keys ("POST /v1/vend-token"), `functions` what to invoke for each function,
+    `routes` are route keys ("POST /v1/vend-token"), `functions` the names to invoke, one for each function,
     `table_name` the physical name of the template's first table, `secrets` the newest secret of each
-    ring by its short name, and `not_shown` what the template has and the engine does not do.
+    ring by its short name, and `engine_gaps` the parts of the template that have no effect in the engine.
     """
 
     api_path: str
@@ -43,11 +43,11 @@ class Deployment:
     functions: tuple[str, ...]
     table_name: str
     secrets: dict[str, str]
-    not_shown: tuple[str, ...]
+    engine_gaps: tuple[str, ...]
 
 
 def put_secret(endpoint: str, name: str, secret: str) -> None:
-    """Puts a ring of one under `name` where the functions look for it."""
+    """Writes a ring with one secret to the parameter `name` that the functions read."""
     ring = {
         "keys": [
             {"secret": secret, "createdAt": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
@@ -61,13 +61,14 @@ def put_secret(endpoint: str, name: str, secret: str) -> None:
 def deploy(
     endpoint: str, template: Template, packages: dict[str, bytes], parameters: dict[str, str]
 ) -> Deployment:
-    """Deploys `template` with the packed code of its functions and layers, by logical id.
+    """Deploys `template`. `packages` is the packed code of its functions and layers by logical id.
 
-    Raises DeployError when anything of it did not arrive, TemplateError when it can not.
+    Raises DeployError when a part of the stack is missing afterwards, TemplateError when the template cannot
+    be deployed.
     """
     _upload(endpoint, packages)
     values = parameter_values(template, parameters)
-    translation = translate(decided(template, values), _BUCKET)
+    translation = translate(decided(template, values), CODE_BUCKET)
     translation = _create(endpoint, translation, parameters)
     physical = _physical_ids(endpoint)
     _finish_tables(endpoint, translation.template, physical)
@@ -81,7 +82,7 @@ def deploy(
         functions=tuple(physical[name] for name in _invoked(translation.template)),
         table_name=physical[next(iter(tables))],
         secrets=secrets,
-        not_shown=translation.not_shown,
+        engine_gaps=translation.engine_gaps,
     )
 
 
@@ -102,18 +103,18 @@ def _api_path() -> str:
 
 def _upload(endpoint: str, packages: dict[str, bytes]) -> None:
     store = aws_client("s3", endpoint, s3={"addressing_style": "path"})
-    store.create_bucket(Bucket=_BUCKET)
+    store.create_bucket(Bucket=CODE_BUCKET)
     for name, package in packages.items():
-        store.put_object(Bucket=_BUCKET, Key=name, Body=package)
+        store.put_object(Bucket=CODE_BUCKET, Key=name, Body=package)
 
 
 def _create(endpoint: str, translation: Translation, parameters: dict[str, str]) -> Translation:
-    """Deploys by change set; what the engine has no resource type for is left out and named."""
+    """Deploys by change set; unsupported resource types are left out and recorded in the result."""
     stacks = aws_client("cloudformation", endpoint)
     try:
         _create_change_set(stacks, endpoint, translation.template, parameters)
     except ClientError as refusal:
-        # The engine answers with the list of types that it does not know, and in no other form.
+        # The engine lists the unsupported types in the message and nowhere else.
         used = {resource["Type"] for resource in translation.template["Resources"].values()}
         refused = used & set(
             re.findall(r"\w+::\w+::\w+", refusal.response["Error"].get("Message", ""))
@@ -131,15 +132,15 @@ def _create(endpoint: str, translation: Translation, parameters: dict[str, str])
 def _create_change_set(
     stacks: Any, endpoint: str, template: Template, parameters: dict[str, str]
 ) -> None:
-    # By address, because a template given in the call may not be longer than 51,200 bytes.
+    # By URL, because a template in the call itself is limited to 51,200 bytes.
     aws_client("s3", endpoint, s3={"addressing_style": "path"}).put_object(
-        Bucket=_BUCKET, Key="template.json", Body=json.dumps(template).encode()
+        Bucket=CODE_BUCKET, Key="template.json", Body=json.dumps(template).encode()
     )
     stacks.create_change_set(
         StackName=STACK_NAME,
         ChangeSetName=_CHANGE_SET,
         ChangeSetType="CREATE",
-        TemplateURL=f"{endpoint}/{_BUCKET}/template.json",
+        TemplateURL=f"{endpoint}/{CODE_BUCKET}/template.json",
         Parameters=[
             {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
         ],
@@ -180,7 +181,7 @@ def _physical_ids(endpoint: str) -> dict[str, str]:
 
 
 def _finish_tables(endpoint: str, template: Template, physical: dict[str, str]) -> None:
-    """Turns on the expiry of items, which the engine drops."""
+    """Turns on the expiry of items, which the engine's CloudFormation ignores."""
     tables = aws_client("dynamodb", endpoint)
     for logical_id, table in _with_expiry(template).items():
         tables.update_time_to_live(
@@ -190,7 +191,7 @@ def _finish_tables(endpoint: str, template: Template, physical: dict[str, str]) 
 
 
 def _invoked(template: Template) -> list[str]:
-    """Each function by its alias, where it has one: an alias has processes of its own."""
+    """The alias of each function that has one, else the function: an alias has its own processes."""
     aliases = resources_of_type(template, "AWS::Lambda::Alias")
     behind = {alias["Properties"]["FunctionName"]["Ref"] for alias in aliases.values()}
     return [*aliases, *(resources_of_type(template, "AWS::Lambda::Function").keys() - behind)]
@@ -208,7 +209,7 @@ def _with_expiry(template: Template) -> Resources:
 def _finish_functions(
     endpoint: str, template: Template, physical: dict[str, str], values: dict[str, Any]
 ) -> None:
-    """Sets the reserved concurrency, which the engine drops."""
+    """Sets the reserved concurrency, which the engine's CloudFormation ignores."""
     functions = aws_client("lambda", endpoint)
     for logical_id, function in resources_of_type(template, "AWS::Lambda::Function").items():
         reserved = function["Properties"].get("ReservedConcurrentExecutions")
@@ -223,7 +224,7 @@ def _finish_functions(
 def _check(
     endpoint: str, translation: Translation, physical: dict[str, str], secrets: dict[str, str]
 ) -> None:
-    """CREATE_COMPLETE proves nothing here, so each part that the engine might drop is asked for."""
+    """Checks each part that the engine may ignore although it reports CREATE_COMPLETE."""
     template = translation.template
     _check_routes(endpoint, translation.routes)
     _check_expiry(endpoint, template, physical)
@@ -242,7 +243,7 @@ def _check_routes(endpoint: str, wanted: frozenset[str]) -> None:
     found = {route["RouteKey"] for page in pages.paginate(ApiId=API_ID) for route in page["Items"]}
     if not found or found != wanted:
         raise DeployError(
-            f"Routes differ from the template: {sorted(found ^ wanted) or 'there are none'}."
+            f"Routes differ from the template: {sorted(found ^ wanted) or 'there is none'}."
         )
 
 
@@ -253,7 +254,7 @@ def _check_expiry(endpoint: str, template: Template, physical: dict[str, str]) -
             "TimeToLiveDescription"
         ]
         if state["TimeToLiveStatus"] not in {"ENABLED", "ENABLING"}:
-            raise DeployError(f"The expiry of items is not on in {logical_id}.")
+            raise DeployError(f"The expiry of items is not enabled in {logical_id}.")
 
 
 def _check_mappings(endpoint: str, template: Template) -> None:
@@ -277,9 +278,7 @@ def _check_custom_resources(
     for logical_id, resource in resources_of_type(template, "Custom::").items():
         missing = set(resource["Properties"].get("Names", [])) - set(secrets)
         if not physical.get(logical_id) or missing:
-            raise DeployError(
-                f"The custom resource {logical_id} did not do its work: {sorted(missing)}."
-            )
+            raise DeployError(f"The custom resource {logical_id} did not create {sorted(missing)}.")
 
 
 def _check_preflight(endpoint: str) -> None:
@@ -291,8 +290,8 @@ def _check_preflight(endpoint: str) -> None:
         status = connection.getresponse().status
     finally:
         connection.close()
-    # 403 is the engine's word for "no CORS at all" as well as for an origin that is not allowed.
+    # The engine answers 403 without CORS as well as for an origin that is not allowed.
     if status not in {200, 204}:
         raise DeployError(
-            f"The API answers a browser's preflight with {status}: CORS did not arrive."
+            f"The API answers a browser's preflight with {status}: CORS is not configured."
         )

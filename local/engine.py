@@ -1,4 +1,4 @@
-"""Starts and stops the local AWS engine (MiniStack), which lives in its own virtual environment."""
+"""Starts and stops the local AWS engine (MiniStack), which has its own virtual environment."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 REGION = "us-east-1"
 READY_TIMEOUT_S = 30.0
 PORT_ATTEMPTS = 3
-# The members of a CloudFormation table that CreateTable takes under the same name.
+# Properties of a CloudFormation table that CreateTable accepts under the same name.
 _TABLE_MEMBERS = (
     "AttributeDefinitions",
     "BillingMode",
@@ -39,11 +39,11 @@ _TABLE_MEMBERS = (
 
 
 class EngineError(RuntimeError):
-    """The engine did not start or ended by itself; the text carries the end of its log."""
+    """The engine did not start or stopped unexpectedly; the text contains the end of its log."""
 
 
 class Engine:
-    """One running MiniStack, reachable at `endpoint` (an `http://127.0.0.1:<port>` origin)."""
+    """A running MiniStack at `endpoint`, such as `http://127.0.0.1:4566`."""
 
     def __init__(self, process: subprocess.Popen[bytes], port: int, workdir: Path) -> None:
         self.endpoint = f"http://127.0.0.1:{port}"
@@ -58,9 +58,9 @@ class Engine:
         port: int | None = None,
         function_env: Mapping[str, str] | None = None,
     ) -> Engine:
-        """Starts the engine on `port`, or on a free one, without waiting until it answers.
+        """Starts the engine on `port`, or on a free port, without waiting until it answers.
 
-        `function_env` is added to what every function finds in its environment.
+        `function_env` is added to the environment of every function.
         Raises EngineError when the engine's virtual environment is missing.
         """
         python = root / ".venv-engine" / "bin" / "python"
@@ -83,11 +83,11 @@ class Engine:
         return cls(process, port, workdir)
 
     def wait_ready(self, timeout_s: float = READY_TIMEOUT_S) -> None:
-        """Returns once the engine serves requests. Raises EngineError if it ends or takes too long."""
+        """Waits until the engine serves requests. Raises EngineError if it stops or takes too long."""
         deadline = time.monotonic() + timeout_s
         while not self._is_ready():
             if self._process.poll() is not None:
-                raise EngineError(f"The engine ended while starting:\n{self.log_tail()}")
+                raise EngineError(f"The engine stopped while starting:\n{self.log_tail()}")
             if time.monotonic() > deadline:
                 raise EngineError(
                     f"The engine was not ready after {timeout_s:.0f} s:\n{self.log_tail()}"
@@ -95,11 +95,11 @@ class Engine:
             time.sleep(0.02)
 
     def wait_end(self) -> int:
-        """Blocks until the engine has ended; returns its exit code."""
+        """Waits until the engine has stopped; returns its exit code."""
         return self._process.wait()
 
     def stop(self) -> None:
-        """Ends the engine and everything that it started, and removes its files. Safe to repeat."""
+        """Stops the engine and every process that it started, and removes its files. Safe to repeat."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -108,7 +108,7 @@ class Engine:
         shutil.rmtree(self.workdir, ignore_errors=True)
 
     def log_tail(self, lines: int = 20) -> str:
-        """The last lines of the engine's own log; nothing once the engine was stopped."""
+        """The last lines of the engine's log; empty after `stop`."""
         log = self.workdir / "engine.log"
         text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
@@ -125,14 +125,14 @@ class Engine:
 
 
 def _environment(port: int, workdir: Path) -> dict[str, str]:
-    """The whole environment of the engine: nothing of the caller's, since functions inherit it."""
+    """The whole environment of the engine. Nothing of the caller's is in it, because functions inherit it."""
     return {
         "BIND_HOST": "127.0.0.1",
         "GATEWAY_PORT": str(port),
         "HOME": str(workdir),
         "IOT_MTLS_ENABLED": "0",
         "LANG": "C.UTF-8",
-        # At INFO it writes a line for each request, in the way of every measurement.
+        # At INFO the engine writes a line for each request, which distorts measurements.
         "LOG_LEVEL": "WARNING",
         "MINISTACK_REGION": REGION,
         "PATH": os.defpath,
@@ -144,7 +144,7 @@ def _environment(port: int, workdir: Path) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A loopback TCP port that nothing listened on a moment ago."""
+    """A free TCP port on loopback; another program may take it before the caller does."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -154,10 +154,10 @@ def free_port() -> int:
 def start_ready(
     root: Path = ROOT, function_env: Mapping[str, str] | None = None, port: int | None = None
 ) -> Engine:
-    """An engine that answers, on `port` or a free one. Another program may take that first, so it
-    tries again.
+    """An engine that serves requests, on `port` or a free one. Retries, because another program may take
+    the free port first.
 
-    Raises EngineError when it does not come up.
+    Raises EngineError when the engine does not start.
     """
     for attempt in range(1, PORT_ATTEMPTS + 1):
         engine = Engine.start(root, port, function_env=function_env)
@@ -174,7 +174,7 @@ def start_ready(
 
 @contextlib.contextmanager
 def running_engine(root: Path = ROOT) -> Iterator[Engine]:
-    """An engine without the stack, for whoever needs DynamoDB or SSM alone; stopped on exit."""
+    """An engine without the stack, for callers that need only AWS services; stopped on exit."""
     engine = start_ready(root)
     try:
         yield engine
@@ -183,7 +183,7 @@ def running_engine(root: Path = ROOT) -> Iterator[Engine]:
 
 
 def aws_client(service: str, endpoint: str, **config: Any) -> Any:
-    """A boto3 client for the engine: no retries, no proxy, credentials that mean nothing."""
+    """A boto3 client for the engine: no retries, no proxy, dummy credentials."""
     settings: dict[str, Any] = {
         "connect_timeout": 5,
         "read_timeout": 90,
@@ -207,9 +207,9 @@ def create_table(
     template: Path = ROOT / "template.yaml",
     logical_id: str = "Table",
 ) -> None:
-    """Creates the template's table `logical_id` under `name`: keys, indexes, stream and expiry.
+    """Creates the template's table `logical_id` as `name`, with keys, indexes, stream and expiry.
 
-    Works against any DynamoDB; raises KeyError when the template has no such table.
+    Works with any DynamoDB. Raises KeyError when the template has no such table.
     """
     properties = resources_of_type(load_template(template), "AWS::DynamoDB::Table")[logical_id][
         "Properties"

@@ -1,8 +1,8 @@
-"""Runs MiniStack so that it never outlives whoever started it.
+"""Runs MiniStack and stops it when its parent process ends.
 
-Started by `local.engine` with the engine's own interpreter, so it imports the standard library only.
-Its standard input is a pipe that the starter holds open and never writes to: the kernel closes it
-when the starter ends, even by SIGKILL, and then the whole process group goes, function workers included.
+`local.engine` starts this file with the engine's interpreter, so it imports only the standard library.
+Standard input is a pipe that the parent holds open and never writes to. The kernel closes it when the parent
+ends, even by SIGKILL; then this program kills its process group, which includes the function workers.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import signal
 import threading
 
 
-def _end_with_the_starter() -> None:
+def _end_with_the_parent() -> None:
     os.read(0, 1)
     shutil.rmtree(os.environ["TMPDIR"], ignore_errors=True)
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with_the_starter, daemon=True).start()
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
     runpy.run_module("ministack", run_name="__main__")

@@ -1,8 +1,8 @@
-"""The thin front: puts the deployed API on an ordinary address and supplies what the engine leaves out.
+"""A reverse proxy that serves the deployed API on an ordinary address, as API Gateway would.
 
-Method, path, query, end-to-end headers and body pass through byte for byte, both ways. What it adds is
-API Gateway's: forwarding headers, limits on size and time, and its own words for answers that the
-function did not give. It stands in every measurement, so it does nothing else for a request.
+Method, path, query, end-to-end headers and body pass unchanged in both directions. The proxy adds what
+API Gateway adds and the engine does not: forwarding headers, limits on size and time, and API Gateway's
+own error bodies. It is part of every measurement, so it does nothing else for a request.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ from local.function_entry import ANSWER_MARK
 BODY_LIMIT_BYTES = 10 * 1024 * 1024
 UPSTREAM_TIMEOUT_S = 30.0
 CONNECTIONS = 500
-# The engine starts a process for each call at the same time: a hundred that begin at once on two
-# processors are all late. Those beyond wait here for their turn, which API Gateway does not let them.
+# The engine starts a process for each concurrent call; a hundred that start at once on two processors
+# are all slow. Calls beyond this limit wait here. API Gateway has no such queue.
 AT_ONCE = 32
-# Shorter than the engine's 75 s, so that a kept connection is never one that the engine is closing.
+# Shorter than the engine's 75 s, so that the engine never closes a connection that is about to be reused.
 _KEEPALIVE_S = 30.0
-# How long a refused upload is still read, and a stopping run waits for answers under way.
-_LAST_WORDS_S = 1.0
-# RFC 9110, section 7.6.1: these belong to one connection. The last three are written anew.
+# How long a refused upload is still read, and how long a stopping run waits for requests in progress.
+_LINGER_S = 1.0
+# RFC 9110, section 7.6.1: hop-by-hop headers. The last three are set for each hop.
 _NOT_FORWARDED = frozenset(
     {
         "connection",
@@ -61,29 +61,32 @@ _NOT_FORWARDED = frozenset(
     }
 )
 _NOT_RETURNED = _NOT_FORWARDED - {"host"} | {"date", "server", ANSWER_MARK}
-_OURS_TO_SAY = frozenset({"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"})
-# Any other Host could name one of the engine's own services, which it looks at before the path.
+FRONT_HEADER = "x-front-secret"
+_SET_HERE = frozenset({"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto", FRONT_HEADER})
+# Any other Host could select a service of the engine, which routes by Host before it looks at the path.
 _PLAIN_HOST = re.compile(r"(localhost|[0-9.]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGNORECASE)
 
 
 @dataclass
 class Front:
-    """Forwards requests to `target`, an origin and the path before the API's own paths.
+    """Forwards requests to `target`: an origin with the path prefix of the API.
 
-    `own_host` ("127.0.0.1:8787") is what functions are told of themselves; `show` gets one line for
-    each request, `show_error` what the engine said where a function failed to answer.
+    `own_host` ("127.0.0.1:8787") is the Host that functions see, `secret` what proves that a request came
+    this way, in the place of what the client sent; `show` gets one line for each request,
+    `show_error` the engine's message where a function failed.
     """
 
     target: str
     own_host: str
     show: Callable[[str], None]
     show_error: Callable[[str], None]
+    secret: str = ""
     upstream_timeout_s: float = UPSTREAM_TIMEOUT_S
     _session: ClientSession = field(init=False)
     _places: asyncio.Semaphore = field(init=False)
 
     async def open(self) -> web.ServerRunner:
-        """The server, set up but without an address; `close` ends what it holds."""
+        """The server without an address; `close` releases its connections."""
         self._places = asyncio.Semaphore(AT_ONCE)
         self._session = ClientSession(
             connector=TCPConnector(limit=CONNECTIONS, keepalive_timeout=_KEEPALIVE_S),
@@ -97,10 +100,10 @@ class Front:
             request_factory=_request,
             auto_decompress=False,
             access_log=None,
-            lingering_time=_LAST_WORDS_S,
+            lingering_time=_LINGER_S,
             logger=_server_log(),
         )
-        runner = web.ServerRunner(server, shutdown_timeout=_LAST_WORDS_S)
+        runner = web.ServerRunner(server, shutdown_timeout=_LINGER_S)
         await runner.setup()
         return runner
 
@@ -109,7 +112,7 @@ class Front:
         await self._session.close()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """Answers one request and says so in one line."""
+        """Answers one request and logs it in one line."""
         started = time.perf_counter()
         response = await self._answer(request)
         took_ms = (time.perf_counter() - started) * 1000
@@ -119,19 +122,19 @@ class Front:
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         target = request.raw_path
         if not target.startswith("/") or not target.isascii():
-            return _say(400, "Bad Request")
+            return _own_answer(400, "Bad Request")
         try:
             body = await _read(request)
             async with self._places:
                 response = await self._forward(request, target, body)
         except web.HTTPRequestEntityTooLarge:
-            return _say(413, "Request Too Long")
+            return _own_answer(413, "Request Too Long")
         except (web.RequestPayloadError, ConnectionError, UnicodeEncodeError):
-            # A body that is broken or breaks off, or a header that is no text, can not be passed on.
-            return _say(400, "Bad Request")
+            # A broken or incomplete body, or a header that is not text, cannot be forwarded.
+            return _own_answer(400, "Bad Request")
         except (TimeoutError, ClientError) as error:
             self.show_error(f"no answer to {request.method} {target}: {error!r}")
-            return _say(503, "Service Unavailable")
+            return _own_answer(503, "Service Unavailable")
         return response
 
     async def _forward(self, request: web.BaseRequest, target: str, body: bytes) -> web.Response:
@@ -145,32 +148,34 @@ class Front:
             return self._response(answer, await answer.read())
 
     def _headers(self, request: web.BaseRequest) -> CIMultiDict[str]:
-        headers = _without(request.headers.items(), _NOT_FORWARDED | _OURS_TO_SAY)
+        headers = _without(request.headers.items(), _NOT_FORWARDED | _SET_HERE)
         host = request.headers.get("host", "")
         headers["host"] = host if _PLAIN_HOST.fullmatch(host) else self.own_host
         claimed = request.headers.getall("x-forwarded-for", [])
         headers["x-forwarded-for"] = ", ".join([*claimed, request.remote or "127.0.0.1"])
         headers["x-forwarded-port"] = self.own_host.rpartition(":")[2]
         headers["x-forwarded-proto"] = "http"
+        if self.secret:
+            headers[FRONT_HEADER] = self.secret
         return headers
 
     def _response(self, answer: ClientResponse, body: bytes) -> web.Response:
         if ANSWER_MARK not in answer.headers:
             if answer.status >= 500:
                 self.show_error(body.decode(errors="replace"))
-                return _say(
+                return _own_answer(
                     500, "Internal Server Error", _without(answer.headers.items(), _NOT_RETURNED)
                 )
             if answer.status == 429:
-                # The engine's word for a function at its reserved concurrency; API Gateway has another.
-                return _say(503, "Service Unavailable")
+                # The engine answers 429 at a function's reserved concurrency; API Gateway answers 503.
+                return _own_answer(503, "Service Unavailable")
         return web.Response(
             status=answer.status, body=body, headers=_without(answer.headers.items(), _NOT_RETURNED)
         )
 
 
 def _server_log() -> logging.Logger:
-    """The server's log without requests that are no HTTP: they are answered, and no fault of ours."""
+    """The server's log without malformed HTTP requests, which are answered and are not our errors."""
     log = logging.getLogger("local.front")
     log.addFilter(_is_ours)
     return log
@@ -194,7 +199,7 @@ def _request(
 
 
 async def _read(request: web.BaseRequest) -> bytes:
-    """The body. Raises HTTPRequestEntityTooLarge, before anything is read where the length is announced."""
+    """The body. Raises HTTPRequestEntityTooLarge, before reading where Content-Length is given."""
     if (request.content_length or 0) > BODY_LIMIT_BYTES:
         raise web.HTTPRequestEntityTooLarge(BODY_LIMIT_BYTES, request.content_length or 0)
     if request.headers.get("expect", "").lower() == "100-continue":
@@ -206,7 +211,7 @@ def _without(headers: Iterable[tuple[str, str]], names: frozenset[str]) -> CIMul
     return CIMultiDict((name, value) for name, value in headers if name.lower() not in names)
 
 
-def _say(status: int, message: str, headers: CIMultiDict[str] | None = None) -> web.Response:
+def _own_answer(status: int, message: str, headers: CIMultiDict[str] | None = None) -> web.Response:
     kept = _without((headers or {}).items(), frozenset({"content-type"}))
     return web.Response(
         status=status,
@@ -226,6 +231,6 @@ def _line(request: web.BaseRequest, response: web.StreamResponse, took_ms: float
 
 
 def to_terminal(line: str) -> None:
-    """Writes at once, so that lines of a request and of its function come in order."""
+    """Writes without buffering, so that the lines of a request and of its function appear in order."""
     sys.stdout.write(line)
     sys.stdout.flush()

@@ -1,8 +1,8 @@
-"""Stands before a function's handler in the local engine and gives it what AWS would have given it.
+"""The handler that the local engine calls; it completes each event as AWS does and calls the function's own.
 
-Copied into every function's package, where it is the handler that the engine calls, so it imports the
-standard library only. The engine leaves out of HTTP events the caller's address, the domain and the
-cookies, ends a process whose handler raised, and keeps log lines to itself. Nothing else is changed.
+This file is copied into every function's package, so it imports only the standard library. The engine
+omits the caller's address, the domain and the cookies from HTTP events, ends a process whose handler
+raises, and does not show log lines. Nothing else is changed.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Any, TextIO
 
 WARM_UP = {"pluct-local": "warm-up"}
 LOG_PORT_VARIABLE = "PLUCT_LOCAL_LOG_PORT"
-# Tells the front an answer of the function from one that the engine made up.
+# Marks an answer of the function, so that the front can tell it from one of the engine.
 ANSWER_MARK = "x-pluct-local-answer"
 _LONGEST_LINE_BYTES = 60_000
 
 
 class _Tee(io.TextIOBase):
-    """Writes on to `stream` and sends each full line to the local run's terminal, if there is one."""
+    """Writes to `stream` and sends each complete line to the terminal of the local run."""
 
     def __init__(self, stream: TextIO, terminal: socket.socket, name: str) -> None:
         self._stream = stream
@@ -44,7 +44,7 @@ class _Tee(io.TextIOBase):
         self._stream.flush()
 
     def _send(self, line: str) -> None:
-        # A line that the terminal misses is not worth a request.
+        # A lost log line must not fail the request.
         with contextlib.suppress(OSError):
             self._terminal.send(
                 f"{self._name} {line}".encode(errors="replace")[:_LONGEST_LINE_BYTES]
@@ -69,7 +69,7 @@ def _load_handler() -> Callable[[Any, Any], Any]:
 
 @contextlib.contextmanager
 def _exceptions_shown() -> Iterator[None]:
-    """Writes an exception where the log lines go, as AWS does, and passes it on to the engine."""
+    """Writes the traceback of an exception to the log, as AWS does, and raises it again."""
     try:
         yield
     except BaseException:
@@ -77,7 +77,7 @@ def _exceptions_shown() -> Iterator[None]:
         raise
 
 
-# Under its own name it stands in a function's package; as part of `local` it is only read.
+# Runs in a function's package only, where the module has this name; `local` imports it for its constants.
 if __name__ == "function_entry":
     _show_output_on_the_terminal()
     with _exceptions_shown():
@@ -85,14 +85,14 @@ if __name__ == "function_entry":
 
 
 def lambda_handler(event: Any, context: Any) -> Any:
-    """Calls the function's own handler with `event` as AWS would have made it; answers as it answers."""
+    """Calls the function's handler with `event` as AWS would deliver it; returns its answer."""
     if event == WARM_UP:
         return None
     try:
         with _exceptions_shown():
             return _answer_http(event, context) if _is_http(event) else _handler(event, context)
     finally:
-        # The engine waits 50 ms for the log lines of a handler that wrote none.
+        # The engine waits 50 ms for log output where a handler writes none.
         print(file=sys.__stderr__)
 
 
@@ -105,10 +105,10 @@ def _is_http(event: Any) -> bool:
 
 
 def _answer_http(event: dict[str, Any], context: Any) -> Any:
-    """As awslambdaric and API Gateway: an exception is logged, answered by 500, and survived."""
+    """As awslambdaric and API Gateway do: an exception is logged and answered by 500; the process stays."""
     try:
         answer = _handler(_complete(event), context)
-    except Exception:  # noqa: BLE001 - whatever the handler may raise, as the real runtime does
+    except Exception:  # noqa: BLE001 - the real runtime catches everything too
         traceback.print_exc()
         answer = {
             "statusCode": 500,
@@ -121,13 +121,13 @@ def _answer_http(event: dict[str, Any], context: Any) -> Any:
 
 
 def _complete(event: dict[str, Any]) -> dict[str, Any]:
-    """Fills in the caller's address and the domain, which the front puts into headers, and the cookies."""
+    """Adds the caller's address and the domain, which the front sends as headers, and the cookies."""
     if event.get("pathParameters") is None:
         event.pop("pathParameters", None)
     headers: dict[str, str] = event["headers"]
     request = event["requestContext"]
     if "x-forwarded-for" in headers:
-        # API Gateway appends the address that it saw, so the last one is the only one to trust.
+        # API Gateway appends the address of the caller, so only the last one can be trusted.
         request["http"]["sourceIp"] = headers["x-forwarded-for"].rpartition(",")[2].strip()
     if "host" in headers:
         request["domainName"] = headers["host"]

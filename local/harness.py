@@ -1,4 +1,4 @@
-"""The local run for tests: started as a program, driven by its run file."""
+"""The local run for tests and measurements: started as a program, located by its run file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local.engine import running_engine
-from local.settings import BASE_VARIABLES, ROOT
+from local.settings import BASE_VARIABLES, FRONT_PARAMETERS, ROOT
 
 READY_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
@@ -22,13 +22,13 @@ STOP_TIMEOUT_S = 20.0
 
 @contextlib.contextmanager
 def local_run(**env: str) -> Iterator[dict[str, str]]:
-    """`python -m local` on a free port with `env` added; yields the members of its run file.
+    """Runs `python -m local` on a free port with `env` added; yields the members of its run file.
 
-    What the caller's own environment says about services and limits does not reach it.
-    Raises RuntimeError with all of its output when it does not get ready, or when it does not stop.
+    Variables of the caller that set services or limits are removed.
+    Raises RuntimeError with all output when the run does not become ready or does not stop.
     """
     secrets = {"TTT_SHARED_SECRET", "PROVISIONING_API_KEY"}
-    unwanted = {*BASE_VARIABLES, *secrets, "RATE_LIMIT", "REQUEST_TIMEOUT"}
+    unwanted = {*BASE_VARIABLES, *FRONT_PARAMETERS, *secrets, "RATE_LIMIT", "REQUEST_TIMEOUT"}
     inherited = {name: value for name, value in os.environ.items() if name not in unwanted}
     with tempfile.TemporaryDirectory(prefix="pluct-run-") as folder:
         run_file, output = Path(folder) / "run.json", Path(folder) / "output.txt"
@@ -49,7 +49,7 @@ def local_run(**env: str) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def engine_only() -> Iterator[str]:
-    """The AWS engine without the stack; yields its endpoint url."""
+    """The AWS engine without the stack; yields its endpoint URL."""
     with running_engine() as engine:
         yield engine.endpoint
 
@@ -58,7 +58,7 @@ def _wait_ready(process: subprocess.Popen[bytes], run_file: Path, output: Path) 
     deadline = time.monotonic() + READY_TIMEOUT_S
     while not run_file.exists():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError(f"The local run did not get ready:\n{output.read_text()}")
+            raise RuntimeError(f"The local run did not become ready:\n{output.read_text()}")
         time.sleep(0.05)
     members: dict[str, str] = json.loads(run_file.read_text())
     return members

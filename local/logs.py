@@ -1,4 +1,4 @@
-"""Shows on the terminal what the functions write, one datagram a line (see `function_entry`)."""
+"""Prints the log lines of functions, which arrive as one datagram for each line (see `function_entry`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 from collections.abc import Callable
 
 _BUFFER_BYTES = 4 * 1024 * 1024
-# Metrics in CloudWatch's embedded format are for CloudWatch; no one reads them.
+# Metrics in CloudWatch's embedded format are not for people.
 _METRICS = '{"_aws"'
 _ALARMING = re.compile(
     r'"level": ?"(ERROR|CRITICAL)"|Traceback \(most recent|^\S*(Error|Exception)\b|^ {2,}'
@@ -16,7 +16,7 @@ _ALARMING = re.compile(
 
 
 class FunctionLogs(asyncio.DatagramProtocol):
-    """Passes each line of a function to `show` as "  tokens | <line>"; when quiet, only what went wrong."""
+    """Passes each log line to `show` as "  tokens | <line>"; when quiet, only errors."""
 
     def __init__(self, show: Callable[[str], None], quiet: bool) -> None:
         self._show = show
@@ -30,12 +30,12 @@ class FunctionLogs(asyncio.DatagramProtocol):
 
 
 def printable(text: str) -> str:
-    """`text` without anything that a terminal would obey."""
+    """`text` with control characters escaped, so that a terminal does not interpret them."""
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
 def log_socket() -> socket.socket:
-    """A loopback datagram socket on a free port, roomy enough for a burst."""
+    """A loopback datagram socket on a free port, with a buffer for bursts."""
     receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
     receiver.bind(("127.0.0.1", 0))
@@ -44,6 +44,6 @@ def log_socket() -> socket.socket:
 
 
 def _short(function: str) -> str:
-    """What a reader calls the function: `tokens` for `pluct-local-TokensFunction-1A2B`."""
+    """The short name of a function: `tokens` for `pluct-local-TokensFunction-1A2B`."""
     parts = function.split("-")
     return parts[-2].removesuffix("Function").lower() if len(parts) > 2 else function

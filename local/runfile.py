@@ -1,4 +1,4 @@
-"""`.local/run.json`: what other programs need to drive a local run."""
+"""The run file `.local/run.json`: addresses and secrets for programs that use a local run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-# Members of the file, each with the parameter whose newest secret it is; one without a parameter is left out.
+# Members of the file and the parameters whose newest secrets they hold.
 SECRET_MEMBERS = {
     "adminKey": "ENGINE_ADMIN_KEY",
     "adminSecret": "ADMIN_SECRET",
@@ -21,14 +21,14 @@ SECRET_MEMBERS = {
 
 @dataclass(frozen=True)
 class RunFile:
-    """A written file, told apart from one that another run put in its place."""
+    """A run file as this run wrote it; the inode shows whether another run has replaced it."""
 
     path: Path
     inode: int
 
     @classmethod
     def write(cls, path: Path, members: dict[str, str]) -> RunFile:
-        """Puts the whole file in place at once, readable by its owner only from the first byte."""
+        """Writes the file atomically, readable by its owner only."""
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         fresh = path.with_name(f"{path.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
@@ -46,5 +46,5 @@ class RunFile:
 
 
 def secret_members(secrets: dict[str, str]) -> dict[str, str]:
-    """The members of the file that are secrets, as far as they exist."""
+    """The members of the file that are secrets, without those whose parameter does not exist."""
     return {member: secrets[name] for member, name in SECRET_MEMBERS.items() if name in secrets}

@@ -1,4 +1,4 @@
-"""The stand-ins for services outside, and who replaces them."""
+"""The external services of a local run: stand-ins, or the origins that replace them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ LOOPBACK = "127.0.0.1"
 
 @dataclass(frozen=True)
 class Service:
-    """A service that the gateway calls; `variable` sets the origin that `parameter` carries."""
+    """A service that the gateway calls. The environment variable `variable` sets its origin, which the
+    template takes as `parameter`; the stand-in is `standins.<module>`.
+    """
 
     module: str
     title: str
@@ -35,7 +37,7 @@ SERVICES = (
 
 @dataclass(frozen=True)
 class Upstream:
-    """A service of this run at `base`; `listener` is that of its stand-in, if it is one."""
+    """A service of this run at the origin `base`; `listener` is the socket of its stand-in, else None."""
 
     service: Service
     base: str
@@ -43,23 +45,23 @@ class Upstream:
 
 
 def choose(template: Template, settings: Settings) -> tuple[Upstream, ...]:
-    """The services that the template knows: the given origin, or a free port for a stand-in.
+    """The services that the template uses: the given origin, or a free port for a stand-in.
 
-    The ports are taken before the stack is deployed, because the stack must know them, and the
-    stand-ins are started after it, because they must know the secrets that it creates.
+    Ports are opened before the stack is deployed, because the stack needs their addresses. Stand-ins start
+    after it, because they need the secrets that it creates.
     """
     known = (service for service in SERVICES if service.parameter in template["Parameters"])
     return tuple(_upstream(service, settings.bases.get(service.variable)) for service in known)
 
 
 def ignored(template: Template, settings: Settings) -> list[str]:
-    """Variables that were set for services that this version of the template does not call."""
+    """Variables that are set for services which this template does not call."""
     unknown = (service for service in SERVICES if service.parameter not in template["Parameters"])
     return [service.variable for service in unknown if service.variable in settings.bases]
 
 
 async def start(service: Service, listener: socket.socket, **create: Any) -> Callable[[], Any]:
-    """Starts the stand-in on `listener` with what its `create_app` takes; returns how to end it."""
+    """Starts the stand-in on `listener` with the settings `create`; returns the function that stops it."""
     app = importlib.import_module(f"standins.{service.module}").create_app(**create)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
     await runner.setup()
@@ -81,7 +83,7 @@ def listen(port: int) -> socket.socket:
 
 
 def origin(listener: socket.socket) -> str:
-    """Where a listening socket is reached."""
+    """The HTTP origin of a listening socket."""
     return f"http://{LOOPBACK}:{listener.getsockname()[1]}"
 
 

@@ -1,4 +1,4 @@
-"""What the environment says about a local run, read once."""
+"""The settings of a local run, read once from environment variables."""
 
 from __future__ import annotations
 
@@ -9,20 +9,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = 8787
 BASE_VARIABLES = ("TTT_BASE", "TIKTOK_BASE", "OPENROUTER_BASE")
+FRONT_PARAMETERS = {
+    "PUBLIC_BASE": "PublicBase",
+    "TRUSTED_PROXIES": "TrustedProxies",
+    "VIEWER_ADDRESS_HEADER": "ViewerAddressHeader",
+    "REQUIRE_FRONT": "RequireFront",
+}
+"""The variables of a proxy before the gateway, and the template's parameters that they set."""
 ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SSM")
 
 
 class SettingsError(ValueError):
-    """An environment variable has a value that the local run can not use; the text says which."""
+    """An environment variable has an invalid value; the text says which."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The choices of one local run.
+    """The settings of one local run.
 
-    `port` 0 means any free port; `bases` are origins that replace stand-ins, by the variable that
-    named them; `ttt_secret` is the secret shared with a TTTranscribe that runs elsewhere, and
-    `provisioning_key` that of an OpenRouter account.
+    `port` 0 means any free port; `bases` are the origins that replace stand-ins, by variable;
+    `ttt_secret` is the secret shared with a TTTranscribe that runs elsewhere, and `provisioning_key` the
+    management key of an OpenRouter account.
     """
 
     root: Path
@@ -35,14 +42,16 @@ class Settings:
     ttt_secret: str | None
     engine_port: int | None
     function_env: Mapping[str, str]
-    """Where functions look for AWS's services in place of the engine, for whoever stands between."""
+    """Endpoints of AWS services that functions use in place of the engine, such as a proxy before it."""
+    front: Mapping[str, str]
+    """Values of the template's parameters of a proxy before the gateway."""
     provisioning_key: str | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], root: Path = ROOT) -> Settings:
-        """Reads the variables that the README names; an empty one counts as absent.
+        """Reads the variables that the README lists; an empty one counts as absent.
 
-        Raises SettingsError for a number that is none or out of range.
+        Raises SettingsError for a value that is not a number or out of range.
         """
         given = {name: value.strip() for name, value in environ.items() if value.strip()}
         rate_limit, timeout = given.get("RATE_LIMIT"), given.get("REQUEST_TIMEOUT")
@@ -58,6 +67,11 @@ class Settings:
             ttt_secret=given.get("TTT_SHARED_SECRET"),
             engine_port=_whole(engine_port, "ENGINE_PORT", 1, 65_535) if engine_port else None,
             function_env={name: given[name] for name in ENDPOINT_VARIABLES if name in given},
+            front={
+                parameter: given[name]
+                for name, parameter in FRONT_PARAMETERS.items()
+                if name in given
+            },
             provisioning_key=given.get("PROVISIONING_API_KEY"),
         )
 

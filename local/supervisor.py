@@ -22,14 +22,14 @@ import aiohttp
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import dashboard, services
+from local import first_operator, services
 from local.deploy import SECRETS_PREFIX, DeployError, Deployment, deploy, put_secret
 from local.engine import Engine, aws_client, start_ready
 from local.front import Front, to_terminal
 from local.function_entry import LOG_PORT_VARIABLE, WARM_UP
-from local.journey import summary
 from local.logs import FunctionLogs, log_socket, printable
 from local.package import function_package, layer_package, layers
+from local.ready_message import summary
 from local.runfile import RunFile, secret_members
 from local.settings import Settings
 from local.template import Template, known_parameters, load_template, resources_of_type
@@ -41,17 +41,17 @@ _WEBHOOK_ROUTE = "POST /webhooks/tttranscribe"
 
 
 class RunError(RuntimeError):
-    """Something that the run can not do without has ended; the text says what."""
+    """A part of the run has failed; the text says which."""
 
 
 async def run(settings: Settings, listener: socket.socket, started: float) -> None:
-    """Serves on `listener` until a signal or the engine's end; leaves no process and no run file.
+    """Serves on `listener` until a signal arrives or the engine stops; leaves no process and no run file.
 
-    `started` is `time.monotonic()` of the start, for the time to readiness that it prints.
-    Raises RunError, DeployError, EngineError or PackageError when it can not go on.
+    `started` is `time.monotonic()` at the start; the time until readiness is printed.
+    Raises RunError, DeployError, EngineError or PackageError when the run cannot continue.
     """
     serving = asyncio.create_task(_serve(settings, listener, started))
-    _cancel_on_signals(serving)
+    cancel_on_signals(serving)
     try:
         await serving
     except asyncio.CancelledError:
@@ -61,14 +61,15 @@ async def run(settings: Settings, listener: socket.socket, started: float) -> No
 async def _serve(settings: Settings, listener: socket.socket, started: float) -> None:
     async with AsyncExitStack() as held:
         ended = await _start(settings, listener, held, started)
-        raise RunError(f"The engine ended by itself: {await ended}")
+        raise RunError(f"The engine stopped unexpectedly: {await ended}")
 
 
-def _cancel_on_signals(serving: asyncio.Task[None]) -> None:
+def cancel_on_signals(serving: asyncio.Task[None]) -> None:
+    """Has Ctrl-C and its like cancel `serving`, once."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
-        # Stopping takes a moment; a second Ctrl-C must not leave half of it undone.
+        # Stopping takes a moment; a second Ctrl-C must not interrupt it.
         for number in _STOP_SIGNALS:
             loop.add_signal_handler(number, _ignore)
         serving.cancel()
@@ -78,12 +79,12 @@ def _cancel_on_signals(serving: asyncio.Task[None]) -> None:
 
 
 def _ignore() -> None:
-    """Does nothing: the run is ending already."""
+    """Does nothing, because the run is already stopping."""
 
 
 @dataclass(frozen=True)
 class _Parts:
-    """What is known once the stack is deployed."""
+    """The parts of a run once the stack is deployed."""
 
     template: Template
     base_url: str
@@ -95,7 +96,7 @@ class _Parts:
 async def _start(
     settings: Settings, listener: socket.socket, held: AsyncExitStack, started: float
 ) -> asyncio.Future[str]:
-    """Starts all parts in order; returns what is done when the engine ends, with the end of its log."""
+    """Starts all parts in order. Returns a future that has the end of the engine's log once it stops."""
     settings.run_file.unlink(missing_ok=True)
     template = load_template(settings.root / "template.yaml")
     log_port = await _show_function_logs(settings, held)
@@ -110,12 +111,12 @@ async def _start(
     await _start_front(parts, settings, listener, held)
     await asyncio.to_thread(_warm_up, engine.endpoint, deployment.functions)
     members = _members(parts, await _create_demo_user(parts.base_url)) | await asyncio.to_thread(
-        dashboard.first_operator, engine.endpoint, deployment.table_name
+        first_operator.create, engine.endpoint, deployment.table_name
     )
     held.callback(RunFile.write(settings.run_file, members).remove)
     for variable in services.ignored(template, settings):
-        to_terminal(f"{variable} is set, but this template calls no such service.\n")
-    to_terminal(summary(members, standins, deployment.not_shown))
+        to_terminal(f"{variable} is set, but this template does not call that service.\n")
+    to_terminal(summary(members, standins, deployment.engine_gaps))
     to_terminal(f"Ready in {time.monotonic() - started:.1f} s. Ctrl-C stops everything.\n")
     return ended
 
@@ -140,7 +141,7 @@ def _end_of(engine: Engine) -> asyncio.Future[str]:
 
     def watch() -> None:
         code = engine.wait_end()
-        # The loop is closed when it was the run that ended the engine.
+        # The loop is closed when the run itself has stopped the engine.
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(tell, f"exit code {code}\n{engine.log_tail()}")
 
@@ -164,9 +165,7 @@ def _deploy(
     try:
         return deploy(engine.endpoint, template, packages, parameters)
     except (BotoCoreError, ClientError) as error:
-        raise DeployError(
-            f"The engine did not take the stack: {error}\n{engine.log_tail()}"
-        ) from error
+        raise DeployError(f"The engine refused the stack: {error}\n{engine.log_tail()}") from error
 
 
 def _packages(template: Template, root: Path, workdir: Path) -> dict[str, bytes]:
@@ -189,15 +188,18 @@ def _parameters(
         "AllowUserCreate": "true",
         "AllowAnonymousVend": "true",
         "AllowAnonymousHistory": "true",
+        # As the first version documents it; a deployment must choose it.
+        "PlanPolicy": "reset",
         "BuildRef": _build_ref(settings.root),
         "DeployedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **{upstream.service.parameter: upstream.base for upstream in upstreams},
+        **settings.front,
     }
     return known_parameters(template, wanted)
 
 
 def _build_ref(root: Path) -> str | None:
-    """The commit that is checked out; none where there is no git or no commit."""
+    """The current commit; None without git or a commit."""
     try:
         asked = subprocess.run(
             ["git", "-C", str(root), "describe", "--always", "--dirty"],
@@ -212,7 +214,7 @@ def _build_ref(root: Path) -> str | None:
 
 
 async def _start_standins(parts: _Parts, held: AsyncExitStack) -> dict[str, str]:
-    """Starts them; returns the address of every service by what to call it."""
+    """Starts the stand-ins; returns the address of every service by its title."""
     titles: dict[str, str] = {}
     for upstream in parts.upstreams:
         title = upstream.service.title
@@ -228,14 +230,14 @@ async def _start_standins(parts: _Parts, held: AsyncExitStack) -> dict[str, str]
 
 
 def _shared(parts: _Parts, parameter: str) -> dict[str, Any]:
-    """What a stand-in must know of the gateway."""
+    """The settings of a stand-in that depend on the deployed stack."""
     if parameter == "OpenrouterBase":
         return {"management_key": parts.deployment.secrets["PROVISIONING_API_KEY"]}
     return _transcriber(parts) if parameter == "TttBase" else {}
 
 
 def _transcriber(parts: _Parts) -> dict[str, Any]:
-    """What the stand-in for TTTranscribe shares with the gateway."""
+    """The settings of the stand-in for TTTranscribe."""
     _, _, path = _WEBHOOK_ROUTE.partition(" ")
     calls_back = _WEBHOOK_ROUTE in parts.deployment.routes
     return {
@@ -250,6 +252,7 @@ async def _start_front(
     front = Front(
         target=parts.engine.endpoint + parts.deployment.api_path,
         own_host=parts.base_url.removeprefix("http://"),
+        secret=parts.deployment.secrets.get("FRONT_SECRET", ""),
         show=_nothing if settings.quiet else to_terminal,
         show_error=lambda text: to_terminal(f"  engine | {printable(text)}\n"),
     )
@@ -264,7 +267,7 @@ def _nothing(_line: str) -> None:
 
 
 def _warm_up(endpoint: str, functions: tuple[str, ...]) -> None:
-    """Starts a process of each function, so that nobody's first call pays for it."""
+    """Starts a process of each function, so that the first request is not a cold start."""
     client = aws_client("lambda", endpoint)
     payload = json.dumps(WARM_UP).encode()
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -272,7 +275,7 @@ def _warm_up(endpoint: str, functions: tuple[str, ...]) -> None:
 
 
 async def _create_demo_user(base_url: str) -> str:
-    """Creates the demo user over HTTP, which proves the way to the table. Raises RunError."""
+    """Creates the demo user over HTTP, which also verifies access to the table. Raises RunError."""
     asked = {"userId": DEMO_USER, "initialCredits": WELCOME_CREDITS}
     async with (
         aiohttp.ClientSession() as session,
@@ -284,7 +287,7 @@ async def _create_demo_user(base_url: str) -> str:
 
 
 def _members(parts: _Parts, demo_user: str) -> dict[str, str]:
-    """The members of the run file; its readers are programs that know these names."""
+    """The members of the run file; other programs rely on these names."""
     return {
         "baseUrl": parts.base_url,
         "engineUrl": parts.engine.endpoint,

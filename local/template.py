@@ -15,29 +15,29 @@ Resources = dict[str, dict[str, Any]]
 
 
 class TemplateError(ValueError):
-    """The template is no YAML, or uses what the local deployment can not express; the text says what."""
+    """The template is not valid YAML, or the local deployment does not support it; the text says what."""
 
 
 def load_template(path: Path) -> Template:
-    """The template as CloudFormation's JSON form: `!Ref X` has become `{"Ref": "X"}`.
+    """The template with short forms expanded: `!Ref X` is `{"Ref": "X"}`.
 
-    Raises TemplateError when the file is no YAML.
+    Raises TemplateError when the file is not valid YAML.
     """
     try:
         return deepcopy(_parsed(path.read_text(encoding="utf-8")))
     except YAMLError as error:
-        raise TemplateError(f"{path.name} can not be read: {error}") from error
+        raise TemplateError(f"{path.name} cannot be read: {error}") from error
 
 
 @lru_cache(maxsize=4)
 def _parsed(text: str) -> Template:
-    """Reading takes a tenth of a second, and a run of the tests asks for the same file a thousand times."""
+    """Cached, because parsing takes a tenth of a second and the tests read the same file a thousand times."""
     template: Template = yaml_parse(text)
     return template
 
 
 def resources_of_type(template: Template, type_name: str) -> Resources:
-    """The resources of one type, by logical id; a name that ends in `::` stands for all that begin so."""
+    """The resources of one type by logical id; a `type_name` that ends in `::` is a prefix."""
     return {
         logical_id: resource
         for logical_id, resource in template["Resources"].items()
@@ -47,13 +47,13 @@ def resources_of_type(template: Template, type_name: str) -> Resources:
 
 
 def known_parameters(template: Template, wanted: dict[str, str | None]) -> dict[str, str]:
-    """Those of `wanted` that have a value and that the template declares."""
+    """The parameters of `wanted` that have a value and are declared by the template."""
     declared = template.get("Parameters", {})
     return {name: value for name, value in wanted.items() if value is not None and name in declared}
 
 
 def parameter_values(template: Template, given: dict[str, str]) -> dict[str, Any]:
-    """Every parameter's value, defaults included."""
+    """The values of all parameters: those `given`, else the defaults."""
     defaults = {
         name: declared.get("Default") for name, declared in template.get("Parameters", {}).items()
     }

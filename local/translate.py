@@ -1,8 +1,8 @@
-"""Turns the SAM template into one that the local engine deploys whole.
+"""Translates the SAM template into one that the local engine can deploy.
 
-SAM's own translator does the real work. What follows it is the engine's share: it drops the OpenAPI
-body that SAM makes of `HttpApi` events, so routes become resources of their own. Only this copy is
-changed; the template stays the one source.
+SAM's translator does most of it. The rest adapts its result to the engine, which ignores the OpenAPI
+body that SAM generates from `HttpApi` events: each route becomes a resource. Only this copy is changed;
+the template stays the only source.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 
 from local.engine import REGION
-from local.not_shown import WITHOUT_EFFECT
+from local.engine_gaps import WITHOUT_EFFECT
 from local.package import ENTRY_HANDLER
 from local.template import Resources, Template, TemplateError, parameter_values, resources_of_type
 
 API_ID = "pluct-local"
-# A custom resource whose function never answers would otherwise hold the deployment for an hour.
+# Without it, a custom resource whose function never answers blocks the deployment for an hour.
 CUSTOM_RESOURCE_TIMEOUT_S = 30
 CODE_MEMBERS = {
     "AWS::Serverless::Function": "CodeUri",
@@ -35,17 +35,17 @@ CODE_MEMBERS = {
 
 @dataclass(frozen=True)
 class Translation:
-    """A plain CloudFormation template, the route keys of its APIs, and what the engine will not show."""
+    """A CloudFormation template, the route keys of its API, and what has no effect in the engine."""
 
     template: Template
     routes: frozenset[str]
-    not_shown: tuple[str, ...]
+    engine_gaps: tuple[str, ...]
 
 
 def translate(source: Template, bucket: str) -> Translation:
-    """Translates `source`; the code of a function or layer lies in `bucket` under its logical id.
+    """Translates `source`. The code of a function or layer is in `bucket` under its logical id.
 
-    Raises TemplateError, also when SAM itself refuses the template.
+    Raises TemplateError, also when SAM refuses the template.
     """
     prepared = copy.deepcopy(source)
     not_deployed = list(_without_gradual_deployment(prepared))
@@ -57,13 +57,13 @@ def translate(source: Template, bucket: str) -> Translation:
     _adapt_functions(translated)
     _adapt_custom_resources(translated)
     if gone := take_out_computed_alarms(translated["Resources"]):
-        not_deployed.append(f"alarms on computed figures ({', '.join(gone)})")
+        not_deployed.append(f"alarms on metric math ({', '.join(gone)})")
     not_deployed += _without_effect(translated["Resources"])
     return Translation(translated, frozenset(routes), tuple(not_deployed))
 
 
 def without_types(translation: Translation, refused: set[str]) -> Translation:
-    """The same without these types, whatever refers to them, and their outputs; all are named."""
+    """The translation without the `refused` types and everything that refers to them; each is recorded."""
     resources: Resources = dict(translation.template["Resources"])
     gone = {logical_id for logical_id, resource in resources.items() if resource["Type"] in refused}
     while more := {
@@ -84,12 +84,12 @@ def without_types(translation: Translation, refused: set[str]) -> Translation:
         if not _mentions(output, gone)
     }
     template = {**translation.template, "Resources": kept, "Outputs": outputs}
-    return Translation(template, translation.routes, (*translation.not_shown, *notes))
+    return Translation(template, translation.routes, (*translation.engine_gaps, *notes))
 
 
 def _without_gradual_deployment(template: Template) -> Iterator[str]:
-    """Takes out what is CodeDeploy's business, since locally an alias simply moves, and the rules about
-    parameters, which no deployment by hand can break here.
+    """Removes the gradual deployment of CodeDeploy, which the engine does not have, and the rules about
+    parameters. Yields what was removed.
     """
     functions = resources_of_type(template, "AWS::Serverless::Function").values()
     scopes = [template.get("Globals", {}).get("Function", {})]
@@ -101,7 +101,7 @@ def _without_gradual_deployment(template: Template) -> Iterator[str]:
 
 
 def by_sam(template: Template, values: dict[str, str] | None = None) -> Template:
-    """SAM's own translation; `values` are those of parameters, defaults for the rest.
+    """SAM's translation. `values` are parameter values; the others have their defaults.
 
     Raises TemplateError when SAM refuses the template.
     """
@@ -126,7 +126,7 @@ def _expand_apis(resources: Resources) -> list[str]:
         if resource["Type"] == "AWS::ApiGatewayV2::Api"
     }
     if len(apis) > 1:
-        raise TemplateError("The local run has one address, but the template has several APIs.")
+        raise TemplateError("The template has several APIs, but the local run serves one.")
     for logical_id, api in apis.items():
         body = api["Properties"].pop("Body")
         _refuse_authorizers(body)
@@ -136,7 +136,7 @@ def _expand_apis(resources: Resources) -> list[str]:
             "Version": body["info"]["version"],
             "ProtocolType": "HTTP",
             "Tags": {**_tags(body), "ms-custom-id": API_ID},
-            # The engine keeps this member as it is given and obeys it only in the spelling of OpenAPI.
+            # The engine applies this member only in the spelling of OpenAPI.
             "CorsConfiguration": body.get("x-amazon-apigateway-cors", {}),
         }
         added, keys = _route_resources(logical_id, body["paths"])
@@ -151,11 +151,13 @@ def _tags(body: dict[str, Any]) -> dict[str, str]:
 
 def _refuse_authorizers(body: dict[str, Any]) -> None:
     if "securitySchemes" in body.get("components", {}):
-        raise TemplateError("The local deployment does not know authorizers; the template has one.")
+        raise TemplateError(
+            "The template has an authorizer, which the local deployment does not support."
+        )
 
 
 def _route_resources(api: str, paths: dict[str, Any]) -> tuple[Resources, list[str]]:
-    """An integration for each function and a route for each operation, with the route keys."""
+    """Resources for the integrations and routes of the API `api`, and the route keys."""
     added: Resources = {}
     integrations: dict[str, str] = {}
     keys: list[str] = []
@@ -201,7 +203,7 @@ def _adapt_functions(template: Template) -> None:
     for function in resources_of_type(template, "AWS::Lambda::Function").values():
         properties = function["Properties"]
         variables = properties.setdefault("Environment", {}).setdefault("Variables", {})
-        # AWS sets this variable; here it tells the local entry which handler is behind it.
+        # AWS sets this variable; here it names the handler that the local entry calls.
         variables["_HANDLER"] = properties["Handler"]
         properties["Handler"] = ENTRY_HANDLER
 
@@ -212,7 +214,7 @@ def _adapt_custom_resources(template: Template) -> None:
 
 
 def take_out_computed_alarms(resources: Resources) -> list[str]:
-    """Takes the alarms out of `resources` that the engine refuses, and returns their names."""
+    """Removes the alarms on metric math from `resources`, which the engine refuses. Returns their names."""
     gone = sorted(
         name
         for name, resource in resources.items()
@@ -235,7 +237,7 @@ def _without_effect(resources: Resources) -> Iterator[str]:
 
 
 def _mentions(value: Any, names: set[str]) -> bool:
-    """Whether a Ref, a GetAtt or a Sub in `value` needs one of the named resources."""
+    """Whether a Ref, GetAtt or Sub in `value` refers to one of `names`."""
     if isinstance(value, list):
         return any(_mentions(item, names) for item in value)
     if not isinstance(value, dict):

@@ -1,11 +1,11 @@
-"""Stand-ins for the services the gateway talks to, for the local run and the tests.
+"""Stand-ins for the external services of the gateway, for the local run and the tests.
 
-Each one speaks the wire format of the real service, listens on loopback, records
-what it was asked and fails on request:
+Each one has the wire format of the real service, listens on loopback, records
+its requests and fails on demand:
 
 - ``tttranscribe``: the transcription service
 - ``tiktok``: oEmbed, video pages and short links
 - ``openrouter``: the management API for keys
 
-``python -m standins <name> --port N`` starts one alone.
+``python -m standins <name> --port N`` starts a single one.
 """

@@ -1,6 +1,6 @@
-"""Start one stand-in alone: ``python -m standins tttranscribe --port 9001 --secret x``.
+"""Start a single stand-in: ``python -m standins tttranscribe --port 9001 --secret x``.
 
-It listens on 127.0.0.1 only and ends on SIGINT or SIGTERM.
+It listens on 127.0.0.1 only and stops on SIGINT or SIGTERM.
 """
 
 import argparse
@@ -16,7 +16,7 @@ _SHUTDOWN_SECONDS = 1.0
 
 
 def main() -> None:
-    """Parse the command line and serve until told to stop."""
+    """Parse the command line and serve until stopped."""
     arguments = _parser().parse_args()
     build: Callable[[argparse.Namespace], web.Application] = arguments.build
     web.run_app(

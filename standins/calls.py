@@ -1,4 +1,4 @@
-"""What a stand-in was asked, kept for the tests that look at it afterwards."""
+"""The requests that a stand-in received, recorded for tests."""
 
 import re
 from collections import Counter, deque
@@ -16,10 +16,10 @@ _SCHEME = re.compile(r"^(Bearer|Basic) ", re.IGNORECASE)
 
 @dataclass
 class Call:
-    """One request as it arrived, and what came of it.
+    """One request and its result.
 
-    ``answered`` is the status that was sent, None while it runs or if the line was
-    cut; ``fault`` is the kind of the fault that it met.
+    ``answered`` is the status that was sent, None while the request runs or if the
+    connection was closed; ``fault`` is the kind of the fault that was applied.
     """
 
     route: str
@@ -37,9 +37,9 @@ class Call:
 
 
 class CallLog:
-    """The last ``KEPT_CALLS`` requests, and how many there were per route.
+    """The last ``KEPT_CALLS`` requests, and their count for each route.
 
-    ``secrets`` never appear in it, wherever in a request they stand.
+    ``secrets`` are masked everywhere in a request.
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
@@ -48,7 +48,7 @@ class CallLog:
         self._counts: Counter[str] = Counter()
 
     def add(self, call: Call) -> None:
-        """Keep a request, masked and cut to size."""
+        """Record a request, masked and with its body limited."""
         call.headers = {name: self._header(name, text) for name, text in call.headers.items()}
         call.path = self._masked(call.path)
         call.body = self._masked(call.body)[:KEPT_BODY_CHARACTERS]
@@ -56,7 +56,7 @@ class CallLog:
         self._counts[call.route] += 1
 
     def clear(self) -> None:
-        """Forget every request and every count."""
+        """Remove all requests and counts."""
         self._calls.clear()
         self._counts.clear()
 

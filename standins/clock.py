@@ -1,16 +1,18 @@
-"""Time that a test, or the control API of a running stand-in, can move forward."""
+"""A clock that tests and the control API of a stand-in can move forward."""
 
 import asyncio
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+_DAY_S = 86_400.0
+
 
 class Clock:
-    """Unix seconds from ``source`` plus what ``advance`` has added.
+    """Unix seconds from ``source`` plus the total of ``advance``.
 
-    A frozen source (``Clock(lambda: 1_700_000_000.0)``) makes a clock that only
-    ``advance`` moves, so that tests wait for nothing.
+    With a constant source (``Clock(lambda: 1_700_000_000.0)``) only ``advance`` moves
+    the clock, so that tests do not wait.
     """
 
     def __init__(self, source: Callable[[], float] = time.time) -> None:
@@ -23,7 +25,7 @@ class Clock:
         return self._source() + self._ahead_s
 
     def advance(self, seconds: float) -> None:
-        """Move forward; every sleeper whose time has come wakes.
+        """Move forward and wake the sleepers whose time has come.
 
         Raises ValueError for a negative or non-finite number.
         """
@@ -38,12 +40,12 @@ class Clock:
         await self.sleep_until(self.now() + seconds)
 
     async def sleep_until(self, moment: float) -> None:
-        """Return at ``moment`` (Unix seconds); infinity never comes."""
+        """Return at ``moment`` (Unix seconds); with infinity, never."""
         while (left_s := moment - self.now()) > 0:
             moved = self._moved
             try:
-                # A day at a time: an event loop's timer refuses infinity.
-                await asyncio.wait_for(moved.wait(), min(left_s, 86_400.0))
+                # An event loop's timer does not accept infinity.
+                await asyncio.wait_for(moved.wait(), min(left_s, _DAY_S))
             except TimeoutError:
                 continue
 

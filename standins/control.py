@@ -1,10 +1,10 @@
-"""The part every stand-in shares: records requests, applies faults, takes orders.
+"""The common part of all stand-ins: records requests, applies faults, has a control API.
 
-Orders come over ``/_control``, which is never recorded nor made to fail:
+The control API is ``/_control``; its calls are neither recorded nor made to fail:
 
-- ``GET/POST/DELETE /_control/faults``: the rules in force; POST replaces them all
+- ``GET/POST/DELETE /_control/faults``: the rules in force; POST replaces all of them
 - ``GET/DELETE /_control/calls``: counts and requests, ``?route=`` for one route
-- ``POST /_control/clock``: ``{"advance_seconds": n}`` moves this service's time
+- ``POST /_control/clock``: ``{"advance_seconds": n}`` moves the clock of this stand-in
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -12,10 +12,10 @@ from typing import Any
 
 from aiohttp import web
 
-from .answers import Moment, spoil
 from .calls import Call, CallLog
 from .clock import Clock
 from .faults import KINDS, Action, Kind, RuleBook
+from .spoiled_answers import Moment, spoil
 
 PREFIX = "/_control/"
 
@@ -27,10 +27,10 @@ _ACTION = web.RequestKey("action", Action)
 
 
 class Desk:
-    """Stands before a stand-in's routes.
+    """Applies faults and records requests before the routes of a stand-in.
 
-    ``error_body(route, status)`` gives the body the real service documents for an
-    error; ``own_kinds`` are fault kinds that the stand-in's handlers carry out.
+    ``error_body(route, status)`` returns the body that the real service documents for an
+    error; ``own_kinds`` are fault kinds that the stand-in's handlers apply themselves.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Desk:
         self._routes: dict[Any, str] = {}
 
     def application(self) -> web.Application:
-        """An application with the control routes; ``add`` gives it the others."""
+        """An application with the control routes; ``add`` adds the others."""
         app = web.Application(middlewares=[self._middleware])
         app.on_startup.append(self._load_faults)
         app.router.add_get(PREFIX + "faults", self._list_faults)
@@ -63,7 +63,7 @@ class Desk:
     def add(
         self, app: web.Application, method: str, paths: Iterable[str], handler: Handler, route: str
     ) -> None:
-        """Serve ``paths`` with ``handler``; faults and counts know them as ``route``."""
+        """Serve ``paths`` with ``handler``; ``route`` is their name in faults and counts."""
         self._routes[handler] = route
         self.rules.routes.add(route)
         for path in paths:
@@ -72,7 +72,7 @@ class Desk:
     @web.middleware
     async def _middleware(self, request: web.Request, handler: AnyHandler) -> web.StreamResponse:
         if request.path.startswith(PREFIX):
-            return await _ordered(request, handler)
+            return await _control_answer(request, handler)
         body = (await request.read()).decode("utf-8", "replace")
         call = self._record(request, body)
         action = self.rules.take(call.route, f"{request.path_qs}\n{body}")
@@ -143,7 +143,7 @@ class Desk:
 
 
 def own_action(request: web.Request, kind: str) -> Action | None:
-    """The action of a stand-in's own ``kind`` that this request met, if any."""
+    """The action of the stand-in's own ``kind`` that applies to this request, if any."""
     action = request.get(_ACTION)
     return action if action is not None and action.kind == kind else None
 
@@ -152,17 +152,17 @@ async def _answer(request: web.Request, handler: AnyHandler) -> web.Response:
     try:
         response = await handler(request)
     except web.HTTPException as error:
-        # aiohttp's own 404 and 405 are answers like any other to a fault rule.
+        # Fault rules apply to aiohttp's own 404 and 405 too.
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return web.Response(status=error.status, text=error.text, headers=headers)
     if not isinstance(response, web.Response):
-        raise TypeError("a stand-in's handler answers whole bodies; only faults stream")
+        raise TypeError("a handler must answer a whole body; only faults stream")
     return response
 
 
-async def _ordered(request: web.Request, handler: AnyHandler) -> web.StreamResponse:
+async def _control_answer(request: web.Request, handler: AnyHandler) -> web.StreamResponse:
     try:
         return await handler(request)
     except (ArithmeticError, KeyError, TypeError, ValueError) as error:
-        # RuleError and JSONDecodeError are ValueErrors, Decimal's an ArithmeticError.
+        # RuleError and JSONDecodeError are ValueErrors; Decimal raises ArithmeticErrors.
         return web.json_response({"error": str(error)}, status=400)

@@ -1,4 +1,4 @@
-"""Rules that tell a stand-in when to fail and how.
+"""Rules that define when and how a stand-in fails.
 
 A rule is a JSON object::
 
@@ -8,17 +8,17 @@ A rule is a JSON object::
 ``route``
     name of a route of the stand-in, or ``*``.
 ``action``
-    ``kind`` and its options; ``KINDS`` lists those every stand-in knows.
+    ``kind`` and its options; ``KINDS`` lists the kinds of every stand-in.
 ``times``
-    how many requests it applies to, 1 unless told; null means all.
+    the number of requests that it applies to, by default 1; null means all.
 ``skip``
-    how many matching requests pass untouched first.
+    the number of matching requests that pass first.
 ``match``
-    applies only where this text occurs in the request's path, query or body.
+    text that must occur in the request's path, query or body.
 
-Every kind takes ``seconds`` to wait first. The shared kinds take ``when`` too
-(``before``: the request has no effect; ``after``: it has its effect and only the
-answer is lost or spoiled). A request meets at most one rule: the first that matches.
+Every kind has the option ``seconds``, a delay before the fault. The shared kinds also
+have ``when`` (``before``: the request has no effect; ``after``: it has its effect and
+only the answer is lost or spoiled). The first rule that matches a request applies.
 """
 
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 Options = Mapping[str, frozenset[str] | None]
-"""Options of a kind: the values each may have, None for any."""
+"""The options of a kind and their allowed values; None allows any."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of fault: its options and the only routes it works on, none for all."""
+    """A kind of fault: its options, and the routes that it works on; empty means all."""
 
     options: Options
     routes: frozenset[str] = frozenset()
@@ -55,43 +55,43 @@ KINDS: Mapping[str, Kind] = {
     "redirect": Kind({"location": None, "status": None}),
     "drip": Kind({"chunk_bytes": None, "chunk_seconds": None}),
 }
-"""Kinds every stand-in knows, each with the options it takes beside ``when`` and ``seconds``."""
+"""The kinds of every stand-in, with their options beside ``when`` and ``seconds``."""
 
 _REQUIRED = {"status": "status", "redirect": "location"}
-_BEFORE_UNLESS_TOLD = frozenset({"delay", "drop", "status", "redirect"})
+_BEFORE_BY_DEFAULT = frozenset({"delay", "drop", "status", "redirect"})
 _RULE_MEMBERS = frozenset({"route", "action", "times", "skip", "match"})
 
 
 class RuleError(ValueError):
-    """A rule that is misspelt or makes no sense; its text says what is wrong."""
+    """An invalid rule; the text says what is wrong."""
 
 
 @dataclass(frozen=True)
 class Action:
-    """What happens to a request that meets a rule."""
+    """The fault of a request to which a rule applies."""
 
     kind: str
     options: Mapping[str, Any]
 
     @property
     def before(self) -> bool:
-        """Whether the fault strikes before the request has any effect."""
-        unless_told = "before" if self.kind in _BEFORE_UNLESS_TOLD else "after"
-        return bool(self.options.get("when", unless_told) == "before")
+        """Whether the fault comes before the request has an effect."""
+        default = "before" if self.kind in _BEFORE_BY_DEFAULT else "after"
+        return bool(self.options.get("when", default) == "before")
 
     @property
     def seconds(self) -> float:
-        """How long to wait before the fault strikes."""
+        """The delay before the fault."""
         return float(self.options.get("seconds", 0))
 
     def get(self, option: str, default: Any = None) -> Any:
-        """The option's value, or ``default`` where the rule does not name it."""
+        """The option's value, or ``default`` where the rule does not set it."""
         return self.options.get(option, default)
 
 
 @dataclass
 class Rule:
-    """One rule and how often it has matched."""
+    """A rule and the number of requests that it has matched."""
 
     route: str
     action: Action
@@ -101,19 +101,19 @@ class Rule:
     seen: int = field(default=0)
 
     def takes(self, route: str, text: str) -> bool:
-        """Count a request that this rule matches; whether it applies to this one."""
-        if self.route not in ("*", route) or self.match not in text or self.spent:
+        """Whether the rule applies to this request; a match is counted."""
+        if self.route not in ("*", route) or self.match not in text or self.used_up:
             return False
         self.seen += 1
         return self.seen > self.skip
 
     @property
-    def spent(self) -> bool:
-        """Whether the rule has been applied as often as it may be."""
+    def used_up(self) -> bool:
+        """Whether the rule has applied to all of its ``times`` requests."""
         return self.times is not None and self.seen >= self.skip + self.times
 
     def as_json(self) -> dict[str, Any]:
-        """The rule as given, plus ``seen``, the matching requests so far."""
+        """The rule as given, and ``seen``, the number of requests that it has matched."""
         return {
             "route": self.route,
             "action": {"kind": self.action.kind, **self.action.options},
@@ -127,8 +127,8 @@ class Rule:
 class RuleBook:
     """The rules in force, in order.
 
-    ``own_kinds`` are the kinds only this stand-in knows. ``routes`` are the names of
-    its routes; what an own kind names beside them (an outgoing call) is one to rules.
+    ``own_kinds`` are the kinds of this stand-in alone. ``routes`` are the names of its
+    routes; an own kind may have further ones, such as an outgoing call.
     """
 
     def __init__(self, own_kinds: Mapping[str, Kind]) -> None:
@@ -138,32 +138,32 @@ class RuleBook:
         self._rules: list[Rule] = []
 
     def replace(self, rules: Any) -> None:
-        """Put ``rules`` (a JSON list) in force instead of the present ones.
+        """Replace all rules by ``rules``, a JSON list.
 
-        Raises RuleError, and changes nothing, when one of them is wrong.
+        Raises RuleError, and changes nothing, when one of them is invalid.
         """
         if not isinstance(rules, list):
-            raise RuleError("a list of rules is needed")
+            raise RuleError("must be a list of rules")
         self._rules = [self._parse(rule) for rule in rules]
 
     def take(self, route: str, text: str) -> Action | None:
-        """The action for one request, or None; counts it against the rule."""
+        """The action that applies to one request, or None; the match is counted."""
         for rule in self._rules:
             if rule.takes(route, text):
                 return rule.action
         return None
 
     def as_json(self) -> list[dict[str, Any]]:
-        """Every rule in force, also the spent ones."""
+        """Every rule, including those that no longer apply."""
         return [rule.as_json() for rule in self._rules]
 
     def _parse(self, rule: Any) -> Rule:
         if not isinstance(rule, dict) or not rule.keys() <= _RULE_MEMBERS:
-            raise RuleError(f"a rule has the members {sorted(_RULE_MEMBERS)}")
+            raise RuleError(f"a rule must be an object with the members {sorted(_RULE_MEMBERS)}")
         action = self._parse_action(rule.get("action"))
         routes = self._kinds[action.kind].routes or {"*", *self.routes}
         if rule.get("route") not in routes:
-            raise RuleError(f"{action.kind}: route is one of {sorted(routes)}")
+            raise RuleError(f"{action.kind}: route must be one of {sorted(routes)}")
         return Rule(
             route=rule["route"],
             action=action,
@@ -174,7 +174,7 @@ class RuleBook:
 
     def _parse_action(self, action: Any) -> Action:
         if not isinstance(action, dict) or action.get("kind") not in self._kinds:
-            raise RuleError(f"action: an object whose kind is one of {sorted(self._kinds)}")
+            raise RuleError(f"action: must be an object whose kind is one of {sorted(self._kinds)}")
         kind = str(action["kind"])
         common = _OWN_OPTIONS if kind in self._own_kinds else _SHARED_OPTIONS
         known = {**common, **self._kinds[kind].options}
@@ -182,7 +182,7 @@ class RuleBook:
         for name, value in options.items():
             _check_option(kind, name, value, known)
         if kind in _REQUIRED and _REQUIRED[kind] not in options:
-            raise RuleError(f"{kind}: {_REQUIRED[kind]} is needed")
+            raise RuleError(f"{kind}: {_REQUIRED[kind]} is required")
         return Action(kind, options)
 
 
@@ -191,7 +191,7 @@ def _check_option(kind: str, name: str, value: Any, known: Options) -> None:
         raise RuleError(f"{kind}: the options are {sorted(known)}")
     allowed = known[name]
     if allowed is not None and value not in allowed:
-        raise RuleError(f"{kind}: {name} is one of {sorted(allowed)}")
+        raise RuleError(f"{kind}: {name} must be one of {sorted(allowed)}")
 
 
 def _count(rule: dict[str, Any], name: str, default: int, *, nullable: bool = False) -> int | None:
@@ -199,5 +199,5 @@ def _count(rule: dict[str, Any], name: str, default: int, *, nullable: bool = Fa
     if value is None and nullable:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise RuleError(f"{name}: a whole number of requests")
+        raise RuleError(f"{name}: must be a whole number of requests")
     return value

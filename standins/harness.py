@@ -1,4 +1,4 @@
-"""Drive a stand-in from a test: serve it on loopback, give it orders, read its records."""
+"""Use a stand-in from a test: serve it on loopback, control it, read its records."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ _SCENARIO_SECONDS = 10.0
 
 
 def play(app: web.Application, scenario: Scenario, **client_options: Any) -> None:
-    """Run a scenario against a served application; TimeoutError if it hangs."""
+    """Run a scenario against a served application. Raises TimeoutError if it hangs."""
 
     async def run() -> None:
         async with TestClient(TestServer(app), **client_options) as client:
@@ -26,14 +26,14 @@ def play(app: web.Application, scenario: Scenario, **client_options: Any) -> Non
 
 
 async def order(client: Client, path: str, body: Any = None, method: str = "POST") -> Any:
-    """The JSON answer of a control route; aiohttp.ClientResponseError if it is refused."""
+    """The JSON answer of a control route. Raises aiohttp.ClientResponseError if it is refused."""
     async with client.request(method, PREFIX + path, json=body) as answer:
         answer.raise_for_status()
         return await answer.json()
 
 
 async def fault(client: Client, route: str, action: dict[str, Any], **rule: Any) -> None:
-    """Put one rule in force, instead of those there were."""
+    """Replace all rules by one."""
     await order(client, "faults", [{"route": route, "action": action, **rule}])
 
 

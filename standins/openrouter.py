@@ -1,21 +1,20 @@
-"""Stand-in for OpenRouter's management API of keys, with money that adds up.
+"""Stand-in for OpenRouter's key management API, with exact accounting.
 
-Wire format: section 3.1 of the project's notes on wire formats. Every path lies under
+Wire format: section 3.1 of the project's notes on wire formats. Every path is under
 ``/api/v1``. Names of the routes for faults and counts: ``create_key``, ``list_keys``,
 ``get_key``, ``update_key``, ``delete_key``, ``current_key``, ``credits``.
 
-Orders beside those of ``control``:
+Its control API beside that of ``control``:
 
 - ``POST /_control/spend``: ``{"hash" or "key", "usd", "overshoot"?, "in_flight"?}``
-  costs so much (string or number of USD) now; answers ``{"usage_usd"}``, or 402 with
-  the error that an inference call would get
-- ``GET /_control/state``: every key with its money (exact, as strings), live keys per
-  name, counts of calls, what happened to the owner's other keys
+  spends this amount (string or number of USD) now; answers ``{"usage_usd"}``, or 402
+  with the error of an inference call
+- ``GET /_control/state``: every key with exact amounts as strings, the number of live
+  keys by name, counts of calls, and changes of the owner's other keys
 - ``POST /_control/settings``: ``{"usage_lag_seconds"?, "rate_limit_per_minute"?}``
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -52,15 +51,14 @@ def create_app(
     total_credits: str = "100.5",
     foreign_keys: int = 3,
     clock: Clock | None = None,
-    faults: Iterable[Mapping[str, Any]] = (),
 ) -> web.Application:
-    """The stand-in of an account with ``total_credits`` USD.
+    """The stand-in for an account with ``total_credits`` USD.
 
-    ``usage_lag_seconds``: how late spending shows in reads. ``rate_limit_per_minute``:
-    calls beyond it get 429. ``foreign_keys``: keys of the owner's other products that
-    are there from the start, in the default workspace, with spending of their own.
+    ``usage_lag_seconds``: the delay until reads show spending. ``rate_limit_per_minute``:
+    further calls get 429. ``foreign_keys``: the number of keys of the owner's other
+    products, which exist from the start in the default workspace and have spent money.
     """
-    desk = Desk(_error_body, clock, faults, secrets=[management_key])
+    desk = Desk(_error_body, clock, secrets=[management_key])
     account = _Account(desk.clock, Decimal(total_credits), usage_lag_seconds)
     account.add_foreign(foreign_keys)
     gate = _Gate(management_key, account, desk.clock, rate_limit_per_minute)
@@ -86,7 +84,7 @@ def _add_routes(app: web.Application, desk: Desk, routes: "_Routes", gate: "_Gat
 
 
 class _Account:
-    """The keys and the money of one OpenRouter account."""
+    """The keys and credits of an OpenRouter account."""
 
     def __init__(self, clock: Clock, total_credits: Decimal, usage_lag_s: float) -> None:
         self.keys = KeyRing()
@@ -95,7 +93,7 @@ class _Account:
         self._clock = clock
 
     def add_foreign(self, count: int) -> None:
-        """Put in keys that belong to other products of the owner."""
+        """Add keys that belong to other products of the owner."""
         now = self._clock.now()
         for place in range(count):
             key = Key(f"other product {place + 1}", now, DEFAULT_WORKSPACE, foreign=True)
@@ -104,15 +102,15 @@ class _Account:
 
     @property
     def visible_until(self) -> float:
-        """Spending up to this moment shows in reads."""
+        """Reads show spending up to this moment."""
         return self._clock.now() - self.usage_lag_s
 
     def key_json(self, key: Key) -> dict[str, Any]:
-        """The documented object as a read shows it now."""
+        """The documented object as a read returns it now."""
         return key.as_json(self._clock.now(), self.visible_until)
 
     def spend(self, key: Key, usd: Decimal, *, overshoot: bool, in_flight: bool) -> None:
-        """Book a cost on a key. Raises RefusedError when key or account may not."""
+        """Record spending on a key. Raises RefusedError when the key or the account may not spend."""
         now = self._clock.now()
         if self.keys.usage(now) + usd > self.total_credits:
             raise RefusedError("Insufficient credits")
@@ -120,7 +118,7 @@ class _Account:
 
 
 class _Gate:
-    """Who may call what, and how often."""
+    """Authorization and rate limit."""
 
     def __init__(
         self, management_key: str, account: _Account, clock: Clock, calls_per_minute: int | None
@@ -132,7 +130,7 @@ class _Gate:
         self._recent: list[float] = []
 
     def for_management(self, handler: Handler, refusal: int = 401) -> Handler:
-        """Only with the management key; ``refusal`` is the status for an inference key."""
+        """Requires the management key; ``refusal`` is the status for an inference key."""
 
         async def gated(request: web.Request) -> web.Response:
             token = _bearer(request)
@@ -144,7 +142,7 @@ class _Gate:
         return gated
 
     def for_inference(self, handler: Handler) -> Handler:
-        """Only with a live inference key."""
+        """Requires a live inference key."""
 
         async def gated(request: web.Request) -> web.Response:
             token, now = _bearer(request), self._clock.now()
@@ -178,7 +176,7 @@ class _Routes:
         self._clock = clock
 
     async def create(self, request: web.Request) -> web.Response:
-        """201 with the key in the clear, this once and never again."""
+        """201 with the key itself, which no later answer contains."""
         now = self._clock.now()
         fields = forms.creation(await forms.read_object(request), now)
         fields = {"workspace_id": DEFAULT_WORKSPACE, "creator_user_id": _OWNER, **fields}
@@ -188,7 +186,7 @@ class _Routes:
         return web.json_response(answer, status=201)
 
     async def list(self, request: web.Request) -> web.Response:
-        """The 100 newest after ``offset``; disabled ones only when asked for."""
+        """The 100 newest keys after ``offset``; disabled ones with ``include_disabled`` only."""
         workspace_id = forms.workspace_of(request.query, DEFAULT_WORKSPACE)
         include_disabled = forms.flag_of(request.query, "include_disabled")
         offset = forms.offset_of(request.query)
@@ -223,7 +221,7 @@ class _Routes:
         return web.json_response({"deleted": True})
 
     async def current(self, request: web.Request) -> web.Response:
-        """What an inference key may know about itself."""
+        """The key of the caller, as an inference key may see it."""
         token = _bearer(request)
         key = self._account.keys.find(lambda key: key.secret == token)
         if key is None:
@@ -239,7 +237,7 @@ class _Routes:
         return web.json_response({"data": about})
 
     async def credits(self, request: web.Request) -> web.Response:
-        """The account's money."""
+        """The credits of the account."""
         data = {
             "total_credits": number(self._account.total_credits),
             "total_usage": number(self._account.keys.usage(self._account.visible_until)),
@@ -254,7 +252,7 @@ class _Routes:
 
 
 class _Orders:
-    """What the control API can ask of this stand-in."""
+    """The control API of this stand-in."""
 
     def __init__(self, account: _Account, gate: _Gate, desk: Desk) -> None:
         self._account = account
@@ -262,12 +260,12 @@ class _Orders:
         self._desk = desk
 
     async def spend(self, request: web.Request) -> web.Response:
-        """Book a cost, on a deleted key too when it is in flight."""
+        """Record spending, with ``in_flight`` also on a deleted key."""
         order = await request.json()
         key = self._account.keys.ever(str(order.get("hash") or order["key"]))
         usd = Decimal(str(order["usd"]))
         if not (usd.is_finite() and usd >= 0):
-            raise FormError("usd: an amount of dollars")
+            raise FormError("usd: must be a non-negative amount")
         allowed = {name: bool(order.get(name, False)) for name in ("overshoot", "in_flight")}
         try:
             self._account.spend(key, usd, **allowed)
@@ -276,7 +274,7 @@ class _Orders:
         return web.json_response({"usage_usd": str(key.usage(self._desk.clock.now()))})
 
     async def state(self, request: web.Request) -> web.Response:
-        """The truth, without lag; deleted keys are in it."""
+        """The exact state without lag, including deleted keys."""
         now = self._desk.clock.now()
         own = [key for key in self._account.keys if not key.foreign]
         foreign = [key for key in self._account.keys if key.foreign]

@@ -1,4 +1,4 @@
-"""What the OpenRouter stand-in accepts in a request, by the documented types."""
+"""Validation of requests to the OpenRouter stand-in, by the documented types."""
 
 import json
 import uuid
@@ -13,7 +13,7 @@ from .openrouter_keys import RESETS
 
 
 class FormError(ValueError):
-    """The request is a documented 400; its text becomes the message."""
+    """The request is answered with 400; the text is the message."""
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -28,7 +28,7 @@ async def read_object(request: web.Request) -> dict[str, Any]:
 
 
 def creation(body: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """Members of a new key, each checked. Raises FormError."""
+    """The validated members of a new key. Raises FormError."""
     fields = _checked(body, _CREATE, now)
     if "name" not in fields:
         raise FormError("name: Required")
@@ -36,12 +36,12 @@ def creation(body: Mapping[str, Any], now: float) -> dict[str, Any]:
 
 
 def change(body: Mapping[str, Any], now: float) -> dict[str, Any]:
-    """Members of a key to change, each checked. Raises FormError."""
+    """The validated members of a key to change. Raises FormError."""
     return _checked(body, _UPDATE, now)
 
 
 def offset_of(query: Mapping[str, str]) -> int:
-    """How many keys to skip. Raises FormError."""
+    """The number of keys to skip. Raises FormError."""
     text = query.get("offset", "0")
     if not (text.isascii() and text.isdigit()):
         raise FormError("offset: Expected a whole number")
@@ -57,7 +57,7 @@ def flag_of(query: Mapping[str, str], name: str) -> bool:
 
 
 def workspace_of(query: Mapping[str, str], default: str) -> str:
-    """The workspace asked for; without one, keys of the default workspace are meant."""
+    """The requested workspace, else ``default``. Raises FormError."""
     return _uuid(query.get("workspace_id", default), 0.0)
 
 
@@ -123,7 +123,7 @@ def _uuid(value: Any, now: float) -> str:
 
 
 def _expiry(value: Any, now: float) -> float | None:
-    """An ISO 8601 moment in UTC; "other timezones will be rejected"."""
+    """An ISO 8601 time in UTC; other time zones are rejected, as documented."""
     if value is None:
         return None
     try:
@@ -134,7 +134,7 @@ def _expiry(value: Any, now: float) -> float | None:
         raise FormError("Expected a UTC timestamp")
     seconds = moment.astimezone(UTC).timestamp()
     if seconds <= now:
-        raise FormError("Expected a moment in the future")
+        raise FormError("Expected a time in the future")
     return seconds
 
 

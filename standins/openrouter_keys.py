@@ -1,7 +1,7 @@
-"""Keys of the OpenRouter stand-in: limits, spending, windows. All money in Decimal USD.
+"""Keys of the OpenRouter stand-in: limits, spending, windows. Amounts are Decimal USD.
 
 Shapes and meanings: section 3.1 and "OpenRouter key life-cycle" in the project's notes
-on wire formats. ``usage`` is the lifetime of a key and never resets; only what is left
+on wire formats. ``usage`` covers the lifetime of a key and never resets; only the rest
 of a limit follows ``limit_reset``.
 """
 
@@ -21,12 +21,12 @@ ZERO = Decimal(0)
 
 
 class RefusedError(Exception):
-    """A key may not spend; the text says why."""
+    """Spending is refused; the text says why."""
 
 
 @dataclass(frozen=True)
 class Spending:
-    """One cost in USD, at a moment in Unix seconds."""
+    """An amount in USD, spent at ``at`` in Unix seconds."""
 
     at: float
     usd: Decimal
@@ -34,7 +34,7 @@ class Spending:
 
 @dataclass
 class Key:
-    """A key and everything that was spent on it; ``secret`` is the key itself."""
+    """A key with its spending; ``secret`` is the key itself."""
 
     name: str
     created_at: float
@@ -51,28 +51,28 @@ class Key:
     writes: int = 0
     spendings: list[Spending] = field(default_factory=list)
     secret: str = field(default_factory=lambda: KEY_PREFIX + secrets.token_hex(32))
-    # Of its own randomness: the real one can not be computed from the key either.
+    # Random, because the real hash cannot be computed from the key either.
     hash: str = field(default_factory=lambda: hashlib.sha256(secrets.token_bytes(32)).hexdigest())
 
     @property
     def label(self) -> str:
-        """``sk-or-v1-0e6...1c96``: what may be shown of the key."""
+        """``sk-or-v1-0e6...1c96``: the public part of the key."""
         return f"{self.secret[:12]}...{self.secret[-4:]}"
 
     def live(self, now: float) -> bool:
-        """Whether it can be used: there, not disabled, not expired."""
+        """Whether it can be used: not deleted, disabled or expired."""
         expired = self.expires_at is not None and now >= self.expires_at
         return self.deleted_at is None and not self.disabled and not expired
 
     def usage(self, until: float, since: float = 0.0) -> Decimal:
-        """What was spent from ``since`` to ``until``."""
+        """The spending from ``since`` to ``until``."""
         spent = (one.usd for one in self.spendings if since <= one.at <= until)
         return sum(spent, ZERO)
 
     def remaining(self, now: float, until: float) -> Decimal | None:
-        """What is left of the limit in the present window, never below zero.
+        """The rest of the limit in the current window, never below zero; None without a limit.
 
-        Counts what was spent up to ``until``. None without a limit.
+        Spending after ``until`` is not counted.
         """
         if self.limit is None:
             return None
@@ -80,11 +80,11 @@ class Key:
         return max(ZERO, self.limit - self.usage(until, since))
 
     def spend(self, usd: Decimal, now: float, *, overshoot: bool, in_flight: bool) -> None:
-        """Book a cost; a limit binds at once, whatever the reads still show.
+        """Record spending; a limit applies at once, without the lag of reads.
 
-        ``overshoot`` books beyond the limit, as a call does that was cheap when it
-        began; ``in_flight`` books on a disabled, expired or deleted key, as a call does
-        that ends late. Raises RefusedError otherwise.
+        ``overshoot`` allows spending beyond the limit, as by a call whose cost was
+        unknown when it began; ``in_flight`` allows it on a disabled, expired or deleted
+        key, as by a call that ends late. Raises RefusedError otherwise.
         """
         if not (in_flight or self.live(now)):
             raise RefusedError("This API key is disabled, expired or deleted")
@@ -94,7 +94,7 @@ class Key:
         self.spendings.append(Spending(now, usd))
 
     def as_json(self, now: float, until: float) -> dict[str, Any]:
-        """The documented object; spending after ``until`` is not in it yet."""
+        """The documented object, with spending up to ``until``."""
         return {
             "hash": self.hash,
             "name": self.name,
@@ -109,7 +109,7 @@ class Key:
         }
 
     def money_json(self, now: float, until: float) -> dict[str, Any]:
-        """The members about limits and usage, in USD."""
+        """The members for limits and usage, in USD."""
         windows = {reset: window_start(reset, now) for reset in RESETS}
         usage = {
             f"usage_{reset}": number(self.usage(until, since)) for reset, since in windows.items()
@@ -127,33 +127,33 @@ class Key:
 
 
 class KeyRing:
-    """Every key there ever was, oldest first; deleted ones keep their spending."""
+    """All keys, oldest first; deleted ones remain with their spending."""
 
     def __init__(self) -> None:
         self._keys: list[Key] = []
 
     def __iter__(self) -> Iterator[Key]:
-        """Deleted keys too."""
+        """All keys, including deleted ones."""
         return iter(self._keys)
 
     def add(self, key: Key) -> None:
-        """Keep a new key."""
+        """Add a new key."""
         self._keys.append(key)
 
     def find(self, wanted: Callable[[Key], bool]) -> Key | None:
-        """The key that is wanted, unless it is deleted."""
+        """The first key that ``wanted`` accepts and that is not deleted."""
         found = (key for key in self._keys if key.deleted_at is None and wanted(key))
         return next(found, None)
 
     def ever(self, hash_or_secret: str) -> Key:
-        """The key of that hash or secret, deleted or not. Raises KeyError."""
+        """The key with that hash or secret, even if it is deleted. Raises KeyError."""
         for key in self._keys:
             if hash_or_secret in {key.hash, key.secret}:
                 return key
         raise KeyError(hash_or_secret)
 
     def newest_first(self, workspace_id: str, *, include_disabled: bool) -> list[Key]:
-        """The keys of a workspace that are not deleted."""
+        """The keys of a workspace that are not deleted, newest first."""
         return [
             key
             for key in reversed(self._keys)
@@ -163,12 +163,12 @@ class KeyRing:
         ]
 
     def usage(self, until: float) -> Decimal:
-        """What all keys spent up to ``until``."""
+        """The spending of all keys up to ``until``."""
         return sum((key.usage(until) for key in self._keys), ZERO)
 
 
 def window_start(reset: str, now: float) -> float:
-    """Start of the present UTC day, week (Monday) or month, in Unix seconds."""
+    """Start of the current UTC day, week (Monday) or month, in Unix seconds."""
     day = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     if reset == "weekly":
         day -= timedelta(days=day.weekday())
@@ -178,7 +178,7 @@ def window_start(reset: str, now: float) -> float:
 
 
 def number(usd: Decimal | None) -> float | int | None:
-    """Dollars as a JSON number, whole ones without a fraction."""
+    """USD as a JSON number; whole amounts have no fraction."""
     if usd is None:
         return None
     return int(usd) if usd == usd.to_integral_value() else float(usd)

@@ -1,24 +1,25 @@
-"""Stand-in for TikTok: oEmbed, post pages, short links, on one address for all its hosts.
+"""Stand-in for TikTok: oEmbed, pages of posts, short links, on one address for all its hosts.
 
-Behaviour: the project's notes on TikTok. Names of the routes for faults and counts:
-``oembed``, ``page`` (addresses of a post), ``short`` (``/t/{code}`` and ``/{code}``),
-``elsewhere`` (home, login, link/v2, profiles: nothing a resolver should fetch).
+Behaviour: docs/tiktok.md. Names of the routes for faults and counts: ``oembed``, ``page``
+(addresses of a post), ``embed`` (``/embed/v2/{id}``), ``short`` (``/t/{code}`` and ``/{code}``),
+``elsewhere`` (home, login, link/v2, profiles: nothing that a resolver should fetch).
 
-Orders beside those of ``control``:
+Its control API beside that of ``control``:
 
-- ``GET /_control/posts``: every post with what a resolver should make of it
+- ``GET /_control/posts``: every post with the expected answer of a resolver
 - ``POST /_control/posts``: ``[{"id": "...", "caption"?, ...}]`` adds or replaces posts
 - ``GET /_control/links``: ``{code: Location}`` of every short link
+- ``POST /_control/links``: ``{code: Location}`` adds or replaces short links
 
 Fault kinds beside those of ``faults``: ``page`` (``as`` one of ``PAGES`` or of the
 generations, or ``file`` of the saved answers; ``code`` and ``message`` with ``as:
-status``) on the route ``page``, and ``oembed`` (``as`` one of ``OEMBEDS``, or ``file``)
-on the route ``oembed``.
+status``; ``browser`` where only a ``desktop`` or a ``phone`` gets it) on the route
+``page``, and ``oembed`` (``as`` one of ``OEMBEDS``, or ``file``) on the route ``oembed``.
 """
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,20 @@ from .tiktok_links import HOME, NO_LOCATION, links
 from .tiktok_posts import GENERATIONS, POSTS, Post, post_of
 from .tiktok_saved import SavedAnswers
 
-PAGES = frozenset({"waf", "captcha", "shell", "decoy", "no_detail", "status", "login", "region"})
+PAGES = frozenset(
+    {
+        "waf",
+        "captcha",
+        "verify",
+        "shell",
+        "decoy",
+        "no_detail",
+        "status",
+        "age_gate",
+        "login",
+        "region",
+    }
+)
 OEMBEDS = frozenset({"error", "status_msg", "status_code", "profile", "shape_2020"})
 
 _PAGE_OPTIONS: Options = {
@@ -42,6 +56,7 @@ _PAGE_OPTIONS: Options = {
     "file": None,
     "code": None,
     "message": None,
+    "browser": frozenset({"desktop", "phone"}),
 }
 _OWN_KINDS = {
     "page": Kind(_PAGE_OPTIONS, frozenset({"page"})),
@@ -56,7 +71,7 @@ _POST_PATHS = (
     "/share/video/{id}",
     "/i18n/share/video/{id}",
 )
-# Addresses that look like a short link's code and are none.
+# Paths that look like the code of a short link but are not.
 _WORDS = ("/login", "/foryou", "/trending", "/explore")
 _ID_IN_URL = re.compile(r"/(?:video|photo|v)/(\d{8,21})(?:\.html)?/?(?:[?#]|$)")
 _PROFILE_URL = re.compile(r"^https://www\.tiktok\.com/@([\w.\-]+)/?$", re.ASCII)
@@ -70,31 +85,32 @@ def create_app(
     *,
     filler_kb: int = 300,
     clock: Clock | None = None,
-    faults: Iterable[Mapping[str, Any]] = (),
 ) -> web.Application:
-    """The stand-in with its invented posts, and the saved answers of ``fixtures``.
+    """The stand-in with its invented posts and the saved answers in ``fixtures``.
 
-    ``filler_kb`` stands before the data of every invented page. Raises OSError or
-    ValueError for a folder without a readable manifest.
+    ``filler_kb`` is the size of the filler before the data of each invented page. Raises
+    OSError or ValueError for a folder without a readable manifest.
     """
-    desk = Desk(_error_body, clock, faults, _OWN_KINDS)
+    desk = Desk(_error_body, clock, own_kinds=_OWN_KINDS)
     saved = SavedAnswers(fixtures) if fixtures else None
     routes = _Routes(saved, filler_kb)
     app = desk.application()
-    # aiohttp adds no HEAD to a route of its own; a link can be resolved with either.
+    # aiohttp does not add HEAD by itself; a link can be resolved with either method.
     for method in ("GET", "HEAD"):
         desk.add(app, method, ["/oembed"], routes.oembed, "oembed")
         desk.add(app, method, _with_slash(_POST_PATHS), routes.post_page, "page")
         desk.add(app, method, _with_slash(["/@{handle}/photo/{id}"]), routes.photo_page, "page")
         desk.add(app, method, _with_slash(_WORDS), routes.elsewhere, "elsewhere")
+        desk.add(app, method, _with_slash(["/embed/v2/{id}"]), routes.embed_page, "embed")
         desk.add(app, method, _with_slash(["/t/{code}"]), routes.short_link, "short")
         desk.add(
-            app, method, _with_slash(["/{code:[A-Za-z0-9]{5,21}}"]), routes.short_link, "short"
+            app, method, _with_slash(["/{code:[A-Za-z0-9_-]{5,100}}"]), routes.short_link, "short"
         )
         desk.add(app, method, ["/{rest:(?!_control/).*}"], routes.elsewhere, "elsewhere")
     app.router.add_get(PREFIX + "posts", routes.list_posts)
     app.router.add_post(PREFIX + "posts", routes.add_posts)
     app.router.add_get(PREFIX + "links", routes.list_links)
+    app.router.add_post(PREFIX + "links", routes.add_links)
     return app
 
 
@@ -103,15 +119,16 @@ def _with_slash(paths: Iterable[str]) -> list[str]:
 
 
 class _Routes:
-    """What TikTok answers."""
+    """The routes of TikTok."""
 
     def __init__(self, saved: SavedAnswers | None, filler_kb: int) -> None:
         self._saved = saved
         self._filler_kb = filler_kb
         self._posts = {post.id: post for post in POSTS}
+        self._more_links: dict[str, str] = {}
 
     async def oembed(self, request: web.Request) -> web.Response:
-        """The documented endpoint; one and the same 400 for whatever can not be shown."""
+        """The documented endpoint; the same 400 for every post that is not shown."""
         action = own_action(request, "oembed")
         url = request.query.get("url", "")
         if action and action.get("file"):
@@ -131,11 +148,11 @@ class _Routes:
         return _json_response(oembed_json(post))
 
     async def post_page(self, request: web.Request) -> web.Response:
-        """The page of a post, in its generation; reflow where a phone asks for today's."""
+        """The page of a post in its generation; `reflow` for a phone that requests a current one."""
         post_id = request.match_info["id"]
         action = own_action(request, "page")
         post = self._posts.get(post_id)
-        if action:
+        if action and action.get("browser") in (None, _browser(request)):
             return self._odd_page(request, action, post or POSTS[0])
         if _CRAWLERS.search(request.headers.get("User-Agent", "")):
             return _page(tiktok_pages.decoy(post or POSTS[0]))
@@ -148,24 +165,30 @@ class _Routes:
         return _page(self._page(request, post, _generation_for(request, post)))
 
     async def photo_page(self, request: web.Request) -> web.Response:
-        """A photo address has data without the post, even for a photo post."""
+        """The page of a photo address has data without the post, even for a photo post."""
         if own_action(request, "page"):
             return await self.post_page(request)
         return _page(tiktok_pages.page_without_detail(self._filler_kb))
 
+    async def embed_page(self, request: web.Request) -> web.Response:
+        """The page for frames of other sites; it has data for the posts that are ``embedded`` only."""
+        post = self._posts.get(request.match_info["id"])
+        shown = post if post and post.embedded else None
+        return _page(tiktok_pages.embed_page(shown, self._filler_kb))
+
     async def short_link(self, request: web.Request) -> web.Response:
-        """A redirect to where the code leads; home for a dead one."""
-        location = links(self._posts.values()).get(request.match_info["code"], HOME)
+        """A redirect to the target of the code, or to the home page for an unknown code."""
+        location = self._links().get(request.match_info["code"], HOME)
         if location == NO_LOCATION or "Discordbot" in request.headers.get("User-Agent", ""):
             return _page(tiktok_pages.page_without_detail(0))
         return _redirect(location)
 
     async def elsewhere(self, request: web.Request) -> web.Response:
-        """Any other address: HTTP 200 and no post."""
+        """Any other path: 200 without a post."""
         return _page(tiktok_pages.page_without_detail(self._filler_kb))
 
     async def list_posts(self, request: web.Request) -> web.Response:
-        """``[{id, title, handle, duration, ...}]``: what a resolver should answer."""
+        """``[{id, title, handle, duration, ...}]``: the expected answers of a resolver."""
         return web.json_response([post.expected() for post in self._posts.values()])
 
     async def add_posts(self, request: web.Request) -> web.Response:
@@ -175,8 +198,16 @@ class _Routes:
         return web.json_response([post.expected() for post in added])
 
     async def list_links(self, request: web.Request) -> web.Response:
-        """``{code: Location}``, empty where the link answers without one."""
-        return web.json_response(links(self._posts.values()))
+        """``{code: Location}``, empty where the link has no Location."""
+        return web.json_response(self._links())
+
+    async def add_links(self, request: web.Request) -> web.Response:
+        """All links, with those added."""
+        self._more_links.update(await request.json())
+        return web.json_response(self._links())
+
+    def _links(self) -> dict[str, str]:
+        return {**links(self._posts.values()), **self._more_links}
 
     def _post_in(self, url: str) -> Post | None:
         found = _ID_IN_URL.search(url)
@@ -191,6 +222,8 @@ class _Routes:
         if wanted == "status":
             code, message = int(action.get("code", 10204)), str(action.get("message", ""))
             return _page(self._status_page(request, code, message))
+        if wanted == "age_gate":
+            return _page(tiktok_pages.age_gate(request.match_info["id"], self._filler_kb))
         if wanted == "no_detail":
             return _page(tiktok_pages.page_without_detail(self._filler_kb))
         return _odd_page(wanted, post)
@@ -204,7 +237,7 @@ class _Routes:
         return tiktok_pages.page(post, generation, handle, self._filler_kb)
 
     def _status_page(self, request: web.Request, code: int, message: str) -> str:
-        mobile = _is_phone(request)
+        mobile = _browser(request) == "phone"
         return tiktok_pages.status_page(code, message, mobile=mobile, filler_kb=self._filler_kb)
 
 
@@ -253,7 +286,7 @@ def _profile_json(handle: str) -> dict[str, Any]:
 
 
 def _odd_oembed(wanted: str, post: Post) -> web.Response:
-    # The two older refusals came with HTTP 200.
+    # The two older refusals have status 200.
     bodies: dict[str, Any] = {
         "error": _error_body("oembed", 400),
         "status_msg": {"status_msg": _WENT_WRONG},
@@ -274,6 +307,7 @@ def _odd_page(wanted: str, post: Post) -> web.Response:
     texts = {
         "waf": tiktok_pages.WAF,
         "captcha": tiktok_pages.CAPTCHA,
+        "verify": tiktok_pages.VERIFY,
         "shell": tiktok_pages.downgraded_shell(),
         "decoy": tiktok_pages.decoy(post),
     }
@@ -281,11 +315,12 @@ def _odd_page(wanted: str, post: Post) -> web.Response:
 
 
 def _generation_for(request: web.Request, post: Post) -> str:
-    return "reflow" if post.generation == "universal" and _is_phone(request) else post.generation
+    is_phone = _browser(request) == "phone"
+    return "reflow" if post.generation == "universal" and is_phone else post.generation
 
 
-def _is_phone(request: web.Request) -> bool:
-    return "iPhone" in request.headers.get("User-Agent", "")
+def _browser(request: web.Request) -> str:
+    return "phone" if "iPhone" in request.headers.get("User-Agent", "") else "desktop"
 
 
 def _page(text: str) -> web.Response:

@@ -1,7 +1,7 @@
-"""Pages of the TikTok stand-in: where each generation keeps its fields, traps included.
+"""Pages of the TikTok stand-in: the fields of each generation, with known traps.
 
-Source: sections 3 and 4 of the project's notes on TikTok. The traps: the sound has
-another duration, other posts, viewers and statistics stand before the right ones,
+Source: the table of generations in docs/tiktok.md. The traps: the sound has another
+duration, other posts, viewers, comments and statistics stand beside the right ones,
 ``<title>``, ``og:title`` and the canonical address mislead.
 """
 
@@ -14,26 +14,42 @@ from .tiktok_posts import Post
 
 _OTHER_ID = "7300000000000000777"
 _STAT_NAMES = ("diggCount", "shareCount", "commentCount", "playCount", "collectCount")
-# Real pages keep their data behind hundreds of kilobytes of styles and settings.
+# Real pages have hundreds of kilobytes of styles and settings before their data.
 _FILLER_LINE = ".css-0filler{display:block;margin:0;padding:0;border:0}\n"
 
 Render = Callable[[Post, str], str]
 
 
 def page(post: Post, generation: str, requested_handle: str, filler_kb: int) -> str:
-    """The page of a post, as ``generation`` lays it out, with so much in front."""
+    """The page of a post in the layout of ``generation``, after ``filler_kb`` of filler."""
     return _document(_RENDERERS[generation](post, requested_handle), filler_kb)
 
 
 def status_page(code: int, message: str, *, mobile: bool, filler_kb: int) -> str:
-    """HTTP 200 that says in its data why there is no post."""
+    """A page of status 200 whose data says why there is no post."""
     key, name = _detail_names(mobile=mobile)
     return _document(_universal({key: {"statusCode": code, name: message}}), filler_kb)
 
 
 def page_without_detail(filler_kb: int) -> str:
-    """Home page, profile, or a photo address: data without any post."""
+    """A home page, profile or photo page: data without a post."""
     return _document(_universal({}), filler_kb)
+
+
+def age_gate(post_id: str, filler_kb: int) -> str:
+    """HTTP 200 with a post of which nothing but its id is shown."""
+    item = {"id": post_id, "isContentClassified": True, "ContentClassificationReason": 209007}
+    detail = {"itemInfo": {"itemStruct": item}, "statusCode": 0, "statusMsg": ""}
+    return _document(_universal({"webapp.video-detail": detail}), filler_kb)
+
+
+def embed_page(post: Post | None, filler_kb: int) -> str:
+    """The page for frames of other sites; without data where ``post`` is None."""
+    shown = (
+        {f"/embed/v2/{post.id}": {"isReady": True, "videoData": _video_data(post)}} if post else {}
+    )
+    data = {"frontity": {"rendering": "both"}, "source": {"data": shown}}
+    return _document(_script("__FRONTITY_CONNECT_STATE__", data), filler_kb)
 
 
 WAF = (
@@ -48,9 +64,15 @@ CAPTCHA = (
     '<body><div id="captcha_container"></div></body></html>'
 )
 
+VERIFY = (
+    '<!DOCTYPE html><html><head><title></title></head><body><div id="verify-ele"></div>'
+    '<script>const option = {"title":"tiktok-verify-page","host":"https://verify.example/"};'
+    "</script></body></html>"
+)
+
 
 def downgraded_shell() -> str:
-    """About 11 KB of valid HTML with no data at all."""
+    """About 11 KB of valid HTML without data."""
     links = '<link rel="preload" as="script" href="https://static.example/builder-runtime.js"/>'
     body = '<body data-downgrade="1"><div id="app"></div></body>'
     head = f'<meta charSet="UTF-8"/><title data-rh="true"></title>{links * 130}'
@@ -58,7 +80,7 @@ def downgraded_shell() -> str:
 
 
 def decoy(post: Post) -> str:
-    """What known crawlers get instead of the page (reported in the notes)."""
+    """The page for known crawlers (reported in the notes)."""
     name = html.escape(post.nickname)
     return (
         f'<!DOCTYPE html><html><head><meta property="og:title" content="TikTok · {name}"/>'
@@ -81,7 +103,7 @@ def _script(script_id: str, data: Any, attributes: str = 'type="application/json
 
 
 def _json(data: Any) -> str:
-    # A caption may hold </script>; the rest stays raw, U+2028 too, as on real pages.
+    # A caption may contain </script>; the rest is not escaped, U+2028 included, as on real pages.
     return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003C")
 
 
@@ -148,6 +170,28 @@ def _sigi_persisted(post: Post, requested_handle: str) -> str:
     return f'<script id="sigi-persisted-data">{code}</script>'
 
 
+def _sigi_sharing(post: Post, requested_handle: str) -> str:
+    item = _item(post, author=_author(post))
+    shared = {"videoData": {"itemInfo": {"itemStruct": item}, "statusCode": 0}}
+    state = {"AppContext": {"appContext": {"user": None}}, "SharingVideoModule": shared}
+    return _script("SIGI_STATE", state)
+
+
+def _api_data(post: Post, requested_handle: str) -> str:
+    item = _item(post, author=_author(post))
+    detail = {"statusCode": 0, "statusMessage": "", "itemInfo": {"itemStruct": item}}
+    comment = {"aweme_id": post.id, "text": "a comment", "user": {"unique_id": "somebody.else"}}
+    data = {
+        "videoDetail": {**detail, "shareMeta": _share(post)},
+        "commentList": {"comments": [comment], "status_code": 0},
+    }
+    # Today's data stands on the page as well, without the post.
+    return (
+        _universal({})
+        + f'<script id="api-data" type="application/json">\n  {_json(data)}\n</script>'
+    )
+
+
 def _next_item(post: Post, requested_handle: str) -> str:
     item = {**_item(post, author=_author(post)), "createTime": post.created_at}
     props = {"statusCode": 0, "itemInfo": {"itemStruct": item}, "shareMeta": _share(post)}
@@ -155,6 +199,12 @@ def _next_item(post: Post, requested_handle: str) -> str:
 
 
 def _next_video(post: Post, requested_handle: str) -> str:
+    og_title = html.escape(f"{post.nickname} on TikTok")
+    meta = f'<meta property="og:title" content="{og_title}"/>'
+    return meta + _json_ld(post) + _next_data({"statusCode": 0, "videoData": _video_data(post)})
+
+
+def _video_data(post: Post) -> dict[str, Any]:
     likes, shares, comments, plays, _ = post.stats
     infos = {
         "id": post.id,
@@ -167,14 +217,11 @@ def _next_video(post: Post, requested_handle: str) -> str:
         "commentCount": comments,
         "playCount": plays,
     }
-    data = {
+    return {
         "itemInfos": infos,
         "authorInfos": {"uniqueId": post.handle, "nickName": post.nickname},
         "musicInfos": {"musicName": "a sound", "duration": post.music_seconds},
     }
-    og_title = html.escape(f"{post.nickname} on TikTok")
-    meta = f'<meta property="og:title" content="{og_title}"/>'
-    return meta + _json_ld(post) + _next_data({"statusCode": 0, "videoData": data})
 
 
 def _next_data(props: dict[str, Any]) -> str:
@@ -196,7 +243,9 @@ _RENDERERS: dict[str, Render] = {
     "universal": _desktop,
     "reflow": _reflow,
     "sigi": _sigi,
+    "api_data": _api_data,
     "sigi_persisted": _sigi_persisted,
+    "sigi_sharing": _sigi_sharing,
     "next_item": _next_item,
     "next_video": _next_video,
 }
@@ -222,7 +271,7 @@ def _item(post: Post, author: Any) -> dict[str, Any]:
 
 
 def _video(post: Post) -> dict[str, Any]:
-    # An empty id is what real pages of 2024 have here.
+    # The id is empty, as on real pages of 2024.
     cover = post.thumbnail + "?x-expires=1893456000&x-signature=invented"
     return {"id": "", "duration": post.duration_s, "cover": cover, "originCover": cover}
 
@@ -233,7 +282,7 @@ def _author(post: Post) -> dict[str, Any]:
 
 def _images(post: Post) -> dict[str, Any]:
     urls = [f"{post.thumbnail}?place={place}" for place in range(post.image_count)]
-    return {"images": [{"imageURL": {"urlList": [url]}} for url in urls], "title": "window"}
+    return {"images": [{"imageURL": {"urlList": [url]}} for url in urls], "title": post.image_title}
 
 
 def _share(post: Post) -> dict[str, Any]:

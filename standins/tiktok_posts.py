@@ -1,18 +1,28 @@
-"""Invented posts of the TikTok stand-in, so that it works without saved pages.
+"""The invented posts of the TikTok stand-in, for use without saved pages.
 
-They cover what the notes on TikTok name: every generation of page, captions in other
-scripts, empty captions, photo posts, age-gated posts, and each status code.
+They cover every generation of page, captions and handles in other scripts, empty
+captions, photo posts, age-gated posts, and each status code.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
-GENERATIONS = ("universal", "reflow", "sigi", "sigi_persisted", "next_item", "next_video")
+GENERATIONS = (
+    "universal",
+    "reflow",
+    "api_data",
+    "sigi",
+    "sigi_persisted",
+    "sigi_sharing",
+    "next_item",
+    "next_video",
+)
 
 
 @dataclass(frozen=True)
 class Post:
-    """One post. ``code`` is its short link; ``status_code`` not 0 is a post TikTok hides.
+    """A post. ``code`` is its short link; TikTok hides a post whose ``status_code`` is not 0.
 
     The upper 32 bits of an id are the creation time in Unix seconds.
     """
@@ -29,16 +39,18 @@ class Post:
     status_code: int = 0
     status_msg: str = ""
     oembed: bool = True
+    embedded: bool = False
+    image_title: str = ""
     stats: tuple[int, int, int, int, int] = field(default=(1200, 30, 45, 98_000, 210))
 
     @property
     def created_at(self) -> int:
-        """Unix seconds, as the id says."""
+        """The creation time in Unix seconds, from the id."""
         return int(self.id) >> 32
 
     @property
     def music_seconds(self) -> int:
-        """Length of its sound, which is never that of the video."""
+        """Length of the sound, which always differs from that of the video."""
         return self.duration_s + 11
 
     @property
@@ -49,18 +61,18 @@ class Post:
     @property
     def url(self) -> str:
         """The canonical address."""
-        return f"https://www.tiktok.com/@{self.handle}/{self.media_type}/{self.id}"
+        return f"https://www.tiktok.com/@{quote(self.handle)}/{self.media_type}/{self.id}"
 
     @property
     def thumbnail(self) -> str:
-        """Address of its cover, without the signature that makes it expire."""
+        """URL of the cover, without its expiring signature."""
         return f"https://p16-sign.tiktokcdn.com/obj/tos-local-p-0001/{self.id}~cover.jpeg"
 
     def expected(self) -> dict[str, Any]:
-        """What a resolver should make of it, and how to reach it."""
+        """The expected answer of a resolver, and the addresses of the post."""
         return {
             "id": self.id,
-            "title": self.caption,
+            "title": self.image_title or self.caption,
             "description": self.caption,
             "author": self.nickname,
             "handle": self.handle,
@@ -73,11 +85,12 @@ class Post:
             "age_gated": self.age_gated,
             "status_code": self.status_code,
             "oembed": self.oembed,
+            "embedded": self.embedded,
         }
 
 
 def post_of(members: dict[str, Any]) -> Post:
-    """A post from JSON members; ``id`` is needed, all others have a default.
+    """A post from JSON members; ``id`` is required, the others have defaults.
 
     Raises ValueError for a bad id or generation, TypeError for an unknown member.
     """
@@ -199,6 +212,7 @@ _VISIBLE = [
         duration_s=0,
         code="ZTslide10",
         image_count=5,
+        image_title="Window light",
     ),
     Post(
         id=_id(1_729_000_000, 111),
@@ -218,7 +232,34 @@ _VISIBLE = [
         code="ZTponly12",
         oembed=False,
     ),
-    # The video of the README's journey, so that its address can be looked up too.
+    Post(
+        id=_id(1_777_000_000, 114),
+        handle="phone.first",
+        nickname="Phone First",
+        caption="The page that phones get today",
+        duration_s=18,
+        code="ZTphone-14_first-phone",
+        generation="api_data",
+        embedded=True,
+    ),
+    Post(
+        id=_id(1_655_000_000, 115),
+        handle="shared.module",
+        nickname="Shared Module",
+        caption="The page that phones got in 2022",
+        duration_s=22,
+        code="ZTshared15",
+        generation="sigi_sharing",
+    ),
+    Post(
+        id=_id(1_600_000_000, 116),
+        handle="\u5934\u6587\u5b57m",
+        nickname="Early Letters",
+        caption="A handle from before 2021",
+        duration_s=14,
+        code="ZTearly16",
+    ),
+    # The video of the README's example, so that its metadata can be resolved too.
     Post(
         id="6718335390845095173",
         handle="scout2015",

@@ -11,9 +11,9 @@ _ID_AT_END = re.compile(r"/(\d{8,21})(?:\s|$)")
 class SavedAnswers:
     """A folder with ``manifest.json`` and the files it lists.
 
-    The manifest is a list of ``{"file", "expected": {"id"?}, "request_url"?}``. Of
-    several files for one post the first listed is served. Raises OSError or ValueError
-    when the folder is not readable as such.
+    The manifest is a list of ``{"file", "expected": {"id"?}, "request_url"?}``. If
+    several files are for one post, the first is served. Raises OSError or ValueError
+    when the folder has no readable manifest.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The transcription stand-in's documented errors, and its check of credentials."""
+"""The documented errors of the transcription stand-in, and its authentication."""
 
 import hmac
 import re
@@ -47,14 +47,14 @@ _ERRORS: Mapping[int, Mapping[str, Any]] = {
 
 
 def error_body(route: str, status: int) -> Any:
-    """The documented body of an error; for a status that has none, the general one."""
+    """The documented body of an error, or the general one."""
     if route == "ready":
         return {"ready": False, **_ERRORS[503]["details"]}
     return _ERRORS.get(status, {"error": "internal server error"})
 
 
 def error(status: int, **details: Any) -> web.Response:
-    """The documented error of that status, with these ``details`` in place of its own."""
+    """The documented error of a status, with its details updated by ``details``."""
     body = _ERRORS[status]
     merged = {**body, "details": {**body["details"], **details}}
     return web.json_response(merged, status=status)
@@ -63,12 +63,11 @@ def error(status: int, **details: Any) -> web.Response:
 class Gate:
     """Upstream's authentication: Bearer before X-Engine-Auth, JWT before shared secret."""
 
-    def __init__(self, secret: str, jwt_secret: str) -> None:
+    def __init__(self, secret: str) -> None:
         self._secret = secret
-        self._jwt_secret = jwt_secret
 
     def guard(self, handler: Handler) -> Handler:
-        """``handler`` behind the gate: without a good credential, the documented 401."""
+        """``handler`` with authentication: without a valid credential, the documented 401."""
 
         async def guarded(request: web.Request) -> web.Response:
             token = _presented(request)
@@ -85,7 +84,7 @@ class Gate:
         try:
             jwt.decode(
                 token,
-                self._jwt_secret,
+                self._secret,
                 algorithms=["HS256"],
                 issuer="pluct-business-engine",
                 audience="tttranscribe",
@@ -97,7 +96,7 @@ class Gate:
 
 
 def _presented(request: web.Request) -> str | None:
-    """The credential that counts: Bearer if there is one, else X-Engine-Auth."""
+    """The credential of the request: Bearer if there is one, else X-Engine-Auth."""
     bearer = re.match(r"Bearer (.+)", request.headers.get("Authorization", ""), re.IGNORECASE)
     return bearer.group(1).strip() if bearer else request.headers.get("X-Engine-Auth")
 

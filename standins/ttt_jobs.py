@@ -1,4 +1,4 @@
-"""Jobs of the transcription stand-in: phases over time, results, the cache.
+"""Jobs of the transcription stand-in: phases, results, and the cache.
 
 Shapes: "TTTranscribe, the transcription service" in the project's notes on wire
 formats, and the service's public repository (iamalbertly/TTTranscribe).
@@ -24,7 +24,7 @@ DOWNLOAD_ERRORS = {
     "download_not_found": "Video not found. It may have been deleted.",
     "download_unknown": "The video could not be downloaded.",
 }
-"""The documented failure codes; a failed job's text ends in ``[code: ...]``."""
+"""The documented failure codes; the text of a failed job ends in ``[code: ...]``."""
 
 _VOCABULARY = """
 today show water light river morning story simple little market garden coffee street
@@ -38,7 +38,7 @@ _WORDS = _VOCABULARY.split()
 
 @dataclass(frozen=True)
 class Phase:
-    """A stage of a job; ``starts`` is the share of the job's time before it."""
+    """A stage of a job; ``starts`` is the share of the job's time that precedes it."""
 
     name: str
     status: str
@@ -63,7 +63,7 @@ PHASES = {phase.name: phase for phase in (*_RUNNING, COMPLETED, FAILED)}
 
 @dataclass(frozen=True)
 class Transcript:
-    """What a finished job holds; ``duration_s`` is that of the audio."""
+    """The result of a job; ``duration_s`` is the length of the audio."""
 
     url: str
     text: str
@@ -72,9 +72,9 @@ class Transcript:
 
 @dataclass
 class Job:
-    """One accepted request. ``code`` makes it fail, ``stuck`` keeps it from ending.
+    """An accepted request. With ``code`` it fails, with ``stuck`` it never ends.
 
-    ``announced`` is set when it ends, before its webhook goes out.
+    ``announced`` is set when the job ends, before its webhook is sent.
     """
 
     url: str
@@ -91,13 +91,13 @@ class Job:
 
     @property
     def ends_at(self) -> float:
-        """When it completes or fails by itself, in Unix seconds; infinity if stuck."""
+        """When the job ends, in Unix seconds; infinity if it is stuck."""
         if self.stuck:
             return math.inf
         return self.submitted_at + self.seconds * (FAILED if self.code else COMPLETED).starts
 
     def phase(self, now: float) -> Phase:
-        """The stage it is in at ``now``."""
+        """The stage at ``now``."""
         if self.forced is not None:
             return self.forced
         if now >= self.ends_at:
@@ -110,12 +110,12 @@ class Job:
 
     @property
     def error(self) -> str:
-        """The text of its failure, ending in the code."""
+        """The text of the failure, which ends in the code."""
         code = self.code or "download_unknown"
         return f"{DOWNLOAD_ERRORS[code]} [code: {code}]"
 
     def usage(self, now: float) -> dict[str, Any]:
-        """The webhook's ``usage``, for the end that the job has come to."""
+        """The ``usage`` of the webhook, by how the job has ended."""
         failed = self.phase(now) is FAILED
         return {
             "audioDurationSeconds": 0 if failed else js_number(self.transcript.duration_s),
@@ -125,15 +125,15 @@ class Job:
         }
 
     def processing_seconds(self, now: float) -> int:
-        """Whole seconds from the submission to the end, rounded as JavaScript does."""
+        """Whole seconds from submission to end, rounded as JavaScript does."""
         return math.floor(min(now, self.ends_at) - self.submitted_at + 0.5)
 
 
 class Cache:
-    """Finished transcripts for 48 hours, by a 32-bit hash of the URL as upstream's.
+    """Transcripts for 48 hours, by the 32-bit hash of the URL that the real service uses.
 
-    Two URLs can share a hash; the second is then answered with the first's text,
-    which is what the real service does.
+    Two URLs can have the same hash; the second is then answered with the text of the
+    first, as by the real service.
     """
 
     def __init__(self) -> None:
@@ -142,7 +142,7 @@ class Cache:
         self.misses = 0
 
     def get(self, url: str, now: float) -> Transcript | None:
-        """The transcript kept for the URL, unless its 48 hours are over."""
+        """The cached transcript of the URL, if it is not older than 48 hours."""
         expires_at, transcript = self._kept.get(url_hash(url), (0.0, None))
         found = transcript if now < expires_at else None
         self.hits += found is not None
@@ -150,7 +150,7 @@ class Cache:
         return found
 
     def put(self, transcript: Transcript, now: float) -> None:
-        """Keep a transcript under its URL."""
+        """Cache a transcript by its URL."""
         self._kept[url_hash(transcript.url)] = (now + CACHE_SECONDS, transcript)
 
     def as_json(self) -> dict[str, Any]:
@@ -165,12 +165,12 @@ class Cache:
 
 
 def without_query(url: str) -> str:
-    """The URL as upstream stores it: no query, fragment or trailing slash."""
+    """The URL as the real service stores it: no query, fragment or trailing slash."""
     return url.partition("#")[0].partition("?")[0].rstrip("/")
 
 
 def url_hash(url: str) -> int:
-    """Upstream's cache key: 31 * h + code unit, in 32 signed bits, sign dropped."""
+    """The cache key of the real service: 31 * h + code unit in 32 signed bits, sign dropped."""
     value = 0
     for unit in url:
         value = (value * 31 + ord(unit)) & 0xFFFFFFFF
@@ -178,9 +178,9 @@ def url_hash(url: str) -> int:
 
 
 def transcribe(url: str, words: int | None = None) -> Transcript:
-    """The transcript of a URL: always the same for one, another for every other.
+    """The transcript of a URL, derived from the URL alone and different for each.
 
-    ``words`` overrides its length; text is cut at 10,000 characters as upstream's.
+    ``words`` sets its length; text is limited to 10,000 characters as by the real service.
     """
     key = hashlib.sha256(url.encode()).digest()
     count = words or 48 + key[0] % 96
@@ -200,7 +200,7 @@ def js_number(value: float) -> float | int:
 
 
 def status_body(job: Job, now: float, base_url: str) -> dict[str, Any]:
-    """The answer of ``GET /status/{id}``; absent members are absent, never null."""
+    """The answer of ``GET /status/{id}``; members without a value are left out, never null."""
     phase = job.phase(now)
     note = job.error if phase is FAILED else phase.note
     if phase is COMPLETED and job.cached:

@@ -1,4 +1,4 @@
-"""Runs the transcription stand-in's jobs: in memory, each ending once."""
+"""Runs the jobs of the transcription stand-in in memory; each ends once."""
 
 import asyncio
 import math
@@ -34,7 +34,7 @@ KINDS = {
 
 
 class Runner:
-    """The jobs and the cache. New jobs take ``job_seconds``."""
+    """The jobs and the cache; a new job takes ``job_seconds``."""
 
     def __init__(
         self, rules: RuleBook, clock: Clock, sender: WebhookSender, job_seconds: float
@@ -52,7 +52,7 @@ class Runner:
         self._endings: dict[str, asyncio.Task[None]] = {}
 
     def restart(self) -> int:
-        """Forget jobs, cache and undelivered webhooks; how many jobs were forgotten."""
+        """Remove jobs, cache and undelivered webhooks; returns the number of jobs."""
         forgotten = len(self.jobs)
         for ending in self._endings.values():
             ending.cancel()
@@ -60,14 +60,14 @@ class Runner:
         return forgotten
 
     def submit(self, url: str, request_id: object, action: Action | None) -> Job:
-        """A new job for ``url``, with the outcome that a ``job`` action asks for."""
+        """A new job for ``url``, with the outcome of a ``job`` action if there is one."""
         job = self._new_job(without_query(url), request_id, action)
         self.jobs[job.id] = job
         self._endings[job.id] = asyncio.create_task(self._end(job, job.ends_at))
         return job
 
     def force(self, job_id: str, phase_name: str, code: str) -> Job:
-        """Put a job into a phase and keep it there; an end sends an unsent webhook.
+        """Set a job to a phase permanently; a phase that ends the job sends its webhook.
 
         Raises KeyError for an unknown job or phase, RuleError for an unknown code.
         """
@@ -101,7 +101,7 @@ class Runner:
 
     async def _end(self, job: Job, moment: float) -> None:
         await self._clock.sleep_until(moment)
-        # No await between waking and this: whoever forces a phase now comes too late.
+        # No await before this line, so a forced phase cannot come between.
         job.announced = True
         now = self._clock.now()
         if job.phase(now) is COMPLETED and not job.cached:

@@ -1,7 +1,7 @@
-"""The transcription stand-in's webhook: one signed POST when a job ends.
+"""The webhook of the transcription stand-in: one signed POST when a job ends.
 
 Format: "Webhook" under "TTTranscribe" in the project's notes on wire formats. The
-signature covers six members in their order, written as JavaScript's JSON does;
+signature covers six members in order, written as JavaScript writes JSON;
 ``error`` and ``cacheHit`` are not signed.
 """
 
@@ -20,7 +20,7 @@ from .faults import Action, Kind
 from .ttt_jobs import FAILED, Job
 
 MODES = frozenset({"twice", "late", "forged", "never", "contradictory", "stale"})
-"""``late`` waits the rule's ``seconds``, ``stale`` is signed ``age_seconds`` ago."""
+"""``late`` is delayed by the rule's ``seconds``, ``stale`` is dated ``age_seconds`` ago."""
 
 ROUTE = "webhook"
 KINDS = {"webhook": Kind({"mode": MODES, "age_seconds": None}, frozenset({ROUTE}))}
@@ -38,14 +38,14 @@ def signature_of(body: Mapping[str, Any], secret: str) -> str:
 
 
 def idempotency_key(job_id: str, status: str, timestamp: str) -> str:
-    """Hex SHA-256 of the three, joined by hyphens."""
+    """Hex SHA-256 of the three values, joined by hyphens."""
     return hashlib.sha256(f"{job_id}-{status}-{timestamp}".encode()).hexdigest()
 
 
 def webhook_body(
     job: Job, status: str, secret: str, now: float, age_s: float = 0.0
 ) -> dict[str, Any]:
-    """The signed body for a job that ended as ``status``, dated ``age_s`` before now."""
+    """The signed body of a job that ended as ``status``, dated ``age_s`` before ``now``."""
     timestamp = iso_millis(now - age_s)
     body: dict[str, Any] = {
         "jobId": job.id,
@@ -60,10 +60,10 @@ def webhook_body(
 
 
 class WebhookSender:
-    """Posts to ``url``, or to nobody while it is None, and remembers what came of it.
+    """Posts to ``url``, unless it is None, and records the results.
 
-    2xx and 409 count as delivered; anything else waits for a manual retry, as there
-    is no automatic one.
+    2xx and 409 count as delivered; after any other result a manual retry is needed,
+    because the real service has no automatic one.
     """
 
     def __init__(self, url: str | None, secret: str, clock: Clock) -> None:
@@ -76,11 +76,11 @@ class WebhookSender:
     def aim(self, url: str | None) -> None:
         """Post to ``url`` from now on. Raises ValueError unless it is on loopback."""
         if url is not None and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
-            raise ValueError("the webhook's address is not on loopback")
+            raise ValueError("the URL of the webhook must be on loopback")
         self.url = url
 
     async def send(self, job: Job, action: Action | None) -> None:
-        """Tell the receiver that a job has ended, in the way the fault demands."""
+        """Send the webhook of a job that has ended, with the fault if there is one."""
         mode = action.get("mode", "late") if action else None
         if self.url is None or not job.request_id or mode == "never":
             return
@@ -92,9 +92,9 @@ class WebhookSender:
             await self._post(body)
 
     async def retry(self, job_id: str) -> bool:
-        """Post an undelivered body again, as it was; whether it is delivered now.
+        """Post an undelivered body again, unchanged; returns whether it is delivered.
 
-        Raises KeyError when nothing is waiting for that job.
+        Raises KeyError when the job has no undelivered body.
         """
         return await self._post(self.undelivered[job_id])
 
@@ -118,7 +118,7 @@ class WebhookSender:
 
 
 async def _post_once(url: str, body: dict[str, Any]) -> int | None:
-    """The receiver's status, or None where there was no answer."""
+    """The receiver's status, or None without an answer."""
     headers = {
         "Content-Type": "application/json",
         "X-TTTranscribe-Signature": body["signature"],

@@ -1,22 +1,22 @@
 """Stand-in for TTTranscribe, the transcription service.
 
 Wire format: "TTTranscribe, the transcription service" in the project's notes on wire
-formats. Its habits are kept, the bad ones too: POST /transcribe is not idempotent,
-jobs live in memory, the URL is matched by its beginning only, the cache's hash can
-collide, the webhook is sent once.
+formats. It behaves as the real service, weaknesses included: POST /transcribe is not
+idempotent, jobs are in memory, only the beginning of the URL is checked, the cache's hash
+can collide, the webhook is sent once.
 
-Orders beside those of ``control``:
+Its control API beside that of ``control``:
 
-- ``POST /_control/restart``: forget all jobs, the cache and the webhook queue
+- ``POST /_control/restart``: removes all jobs, the cache and the webhook queue
 - ``POST /_control/jobs/{id}``: ``{"phase": "COMPLETED"}`` forces a phase; with
-  ``FAILED``, ``code`` may name a documented failure code
-- ``GET /_control/jobs``, ``GET /_control/webhooks``: what there is, what was posted
+  ``FAILED``, ``code`` may be a documented failure code
+- ``GET /_control/jobs``, ``GET /_control/webhooks``: all jobs, all posted webhooks
 - ``POST /_control/settings``: ``{"job_seconds": n, "webhook_url": "http://127..."}``
 
 Fault kinds beside those of ``faults``: ``job`` on the route ``transcribe`` (``outcome`` of
 ``failed`` with ``code``, ``stuck`` or ``completed`` with ``words`` or
 ``job_seconds``), ``restart`` on ``transcribe`` or
-``status`` (forgets all jobs before it answers), and
+``status`` (removes all jobs before the answer), and
 ``webhook`` on the route ``webhook`` (see ``ttt_webhook``), whose rules can ``match``
 the job's id, its requestId or its URL.
 """
@@ -40,7 +40,7 @@ _VERSION = "1.0.0"
 _ESTIMATED_PROCESSING_SECONDS = 300
 _OWN_KINDS = {**ttt_runner.KINDS, **ttt_webhook.KINDS}
 
-# Anchored at the front only, as upstream's: what follows reaches a shell there.
+# Only the beginning is matched, as by the real service, where the rest reaches a shell.
 _URL_BEGINNINGS = (
     re.compile(r"https?://(www\.)?tiktok\.com/@[\w.-]+/video/\d+", re.ASCII),
     re.compile(r"https?://v[mt]\.tiktok\.com/\w+", re.ASCII),
@@ -53,24 +53,21 @@ def create_app(
     job_seconds: float = 4.0,
     *,
     webhook_secret: str | None = None,
-    jwt_secret: str | None = None,
-    own_address: str | None = None,
     clock: Clock | None = None,
     faults: Iterable[Mapping[str, Any]] = (),
 ) -> web.Application:
-    """The stand-in, jobs taking ``job_seconds``.
+    """The stand-in; each job takes ``job_seconds``.
 
-    ``secret`` is the shared one; it also signs webhooks and verifies JWTs unless
-    ``webhook_secret`` or ``jwt_secret`` are given. ``own_address`` is what its links
-    begin with, by default the address it was called at: private to the gateway.
+    ``secret`` is the shared secret: it authenticates callers, verifies JWTs and signs
+    webhooks, unless ``webhook_secret`` is given for the last. ``faults`` are rules in
+    force from the start.
     """
-    secrets = [secret, webhook_secret or "", jwt_secret or ""]
-    desk = Desk(error_body, clock, faults, _OWN_KINDS, secrets)
+    desk = Desk(error_body, clock, faults, _OWN_KINDS, [secret, webhook_secret or ""])
     sender = WebhookSender(webhook_url, webhook_secret or secret, desk.clock)
     runner = Runner(desk.rules, desk.clock, sender, job_seconds)
     app = desk.application()
-    routes = _Routes(runner, sender, desk.clock, own_address)
-    _add_routes(app, desk, routes, Gate(secret, jwt_secret or secret))
+    routes = _Routes(runner, sender, desk.clock)
+    _add_routes(app, desk, routes, Gate(secret))
     _add_orders(app, _Orders(runner, sender, desk.clock))
     app.cleanup_ctx.append(routes.lifetime)
     return app
@@ -104,23 +101,20 @@ def _aliased(path: str) -> list[str]:
 class _Routes:
     """The service's own routes."""
 
-    def __init__(
-        self, runner: Runner, sender: WebhookSender, clock: Clock, own_address: str | None
-    ) -> None:
+    def __init__(self, runner: Runner, sender: WebhookSender, clock: Clock) -> None:
         self._runner = runner
         self._sender = sender
         self._clock = clock
-        self._own_address = own_address
         self._started_at = clock.now()
 
     async def lifetime(self, app: web.Application) -> AsyncIterator[None]:
-        """Leave no task behind when the application ends."""
+        """Cancel all tasks when the application stops."""
         yield
         self._runner.restart()
 
     async def transcribe(self, request: web.Request) -> web.Response:
         """``POST /transcribe``: always a new job, even for the same requestId."""
-        self._restart_if_told(request)
+        self._restart_if_faulted(request)
         body, refusal = await _body_with_url(request)
         if refusal is not None:
             return refusal
@@ -133,7 +127,7 @@ class _Routes:
             "id": job.id,
             "requestId": job.id,
             "request_id": job.id,
-            "statusPollUrl": f"{self._base_url(request)}/status/{job.id}",
+            "statusPollUrl": f"{_base_url(request)}/status/{job.id}",
             "status": "queued",
             "submittedAt": iso_millis(job.submitted_at),
             "estimatedProcessingTime": _ESTIMATED_PROCESSING_SECONDS,
@@ -141,12 +135,12 @@ class _Routes:
         }
 
     async def status(self, request: web.Request) -> web.Response:
-        """``GET /status/{id}``: 404 for a job that a restart has forgotten."""
-        self._restart_if_told(request)
+        """``GET /status/{id}``: 404 for a job that a restart has removed."""
+        self._restart_if_faulted(request)
         job = self._runner.jobs.get(request.match_info["id"])
         if job is None:
             return error(404, jobId=request.match_info["id"])
-        return web.json_response(status_body(job, self._clock.now(), self._base_url(request)))
+        return web.json_response(status_body(job, self._clock.now(), _base_url(request)))
 
     async def estimate(self, request: web.Request) -> web.Response:
         """``POST /estimate``: the same for every URL."""
@@ -160,7 +154,7 @@ class _Routes:
         return refusal or web.json_response(estimate)
 
     async def health(self, request: web.Request) -> web.Response:
-        """``GET /health``: public, and tells the webhook's target."""
+        """``GET /health``: public; shows the URL of the webhook."""
         target = self._sender.url
         body = {
             **self._identity(request),
@@ -184,15 +178,15 @@ class _Routes:
         return web.json_response(body)
 
     async def ready(self, request: web.Request) -> web.Response:
-        """``GET /ready``: public; a ``status`` fault of 503 makes it unready."""
+        """``GET /ready``: public; a ``status`` fault of 503 makes the service unready."""
         return web.json_response({"ready": True})
 
     async def root(self, request: web.Request) -> web.Response:
-        """``GET /``: what the service is."""
+        """``GET /``: name and version of the service."""
         return web.json_response(self._identity(request))
 
     async def queue(self, request: web.Request) -> web.Response:
-        """``GET /admin/webhook-queue``: bodies nobody took."""
+        """``GET /admin/webhook-queue``: undelivered bodies."""
         waiting = list(self._sender.undelivered.values())
         return web.json_response({"queueSize": len(waiting), "webhooks": waiting})
 
@@ -209,19 +203,16 @@ class _Routes:
             "version": _VERSION,
             "apiVersion": _VERSION,
             "platform": "local",
-            "baseUrl": self._base_url(request),
+            "baseUrl": _base_url(request),
         }
 
-    def _base_url(self, request: web.Request) -> str:
-        return self._own_address or f"{request.scheme}://{request.host}"
-
-    def _restart_if_told(self, request: web.Request) -> None:
+    def _restart_if_faulted(self, request: web.Request) -> None:
         if own_action(request, "restart"):
             self._runner.restart()
 
 
 class _Orders:
-    """What the control API can ask of this stand-in."""
+    """The control API of this stand-in."""
 
     def __init__(self, runner: Runner, sender: WebhookSender, clock: Clock) -> None:
         self._runner = runner
@@ -233,7 +224,7 @@ class _Orders:
         return web.json_response({"forgotten": self._runner.restart()})
 
     async def jobs(self, request: web.Request) -> web.Response:
-        """Every job's status, with the requestId and URL it came with."""
+        """The status of every job, with the requestId and URL of its request."""
         now = self._clock.now()
         jobs = [
             {**status_body(job, now, ""), "requestId": job.request_id, "url": job.url}
@@ -249,7 +240,7 @@ class _Orders:
         return web.json_response(status_body(job, self._clock.now(), ""))
 
     async def webhooks(self, request: web.Request) -> web.Response:
-        """What was posted, oldest first: ``[{answered, delivered, body}]``."""
+        """The posted webhooks, oldest first: ``[{answered, delivered, body}]``."""
         return web.json_response(list(self._sender.deliveries))
 
     async def settings(self, request: web.Request) -> web.Response:
@@ -260,6 +251,10 @@ class _Orders:
         self._sender.aim(url)
         self._runner.job_seconds = seconds
         return web.json_response({"job_seconds": seconds, "webhook_url": url})
+
+
+def _base_url(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
 
 
 async def _body_with_url(request: web.Request) -> tuple[dict[str, Any], web.Response | None]:

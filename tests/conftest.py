@@ -6,6 +6,7 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from local.engine import running_engine
+from tests.support import permissions
 from tests.support.gateway import Gateway
 
 SHARING = ("e2e", "browser")
@@ -29,6 +30,15 @@ LONGEST = (
 @pytest.fixture(autouse=True)
 def _no_network() -> None:
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _permitted() -> Iterator[None]:
+    """Fails a test whose functions called what the template does not allow them, and says what to add."""
+    yield
+    refused = list(dict.fromkeys(permissions.REFUSED))
+    permissions.REFUSED.clear()
+    assert not refused, "\n".join(refused)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Who may do what: the engine's key, generated keys and the admin's secret, each for its own routes."""
+"""API keys, the engine's key and the admin secret: each is accepted on its own routes only."""
 
 import re
 import time
@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 from engine.access import api_keys
+from engine.ledger import audit as audit_records
+from engine.ledger.audit import Audit
+from engine.platform.act import Act
+from engine.platform.errors import Busy
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
 
@@ -51,7 +55,7 @@ def test_a_key_is_shown_once_and_kept_as_a_hash(gateway: Gateway) -> None:
     assert made["key"][len(shown["hint"]) :] not in str(stored(gateway, made["id"]))
 
 
-def test_a_key_ends_with_a_check_that_tells_it_from_a_made_up_one(gateway: Gateway) -> None:
+def test_a_key_ends_with_a_checksum(gateway: Gateway) -> None:
     text = generate(gateway)["key"]
     body, check = text[len("pk_live_") : -6], text[-6:]
     number = 0
@@ -73,7 +77,7 @@ def test_a_key_ends_with_a_check_that_tells_it_from_a_made_up_one(gateway: Gatew
 
 
 @pytest.mark.parametrize("header", ["x-api-key", "authorization"])
-def test_a_key_opens_what_its_scopes_name_by_either_header(gateway: Gateway, header: str) -> None:
+def test_a_key_is_accepted_in_either_header_for_its_scopes(gateway: Gateway, header: str) -> None:
     text = generate(gateway, "credits:write")["key"]
     headers = {header: text if header == "x-api-key" else f"Bearer {text}"}
     user, _ = gateway.user()
@@ -104,7 +108,7 @@ SCOPED = [
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), SCOPED)
-def test_a_route_opens_for_its_scope_and_for_no_other(
+def test_a_route_accepts_its_scope_only(
     gateway: Gateway, method: str, path: str, body: Any, scope: str
 ) -> None:
     others = {"users:read", "credits:write", "keys:write", "subscriptions:write"} - {scope}
@@ -118,7 +122,7 @@ def test_a_route_opens_for_its_scope_and_for_no_other(
 
 
 @pytest.mark.parametrize(("method", "path", "body", "scope"), SCOPED)
-def test_a_strange_credential_opens_nothing(
+def test_an_unknown_credential_is_refused(
     gateway: Gateway, method: str, path: str, body: Any, scope: str
 ) -> None:
     for headers in (
@@ -135,7 +139,7 @@ def test_a_strange_credential_opens_nothing(
         assert "www-authenticate" in reply.headers
 
 
-def test_a_users_token_is_no_operators(gateway: Gateway) -> None:
+def test_a_user_token_is_refused_on_operators_routes(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=1)
     vended = {"authorization": f"Bearer {gateway.vend(headers).json['token']}"}
     for method, path, body, _ in SCOPED:
@@ -145,7 +149,7 @@ def test_a_users_token_is_no_operators(gateway: Gateway) -> None:
     assert gateway.balance(user) == 0
 
 
-def test_a_revoked_key_opens_nothing_from_then_on(gateway: Gateway) -> None:
+def test_a_revoked_key_is_refused(gateway: Gateway) -> None:
     made = generate(gateway)
     headers = {"x-api-key": made["key"]}
     user, _ = gateway.user()
@@ -160,12 +164,12 @@ def test_a_revoked_key_opens_nothing_from_then_on(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("key_id", ["key_0000000000000000", "key_x", "ACCOUNT", "key_%23"])
-def test_a_key_that_nobody_made_can_not_be_revoked(gateway: Gateway, key_id: str) -> None:
+def test_revoking_an_unknown_key_is_not_found(gateway: Gateway, key_id: str) -> None:
     reply = gateway.call("DELETE", f"/admin/keys/{key_id}", headers=gateway.admin)
     assert_refused(reply, 404)
 
 
-def test_a_key_can_not_make_or_revoke_a_key_that_may_do_more(gateway: Gateway) -> None:
+def test_a_key_cannot_create_or_revoke_a_key_with_more_scopes(gateway: Gateway) -> None:
     maker = {"x-api-key": generate(gateway, "keys:write", "users:read")["key"]}
     for scopes in (["admin"], ["users:read", "credits:write"]):
         body = {"description": "more", "scopes": scopes}
@@ -177,7 +181,7 @@ def test_a_key_can_not_make_or_revoke_a_key_that_may_do_more(gateway: Gateway) -
     assert stored(gateway, strong["id"]).get("revoked_at") is None
 
 
-def test_the_last_use_is_kept_at_most_once_an_hour(endpoint: str) -> None:
+def test_the_last_use_is_stored_at_most_once_an_hour(endpoint: str) -> None:
     gateway = Gateway(endpoint)
     made = generate(gateway)
     user, _ = gateway.user()
@@ -197,7 +201,7 @@ def wait_for_use(gateway: Gateway, key_id: str, wanted: int) -> int:
     return int(stored(gateway, key_id)["last_used_at"])
 
 
-def test_a_use_that_is_on_record_is_not_written_again(gateway: Gateway) -> None:
+def test_a_recent_use_is_not_written_again(gateway: Gateway) -> None:
     made = generate(gateway)
     table = gateway.ledger.table
     api_keys.note_use(table, made["id"], now=10_000)
@@ -209,7 +213,7 @@ def test_a_use_that_is_on_record_is_not_written_again(gateway: Gateway) -> None:
     assert table.get(api_keys.KEYS_PK, "key_nobody") is None
 
 
-def test_who_made_and_revoked_a_key_is_in_the_audit(gateway: Gateway) -> None:
+def test_the_audit_names_who_created_and_revoked_a_key(gateway: Gateway) -> None:
     made = generate(gateway, description="for the shop")
     gateway.call("DELETE", f"/admin/keys/{made['id']}", headers=gateway.admin)
     found = gateway.call(
@@ -233,37 +237,42 @@ def test_who_made_and_revoked_a_key_is_in_the_audit(gateway: Gateway) -> None:
         {"description": "x", "scopes": "admin"},
     ],
 )
-def test_a_key_needs_a_description_and_scopes_that_there_are(
-    gateway: Gateway, body: dict[str, Any]
-) -> None:
+def test_a_key_needs_a_description_and_known_scopes(gateway: Gateway, body: dict[str, Any]) -> None:
     assert_refused(gateway.call("POST", "/admin/generate-key", body, headers=gateway.admin), 400)
 
 
 UNKNOWN = "key_0123456789abcdef"
 
 
-def test_revoking_or_using_a_key_that_is_not_there_makes_none(gateway: Gateway) -> None:
-    table = gateway.ledger.table
-    assert api_keys.revoke(table, UNKNOWN, now=1) is None
-    api_keys.note_use(table, UNKNOWN, now=10_000)
-    assert table.get(api_keys.KEYS_PK, UNKNOWN) is None
+def act_at(at: int) -> Act:
+    return Act("admin:test", f"request-{at}", "", "", "why", at=at)
 
 
-def test_a_key_that_is_there_is_not_replaced_by_another(
+def test_revoking_or_using_an_unknown_key_creates_none(gateway: Gateway) -> None:
+    ledger, audit = gateway.ledger, Audit(gateway.ledger.table, 30)
+    assert api_keys.revoke(ledger, audit, UNKNOWN, act_at(1)) is None
+    api_keys.note_use(ledger.table, UNKNOWN, now=10_000)
+    assert ledger.table.get(api_keys.KEYS_PK, UNKNOWN) is None
+    assert audit_records.of_user(ledger.table, UNKNOWN, limit=5) == []
+
+
+def test_a_key_is_not_replaced_by_another_of_the_same_id(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ids are random; where two came out alike, the first stays what it is."""
+    """Ids are random; if two were alike, the first stays what it is."""
     monkeypatch.setattr(api_keys.secrets, "choice", lambda letters: letters[7])
-    first, text = api_keys.generate(gateway.ledger.table, "first", ["admin"], "a", now=1)
-    api_keys.generate(gateway.ledger.table, "second", ["users:read"], "b", now=2)
-    found = api_keys.find(gateway.ledger.table, text)
+    ledger, audit = gateway.ledger, Audit(gateway.ledger.table, 30)
+    first, text = api_keys.generate(ledger, audit, "first", ["admin"], act_at(1))
+    with pytest.raises(Busy):
+        api_keys.generate(ledger, audit, "second", ["users:read"], act_at(2))
+    found = api_keys.find(ledger.table, text)
     assert found is not None
     assert (found.description, found.scopes) == (first.description, first.scopes)
 
 
 def test_a_second_revocation_does_not_move_the_first(gateway: Gateway) -> None:
-    table = gateway.ledger.table
-    made, _ = api_keys.generate(table, "short-lived", ["users:read"], "a", now=1)
+    ledger, audit = gateway.ledger, Audit(gateway.ledger.table, 30)
+    made, _ = api_keys.generate(ledger, audit, "short-lived", ["users:read"], act_at(1))
     for now in (5, 9):
-        revoked = api_keys.revoke(table, made.id, now=now)
+        revoked = api_keys.revoke(ledger, audit, made.id, act_at(now))
         assert revoked is not None and revoked.revoked_at == 5

@@ -1,4 +1,4 @@
-"""Operators change balances: with a reason and a name, once, never below zero, and can take it back."""
+"""Operators change balances: with reason and actor, once, never below zero, and with an undo."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -63,7 +63,7 @@ def test_an_addition_is_an_entry_with_reason_and_actor(gateway: Gateway, path: s
     gateway.assert_explained(user)
 
 
-def test_an_addition_makes_the_account_that_is_not_there(gateway: Gateway) -> None:
+def test_an_addition_creates_a_missing_account(gateway: Gateway) -> None:
     assert adjust(gateway, ADDS[0], "brand-new-by-admin", 2).json["newBalance"] == 2
     gateway.assert_explained("brand-new-by-admin")
 
@@ -81,7 +81,7 @@ def test_a_deduction_is_an_entry_and_never_goes_below_zero(gateway: Gateway) -> 
     gateway.assert_explained(user)
 
 
-def test_what_is_held_for_a_job_is_not_deducted(gateway: Gateway) -> None:
+def test_held_credits_are_not_deducted(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=2)
     gateway.vend(headers)
     assert_refused(adjust(gateway, DEDUCT, user, 2), 402)
@@ -89,7 +89,7 @@ def test_what_is_held_for_a_job_is_not_deducted(gateway: Gateway) -> None:
     gateway.assert_explained(user)
 
 
-def test_a_deduction_from_nobody_is_not_found_and_on_record(gateway: Gateway) -> None:
+def test_a_deduction_from_an_unknown_user_is_not_found_and_audited(gateway: Gateway) -> None:
     assert_refused(adjust(gateway, DEDUCT, "nobody-to-deduct", 1), 404)
     assert gateway.ledger.account("nobody-to-deduct").exists is False
     assert refusals(gateway, "nobody-to-deduct") == [("admin_deduct", "not_found", "admin:secret")]
@@ -127,7 +127,7 @@ def test_the_same_request_again_gets_the_first_answer(gateway: Gateway, path: st
     ],
 )
 @pytest.mark.parametrize("path", [*ADDS, DEDUCT])
-def test_without_a_reason_or_a_whole_amount_nothing_happens(
+def test_an_adjustment_needs_a_reason_and_a_whole_amount(
     gateway: Gateway, path: str, changed: dict[str, Any]
 ) -> None:
     user, _ = gateway.user(balance=1)
@@ -139,7 +139,7 @@ def test_without_a_reason_or_a_whole_amount_nothing_happens(
     assert gateway.balance(user) == 1
 
 
-def test_undoing_makes_a_reversing_entry_that_names_the_other(gateway: Gateway) -> None:
+def test_an_undo_adds_a_reversing_entry_that_names_the_original(gateway: Gateway) -> None:
     user, _ = gateway.user()
     for path, amount in ((ADDS[0], 7), (DEDUCT, 3)):
         seq = adjust(gateway, path, user, amount).json["seq"]
@@ -155,7 +155,7 @@ def test_undoing_makes_a_reversing_entry_that_names_the_other(gateway: Gateway) 
 
 
 @pytest.mark.parametrize("path", ["/v1/credits/add", "/add-credits"])
-def test_credits_of_keys_and_payments_can_be_taken_back(gateway: Gateway, path: str) -> None:
+def test_credits_from_keys_and_payments_can_be_undone(gateway: Gateway, path: str) -> None:
     user, _ = gateway.user()
     secret = {"x-webhook-secret": gateway.rings["WEBHOOK_SECRET"].signing}
     body = {"userId": user, "amount": 4}
@@ -164,7 +164,7 @@ def test_credits_of_keys_and_payments_can_be_taken_back(gateway: Gateway, path: 
     gateway.assert_explained(user)
 
 
-def test_an_entry_is_taken_back_once(gateway: Gateway) -> None:
+def test_an_entry_is_undone_once(gateway: Gateway) -> None:
     user, _ = gateway.user()
     seq = adjust(gateway, ADDS[0], user, 7).json["seq"]
     first = undo(gateway, user, seq, key="u-1")
@@ -184,7 +184,7 @@ def test_an_entry_is_taken_back_once(gateway: Gateway) -> None:
     gateway.assert_explained(user)
 
 
-def test_an_undoing_is_not_undone(gateway: Gateway) -> None:
+def test_an_undo_cannot_be_undone(gateway: Gateway) -> None:
     user, _ = gateway.user()
     seq = adjust(gateway, ADDS[0], user, 7).json["seq"]
     reversing = undo(gateway, user, seq).json["seq"]
@@ -193,7 +193,7 @@ def test_an_undoing_is_not_undone(gateway: Gateway) -> None:
     assert reply.code == "not_undoable"
 
 
-def test_what_a_vend_did_is_not_undone(gateway: Gateway) -> None:
+def test_entries_of_a_vend_cannot_be_undone(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=2)
     gateway.vend(headers)
     for seq, kind in ((1, "user_creation"), (3, "spend")):
@@ -203,7 +203,7 @@ def test_what_a_vend_did_is_not_undone(gateway: Gateway) -> None:
     gateway.assert_explained(user)
 
 
-def test_credits_that_are_spent_can_not_be_taken_back(gateway: Gateway) -> None:
+def test_spent_credits_cannot_be_undone(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=2)
     gateway.vend(headers)
     reply = undo(gateway, user, 2)
@@ -215,13 +215,13 @@ def test_credits_that_are_spent_can_not_be_taken_back(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("seq", ["99", "0", "x", "-1", "1.5", "9" * 13, "%C2%B2"])
-def test_an_entry_that_is_not_there_is_not_found(gateway: Gateway, seq: str) -> None:
+def test_a_missing_entry_is_not_found(gateway: Gateway, seq: str) -> None:
     user, _ = gateway.user()
     assert_refused(undo(gateway, user, seq), 404)
     assert_refused(undo(gateway, "nobody-to-undo", 1), 404)
 
 
-def test_of_many_who_undo_one_entry_one_does(gateway: Gateway) -> None:
+def test_concurrent_undos_of_one_entry_make_one_reversal(gateway: Gateway) -> None:
     user, _ = gateway.user()
     seq = adjust(gateway, ADDS[0], user, 7).json["seq"]
     adjust(gateway, ADDS[0], user, 50)
@@ -233,7 +233,7 @@ def test_of_many_who_undo_one_entry_one_does(gateway: Gateway) -> None:
     gateway.assert_explained(user)
 
 
-def test_two_operators_at_once_both_count_and_zero_is_the_floor(gateway: Gateway) -> None:
+def test_concurrent_deductions_all_count_and_stop_at_zero(gateway: Gateway) -> None:
     user, _ = gateway.user(balance=10)
     gateway.function("admin")
     with ThreadPoolExecutor(8) as pool:
@@ -253,7 +253,7 @@ ACTS = st.lists(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(acts=ACTS)
-def test_any_acts_leave_an_account_that_is_explained(
+def test_any_sequence_of_acts_leaves_an_explained_account(
     gateway: Gateway, acts: list[tuple[str, int, int]]
 ) -> None:
     """Against a model: what each act may do, and that its repeat does nothing."""

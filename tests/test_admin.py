@@ -1,17 +1,18 @@
-"""What operators ask: a user's whole story with its check, and the audit."""
+"""Operators' views: a user with balance and verification, and the audit."""
 
 from typing import Any
 
 import pytest
 
 from engine.ledger import audit
+from engine.platform.times import DAY_S
 from tests.support.gateway import Gateway
 
 DAY = "2027-01-15"
 NOON = 1_800_014_400
 
 
-def test_a_users_story_has_the_balance_the_open_holds_and_a_clean_check(gateway: Gateway) -> None:
+def test_a_user_is_shown_with_balance_open_holds_and_verification(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=3)
     token = gateway.vend(headers).json["token"]
     gateway.vend(headers)
@@ -25,7 +26,7 @@ def test_a_users_story_has_the_balance_the_open_holds_and_a_clean_check(gateway:
     assert story["verification"] == {"ok": True, "entries": 5, "findings": []}
 
 
-def test_an_entry_edited_from_outside_is_named(gateway: Gateway) -> None:
+def test_an_entry_edited_from_outside_is_reported(gateway: Gateway) -> None:
     user, _ = gateway.user(balance=3)
     gateway.dynamodb.update_item(
         TableName=gateway.table_name,
@@ -39,14 +40,14 @@ def test_an_entry_edited_from_outside_is_named(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("path", ["/admin/users/anybody", "/admin/audit"])
-def test_only_the_admin_may_ask(gateway: Gateway, path: str) -> None:
+def test_only_the_admin_may_read(gateway: Gateway, path: str) -> None:
     _, headers = gateway.user()
     for credential in ({}, headers, gateway.api_key, {"authorization": "Bearer x"}):
         assert gateway.call("GET", path, headers=credential).status == 401
 
 
 @pytest.mark.parametrize("user", ["nobody-here", "a%23b", "x" * 200])
-def test_a_missing_user_and_an_impossible_one_answer_alike(gateway: Gateway, user: str) -> None:
+def test_a_missing_user_and_a_malformed_id_get_the_same_answer(gateway: Gateway, user: str) -> None:
     reply = gateway.call("GET", f"/admin/users/{user}", headers=gateway.admin)
     assert (reply.status, reply.code) == (404, "not_found")
 
@@ -84,7 +85,9 @@ def test_refusals_are_read_by_user_and_by_day_in_pages(endpoint: str) -> None:
     assert (record["address"], record["userAgent"]) == ("203.0.113.7", "Phone/1")
 
 
-def test_acts_and_refusals_are_told_apart(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_outcome_filter_separates_acts_from_refusals(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(audit, "MOST_LOOKED", 8)
     monkeypatch.setattr(audit, "PAGE", 3)
     gateway = Gateway(endpoint)
@@ -107,6 +110,12 @@ def test_acts_and_refusals_are_told_apart(endpoint: str, monkeypatch: pytest.Mon
         ({"user": user, "day": DAY}, 12),
         ({"user": user, "day": "2027-01-14"}, 0),
         ({"user": user, "day": "2027-01-16"}, 0),
+        ({"user": user, "fromDay": DAY}, 12),
+        ({"user": user, "fromDay": "2027-01-16"}, 0),
+        ({"user": user, "toDay": "2027-01-14"}, 0),
+        ({"fromDay": "2027-01-01", "toDay": DAY}, 18),
+        ({"fromDay": "2027-01-01", "toDay": "2027-01-14"}, 0),
+        ({"toDay": "2027-01-31", "action": "admin_deduct"}, 6),
         ({}, 18),
     ):
         found: list[dict[str, Any]] = []
@@ -123,6 +132,28 @@ def test_acts_and_refusals_are_told_apart(endpoint: str, monkeypatch: pytest.Mon
         assert times == sorted(times, reverse=True)
 
 
+def test_a_long_range_of_days_is_read_in_pages_that_can_be_empty(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "MOST_DAYS", 4)
+    gateway = Gateway(endpoint)
+    user, _ = gateway.user()
+    for day in (0, 9):
+        gateway.now = NOON + day * DAY_S
+        gateway.vend(gateway.user_headers(user))
+    query = {"fromDay": "2027-01-01", "toDay": "2027-01-24"}
+    sizes, found = [], []
+    while True:
+        page = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=query).json
+        sizes.append(len(page["records"]))
+        found += [record["timestamp"][:10] for record in page["records"]]
+        if page["nextCursor"] is None:
+            break
+        query["cursor"] = page["nextCursor"]
+    assert found == ["2027-01-24", DAY]
+    assert 0 in sizes
+
+
 @pytest.mark.parametrize(
     ("day", "cursor", "count"),
     [
@@ -134,7 +165,7 @@ def test_acts_and_refusals_are_told_apart(endpoint: str, monkeypatch: pytest.Mon
         (None, "2028-01-01T12:00:00.000Z#x", 1),
     ],
 )
-def test_a_cursor_of_another_day_only_moves_the_page(
+def test_a_cursor_of_another_day_only_changes_the_page(
     endpoint: str, day: str | None, cursor: str, count: int
 ) -> None:
     gateway = Gateway(endpoint)
@@ -154,12 +185,12 @@ def test_a_cursor_of_another_day_only_moves_the_page(
         {"day": DAY, "outcome": "yes"},
         {"day": DAY, "action": "Vend"},
         {"day": "today"},
+        {"day": "2027-02-30"},
+        {"user": "u1", "fromDay": "2027-00-10"},
         {"user": "#"},
         {"day": DAY, "limit": "0"},
     ],
 )
-def test_a_strange_question_about_the_audit_is_refused(
-    gateway: Gateway, query: dict[str, str]
-) -> None:
+def test_a_malformed_audit_query_is_refused(gateway: Gateway, query: dict[str, str]) -> None:
     reply = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=query)
     assert (reply.status, reply.code) == (400, "invalid_request")

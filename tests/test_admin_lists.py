@@ -1,4 +1,4 @@
-"""What operators look through: users in three orders, transactions with filters and as CSV, figures."""
+"""Operators' lists: users in three orders, transactions with filters and as CSV, figures."""
 
 import csv
 import io
@@ -82,7 +82,7 @@ EVERYBODY = sorted(f"{'ann' if n % 2 else 'bob'}-{n:02d}" for n in range(40))
 
 
 @pytest.mark.parametrize("limit", [1, 7, 40, 100])
-def test_users_by_id_come_once_each_in_pages_of_any_size(desk: Desk, limit: int) -> None:
+def test_pages_by_id_contain_each_user_once(desk: Desk, limit: int) -> None:
     pages = list(desk.pages("/admin/users", "users", limit=limit))
     assert [name for page in pages for name in names(page)] == EVERYBODY
     assert {len(page) for page in pages[:-1]} <= {limit}
@@ -112,7 +112,7 @@ def test_the_highest_balance_comes_first_and_equal_ones_are_not_lost_between_pag
     assert [one["balance"] for one in found] == sorted((n // 3 for n in range(40)), reverse=True)
 
 
-def test_a_user_moves_in_the_order_by_balance(endpoint: str) -> None:
+def test_a_change_of_balance_moves_the_user_in_the_list(endpoint: str) -> None:
     desk = Desk(endpoint)
     for user, amount in (("a1", 5), ("b1", 50)):
         desk.adjust(user, amount)
@@ -153,12 +153,12 @@ def test_a_user_moves_in_the_order_by_balance(endpoint: str) -> None:
         {"sort": "balance", "prefix": "ann"},
     ],
 )
-def test_a_strange_question_about_users_is_refused(desk: Desk, query: dict[str, Any]) -> None:
+def test_a_malformed_query_of_users_is_refused(desk: Desk, query: dict[str, Any]) -> None:
     assert_refused(desk.ask("/admin/users", **query), 400)
 
 
 @pytest.mark.parametrize("cursor", ["zzz", "ann-11", "0"])
-def test_a_cursor_from_outside_the_prefix_only_moves_the_page(desk: Desk, cursor: str) -> None:
+def test_a_cursor_outside_the_prefix_only_changes_the_page(desk: Desk, cursor: str) -> None:
     found = desk.ask("/admin/users", prefix="ann", cursor=cursor).json
     wanted = [name for name in EVERYBODY if name.startswith("ann") and name > cursor]
     assert names(found["users"]) == wanted
@@ -200,7 +200,7 @@ PATH = "/admin/transactions"
 
 
 @pytest.mark.parametrize("limit", [1, 7, 1000])
-def test_all_transactions_come_once_each_newest_first(ledgers: Ledgers, limit: int) -> None:
+def test_pages_contain_each_transaction_once_newest_first(ledgers: Ledgers, limit: int) -> None:
     found = shown_ids(ledgers.desk.all(PATH, "transactions", limit=limit))
     assert found == [f"{entry.user}:{entry.seq}" for entry in ledgers.entries]
 
@@ -212,6 +212,13 @@ FILTERS: list[tuple[dict[str, str | int], Any]] = [
     ({"actor": "user:test"}, lambda e: e.actor == "user:test"),
     ({"day": DAY}, lambda e: e.at >= NOW - DAY_S),
     ({"day": "2027-01-15"}, lambda e: e.at == 0),
+    ({"fromDay": "2027-01-14"}, lambda e: e.at >= NOW - 3 * DAY_S),
+    ({"toDay": "2027-01-14"}, lambda e: e.at < NOW - DAY_S),
+    ({"fromDay": "2027-01-11", "toDay": "2027-01-15"},
+     lambda e: NOW - 5 * DAY_S < e.at < NOW - DAY_S),
+    ({"user": "bob", "fromDay": "2027-01-11", "toDay": "2027-01-14"},
+     lambda e: e.user == "bob" and NOW - 5 * DAY_S < e.at < NOW - DAY_S),
+    ({"fromDay": DAY, "toDay": "2027-01-12"}, lambda e: e.at == 0),
     ({"minAmount": 10}, lambda e: abs(e.amount) >= 10),
     ({"maxAmount": 2}, lambda e: abs(e.amount) <= 2),
     ({"minAmount": 2, "maxAmount": 5}, lambda e: 2 <= abs(e.amount) <= 5),
@@ -223,14 +230,14 @@ FILTERS: list[tuple[dict[str, str | int], Any]] = [
 
 @pytest.mark.parametrize("limit", [3, 500])
 @pytest.mark.parametrize(("query", "takes"), FILTERS)
-def test_filters_go_together(
+def test_filters_can_be_combined(
     ledgers: Ledgers, query: dict[str, str | int], takes: Any, limit: int
 ) -> None:
     found = shown_ids(ledgers.desk.all(PATH, "transactions", limit=limit, **query))
     assert found == [f"{e.user}:{e.seq}" for e in ledgers.entries if takes(e)]
 
 
-def test_a_page_looks_at_so_much_and_says_where_to_go_on(
+def test_a_page_reads_a_bounded_number_of_entries_and_gives_a_cursor(
     ledgers: Ledgers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feed, "MOST_LOOKED", 10)
@@ -245,7 +252,7 @@ def test_a_page_looks_at_so_much_and_says_where_to_go_on(
         assert len(pages) > 1
 
 
-def test_a_transaction_says_who_did_it_and_from_where(ledgers: Ledgers) -> None:
+def test_a_transaction_shows_its_actor_and_origin(ledgers: Ledgers) -> None:
     (first,) = ledgers.desk.ask(PATH, limit=1).json["transactions"]
     newest = ledgers.entries[0]
     assert first == {
@@ -272,12 +279,22 @@ def test_a_transaction_says_who_did_it_and_from_where(ledgers: Ledgers) -> None:
     assert all(one["undoable"] for one in adds)
 
 
+def test_an_audited_act_names_its_entry(ledgers: Ledgers) -> None:
+    reply = ledgers.desk.ask("/admin/audit", user="ann", action="admin_add")
+    found = [(record["unit"], record["seq"]) for record in reply.json["records"]]
+    added = [e.seq for e in ledgers.entries if (e.user, e.type) == ("ann", "admin_add")]
+    assert found == [("credits", seq) for seq in added]
+
+
 @pytest.mark.parametrize(
     "query",
     [
         {"user": "#"},
         {"type": "Spend"},
         {"day": "yesterday"},
+        {"day": "2027-02-30"},
+        {"fromDay": "2027-13-01"},
+        {"toDay": "20270101"},
         {"minAmount": "-1"},
         {"maxAmount": "1.5"},
         {"limit": "0"},
@@ -290,13 +307,13 @@ def test_a_transaction_says_who_did_it_and_from_where(ledgers: Ledgers) -> None:
         {"user": "ann", "cursor": "0"},
     ],
 )
-def test_a_strange_question_about_transactions_is_refused(
+def test_a_malformed_query_of_transactions_is_refused(
     ledgers: Ledgers, query: dict[str, str | int]
 ) -> None:
     assert_refused(ledgers.desk.ask(PATH, **query), 400)
 
 
-def test_what_was_taken_back_says_by_what(endpoint: str) -> None:
+def test_an_undone_transaction_names_its_reversal(endpoint: str) -> None:
     desk = Desk(endpoint)
     seqs = [desk.adjust("ann", amount) for amount in (5, 7)]
     path = f"/admin/users/ann/transactions/{seqs[0]}/undo"
@@ -310,7 +327,7 @@ def test_what_was_taken_back_says_by_what(endpoint: str) -> None:
         assert [(one["seq"], one["undoable"], one["undoneBy"]) for one in shown] == wanted
 
 
-def test_as_csv_it_is_the_same_with_a_cursor_in_a_header(ledgers: Ledgers) -> None:
+def test_the_csv_has_the_same_rows_and_its_cursor_in_a_header(ledgers: Ledgers) -> None:
     cursor: dict[str, str | int] = {}
     rows: list[dict[str, str]] = []
     while True:
@@ -327,7 +344,7 @@ def test_as_csv_it_is_the_same_with_a_cursor_in_a_header(ledgers: Ledgers) -> No
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
-def test_no_cell_is_a_formula(endpoint: str, start: str) -> None:
+def test_no_cell_of_the_csv_is_a_formula(endpoint: str, start: str) -> None:
     desk = Desk(endpoint)
     reason = f'{start}cmd|"/c calc"!A1, {start}<script>'
     desk.adjust("mallory", 3, reason=reason)
@@ -338,7 +355,7 @@ def test_no_cell_is_a_formula(endpoint: str, start: str) -> None:
     assert second["reason"] == "'" + reason
 
 
-def test_the_story_of_a_user_has_the_fate_of_every_token(endpoint: str) -> None:
+def test_a_user_is_shown_with_the_outcome_of_every_token(endpoint: str) -> None:
     desk = Desk(endpoint)
     user, headers = desk.gateway.user(balance=5)
     token = desk.gateway.vend(headers).json["token"]
@@ -427,5 +444,5 @@ def test_keys_and_refusals_are_counted(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("days", ["0", "367", "x", "-1", "1.5"])
-def test_the_figures_go_back_a_year(endpoint: str, days: str) -> None:
+def test_the_series_covers_up_to_a_year(endpoint: str, days: str) -> None:
     assert_refused(Desk(endpoint).ask("/admin/stats", days=days), 400)

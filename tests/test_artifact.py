@@ -1,4 +1,4 @@
-"""What is deployed: small, compiled, complete, the same bytes every time, and able to start."""
+"""The deployed packages are small, compiled, complete and reproducible, and the functions start from them."""
 
 import json
 import os
@@ -26,7 +26,7 @@ HERE = Runtime(
     f"{sys.version_info[0]}.{sys.version_info[1]}",
     {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()],
 )
-"""The local machine stands for Lambda's: its Python compiles, and its wheels lie in the layer."""
+"""This machine in place of Lambda's: its Python compiles, and the layer has its wheels."""
 
 
 @pytest.fixture(scope="module")
@@ -51,15 +51,15 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def test_nothing_speaks_against_deploying_what_was_built(build: Path) -> None:
-    """Small enough, compiled for the runtime without checks, its wheels of the right machine, and none
-    of what costs INIT or belongs to developers."""
+def test_a_build_has_no_faults(build: Path) -> None:
+    """It is small enough, has unchecked .pyc files of the runtime and wheels of the architecture, and has no
+    package that slows INIT or is for development."""
     assert artifact.faults(build, HERE, compiled=True) == []
 
 
 @pytest.mark.parametrize("name", sorted(template.functions()))
-def test_each_function_starts_from_what_was_built(name: str, build: Path) -> None:
-    """By the real awslambdaric, with an interpreter that has no packages of its own."""
+def test_each_function_starts_from_its_package(name: str, build: Path) -> None:
+    """With the real awslambdaric and an interpreter without packages."""
     code = template.functions()[name].properties["CodeUri"]
     (layer,) = [
         path for path, at in artifact.packages(build).items() if at == artifact.LAYER_PREFIX
@@ -71,7 +71,7 @@ def test_each_function_starts_from_what_was_built(name: str, build: Path) -> Non
             assert started.init.peak_mb > 0
 
 
-def test_every_function_of_the_template_is_in_the_artifact(build: Path) -> None:
+def test_every_function_of_the_template_is_packaged(build: Path) -> None:
     wanted = {found.properties["CodeUri"] for found in template.functions().values()}
     packed = artifact.packages(build).items()
     assert {
@@ -80,7 +80,7 @@ def test_every_function_of_the_template_is_in_the_artifact(build: Path) -> None:
 
 
 def test_the_same_sources_give_the_same_bytes_and_times(build: Path, tmp_path: Path) -> None:
-    """So a deployment uploads nothing that did not change, whichever machine or folder built it."""
+    """A deployment uploads only what has changed, whichever machine or folder built it."""
     assert dict(contents(made(tmp_path / "elsewhere"))) == dict(contents(build))
 
 
@@ -93,7 +93,7 @@ def contents(folder: Path) -> Iterator[tuple[str, tuple[bytes, int, int]]]:
             yield name, (content, int(state.st_mtime), state.st_mode)
 
 
-def test_compiled_files_name_the_places_where_lambda_puts_them(build: Path) -> None:
+def test_compiled_files_contain_the_paths_of_lambda(build: Path) -> None:
     compiled = (build / "functions/tokens/__pycache__").glob("app.*.pyc")
     assert all(b"/var/task/app.py" in path.read_bytes() for path in compiled)
     assert not any(str(build).encode() in path.read_bytes() for path in build.rglob("*.pyc"))
@@ -110,18 +110,18 @@ def _checked_file(folder: Path) -> None:
 
 
 SPOILED: dict[str, Callable[[Path], object]] = {
-    "cryptography does not belong": lambda folder: (folder / "cryptography").mkdir(),
-    "tests does not belong": lambda folder: (folder / "tests").mkdir(),
+    "cryptography does not belong in": lambda folder: (folder / "cryptography").mkdir(),
+    "tests does not belong in": lambda folder: (folder / "tests").mkdir(),
     "is not compiled": lambda folder: (folder / "late.py").write_text("x = 1\n"),
     "is not built for": _foreign_wheel,
-    "reads unchecked": _checked_file,
+    "is not an unchecked .pyc": _checked_file,
     "more than 25000000": lambda folder: (folder / "big.bin").write_bytes(bytes(25_000_001)),
-    "holds no code": lambda folder: [path.unlink() for path in folder.rglob("*.py")],
+    "has no code": lambda folder: [path.unlink() for path in folder.rglob("*.py")],
 }
 
 
 @pytest.mark.parametrize("fault", SPOILED)
-def test_what_must_not_be_deployed_is_named(fault: str, build: Path, tmp_path: Path) -> None:
+def test_a_fault_of_a_package_is_named(fault: str, build: Path, tmp_path: Path) -> None:
     folder = tmp_path / "tokens"
     shutil.copytree(build / "functions/tokens", folder)
     SPOILED[fault](folder)
@@ -134,7 +134,7 @@ def test_a_pyc_of_another_python_is_named(build: Path) -> None:
     assert artifact.faults(build, other, compiled=False)
 
 
-def test_only_a_python_of_the_runtime_s_version_compiles(tmp_path: Path) -> None:
+def test_only_a_python_of_the_runtime_version_compiles(tmp_path: Path) -> None:
     lying = tmp_path / "python3.99"
     lying.symlink_to(sys.executable)
     environ = {"PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path), "RUNTIME_PYTHON": str(lying)}
@@ -142,8 +142,8 @@ def test_only_a_python_of_the_runtime_s_version_compiles(tmp_path: Path) -> None
     assert artifact.interpreter(HERE.version, environ) == str(lying)
 
 
-def test_botocore_keeps_what_the_engine_calls_and_nothing_else(build: Path) -> None:
-    """The services and operations are read from the engine's sources, so no list can be forgotten."""
+def test_botocore_keeps_only_the_data_of_operations_that_the_engine_calls(build: Path) -> None:
+    """The services and operations are read from the engine's sources; no list has to be maintained."""
     (data,) = build.glob("*/python/botocore/data")
     clients = {"dynamodb": table.connect, "ssm": keyrings.connect}
     assert clients.keys() <= {path.name for path in data.iterdir() if path.is_dir()}
@@ -189,8 +189,8 @@ def parameters(repo: Path) -> dict[str, str]:
     return yaml.safe_load((repo / artifact.PARAMETERS).read_text())
 
 
-def test_a_build_is_named_by_the_commit_that_last_changed_what_is_deployed(tmp_path: Path) -> None:
-    """A commit of documents alone makes no new deployment, and neither does the clock."""
+def test_a_build_is_named_after_the_last_commit_that_changed_deployed_files(tmp_path: Path) -> None:
+    """A commit that changes only documents does not change the name; neither does the clock."""
     repo = repository(tmp_path / "repo")
     before = parameters(repo)
     assert before["BuildRef"] == run_git(repo, "rev-parse", "HEAD")[:12]
@@ -200,12 +200,31 @@ def test_a_build_is_named_by_the_commit_that_last_changed_what_is_deployed(tmp_p
     assert parameters(repo) == before
 
 
-def test_uncommitted_changes_of_what_is_deployed_show_in_its_name(tmp_path: Path) -> None:
+def test_uncommitted_changes_mark_the_name_of_a_build_as_dirty(tmp_path: Path) -> None:
     repo = repository(tmp_path / "repo")
+    commit_made = run_git(repo, "rev-parse", "HEAD")[:12]
     (repo / "functions/app.py").write_text("x = 2\n")
-    assert parameters(repo)["BuildRef"].endswith("-dirty")
+    assert parameters(repo)["BuildRef"].startswith(f"{commit_made}-dirty-")
 
 
-def test_without_git_the_template_s_defaults_name_the_build(tmp_path: Path) -> None:
+def test_each_uncommitted_change_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """So every deployment of changed sources publishes versions, also the second before a commit."""
+    repo = repository(tmp_path / "repo")
+    names = set()
+    for path, text in [
+        ("functions/app.py", "x = 2\n"),
+        ("functions/app.py", "x = 3\n"),
+        ("functions/new.py", ""),
+        ("template.yaml", "Tags: {}\n"),
+    ]:
+        (repo / path).write_text(text)
+        names.add(parameters(repo)["BuildRef"])
+        assert parameters(repo)["BuildRef"] in names
+    (repo / "functions/app.py").unlink()
+    names.add(parameters(repo)["BuildRef"])
+    assert len(names) == 5
+
+
+def test_without_git_the_defaults_of_the_template_name_the_build(tmp_path: Path) -> None:
     artifact.write_parameters(tmp_path, tmp_path)
     assert yaml.safe_load((tmp_path / artifact.PARAMETERS).read_text()) == {}

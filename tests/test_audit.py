@@ -1,4 +1,4 @@
-"""The audit: every refused vend with who, from where, which request and why; and every vend there was."""
+"""The audit: every refused vend with actor, origin, request id and code, and every vend."""
 
 import re
 from collections.abc import Iterator
@@ -109,7 +109,7 @@ REFUSALS = [
 @pytest.mark.parametrize(
     ("refuse", "status", "code"), REFUSALS, ids=[each[0].__name__ for each in REFUSALS]
 )
-def test_a_refused_vend_is_kept_with_who_from_where_and_why(
+def test_a_refused_vend_is_recorded_with_actor_origin_and_code(
     office: Office, refuse: Any, status: int, code: str
 ) -> None:
     reply = refuse(office)
@@ -134,7 +134,7 @@ def test_a_refused_vend_is_kept_with_who_from_where_and_why(
     }
 
 
-def test_the_older_route_keeps_its_refusals_too(office: Office) -> None:
+def test_the_older_route_records_its_refusals(office: Office) -> None:
     reply = office.vend_at_once("ann", {})
     assert reply.status == 403
     (kept,) = office.records("ann")
@@ -142,7 +142,7 @@ def test_the_older_route_keeps_its_refusals_too(office: Office) -> None:
     assert kept["request_id"] == reply.headers["x-request-id"]
 
 
-def test_in_key_form_a_record_names_its_user_its_time_and_itself(office: Office) -> None:
+def test_the_key_of_a_record_has_user_time_and_id(office: Office) -> None:
     unknown(office)
     (kept,) = office.records("ann")
     shown = audit.members(kept, {})
@@ -180,7 +180,7 @@ def test_vends_and_refusals_of_a_minute_never_pass_the_limit_together(office: Of
     assert office.window("ann") == 1
 
 
-def test_at_once_they_do_not_pass_it_either(office: Office) -> None:
+def test_concurrent_vends_and_refusals_do_not_pass_the_limit(office: Office) -> None:
     office.add({"userId": "ann", "amount": 2})
     with ThreadPoolExecutor(12) as pool:
         statuses = sorted(pool.map(lambda _: office.ask("ann").status, range(36)))
@@ -190,7 +190,7 @@ def test_at_once_they_do_not_pass_it_either(office: Office) -> None:
     office.gateway.assert_explained("ann")
 
 
-def test_a_stranger_is_counted_as_well(office: Office) -> None:
+def test_a_user_without_an_account_is_limited_too(office: Office) -> None:
     assert [office.ask("ann").status for _ in range(8)] == [402] * LIMIT + [429] * 3
     assert office.window("ann") == LIMIT
 
@@ -217,7 +217,7 @@ def test_a_replay_is_neither_refused_nor_counted_nor_kept(office: Office) -> Non
     assert office.window("ann") == LIMIT
 
 
-def test_what_is_not_authenticated_is_nobodys_record(office: Office) -> None:
+def test_an_unauthenticated_call_is_not_recorded(office: Office) -> None:
     office.add({"userId": "ann", "amount": 1})
     assert office.ask("ann", exp=office.now - 1).status == 401
     assert office.records("ann") == []
@@ -268,7 +268,7 @@ def test_no_record_of_a_day_is_lost_between_pages_where_many_share_a_second(
     assert sorted(seen) == sorted(users)
 
 
-def test_one_request_is_kept_once_however_often_its_record_is_sent(office: Office) -> None:
+def test_a_repeated_write_of_a_record_is_stored_once(office: Office) -> None:
     """The SDK may send the write again that took effect."""
     unknown(office)
     (kept,) = office.records("ann")

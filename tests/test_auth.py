@@ -1,4 +1,4 @@
-"""Credentials at the door: forged and borrowed tokens are 401 on the routes themselves."""
+"""Forged and mismatched tokens are answered with 401 on every route."""
 
 import time
 from typing import Any
@@ -43,9 +43,7 @@ FORGERIES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("changed", FORGERIES.values(), ids=FORGERIES.keys())
-def test_a_user_token_with_bad_claims_opens_nothing(
-    gateway: Gateway, changed: dict[str, Any]
-) -> None:
+def test_a_user_token_with_bad_claims_is_refused(gateway: Gateway, changed: dict[str, Any]) -> None:
     user, _ = gateway.user(balance=1)
     key = gateway.rings["ENGINE_JWT_SECRET"].signing
     headers = bearer(forge.token(claims(user, **changed), key))
@@ -63,7 +61,7 @@ def test_a_user_token_with_bad_claims_opens_nothing(
 
 
 @pytest.mark.parametrize("changed", FORGERIES.values(), ids=FORGERIES.keys())
-def test_a_vended_token_with_bad_claims_starts_nothing(
+def test_a_vended_token_with_bad_claims_is_refused(
     gateway: Gateway, changed: dict[str, Any]
 ) -> None:
     user, _ = gateway.user(balance=1)
@@ -76,7 +74,7 @@ def test_a_vended_token_with_bad_claims_starts_nothing(
 
 
 @pytest.mark.parametrize("alg", ["none", "None", "NONE"])
-def test_a_token_without_a_signature_opens_nothing(gateway: Gateway, alg: str) -> None:
+def test_an_unsigned_token_is_refused(gateway: Gateway, alg: str) -> None:
     user, _ = gateway.user(balance=1)
     header = forge.part({"alg": alg, "typ": "JWT"})
     text = f"{header}.{forge.part(claims(user))}."
@@ -84,7 +82,7 @@ def test_a_token_without_a_signature_opens_nothing(gateway: Gateway, alg: str) -
     assert gateway.balance(user) == 1
 
 
-def test_the_key_of_one_kind_signs_no_token_of_another(gateway: Gateway) -> None:
+def test_each_kind_of_token_needs_its_own_key(gateway: Gateway) -> None:
     """Every secret there is is tried on every kind but its own."""
     user, _ = gateway.user(balance=1)
     for name in (
@@ -114,7 +112,7 @@ def test_a_refused_token_is_not_shown_in_the_answer(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("scope", ["", "read", "ttt:transcribe:all", ["read"], 7, None])
-def test_without_the_scope_to_transcribe_nothing_is_vended(gateway: Gateway, scope: Any) -> None:
+def test_vending_needs_the_transcription_scope(gateway: Gateway, scope: Any) -> None:
     user, _ = gateway.user(balance=1)
     text = forge.token(claims(user, scope=scope), gateway.rings["ENGINE_JWT_SECRET"].signing)
     reply = gateway.call("POST", "/v1/vend-token", {}, headers=bearer(text))
@@ -134,7 +132,7 @@ def test_a_user_token_may_not_live_longer_than_the_deployment_says(endpoint: str
         assert reply.status == status
 
 
-def test_after_a_rotation_the_older_key_still_opens_and_the_newer_one_signs(
+def test_after_a_rotation_the_old_key_verifies_and_the_new_one_signs(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old = gateway.rings["ENGINE_JWT_SECRET"].signing

@@ -1,4 +1,4 @@
-"""Many adjustments from one table: looked at first, then each row once for ever."""
+"""Bulk adjustments from a CSV table: previewed first, then each row once for ever."""
 
 import pytest
 
@@ -32,9 +32,7 @@ def users(count: int) -> list[str]:
 
 
 @pytest.mark.parametrize("dry_run", [None, True])
-def test_unless_it_is_said_otherwise_nothing_is_changed(
-    gateway: Gateway, dry_run: bool | None
-) -> None:
+def test_the_default_is_a_dry_run(gateway: Gateway, dry_run: bool | None) -> None:
     ann, bob = users(2)
     gateway.add(ann, 5)
     text = f"{HEAD}{ann},3,thanks\n{ann},-7,charged back\n{ann},-2,charged back\n{bob},4,new\n{bob},-4,back\n"
@@ -47,7 +45,7 @@ def test_unless_it_is_said_otherwise_nothing_is_changed(
     assert gateway.ledger.account(bob).exists is False
 
 
-def test_rows_are_done_in_their_order_and_a_refused_one_stops_no_other(gateway: Gateway) -> None:
+def test_rows_are_made_in_order_and_a_refused_one_does_not_stop_the_rest(gateway: Gateway) -> None:
     ann, bob = users(2)
     gateway.add(ann, 5)
     text = f"{HEAD}{ann},3,thanks\n{ann},-9,too much\n{bob},-1,nobody\n{ann},-8,charged back\n"
@@ -70,7 +68,7 @@ def test_rows_are_done_in_their_order_and_a_refused_one_stops_no_other(gateway: 
     gateway.assert_explained(ann)
 
 
-def test_every_refused_row_is_kept_in_the_audit(gateway: Gateway) -> None:
+def test_every_refused_row_is_audited(gateway: Gateway) -> None:
     (ann,) = users(1)
     gateway.add(ann, 1)
     send(gateway, f"{HEAD}{ann},-9,too much\n{ann},-8,too much as well\n")
@@ -92,7 +90,7 @@ def test_the_same_file_again_changes_nothing(gateway: Gateway) -> None:
     assert (gateway.balance(ann), gateway.balance(bob)) == (3, 4)
 
 
-def test_an_id_makes_a_row_happen_once_in_whatever_file(gateway: Gateway) -> None:
+def test_a_row_id_counts_once_over_all_files(gateway: Gateway) -> None:
     ann, bob = users(2)
     one, two = fresh("row"), fresh("row")
     assert statuses(send(gateway, f"user,amount,reason,id\n{ann},3,a,{one}\n")) == [("done", 3)]
@@ -116,9 +114,7 @@ FAULTS = {
 @pytest.mark.parametrize(
     ("field", "line"), [(field, line) for field, lines in FAULTS.items() for line in lines]
 )
-def test_a_row_with_a_fault_stops_the_file_before_anything_is_changed(
-    gateway: Gateway, field: str, line: str
-) -> None:
+def test_a_faulty_row_refuses_the_whole_file(gateway: Gateway, field: str, line: str) -> None:
     (ann,) = users(1)
     text = f"{HEAD}{ann},1,fine\n{line}\n"
     assert [row["status"] for row in send(gateway, text, dry_run=True).json["rows"]] == [
@@ -154,11 +150,11 @@ def test_two_rows_with_one_id_are_a_fault(gateway: Gateway) -> None:
         HEAD + "ann,1,x\n" * 501,
     ],
 )
-def test_what_is_no_such_table_is_refused(gateway: Gateway, text: str) -> None:
+def test_a_body_that_is_not_such_a_table_is_refused(gateway: Gateway, text: str) -> None:
     assert_refused(send(gateway, text, dry_run=True), 400)
 
 
-def test_what_is_not_utf_8_or_over_the_limit_is_refused(gateway: Gateway) -> None:
+def test_a_body_that_is_not_utf_8_or_too_large_is_refused(gateway: Gateway) -> None:
     with pytest.raises(InvalidRequest):
         bulk.parse(b"user,amount,reason\n\xff,1,x\n")
     assert_refused(send(gateway, HEAD + "x" * 70_000), 413)
@@ -172,7 +168,7 @@ def test_what_is_not_utf_8_or_over_the_limit_is_refused(gateway: Gateway) -> Non
         "reason,user,amount,note\n\"a, b\",{},7,anything\n",
     ],
 )  # fmt: skip
-def test_tables_as_spreadsheets_write_them_are_read(gateway: Gateway, text: str) -> None:
+def test_tables_from_spreadsheets_are_read(gateway: Gateway, text: str) -> None:
     (ann,) = users(1)
     assert statuses(send(gateway, text.format(ann))) == [("done", 7)]
     assert gateway.entries(ann)[-1].reason == "a, b"
@@ -190,7 +186,7 @@ def run_through(gateway: Gateway, client: object, sheet: bulk.Sheet) -> list[bul
     return bulk.Run(ledger, Audit(ledger.table, 400), by_admin()).make(sheet)
 
 
-def test_a_file_whose_answer_was_lost_is_sent_again_and_counts_once(gateway: Gateway) -> None:
+def test_a_file_sent_again_after_a_lost_answer_counts_once(gateway: Gateway) -> None:
     ann, bob, cid = users(3)
     sheet = bulk.parse(f"{HEAD}{ann},1,x\n{bob},2,x\n{cid},3,x\n".encode())
     lost = run_through(gateway, AnswersLost(gateway.dynamodb, 1), sheet)
@@ -200,7 +196,7 @@ def test_a_file_whose_answer_was_lost_is_sent_again_and_counts_once(gateway: Gat
     assert [gateway.balance(user) for user in (ann, bob, cid)] == [1, 2, 3]
 
 
-def test_a_store_that_goes_away_ends_the_file_where_it_is(gateway: Gateway) -> None:
+def test_a_store_failure_stops_the_file_at_its_row(gateway: Gateway) -> None:
     ann, bob = users(2)
     sheet = bulk.parse(f"{HEAD}{ann},1,x\n{bob},2,x\n{ann},3,x\n".encode())
     away = Refusing(gateway.dynamodb, "ThrottlingException", word=bob)
@@ -213,7 +209,7 @@ def test_a_store_that_goes_away_ends_the_file_where_it_is(gateway: Gateway) -> N
     ]
 
 
-def test_rows_are_begun_for_so_long(gateway: Gateway) -> None:
+def test_rows_are_started_for_a_limited_time(gateway: Gateway) -> None:
     ann, bob = users(2)
     sheet = bulk.parse(f"{HEAD}{ann},1,x\n{bob},2,x\n".encode())
     ticks = iter([0.0, 1.0, 20.0])

@@ -1,4 +1,4 @@
-"""The breaker before the transcription service: when it opens, who may try, and when it closes."""
+"""The circuit breaker of the transcription service: when it opens, who makes trials, when it closes."""
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
@@ -65,7 +65,7 @@ def is_let_in(circuit: Circuit) -> bool:
     return True
 
 
-def test_fewer_failures_in_a_row_open_nothing_and_write_nothing(line: Line) -> None:
+def test_fewer_failures_neither_open_the_circuit_nor_write(line: Line) -> None:
     circuit = line.instance()
     for _ in range(3):
         for _ in range(FAILURES_TO_OPEN - 1):
@@ -83,7 +83,7 @@ def test_failures_in_a_row_open_it_for_every_instance(line: Line) -> None:
     assert refused.value.members["retryAfterSeconds"] == OPEN_S
 
 
-def test_an_instance_learns_of_it_within_seconds(line: Line) -> None:
+def test_other_instances_see_the_change_within_seconds(line: Line) -> None:
     other = line.instance()
     assert is_let_in(other)
     line.opened()
@@ -92,7 +92,7 @@ def test_an_instance_learns_of_it_within_seconds(line: Line) -> None:
     assert not is_let_in(other)
 
 
-def test_after_its_time_one_of_many_is_let_in(line: Line) -> None:
+def test_after_the_open_time_one_trial_is_admitted(line: Line) -> None:
     line.opened()
     line.clock.now += OPEN_S
     instances = [line.instance() for _ in range(16)]
@@ -102,7 +102,7 @@ def test_after_its_time_one_of_many_is_let_in(line: Line) -> None:
         assert sorted(pool.map(is_let_in, instances))[-2:] == [False, True]
 
 
-def test_good_trials_one_after_the_other_close_it(line: Line) -> None:
+def test_successful_trials_close_the_circuit(line: Line) -> None:
     circuit = line.opened()
     line.clock.now += OPEN_S
     for _ in range(TRIALS_TO_CLOSE):
@@ -113,7 +113,7 @@ def test_good_trials_one_after_the_other_close_it(line: Line) -> None:
     assert all(is_let_in(line.instance()) for _ in range(3))
 
 
-def test_a_bad_trial_opens_it_again(line: Line) -> None:
+def test_a_failed_trial_opens_the_circuit_again(line: Line) -> None:
     circuit = line.opened()
     line.clock.now += OPEN_S
     assert is_let_in(circuit)
@@ -125,7 +125,7 @@ def test_a_bad_trial_opens_it_again(line: Line) -> None:
     assert is_let_in(line.instance())
 
 
-def test_a_trial_of_which_nobody_hears_is_followed_by_another(line: Line) -> None:
+def test_a_trial_without_a_result_is_followed_by_another(line: Line) -> None:
     line.opened()
     line.clock.now += OPEN_S
     assert is_let_in(line.instance())
@@ -135,7 +135,7 @@ def test_a_trial_of_which_nobody_hears_is_followed_by_another(line: Line) -> Non
     assert is_let_in(line.instance())
 
 
-def test_a_service_that_let_somebody_wait_in_vain_is_slow_for_a_while(line: Line) -> None:
+def test_a_service_that_timed_out_is_slow_for_a_while(line: Line) -> None:
     line.instance().slowed()
     other = line.instance()
     assert other.is_slow() and is_let_in(other)
@@ -148,12 +148,12 @@ class AwayTable(Table):
         raise Busy()
 
 
-def test_where_the_table_does_not_answer_calls_pass(line: Line) -> None:
+def test_calls_pass_while_the_table_does_not_answer(line: Line) -> None:
     line.opened()
     assert is_let_in(line.instance(AwayTable(line.table._client, line.table.name)))
 
 
-def test_no_breaker_lets_everything_pass() -> None:
+def test_without_a_breaker_every_call_passes() -> None:
     none = AlwaysClosed()
     for _ in range(FAILURES_TO_OPEN):
         none.failed()

@@ -1,4 +1,4 @@
-"""`pluct` against a made-up gateway: where it calls, what it shows, what it repeats, how it ends."""
+"""`pluct` against a scripted gateway: addresses, credentials, retries, output and exit codes."""
 
 import re
 import socket
@@ -7,7 +7,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from cli import calls
+from cli import client
 from tests.support.answering import DROP, Answer, Answering, answering
 from tests.support.terminal import Terminal
 
@@ -28,11 +28,11 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls.Calls.__init__, "__defaults__", (lambda _: None,))
+    monkeypatch.setattr(client.Client.__init__, "__defaults__", (lambda _: None,))
 
 
 def free_address() -> str:
-    """Where nobody listens."""
+    """An address at which nothing listens."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -47,7 +47,7 @@ def paths(server: Answering) -> list[str]:
     return [asked.path for asked in server.asked]
 
 
-def test_without_a_gateway_it_says_how_to_name_one(terminal: Terminal) -> None:
+def test_without_a_gateway_the_error_says_how_to_name_one(terminal: Terminal) -> None:
     result = terminal.say("status")
     assert result.exit_code == 2
     assert "make run" in result.stderr and "BASE_URL" in result.stderr
@@ -61,7 +61,7 @@ def test_dev_vars_names_the_gateway_and_its_secrets(terminal: Terminal) -> None:
     assert asked.headers["x-api-key"] == SECRETS["ENGINE_ADMIN_KEY"]
 
 
-def test_base_url_of_the_environment_and_of_the_option_go_before_that_of_the_file(
+def test_base_url_of_the_option_and_of_the_environment_override_the_file(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with answering(HEALTH) as first, answering(HEALTH) as second:
@@ -72,7 +72,7 @@ def test_base_url_of_the_environment_and_of_the_option_go_before_that_of_the_fil
     assert (paths(first), paths(second)) == (["/health"], ["/health"])
 
 
-def test_a_local_run_needs_no_settings_and_gets_no_other_secrets(terminal: Terminal) -> None:
+def test_a_local_run_needs_no_settings_and_gets_no_secret_of_dev_vars(terminal: Terminal) -> None:
     with answering(ADDED) as server:
         terminal.run_file(baseUrl=server.url, adminKey="the-local-key")
         terminal.vars(**SECRETS)
@@ -94,13 +94,13 @@ def test_a_deployment_gets_no_secret_of_the_local_run(terminal: Terminal) -> Non
 @pytest.mark.parametrize(
     "given", ["http://gateway.example", "ftp://x", "gateway.example", "https://u:p@x", "http://"]
 )
-def test_secrets_do_not_travel_unprotected(terminal: Terminal, given: str) -> None:
+def test_an_address_without_https_is_rejected(terminal: Terminal, given: str) -> None:
     result = terminal.say("--base-url", given, "status")
     assert (result.exit_code, "BASE_URL" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("given", ["ADMIN_SECRET", "ADMIN_API_KEY"])
-def test_older_names_of_the_admin_key_are_taken(terminal: Terminal, given: str) -> None:
+def test_older_names_of_the_admin_key_are_accepted(terminal: Terminal, given: str) -> None:
     with answering(ADDED) as server:
         terminal.vars(BASE_URL=server.url, **{given: "an-older-key"})
         assert terminal.say("seed-credits", "ann", "1").exit_code == 0
@@ -108,7 +108,7 @@ def test_older_names_of_the_admin_key_are_taken(terminal: Terminal, given: str) 
 
 
 @pytest.mark.parametrize("given", ["ENGINE_JWT_SECRET", "JWT_SECRET", "ENGINE_SHARED_SECRET"])
-def test_a_vend_where_the_older_route_is_off_is_made_with_a_token_of_the_user_s(
+def test_a_vend_uses_a_user_token_where_the_legacy_route_is_switched_off(
     terminal: Terminal, given: str
 ) -> None:
     sold = Answer(200, {"token": "sold", "balanceAfter": 0, "expiresAt": "soon"})
@@ -125,7 +125,7 @@ def test_a_vend_where_the_older_route_is_off_is_made_with_a_token_of_the_user_s(
     assert token not in result.output
 
 
-def test_a_vend_without_credits_asks_no_other_route(terminal: Terminal) -> None:
+def test_a_vend_without_credits_tries_no_other_route(terminal: Terminal) -> None:
     with answering(refused(403, "insufficient_credits")) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         assert terminal.say("vend-token", "ann").exit_code == 6
@@ -133,7 +133,7 @@ def test_a_vend_without_credits_asks_no_other_route(terminal: Terminal) -> None:
 
 
 @pytest.mark.parametrize("line", ["no equals sign", "=value", "two words=x"])
-def test_a_file_of_secrets_that_is_none_names_the_line_and_not_its_words(
+def test_a_malformed_file_of_secrets_is_reported_by_line_number_without_its_text(
     terminal: Terminal, line: str
 ) -> None:
     (terminal.folder / ".dev.vars").write_text(f"# a comment\n\n{line}\n")
@@ -144,7 +144,7 @@ def test_a_file_of_secrets_that_is_none_names_the_line_and_not_its_words(
     )
 
 
-def test_quotes_comments_and_export_are_read_as_wrangler_reads_them(terminal: Terminal) -> None:
+def test_quotes_comments_and_export_are_parsed_like_wrangler(terminal: Terminal) -> None:
     with answering(ADDED) as server:
         text = f"export BASE_URL='{server.url}' # here\nENGINE_ADMIN_KEY=\"a#b = c\" # there\n"
         (terminal.folder / ".dev.vars").write_text(text)
@@ -156,7 +156,7 @@ EXITS = {401: 3, 403: 3, 404: 4, 402: 6, 429: 8, 400: 7, 409: 7, 413: 7, 422: 7,
 
 
 @pytest.mark.parametrize(("status", "code"), EXITS.items())
-def test_a_refusal_is_one_line_with_the_request_and_its_exit_code(
+def test_a_refusal_is_one_line_with_the_request_id_and_its_own_exit_code(
     terminal: Terminal, status: int, code: int
 ) -> None:
     with answering(refused(status, "some_code", details={"field": "x"})) as server:
@@ -174,21 +174,21 @@ def test_a_refusal_is_one_line_with_the_request_and_its_exit_code(
     )
 
 
-def test_a_gateway_that_is_away_is_told_in_one_line(terminal: Terminal) -> None:
+def test_an_unreachable_gateway_is_reported_in_one_line(terminal: Terminal) -> None:
     terminal.vars(BASE_URL=free_address())
     result = terminal.say("status")
     assert result.exit_code == 5
-    assert re.fullmatch(r"Not done: http://127.0.0.1:\d+ can not be reached .*\n", result.stderr)
+    assert re.fullmatch(r"Not done: http://127.0.0.1:\d+ cannot be reached .*\n", result.stderr)
 
 
-def test_an_answer_that_is_not_the_gateway_s_is_no_health(terminal: Terminal) -> None:
+def test_a_page_of_another_service_is_not_accepted_as_health(terminal: Terminal) -> None:
     with answering(Answer(200, "<html>a captive portal</html>")) as server:
         result = terminal.say("--base-url", server.url, "status")
     assert (result.exit_code, "captive" in result.output) == (5, False)
 
 
 @pytest.mark.parametrize("members", [{}, {"other": "service"}, "<html>", "[]"])
-def test_an_answer_of_another_service_is_told_in_one_line(
+def test_an_answer_of_another_service_is_reported_in_one_line(
     terminal: Terminal, members: object
 ) -> None:
     with answering(Answer(200, members)) as server:
@@ -199,20 +199,40 @@ def test_an_answer_of_another_service_is_told_in_one_line(
             assert "is this address a Pluct gateway?" in result.stderr
 
 
-def test_a_gateway_that_is_not_well_ends_with_five(terminal: Terminal) -> None:
+def test_status_of_an_unhealthy_gateway_ends_with_five(terminal: Terminal) -> None:
     ill = Answer(503, {**HEALTH.members, "status": "degraded"}, {"retry-after": "60"})
     with answering(ill) as server:
         result = terminal.say("--base-url", server.url, "status")
     assert (result.exit_code, "degraded" in result.stdout) == (5, True)
 
 
-def test_reads_are_tried_again(terminal: Terminal) -> None:
+def test_reads_are_retried(terminal: Terminal) -> None:
     with answering(DROP, Answer(503, {}), HEALTH) as server:
         assert terminal.say("--base-url", server.url, "status").exit_code == 0
     assert len(server.asked) == 3
 
 
-def test_a_write_is_repeated_under_one_id(terminal: Terminal) -> None:
+BROKEN = {
+    "cut off": Answer(200, HEALTH.members, is_cut_off=True),
+    "undecodable": Answer(200, HEALTH.members, {"content-encoding": "gzip"}),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_a_broken_answer_is_retried_and_reported_in_one_line(
+    terminal: Terminal, broken: Answer
+) -> None:
+    with answering(broken, HEALTH) as server:
+        assert terminal.say("--base-url", server.url, "status").exit_code == 0
+    with answering(broken) as server:
+        terminal.vars(BASE_URL=server.url, **SECRETS)
+        result = terminal.say("seed-credits", "ann", "5", "--request-id", "mine")
+    assert (result.exit_code, len(server.asked)) == (5, 3)
+    (line,) = result.stderr.strip().splitlines()
+    assert "--request-id mine" in line
+
+
+def test_retries_of_a_write_have_the_same_request_id(terminal: Terminal) -> None:
     with answering(DROP, Answer(503, {}), ADDED) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         assert terminal.say("seed-credits", "ann", "5").exit_code == 0
@@ -220,7 +240,9 @@ def test_a_write_is_repeated_under_one_id(terminal: Terminal) -> None:
     assert (len(server.asked), len(keys), set(paths(server))) == (3, 1, {"/v1/credits/add"})
 
 
-def test_the_three_ways_are_tried_in_order_and_it_says_why_not(terminal: Terminal) -> None:
+def test_the_three_routes_are_tried_in_order_and_each_failure_is_explained(
+    terminal: Terminal,
+) -> None:
     with answering(refused(401, "unauthorized"), refused(404, "route_not_found"), ADDED) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         found = terminal.ask("seed-credits", "ann", "5", "--reason", "gift")
@@ -236,7 +258,7 @@ def test_the_three_ways_are_tried_in_order_and_it_says_why_not(terminal: Termina
     assert (found["newBalance"], found["way"]) == (5, "POST /add-credits (WEBHOOK_SECRET)")
 
 
-def test_a_way_without_its_secret_is_passed_over(terminal: Terminal) -> None:
+def test_a_route_without_its_secret_is_skipped(terminal: Terminal) -> None:
     with answering(ADDED) as server:
         terminal.vars(BASE_URL=server.url, WEBHOOK_SECRET="w")
         result = terminal.say("seed-credits", "ann", "5")
@@ -244,7 +266,7 @@ def test_a_way_without_its_secret_is_passed_over(terminal: Terminal) -> None:
     assert "ENGINE_ADMIN_KEY is not set" in result.stdout and "new balance 5" in result.stdout
 
 
-def test_when_no_way_works_the_last_refusal_is_the_exit_code(terminal: Terminal) -> None:
+def test_when_no_route_works_the_last_refusal_gives_the_exit_code(terminal: Terminal) -> None:
     with answering(refused(401)) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         assert terminal.say("seed-credits", "ann", "5").exit_code == 3
@@ -252,7 +274,7 @@ def test_when_no_way_works_the_last_refusal_is_the_exit_code(terminal: Terminal)
 
 
 @pytest.mark.parametrize("answer", [DROP, refused(500, "internal_error"), refused(504)])
-def test_no_other_way_is_tried_where_the_credits_may_have_arrived(
+def test_no_other_route_is_tried_after_an_unknown_outcome(
     terminal: Terminal, answer: Answer | str
 ) -> None:
     with answering(answer) as server:
@@ -264,9 +286,7 @@ def test_no_other_way_is_tried_where_the_credits_may_have_arrived(
 
 
 @pytest.mark.parametrize("status", [400, 409, 413, 422])
-def test_no_other_way_is_tried_where_the_request_itself_is_wrong(
-    terminal: Terminal, status: int
-) -> None:
+def test_no_other_route_is_tried_after_an_invalid_request(terminal: Terminal, status: int) -> None:
     with answering(refused(status)) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         assert terminal.say("seed-credits", "ann", "5").exit_code == 7
@@ -274,14 +294,14 @@ def test_no_other_way_is_tried_where_the_request_itself_is_wrong(
 
 
 @pytest.mark.parametrize("amount", ["0", "-5", "1.5", "1000001", "many"])
-def test_an_amount_that_is_none_is_not_sent(terminal: Terminal, amount: str) -> None:
+def test_an_invalid_amount_is_not_sent(terminal: Terminal, amount: str) -> None:
     with answering(ADDED) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         assert terminal.say("seed-credits", "ann", "--", amount).exit_code == 2
     assert server.asked == []
 
 
-def test_validate_sends_the_token_and_reads_it_from_standard_input_too(terminal: Terminal) -> None:
+def test_validate_reads_the_token_from_an_argument_or_standard_input(terminal: Terminal) -> None:
     with answering(Answer(200, {"ok": True})) as server:
         terminal.vars(BASE_URL=server.url)
         assert terminal.say("validate", "the.jwt.itself").exit_code == 0
@@ -295,7 +315,7 @@ def test_validate_sends_the_token_and_reads_it_from_standard_input_too(terminal:
 
 
 @pytest.mark.parametrize("user", ["a/b", "...", "a?b", "a b", "é"])
-def test_a_user_id_stays_one_part_of_the_path(terminal: Terminal, user: str) -> None:
+def test_a_user_id_is_always_one_segment_of_the_path(terminal: Terminal, user: str) -> None:
     with answering(refused(404)) as server:
         terminal.vars(BASE_URL=server.url)
         assert terminal.say("balance", user).exit_code == 4
@@ -304,14 +324,14 @@ def test_a_user_id_stays_one_part_of_the_path(terminal: Terminal, user: str) -> 
 
 
 @pytest.mark.parametrize("user", ["", ".", ".."])
-def test_what_would_be_another_path_is_not_called(terminal: Terminal, user: str) -> None:
+def test_a_user_id_that_would_change_the_path_is_rejected(terminal: Terminal, user: str) -> None:
     with answering(refused(404)) as server:
         terminal.vars(BASE_URL=server.url)
         assert terminal.say("balance", user).exit_code == 7
     assert server.asked == []
 
 
-def test_the_log_tells_what_was_called_and_no_secret(terminal: Terminal) -> None:
+def test_the_log_has_every_call_and_no_secret(terminal: Terminal) -> None:
     with answering(refused(401), ADDED) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         terminal.say("seed-credits", "ann", "5", "--reason", "private words")
@@ -328,7 +348,7 @@ def test_the_log_tells_what_was_called_and_no_secret(terminal: Terminal) -> None
     assert (terminal.folder / "logs" / "cli.log").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_log_that_can_not_be_written_stops_nothing(
+def test_a_command_works_when_its_log_cannot_be_written(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLUCT_LOG", "/dev/null/nowhere/cli.log")
@@ -336,7 +356,7 @@ def test_a_log_that_can_not_be_written_stops_nothing(
         assert terminal.say("--base-url", server.url, "status").exit_code == 0
 
 
-def test_a_redirect_is_not_followed_with_a_secret(terminal: Terminal) -> None:
+def test_a_redirect_is_not_followed(terminal: Terminal) -> None:
     with answering(HEALTH) as other:
         moved = Answer(302, {}, {"location": other.url})
         with answering(moved) as server:
@@ -345,11 +365,11 @@ def test_a_redirect_is_not_followed_with_a_secret(terminal: Terminal) -> None:
     assert (other.asked, result.exit_code) == ([], 5)
 
 
-def test_completions_are_to_be_had(terminal: Terminal) -> None:
+def test_shell_completion_is_available(terminal: Terminal) -> None:
     assert "--install-completion" in terminal.say("--help").stdout
 
 
-def test_every_command_explains_itself_and_takes_json(terminal: Terminal) -> None:
+def test_every_command_has_help_and_a_json_option(terminal: Terminal) -> None:
     groups = {"users": ("list", "search", "show"), "adjust": ("add", "deduct"),
               "keys": ("generate", "list", "revoke"), "ledger": ("verify", "rebuild"),
               "secrets": ("list", "rotate", "retire", "import")}  # fmt: skip

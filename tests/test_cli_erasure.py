@@ -1,4 +1,4 @@
-"""`pluct users erase` and `pluct ledger erased`: asked for, told of, and repeated until nothing is left."""
+"""`pluct users erase` and `pluct ledger erased`: confirmation, repetition until complete, and the list."""
 
 import json
 from pathlib import Path
@@ -29,7 +29,7 @@ def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
     return Terminal(tmp_path, monkeypatch)
 
 
-def test_it_goes_on_until_all_is_erased_and_adds_up_what_was(terminal: Terminal) -> None:
+def test_erase_repeats_until_complete_and_sums_the_counts(terminal: Terminal) -> None:
     with answering(erased(5, complete=False, device=True), erased(2, profile=True)) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         result = terminal.say(*WORDS, "--confirm", "ann", "--json")
@@ -42,31 +42,33 @@ def test_it_goes_on_until_all_is_erased_and_adds_up_what_was(terminal: Terminal)
     assert server.asked[0].headers["authorization"] == "Bearer the-admin-secret"
 
 
-def test_a_person_is_told_what_was_erased(terminal: Terminal) -> None:
+def test_the_output_names_what_was_erased(terminal: Terminal) -> None:
     with answering(erased(5, device=True)) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         result = terminal.say(*WORDS, "--confirm", "ann")
-    assert "5 origins and 1 audit records lost their texts" in result.stdout
+    assert "erased the texts of 5 origins and 1 audit records" in result.stdout
     assert "the device's secret" in result.stdout and "the profile" not in result.stdout
 
 
-def test_nothing_is_asked_of_the_gateway_without_consent(terminal: Terminal) -> None:
+def test_the_gateway_is_not_called_without_a_confirmation(terminal: Terminal) -> None:
     with answering(erased(5)) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         result = terminal.say(*WORDS)
     assert (result.exit_code, server.asked) == (2, [])
 
 
-def test_a_confirmation_of_another_is_refused(terminal: Terminal) -> None:
-    refusal = Answer(400, {"ok": False, "code": "invalid_request", "message": "confirm is not it."})
+def test_a_confirmation_with_another_user_id_is_refused(terminal: Terminal) -> None:
+    refusal = Answer(
+        400, {"ok": False, "code": "invalid_request", "message": "confirm does not match."}
+    )
     with answering(refusal) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         result = terminal.say(*WORDS, "--confirm", "bob")
-    assert result.exit_code == 7 and "confirm is not it." in result.stderr
+    assert result.exit_code == 7 and "confirm does not match." in result.stderr
     assert server.asked[0].body["confirm"] == "bob"
 
 
-def test_the_list_names_those_who_were_erased_and_when_last(endpoint: str, tmp_path: Path) -> None:
+def test_the_list_has_each_erased_user_with_the_last_time(endpoint: str, tmp_path: Path) -> None:
     gateway = Gateway(endpoint)
     for user in ("ann", "bob", "cleo"):
         gateway.add(user, 1)

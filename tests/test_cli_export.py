@@ -1,4 +1,4 @@
-"""`pluct ledger export`: every entry once, in a file that accountants can tie to the ledger."""
+"""`pluct ledger export`: every entry once, with control totals that match the ledger."""
 
 import csv
 import json
@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import export
 from cli.__main__ import app
-from cli.export import Format, Wanted
+from cli.commands.ledger import export
+from cli.commands.ledger.export import Format, Selection
 from engine.ledger.items import read_entry
 from engine.platform.table import Table
 from tests.support.gateway import Gateway
 
 
 class Books:
-    """A deployment of its own with a few users who spend, and the files that are made of it."""
+    """A deployment with a few users who have spent credits, and the files exported from it."""
 
     def __init__(self, endpoint: str, folder: Path) -> None:
         self.gateway = Gateway(endpoint)
@@ -39,7 +39,7 @@ class Books:
     def entries(self) -> list[dict[str, Any]]:
         found = self.table.scan("begins_with(sk, :entry)", {":entry": "E#"})
         return [
-            json.loads(export.line(read_entry(item), Wanted(Format.jsonl), {})) for item in found
+            json.loads(export.line(read_entry(item), Selection(Format.jsonl), {})) for item in found
         ]
 
     def run(self, name: str, *words: str) -> Result:
@@ -57,8 +57,8 @@ class Books:
         )
         return result
 
-    def rows(self, name: str, wanted: Wanted) -> list[dict[str, Any]]:
-        return list(export.rows(self.folder / name, wanted))
+    def rows(self, name: str, selection: Selection) -> list[dict[str, Any]]:
+        return list(export.rows(self.folder / name, selection))
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +67,9 @@ def books(endpoint: str, tmp_path_factory: pytest.TempPathFactory) -> Books:
 
 
 @pytest.mark.parametrize("form", list(Format))
-def test_every_entry_is_in_the_file_once_account_by_account(books: Books, form: Format) -> None:
+def test_the_file_has_every_entry_once_account_by_account(books: Books, form: Format) -> None:
     assert books.run(f"all.{form}", "--format", form).exit_code == 0
-    rows = books.rows(f"all.{form}", Wanted(form))
+    rows = books.rows(f"all.{form}", Selection(form))
     assert [{k: v for k, v in row.items() if v not in (None, "")} for row in rows] == [
         {k: v for k, v in entry.items() if v not in (None, "")} for entry in books.entries()
     ]
@@ -77,21 +77,19 @@ def test_every_entry_is_in_the_file_once_account_by_account(books: Books, form: 
     assert [row["seq"] for row in rows] == [1, 2, 3] * len(set(accounts))
 
 
-def test_control_totals_are_those_of_the_ledger(books: Books) -> None:
+def test_control_totals_match_the_ledger(books: Books) -> None:
     result = books.run("totals.csv", "--json")
-    told = json.loads(result.stdout)
+    totals = json.loads(result.stdout)
     accounts = [books.gateway.ledger.account(user) for user in books.users]
-    assert told["entries"] == sum(account.seq for account in accounts)
-    assert told["amounts"] == {"credits": sum(account.available for account in accounts)}
-    assert told["held"] == {"credits": sum(account.held for account in accounts)}
-    assert told["accounts"] == len(books.users)
-    assert told["ok"] is True
+    assert totals["entries"] == sum(account.seq for account in accounts)
+    assert totals["amounts"] == {"credits": sum(account.available for account in accounts)}
+    assert totals["held"] == {"credits": sum(account.held for account in accounts)}
+    assert totals["accounts"] == len(books.users)
+    assert totals["ok"] is True
 
 
 @pytest.mark.parametrize("form", list(Format))
-def test_an_export_that_was_cut_off_anywhere_goes_on_to_the_same_file(
-    books: Books, form: Format
-) -> None:
+def test_an_interrupted_export_resumes_to_the_same_file(books: Books, form: Format) -> None:
     books.run(f"whole.{form}", "--format", form)
     whole = (books.folder / f"whole.{form}").read_bytes()
     cut = books.folder / f"cut.{form}"
@@ -101,7 +99,7 @@ def test_an_export_that_was_cut_off_anywhere_goes_on_to_the_same_file(
         assert cut.read_bytes() == whole, length
 
 
-def test_a_file_that_exists_is_not_written_over(books: Books) -> None:
+def test_an_existing_file_is_not_overwritten(books: Books) -> None:
     (books.folder / "kept.csv").write_text("mine\n")
     assert books.run("kept.csv").exit_code == 2
     assert (books.folder / "kept.csv").read_text() == "mine\n"
@@ -111,12 +109,12 @@ def test_a_file_that_exists_is_not_written_over(books: Books) -> None:
     ("text", "words"),
     [("mine\n", ("--format", "jsonl")), ("a,b\n1,2\n", ("--format", "csv"))],
 )
-def test_what_is_no_export_is_not_gone_on_with(books: Books, text: str, words: Any) -> None:
+def test_another_file_is_not_resumed(books: Books, text: str, words: Any) -> None:
     (books.folder / "other").write_text(text)
     assert books.run("other", *words, "--resume").exit_code == 2
 
 
-def test_days_are_whole_days_of_utc_the_last_not_included(books: Books) -> None:
+def test_days_are_utc_days_and_until_is_exclusive(books: Books) -> None:
     today = datetime.now(UTC).date()
     dates = [str(today + timedelta(days)) for days in (-1, 0, 1, 2)]
     before = json.loads(
@@ -129,17 +127,17 @@ def test_days_are_whole_days_of_utc_the_last_not_included(books: Books) -> None:
     assert during["entries"] == len(books.entries())
 
 
-def test_an_entry_that_is_missing_is_named(books: Books) -> None:
+def test_a_missing_entry_is_reported(books: Books) -> None:
     books.run("gap.jsonl", "--format", "jsonl")
     path = books.folder / "gap.jsonl"
     _, second, *rest = path.read_text().splitlines(keepends=True)
     path.write_text("".join([second, *rest]))
-    totals = export.check(path, Wanted(Format.jsonl))
+    totals = export.check(path, Selection(Format.jsonl))
     assert len(totals.gaps) == 1
     assert json.loads(second)["user"] in totals.gaps[0]
 
 
-def test_addresses_and_user_agents_are_left_out_unless_asked_for(books: Books) -> None:
+def test_addresses_and_user_agents_are_exported_only_on_request(books: Books) -> None:
     books.run("plain.csv")
     books.run("personal.csv", "--personal")
     heads = [
@@ -154,28 +152,28 @@ HOSTILE = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", 'a"b,c', "a\nb", "a\r\nb", "'
 
 
 @pytest.mark.parametrize("reason", HOSTILE)
-def test_no_text_of_a_client_is_a_formula_or_breaks_a_line(
+def test_no_client_text_becomes_a_formula_or_a_line_break(
     books: Books, reason: str, tmp_path: Path
 ) -> None:
     user = books.users[0]
     (newest,) = books.gateway.ledger.entries(user, limit=1)
     entry = replace(newest, reason=reason)
     for form in Format:
-        wanted = Wanted(form)
-        written = export.line(entry, wanted, {})
+        selection = Selection(form)
+        written = export.line(entry, selection, {})
         assert written.count("\n") == 1
         path = tmp_path / f"one.{form}"
         path.write_text((",".join(export.COLUMNS) + "\n" if form is Format.csv else "") + written)
-        (row,) = export.rows(path, wanted)
+        (row,) = export.rows(path, selection)
         assert row["seq"] == entry.seq
-    cell = next(csv.reader([export.line(entry, Wanted(Format.csv), {})]))[
+    cell = next(csv.reader([export.line(entry, Selection(Format.csv), {})]))[
         export.COLUMNS.index("reason")
     ]
     assert not cell.startswith(("=", "+", "-", "@", "\t"))
 
 
-def test_memory_stays_the_same_however_long_the_ledger_is(books: Books, tmp_path: Path) -> None:
-    """Entries are taken from the table one page after the other as the file is written."""
+def test_memory_does_not_grow_with_the_ledger(books: Books, tmp_path: Path) -> None:
+    """Entries are read from the table page by page while the file is written."""
 
     class Endless:
         taken = 0
@@ -185,9 +183,11 @@ def test_memory_stays_the_same_however_long_the_ledger_is(books: Books, tmp_path
             for number in range(1, 5001):
                 Endless.taken = number
                 size = (tmp_path / "long.csv").stat().st_size
-                # What was taken is on its way to the disk: never more than a flush behind.
+                # The file is never more than two batches behind the table.
                 assert number - size / 250 < 2 * export.FLUSH_EVERY
                 yield {**item, "seq": number}
 
-    export.export(Endless(), tmp_path / "long.csv", Wanted(Format.csv))  # type: ignore[arg-type]
-    assert Endless.taken == export.check(tmp_path / "long.csv", Wanted(Format.csv)).entries == 5000
+    export.export(Endless(), tmp_path / "long.csv", Selection(Format.csv))  # type: ignore[arg-type]
+    assert (
+        Endless.taken == export.check(tmp_path / "long.csv", Selection(Format.csv)).entries == 5000
+    )

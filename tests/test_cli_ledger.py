@@ -1,4 +1,4 @@
-"""`pluct ledger`: exit codes, tables for people, JSON for programs."""
+"""`pluct ledger verify` and `pluct ledger rebuild`: exit codes, tables and JSON."""
 
 import json
 from pathlib import Path
@@ -15,8 +15,8 @@ from tests.support.gateway import Gateway
 from tests.support.streams import Context, event, records, stored_entries
 
 
-class Desk:
-    """An operator in front of a local run with two users."""
+class LocalRun:
+    """A local run with two users, and commands that work on it."""
 
     def __init__(self, endpoint: str, folder: Path) -> None:
         self.gateway = Gateway(endpoint)
@@ -51,25 +51,25 @@ def run(*words: str) -> Result:
 
 
 @pytest.fixture
-def desk(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+def local(endpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LocalRun:
     monkeypatch.setattr(rebuild, "PAUSE_S", 0.0)
-    return Desk(endpoint, tmp_path)
+    return LocalRun(endpoint, tmp_path)
 
 
-def test_a_ledger_that_adds_up(desk: Desk) -> None:
-    result = desk.run("ledger", "verify")
+def test_verify_of_a_correct_ledger_finds_nothing(local: LocalRun) -> None:
+    result = local.run("ledger", "verify")
     assert result.exit_code == 0
     assert "2 accounts, 5 entries: everything adds up." in result.stdout
-    assert desk.json("ledger", "verify") == (
+    assert local.json("ledger", "verify") == (
         0,
         {"ok": True, "accounts": 2, "entries": 5, "findings": []},
     )
 
 
-def test_findings_say_where(desk: Desk) -> None:
-    user, other = desk.users
-    desk.edit(user, entry_sk("credits", 2), "reason", "[red]other[/red]")
-    code, found = desk.json("ledger", "verify")
+def test_a_finding_names_the_user_and_the_entry(local: LocalRun) -> None:
+    user, other = local.users
+    local.edit(user, entry_sk("credits", 2), "reason", "[red]other[/red]")
+    code, found = local.json("ledger", "verify")
     assert (code, found["ok"]) == (1, False)
     assert found["findings"] == [
         {
@@ -80,23 +80,23 @@ def test_findings_say_where(desk: Desk) -> None:
             "text": "entry 2 was changed after it was written",
         }
     ]
-    result = desk.run("ledger", "verify")
+    result = local.run("ledger", "verify")
     assert result.exit_code == 1
     assert "entry 2 was changed after it was written" in result.stdout
     assert "1 findings" in result.stdout
-    assert desk.run("ledger", "verify", "--user", other).exit_code == 0
-    assert desk.run("ledger", "verify", "--user", user).exit_code == 1
+    assert local.run("ledger", "verify", "--user", other).exit_code == 0
+    assert local.run("ledger", "verify", "--user", user).exit_code == 1
 
 
-def test_a_user_whom_nobody_knows_can_not_be_checked(desk: Desk) -> None:
-    result = desk.run("ledger", "verify", "--user", "nobody")
+def test_verify_of_an_unknown_user_is_an_error(local: LocalRun) -> None:
+    result = local.run("ledger", "verify", "--user", "nobody")
     assert result.exit_code == 2
     assert "There is no account of nobody." in result.stderr
-    code, found = desk.json("ledger", "verify", "--user", "nobody")
+    code, found = local.json("ledger", "verify", "--user", "nobody")
     assert (code, found) == (2, {"ok": False, "error": "There is no account of nobody."})
 
 
-def test_an_engine_that_is_away_can_not_be_checked(tmp_path: Path) -> None:
+def test_verify_without_a_reachable_engine_is_an_error(tmp_path: Path) -> None:
     gone = tmp_path / "run.json"
     gone.write_text(json.dumps({"engineUrl": "http://127.0.0.1:9", "tableName": "t"}))
     result = run("ledger", "verify", "--run-file", str(gone))
@@ -105,7 +105,7 @@ def test_an_engine_that_is_away_can_not_be_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{}", '{"engineUrl": "x"}'])
-def test_a_run_file_that_is_none_says_so(tmp_path: Path, content: str | None) -> None:
+def test_a_malformed_run_file_is_reported(tmp_path: Path, content: str | None) -> None:
     path = tmp_path / "run.json"
     if content is not None:
         path.write_text(content)
@@ -125,37 +125,37 @@ def test_without_a_local_run_a_table_must_be_named(
     assert (both.exit_code, "not both" in both.stderr) == (2, True)
 
 
-def test_a_table_in_aws_is_found_by_the_usual_settings(
-    desk: Desk, endpoint: str, monkeypatch: pytest.MonkeyPatch
+def test_a_table_in_aws_is_reached_with_the_usual_settings(
+    local: LocalRun, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    assert run("ledger", "verify", "--table", desk.gateway.table_name).exit_code == 0
+    assert run("ledger", "verify", "--table", local.gateway.table_name).exit_code == 0
     assert run("ledger", "verify", "--table", "missing").exit_code == 2
 
 
-def test_read_models_are_compared_and_made_anew(desk: Desk) -> None:
-    code, found = desk.json("ledger", "rebuild")
+def test_read_models_are_compared_and_rebuilt(local: LocalRun) -> None:
+    code, found = local.json("ledger", "rebuild")
     assert (code, found["ok"], found["rebuilt"]) == (1, False, None)
     assert {one["key"].rpartition(" ")[2] for one in found["differences"]} == {"projected_seq"}
-    assert desk.run("ledger", "rebuild").exit_code == 1
-    code, found = desk.json("ledger", "rebuild", "--write")
+    assert local.run("ledger", "rebuild").exit_code == 1
+    code, found = local.json("ledger", "rebuild", "--write")
     assert (code, found["ok"], found["differences"]) == (0, True, [])
     assert found["rebuilt"] == {"generation": 2, "accounts": 2, "standing": []}
-    result = desk.run("ledger", "rebuild", "--write")
+    result = local.run("ledger", "rebuild", "--write")
     assert result.exit_code == 0
-    assert "Made anew for 2 accounts, as generation 3." in result.stdout
+    assert "Rebuilt for 2 accounts, as generation 3." in result.stdout
     assert "2 accounts, 5 entries: no difference." in result.stdout
-    desk.project()
-    assert desk.json("ledger", "rebuild")[0] == 0
+    local.project()
+    assert local.json("ledger", "rebuild")[0] == 0
 
 
-def test_a_rebuild_names_accounts_that_stand_still(desk: Desk) -> None:
-    user = desk.users[0]
-    desk.edit(user, entry_sk("credits", 2), "amount", 500)
-    result = desk.run("ledger", "rebuild", "--write")
+def test_a_rebuild_names_the_accounts_that_it_cannot_project(local: LocalRun) -> None:
+    user = local.users[0]
+    local.edit(user, entry_sk("credits", 2), "amount", 500)
+    result = local.run("ledger", "rebuild", "--write")
     assert result.exit_code == 1
-    assert f"Standing still: {user} from 2 on" in result.stdout
+    assert f"Stopped: {user} from 2 on" in result.stdout

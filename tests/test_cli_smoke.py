@@ -1,11 +1,12 @@
-"""Each way in which the journey can fail ends it with one line that says how, and with 1."""
+"""`pluct smoke`: every failing step ends the run with exit code 1 and one line that says why."""
 
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cli import calls, dotenv, place, smoke
+from cli import client, dotenv, endpoint
+from cli.commands import smoke
 from tests.support.answering import Answer, answering
 from tests.support.terminal import Terminal
 
@@ -39,7 +40,7 @@ GOOD = {
     "funds": Answer(200, BALANCE),
     "entries before": history(START),
     "balance": Answer(200, BALANCE),
-    "entries behind": history(START),
+    "entries after": history(START),
     "sold": Answer(200, SOLD),
     "sold again": Answer(200, SOLD),
     "job": Answer(202, {"jobId": "j-1"}),
@@ -51,20 +52,20 @@ GOOD = {
 
 @pytest.fixture
 def terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    monkeypatch.setattr(calls.Calls.__init__, "__defaults__", (lambda _: None,))
-    monkeypatch.setattr(smoke, "POLL_S", 0)
+    monkeypatch.setattr(client.Client.__init__, "__defaults__", (lambda _: None,))
+    monkeypatch.setattr(smoke, "POLL_INTERVAL_S", 0)
     return Terminal(tmp_path, monkeypatch)
 
 
 def run(terminal: Terminal, plan: dict[str, Answer], code: int, *words: str) -> dict[str, Any]:
-    """The step at which the journey ended."""
+    """The last step of a run against a gateway that gives the answers of `plan`."""
     with answering(*plan.values()) as server:
         terminal.vars(BASE_URL=server.url, **WHO)
         found = terminal.ask("smoke", *words, code=code)
     return found["steps"][-1]
 
 
-def test_a_deployment_that_works_ends_with_nought(terminal: Terminal) -> None:
+def test_a_run_that_passes_ends_with_zero(terminal: Terminal) -> None:
     last = run(terminal, GOOD, 0)
     assert (last["ok"], last["result"]) == (True, "spend, capture")
 
@@ -72,7 +73,7 @@ def test_a_deployment_that_works_ends_with_nought(terminal: Terminal) -> None:
 @pytest.mark.parametrize(
     ("answer", "bad", "step", "line"),
     [
-        ("health", Answer(200, {"status": "degraded"}), "the gateway is well", "it says degraded"),
+        ("health", Answer(200, {"status": "degraded"}), "the gateway is well", "its status is degraded"),
         ("health", Answer(500, {"message": "Broken."}), "the gateway is well", "Broken. (GET /hea"),
         ("description", Answer(200, {}), "it describes itself", "no OpenAPI document"),
         ("stranger", Answer(200, BALANCE), "a stranger is refused", "it answers 200 without a"),
@@ -81,7 +82,7 @@ def test_a_deployment_that_works_ends_with_nought(terminal: Terminal) -> None:
         ("funds", Answer(200, {**BALANCE, "balance": 0}), "the account can pay", "is empty"),
         ("balance", Answer(200, {**BALANCE, "balance": 6}), "the balance is that of the history",
          "it shows 6 and 0 held, not 5 and 0"),
-        ("entries behind", history(SPEND), "the balance is that of the history", "no history"),
+        ("entries after", history(SPEND), "the balance is that of the history", "no history"),
         ("sold", Answer(402, {"message": "No credits."}), "a token is sold, once", "No credits."),
         ("sold again", Answer(200, {**SOLD, "token": "u"}), "a token is sold, once",
          "the repeated call got another token"),
@@ -91,23 +92,23 @@ def test_a_deployment_that_works_ends_with_nought(terminal: Terminal) -> None:
         ("settled", Answer(200, {"credit": "held"}), "the credit is accounted for",
          "the credit is held, not captured"),
         ("history", history(START), "the history explains it", "it does not show the vend"),
-        ("history", history(SPEND, START), "the history explains it", "it shows spend of one"),
+        ("history", history(SPEND, START), "the history explains it", "it shows spend for one"),
         ("history", history(CAPTURE, SPEND, entry(1, "api_add", 5, 0, (6, 0), subject="")),
          "the history explains it", "entry 2 does not follow from entry 1"),
     ],
 )  # fmt: skip
-def test_a_step_that_fails_says_so(
+def test_a_failing_step_says_why(
     terminal: Terminal, answer: str, bad: Answer, step: str, line: str
 ) -> None:
     plan = {**GOOD, answer: bad}
-    if answer == "entries behind":  # Nothing is ever there.
-        plan |= {"entries before": history(), "entries behind": history()}
+    if answer == "entries after":  # The history stays empty.
+        plan |= {"entries before": history(), "entries after": history()}
     last = run(terminal, plan, 1)
     assert (last["step"], last["ok"]) == (step, False)
     assert line in last["result"]
 
 
-def test_a_job_that_does_not_end_is_not_waited_for_for_ever(
+def test_a_job_that_does_not_end_fails_after_the_wait(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = iter(range(0, 1000, 10))
@@ -117,11 +118,11 @@ def test_a_job_that_does_not_end_is_not_waited_for_for_ever(
     assert (last["step"], last["result"]) == ("the job ends", "not within 15 s")
 
 
-def test_a_balance_between_two_moves_of_another_run_is_read_again(terminal: Terminal) -> None:
-    """The other run's spend lies between the two looks; the next pair of looks agrees."""
+def test_a_balance_that_another_run_changes_is_read_again(terminal: Terminal) -> None:
+    """The other run spends between the first pair of reads; the next pair agrees."""
     between = Answer(200, {"ok": True, "balance": 4, "heldCredits": 1})
     moved = history(SPEND, START)
-    plan = {**GOOD, "entries behind": moved}
+    plan = {**GOOD, "entries after": moved}
     again = {"entries 2": moved, "balance 2": between, "entries 3": moved}
     names = list(plan)
     at = names.index("sold")
@@ -130,21 +131,21 @@ def test_a_balance_between_two_moves_of_another_run_is_read_again(terminal: Term
     assert run(terminal, ordered, 0)["ok"] is True
 
 
-def test_the_table_marks_what_failed(terminal: Terminal) -> None:
+def test_the_table_marks_the_failed_step(terminal: Terminal) -> None:
     with answering(Answer(200, {"status": "degraded"})) as server:
         terminal.vars(BASE_URL=server.url, **WHO)
         result = terminal.say("smoke")
     assert result.exit_code == 1
-    assert "FAILED" in result.stdout and "The journey fails." in result.stdout
+    assert "FAILED" in result.stdout and "The smoke test failed." in result.stdout
 
 
-def test_an_account_is_made_only_where_it_can_be_filled(terminal: Terminal) -> None:
-    """Without the key nothing is asked of the gateway, so no account is left behind."""
+def test_no_account_is_created_without_the_key_that_adds_credits(terminal: Terminal) -> None:
+    """The gateway is not called, so no empty account is left behind."""
     with answering(Answer(201, {"userId": "u", "refreshSecret": "rs"})) as server:
         terminal.vars(BASE_URL=server.url)
         assert terminal.say("smoke-account").exit_code == 2
         assert server.asked == []
 
 
-def test_what_the_smoke_test_holds_is_never_imported_into_a_deployment() -> None:
-    assert dotenv.secrets(dict.fromkeys(place.OWN, "value")) == {}
+def test_credentials_of_the_smoke_test_are_never_imported_into_a_deployment() -> None:
+    assert dotenv.secrets(dict.fromkeys(endpoint.SMOKE_CREDENTIALS, "value")) == {}

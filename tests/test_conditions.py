@@ -12,16 +12,15 @@ from engine.access.keyrings import Ring
 from engine.credits import hold_items, users
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF
 from engine.credits.users import NewUserRequest
-from engine.ledger import audit
-from engine.ledger import once as requests_once
+from engine.ledger import audit, idempotency
 from engine.ledger.audit import Audit, Record
 from engine.ledger.items import START, account_pk, account_sk, entry_sk
 from engine.ledger.posting import BesideRefused
 from engine.platform.errors import Busy, InsufficientCredits, KeyReused, RateLimited, UserExists
 from engine.platform.table import Cancelled, ConditionFailed, Put, Refusal, Table, Write
-from engine.web import limits
-from engine.web.idempotency import KEEP_S
-from engine.web.limits import WINDOW_S
+from engine.web import rate_limits
+from engine.web.rate_limits import WINDOW_S
+from engine.web.request_ids import KEEP_S
 from tests.mutation.desk import NOW, Desk, Interrupted, brisk, fresh, nothing, nowhere
 from tests.support.gateway import Gateway
 
@@ -35,11 +34,11 @@ def test_a_window_of_its_own_is_begun_once_filled_and_begun_anew(gateway: Gatewa
     """First of all, because a call that can not count goes on for ever."""
     subject = fresh("A#window")
     table = Interrupted(gateway.ledger.table, nothing)
-    take = [limits.take(table, subject, "read", 2, NOW + second).used for second in (0, 59)]
+    take = [rate_limits.take(table, subject, "read", 2, NOW + second).used for second in (0, 59)]
     assert take == [1, 2]
     with pytest.raises(RateLimited):
-        limits.take(table, subject, "read", 2, NOW + 59)
-    assert limits.take(table, subject, "read", 2, NOW + WINDOW_S).used == 1
+        rate_limits.take(table, subject, "read", 2, NOW + 59)
+    assert rate_limits.take(table, subject, "read", 2, NOW + WINDOW_S).used == 1
     kept = table.get(subject, "RATE#read")
     assert kept is not None and (kept["rate_from"], kept["rate_used"]) == (NOW + WINDOW_S, 1)
 
@@ -47,10 +46,10 @@ def test_a_window_of_its_own_is_begun_once_filled_and_begun_anew(gateway: Gatewa
 def test_a_window_that_a_wrong_clock_began_far_ahead_is_begun_anew(gateway: Gateway) -> None:
     subject = fresh("A#ahead")
     table = Interrupted(gateway.ledger.table, nothing)
-    limits.take(table, subject, "read", 1, NOW + 3600)
-    assert limits.take(table, subject, "read", 1, NOW).used == 1
+    rate_limits.take(table, subject, "read", 1, NOW + 3600)
+    assert rate_limits.take(table, subject, "read", 1, NOW).used == 1
     with pytest.raises(RateLimited):
-        limits.take(table, subject, "read", 1, NOW - 1)
+        rate_limits.take(table, subject, "read", 1, NOW - 1)
 
 
 def test_the_last_credit_can_be_spent_and_the_last_hold_resolved(gateway: Gateway) -> None:
@@ -121,7 +120,7 @@ def test_a_refusal_that_is_counted_meanwhile_is_not_forgotten(
     def count(now: int) -> Callable[[], object]:
         pk = account_pk(desk.user)
         table = desk.interrupted(nothing)
-        return lambda: limits.take_on_item(table, pk, ACCOUNT, 9, now)
+        return lambda: rate_limits.take_on_item(table, pk, ACCOUNT, 9, now)
 
     count(began)()
     desk.vend(table=desk.interrupted(count(NOW)))
@@ -302,7 +301,7 @@ def test_a_window_that_somebody_began_meanwhile_is_not_begun_twice(gateway: Gate
     subject = fresh("A#twice")
 
     def take(table: Table, now: int) -> int:
-        return limits.take(table, subject, "read", 2, now).used
+        return rate_limits.take(table, subject, "read", 2, now).used
 
     def first(now: int) -> Interrupted:
         """Somebody counts when the first write was refused: before the second."""
@@ -318,13 +317,13 @@ def test_an_accounts_window_that_somebody_began_meanwhile_is_not_begun_twice(
     desk = Desk(gateway, balance=1)
 
     def take(table: Table) -> int:
-        return limits.take_on_item(table, account_pk(desk.user), ACCOUNT, 3, NOW).used
+        return rate_limits.take_on_item(table, account_pk(desk.user), ACCOUNT, 3, NOW).used
 
     assert take(Interrupted(desk.table, lambda: take(desk.table), at=2)) == 2
     assert take(Interrupted(desk.table, nothing)) == 3
     table = desk.interrupted(nothing)
     with pytest.raises(ConditionFailed):
-        limits.take_on_item(table, account_pk(fresh("nobody")), ACCOUNT, 9, NOW)
+        rate_limits.take_on_item(table, account_pk(fresh("nobody")), ACCOUNT, 9, NOW)
 
 
 # Holds
@@ -378,7 +377,7 @@ def test_a_vend_says_the_balance_it_left_and_is_of_one_payload(gateway: Gateway)
     with pytest.raises(KeyReused):
         desk.vend("key", fingerprint="another")
     with pytest.raises(KeyReused):
-        requests_once.replayed({"fingerprint": "print"}, "another")
+        idempotency.replayed({"fingerprint": "print"}, "another")
 
 
 C, R = CAPTURED, RELEASED

@@ -1,4 +1,4 @@
-"""What a journey takes, measured through the real handlers, is what `bench.cost` reckons with; and the
+"""The measured units of a journey are those that `bench.cost` uses; and the
 tables that it prints are those of `docs/scale.md`.
 """
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench import bends, cost, quantities
+from bench import cost, quantities, throughput_limits
 from bench.meter import Meter, Units
 from engine.credits import hold_items
 from engine.platform import table
@@ -36,7 +36,7 @@ def studio(meter: Meter, endpoint: str) -> Iterator[Studio]:
 
 
 class Walk:
-    """One journey, step by step; what each step took is kept by its name."""
+    """One journey, step by step, with the units of each step by its name."""
 
     def __init__(self, studio: Studio, meter: Meter) -> None:
         self.studio, self.meter = studio, meter
@@ -48,7 +48,7 @@ class Walk:
         return answers[0]
 
     def project(self, user: str, *, all: bool = False) -> None:
-        """The projector gets the user's newest entry, or every one."""
+        """Projects the user's newest entry, or all entries."""
         gateway: Any = self.studio.gateway
         entries = streams.stored_entries(gateway.ledger.table, user)
         batch = streams.event(streams.records(entries if all else entries[-1:]))
@@ -57,7 +57,7 @@ class Walk:
         }
 
     def run(self) -> dict[str, quantities.Taken]:
-        """An account that has vended before, all functions warm; each request of a new minute."""
+        """An account that has vended before, with warm functions; each request is in a new minute."""
         studio, gateway = self.studio, self.studio.gateway
         user, headers = gateway.user(5)
         gateway.vend(headers)
@@ -76,10 +76,10 @@ class Walk:
         return {name: quantities.taken(units) for name, units in self.taken.items()}
 
 
-def test_the_units_of_a_journey_are_those_that_are_reckoned_with(
+def test_the_measured_units_of_a_journey_are_those_of_the_cost_tables(
     studio: Studio, meter: Meter
 ) -> None:
-    """Reads are those of a local engine, which counts them otherwise than DynamoDB; writes are right."""
+    """Writes are exact; reads are those of the local engine, which counts them differently from DynamoDB."""
     found = Walk(studio, meter).run()
     assert {name: step.write for name, step in found.items()} == {
         name: step.write for name, step in quantities.STEPS.items()
@@ -89,8 +89,10 @@ def test_the_units_of_a_journey_are_those_that_are_reckoned_with(
     }
 
 
-def test_what_stays_of_a_journey_is_no_larger_than_reckoned(studio: Studio, meter: Meter) -> None:
-    """Entries and their copies in the feed, which have no `ttl`."""
+def test_the_stored_bytes_of_a_journey_are_within_the_assumed_size(
+    studio: Studio, meter: Meter
+) -> None:
+    """Counts entries and their copies in the feed, which have no `ttl`."""
     walk = Walk(studio, meter)
     walk.run()
     gateway = studio.gateway
@@ -103,12 +105,12 @@ def test_what_stays_of_a_journey_is_no_larger_than_reckoned(studio: Studio, mete
 
 
 def size(item: dict[str, dict[str, str]]) -> int:
-    """As DynamoDB reckons it: names and values in UTF-8, 21 bytes for a number at most."""
+    """The size as DynamoDB counts it: names and values in UTF-8, at most 21 bytes for a number."""
     return sum(len(n) + len(next(iter(v.values())).encode()) for n, v in item.items())
 
 
 def block(name: str) -> str:
-    """The table of `docs/scale.md` between the marks of that name."""
+    """The table of `docs/scale.md` between the markers `name`."""
     start, end = f"<!-- {name} -->\n", f"\n<!-- end of {name} -->"
     assert SCALE.count(start) == SCALE.count(end) == 1
     return SCALE.partition(start)[2].partition(end)[0]
@@ -118,37 +120,40 @@ def block(name: str) -> str:
     ("name", "printed"),
     [
         ("units", cost.units_table), ("costs", cost.costs_table), ("fixed", cost.fixed_table),
-        ("prices", cost.prices_table), ("bends", bends.table), ("rates", bends.rates_table),
+        ("snapshots", cost.snapshots_table), ("prices", cost.prices_table),
+        ("limits", throughput_limits.table), ("rates", throughput_limits.rates_table),
     ],
 )  # fmt: skip
-def test_the_document_holds_what_the_command_prints(name: str, printed: Callable[[], str]) -> None:
+def test_the_document_contains_the_output_of_the_command(
+    name: str, printed: Callable[[], str]
+) -> None:
     assert block(name) == printed()
 
 
-def test_lines_add_up_to_the_whole() -> None:
+def test_lines_add_up_to_the_total() -> None:
     lines = cost.costs()
     assert sum(line.dollars for line in lines) == cost.total()
     assert all(isinstance(line.dollars, Decimal) for line in lines)
     assert f"{cost.total():.2f}" in cost.costs_table()
 
 
-def test_every_price_says_where_and_when_it_was_seen() -> None:
+def test_every_price_has_its_source_and_date() -> None:
     for price in cost.PRICES.values():
         assert price.seen_at
         assert price.dated or "not dated" in price.note
 
 
-def test_shards_are_those_of_the_code() -> None:
-    """The limits are computed from the constants that the functions use."""
-    shards = {bend.name: bend.shards for bend in bends.BENDS}
+def test_the_limits_use_the_shards_of_the_code() -> None:
+    """They are the constants that the functions use."""
+    shards = {limit.name: limit.shards for limit in throughput_limits.LIMITS}
     assert shards["index `open-holds`"] == hold_items.SHARDS
     assert shards["statistics: day, hour, total"] == folds.STATS_SHARDS
     assert shards["feed of a day"] == folds.FEED_SHARDS
     assert shards["index `users-by-balance`"] == folds.USER_SHARDS
 
 
-def test_the_sweeper_has_as_long_as_the_document_says() -> None:
-    """Its schedule and its limit are the template's, its reserve is the code's."""
+def test_the_document_has_the_time_of_the_sweeper() -> None:
+    """Its schedule and its timeout are in the template, its reserve in the code."""
     (event,) = resources("AWS::Serverless::Function")["SweeperFunction"]["Events"].values()
     assert event["Properties"]["Schedule"] == "rate(1 minute)"
     (properties,) = [resources("AWS::Serverless::Function")["SweeperFunction"]]

@@ -1,4 +1,4 @@
-"""The admin API by a dashboard session: the role decides, writes carry the token, the ledger names them."""
+"""The admin API with a dashboard session: roles, CSRF tokens, and the actor in ledger and audit."""
 
 from itertools import count
 
@@ -68,7 +68,7 @@ def test_the_ledger_and_the_audit_name_the_operator(shared: Gateway) -> None:
 
 
 @pytest.mark.parametrize("csrf", ["", "f" * 64])
-def test_a_write_without_the_sessions_token_moves_nothing(shared: Gateway, csrf: str) -> None:
+def test_a_write_without_the_csrf_token_moves_nothing(shared: Gateway, csrf: str) -> None:
     _, desk = browser(shared, "admin")
     user, _ = shared.user(balance=1)
     body = {"userId": user, "amount": 5, "reason": "x"}
@@ -78,7 +78,7 @@ def test_a_write_without_the_sessions_token_moves_nothing(shared: Gateway, csrf:
     assert shared.balance(user) == 1
 
 
-def test_a_session_that_is_over_moves_nothing(shared: Gateway) -> None:
+def test_an_ended_session_moves_nothing(shared: Gateway) -> None:
     _, desk = browser(shared, "admin")
     user, _ = shared.user(balance=1)
     kept = dict(desk.cookies)
@@ -89,7 +89,7 @@ def test_a_session_that_is_over_moves_nothing(shared: Gateway) -> None:
     assert shared.balance(user) == 1
 
 
-def test_a_key_in_a_header_goes_before_a_cookie(shared: Gateway) -> None:
+def test_a_key_in_a_header_takes_precedence_over_a_cookie(shared: Gateway) -> None:
     """A back end with a stray cookie is not refused for it, and a bad key is not saved by a good one."""
     stray = shared.call("GET", "/admin/users", headers=shared.admin, cookies={COOKIE: "stray"})
     assert stray.status == 200
@@ -109,7 +109,7 @@ def test_a_repeat_of_a_write_is_counted_once(shared: Gateway) -> None:
     assert shared.balance(user) == 6
 
 
-def test_the_figures_count_what_lies_in_the_dead_letter_queues(endpoint: str) -> None:
+def test_the_figures_count_the_dead_letters(endpoint: str) -> None:
     sqs = boto3.client("sqs", **deployed.client_settings(endpoint))
     queues = [sqs.create_queue(QueueName=f"dead-{n}")["QueueUrl"] for n in range(2)]
     for queue in (queues[0], queues[1], queues[1]):
@@ -119,7 +119,7 @@ def test_the_figures_count_what_lies_in_the_dead_letter_queues(endpoint: str) ->
 
 
 @pytest.mark.parametrize("queues", ["", "http://127.0.0.1:9/nowhere"])
-def test_queues_that_can_not_be_asked_leave_the_other_figures(endpoint: str, queues: str) -> None:
+def test_queues_that_do_not_answer_leave_the_other_figures(endpoint: str, queues: str) -> None:
     desk = Gateway(endpoint, DEAD_LETTERS=queues)
     reply = desk.call("GET", "/admin/stats", headers=desk.admin)
     assert (reply.status, reply.json["deadLetters"]) == (200, None)

@@ -9,7 +9,7 @@ from local.template import load_template
 from tests.support import template
 from tests.support.template import ROOT, as_list, texts
 from tools import role_coverage
-from tools.declared import translated
+from tools.expected_resources import translated
 
 ROLES: dict[str, Any] = load_template(ROOT / "docs/deploy-roles.yaml")["Resources"]
 BOUNDARY = {"iam:PermissionsBoundary": {"Ref": "Boundary"}}
@@ -148,7 +148,7 @@ def test_what_is_lacking_or_excused_for_nothing_is_found() -> None:
         "AWS::A::B: a:Make"
     ]
     (unused,) = role_coverage.findings([("AWS::A::B", every - {"iam:UpdateRole"})], set())
-    assert unused == "excused, but not taken by any: iam:UpdateRole"
+    assert unused == "in NOT_NEEDED, but no resource type needs it: iam:UpdateRole"
     (granted,) = role_coverage.findings([("AWS::A::B", every)], {"iam:UpdateRole"})
     assert granted == "excused, but granted: iam:UpdateRole"
 

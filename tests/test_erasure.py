@@ -1,4 +1,4 @@
-"""Erasing a person's data: nothing of it is left anywhere, and every balance is explained as before."""
+"""Erasure of personal data: nothing of it remains, and every balance is explained as before."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.admin import erasure
-from engine.credits.verify import verify_user
+from engine.credits.verification import verify_user
 from engine.ledger import audit, origins
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
@@ -17,7 +17,6 @@ from engine.platform.table import Item, Put, Table, Update, Write
 from engine.readmodels import feed
 from engine.readmodels.projection import Projector
 from engine.readmodels.rebuild import compare, write
-from engine.subscriptions.items import SUBSCRIPTION_SK
 from tests.support.gateway import Gateway, Reply
 from tests.support.operators import logged_in
 from tests.support.streams import Context, event, records
@@ -116,7 +115,7 @@ def person(endpoint: str) -> Person:
         assert ann.vend(clientRequestId=key).status == 200
     assert ann.vend(clientRequestId="k4").status == 402
     subscription = {
-        "pk": f"A#{user}", "sk": SUBSCRIPTION_SK,
+        "pk": f"A#{user}", "sk": "SUBSCRIPTION",
         "email": "ann@example.com", "username": "Ann Example", "plan": "basic",
     }  # fmt: skip
     ann.table.write(Put(subscription, condition=""))
@@ -124,7 +123,7 @@ def person(endpoint: str) -> Person:
     return ann
 
 
-def test_nothing_of_the_person_is_left_and_the_books_are_as_before(person: Person) -> None:
+def test_an_erasure_leaves_no_personal_data_and_the_same_entries(person: Person) -> None:
     before = person.gateway.entries(person.user)
     assert person.where() == {"A", "AUDIT", "ORIGIN", "IP"}
     reply = person.erase()
@@ -156,7 +155,7 @@ def test_the_audit_says_who_erased_and_why_and_keeps_the_operators_address(perso
         assert act["address"] == "192.0.2.9"
 
 
-def test_what_was_done_is_still_told_without_from_where(person: Person) -> None:
+def test_erased_acts_are_still_shown_without_their_origin(person: Person) -> None:
     person.erase()
     story = person.story()
     assert story["erasedAt"] is not None
@@ -170,7 +169,7 @@ def test_what_was_done_is_still_told_without_from_where(person: Person) -> None:
     assert [one["code"] for one in shown if not one["ok"]] == ["insufficient_credits"]
 
 
-def test_before_it_the_origin_is_shown_wherever_it_was(person: Person) -> None:
+def test_before_an_erasure_the_origin_is_shown(person: Person) -> None:
     assert person.story()["erasedAt"] is None
     ask, admin = person.gateway.call, person.gateway.admin
     query = {"user": person.user}
@@ -190,18 +189,18 @@ def test_the_device_is_signed_out(person: Person) -> None:
     assert person.gateway.call("POST", "/v1/devices/token", body).status == 401
 
 
-def test_the_read_models_and_a_rebuild_bring_nothing_back(person: Person) -> None:
+def test_a_rebuild_restores_no_erased_data(person: Person) -> None:
     person.erase()
     now = int(person.gateway.clock())
     write(Projector(person.table, low_balance=3, audit_days=400), now=now)
     found = compare(person.table, audit_days=400, now=now, sleep=lambda _: None)
     assert found.differences == []
     assert person.where() <= {PASSING}
-    days = feed.page(person.gateway.ledger, feed.Wanted(), None, 50)
+    days = feed.page(person.gateway.ledger, feed.EntryFilter(), None, 50)
     assert [entry for entry in days.entries if entry.user == person.user]
 
 
-def test_a_vend_after_it_is_a_new_origin(person: Person) -> None:
+def test_a_vend_after_an_erasure_has_a_new_origin(person: Person) -> None:
     person.gateway.add(person.user, 1)
     person.erase()
     old = {item["sk"] for item in origins.of_user(person.table, person.user)}
@@ -231,7 +230,7 @@ def test_long_histories_are_erased_in_several_calls(
     assert person.where() <= {PASSING}
 
 
-def test_where_little_is_kept_no_item_is_made(endpoint: str) -> None:
+def test_an_erasure_creates_no_items(endpoint: str) -> None:
     gateway = Gateway(endpoint)
     gateway.add("little", 1)
     ann = Person(gateway, "little", {}, {})
@@ -242,15 +241,15 @@ def test_where_little_is_kept_no_item_is_made(endpoint: str) -> None:
 
 
 @pytest.mark.parametrize("member", ["email", "username"])
-def test_a_subscription_loses_whatever_it_has(person: Person, member: str) -> None:
-    item = {"pk": f"A#{person.user}", "sk": SUBSCRIPTION_SK, member: "Ann Example", "plan": "basic"}
+def test_a_subscription_loses_its_personal_data(person: Person, member: str) -> None:
+    item = {"pk": f"A#{person.user}", "sk": "SUBSCRIPTION", member: "Ann Example", "plan": "basic"}
     person.table.write(Put(item, condition=""))
     assert person.erase().json["subscription"] is True
-    kept = person.table.get(item["pk"], SUBSCRIPTION_SK)
+    kept = person.table.get(item["pk"], "SUBSCRIPTION")
     assert kept is not None and (kept["plan"], kept.get(member)) == ("basic", None)
 
 
-def test_a_record_that_passes_meanwhile_is_not_made_anew(person: Person) -> None:
+def test_a_record_that_expires_meanwhile_is_not_created_again(person: Person) -> None:
     (item,) = audit.with_texts(person.table, person.user)
 
     def passes() -> None:
@@ -292,7 +291,7 @@ class Dying(Table):
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(person: Person, after: bool) -> None:
+def test_the_next_erasure_completes_an_interrupted_one(person: Person, after: bool) -> None:
     at = 0
     while True:
         at += 1
@@ -310,7 +309,7 @@ def test_an_erasure_that_dies_anywhere_is_finished_by_the_next(person: Person, a
 
 
 @pytest.mark.parametrize("met", ["vend", "erasure"])
-def test_whatever_meets_an_erasure_is_explained_afterwards(person: Person, met: str) -> None:
+def test_moves_concurrent_with_an_erasure_stay_explained(person: Person, met: str) -> None:
     """A vend or a second erasure at every point of one: what the vend after it comes from is known, and
     the check finds nothing.
     """
@@ -335,7 +334,7 @@ def test_whatever_meets_an_erasure_is_explained_afterwards(person: Person, met: 
     assert at > 6
 
 
-def test_half_an_erasure_is_seen_by_the_check(person: Person) -> None:
+def test_verification_reports_an_incomplete_erasure(person: Person) -> None:
     account = f"A#{person.user}", "ACCOUNT#credits"
     change = "SET origin_salt = :new"
     person.table.write(Update(*account, change, "", values={":new": "another"}))
@@ -364,7 +363,7 @@ def test_nothing_is_erased_without_reason_and_confirmation(
     assert person.items() == before
 
 
-def test_a_user_who_never_was_is_not_found_and_leaves_no_record(person: Person) -> None:
+def test_an_unknown_user_is_not_found_and_not_recorded(person: Person) -> None:
     before = person.items()
     for user in ("nobody-to-erase", "a%23b"):
         body = {"reason": "asked", "confirm": "nobody-to-erase"}
@@ -374,7 +373,7 @@ def test_a_user_who_never_was_is_not_found_and_leaves_no_record(person: Person) 
     assert person.items() == before
 
 
-def test_only_an_admin_may(person: Person) -> None:
+def test_only_an_admin_may_erase(person: Person) -> None:
     body = {"reason": "asked", "confirm": person.user}
     path = f"/admin/users/{person.user}/erase"
     operator = logged_in(person.gateway, "olga", "operator")
@@ -386,11 +385,8 @@ def test_only_an_admin_may(person: Person) -> None:
 
 
 def _grant(ledger: Ledger, user: str, origin: Act) -> None:
+    from engine.ledger.idempotency import Request, RequestOnce
     from engine.ledger.items import Move
-    from engine.ledger.once import RequestOnce
 
-    once = RequestOnce(
-        ledger.table, user=user, operation="top_up", key=origin.request_id, fingerprint="",
-        now=1_800_000_000, facts={},
-    )  # fmt: skip
+    once = RequestOnce(ledger, Request(user, "top_up", None, "", origin), {})
     ledger.post(Move(user, "top_up", 5, 0, origin), once)

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from engine.credits.hold_items import RELEASED
-from engine.credits.verify import verify_user
+from engine.credits.verification import verify_user
 from local.settings import ROOT
 from tests.support.studio import Studio, opened
 from tests.support.upstream import served

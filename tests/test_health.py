@@ -1,4 +1,4 @@
-"""The service card and health: what anybody may know, and nothing more."""
+"""The service card and health."""
 
 import base64
 import hashlib
@@ -44,7 +44,7 @@ PAGES = pytest.mark.parametrize("path", ["/", "/docs"])
 
 
 @PAGES
-def test_a_page_lets_its_own_style_be_used_and_nothing_else(gateway: Gateway, path: str) -> None:
+def test_a_page_allows_its_own_style_only(gateway: Gateway, path: str) -> None:
     reply = gateway.call("GET", path, headers={"accept": "text/html"})
     assert reply.status == 200
     (style,) = re.findall(r"<style>(.*?)</style>", reply.text, re.DOTALL)
@@ -70,7 +70,7 @@ def test_a_page_is_read_by_a_screen_reader_and_on_a_phone(gateway: Gateway, path
     assert text.count("<h1>") == text.count("<main") == 1
 
 
-def test_the_documentation_tells_of_every_operation_and_every_code(gateway: Gateway) -> None:
+def test_the_documentation_contains_every_operation_and_code(gateway: Gateway) -> None:
     text = gateway.call("GET", "/docs").text
     description = gateway.call("GET", "/openapi.json").json
     operations = [one for path in description["paths"].values() for one in path.values()]
@@ -96,13 +96,13 @@ class Links(HTMLParser):
         self.hrefs += [value or "" for name, value in attrs if name == "href"]
 
 
-def test_the_description_is_openapi_and_may_be_kept_for_a_while(gateway: Gateway) -> None:
+def test_the_description_is_openapi_and_cacheable(gateway: Gateway) -> None:
     reply = gateway.call("GET", "/openapi.json")
     assert reply.json["openapi"].startswith("3.")
     assert "max-age" in reply.headers["cache-control"]
 
 
-def test_health_says_that_all_is_well(gateway: Gateway) -> None:
+def test_health_answers_ok(gateway: Gateway) -> None:
     reply = gateway.call("GET", "/health")
     body = reply.json
     assert reply.status == 200
@@ -115,12 +115,12 @@ def test_health_says_that_all_is_well(gateway: Gateway) -> None:
     assert set(body["configuration"].values()) == {True}
 
 
-def test_health_tells_no_value_of_a_setting(gateway: Gateway) -> None:
+def test_health_shows_no_value_of_a_setting(gateway: Gateway) -> None:
     text = gateway.call("GET", "/health").text
     assert [word for word in (gateway.table_name, "pluct-test", "127.0.0.1") if word in text] == []
 
 
-def test_when_the_table_can_not_be_reached_health_is_503_and_says_when_to_ask_again(
+def test_health_is_503_with_retry_after_if_the_table_cannot_be_reached(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session: Any = get_session()
@@ -136,7 +136,7 @@ def test_when_the_table_can_not_be_reached_health_is_503_and_says_when_to_ask_ag
     assert "127.0.0.1" not in json.dumps(reply.json)
 
 
-def test_the_services_are_told_apart_and_asked_at_most_every_five_seconds(endpoint: str) -> None:
+def test_each_service_is_reported_and_called_at_most_every_five_seconds(endpoint: str) -> None:
     with opened(endpoint) as studio:
         gateway = studio.gateway
         gateway.now = 1_900_000_000

@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from engine.admin import erasure
 from engine.credits import hold_items, holds
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT
-from engine.credits.verify import verify_all
+from engine.credits.verification import verify_all
 from engine.ledger.audit import Audit
 from engine.ledger.items import Entry
 from engine.platform.act import Act

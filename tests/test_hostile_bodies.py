@@ -1,4 +1,4 @@
-"""Bodies that mean harm or nonsense: refused with the one error body, and nothing is changed."""
+"""Malformed and hostile bodies are refused with the common error body and change nothing."""
 
 import base64
 import json
@@ -38,7 +38,8 @@ UNREADABLE = {
     "surrogate in UTF-8": b'{"a":"\xed\xa0\x80"}',
     "lone high surrogate": b'{"a":"\\ud800"}',
     "lone low surrogate as a key": b'{"\\udfff":1}',
-    "byte order mark": b"\xef\xbb\xbf{}",
+    "byte order mark alone": b"\xef\xbb\xbf",
+    "two byte order marks": b"\xef\xbb\xbf\xef\xbb\xbf{}",
     "NUL": b"\x00",
     "NUL behind": b"{}\x00",
     "NUL in a string": b'{"a":"\x00"}',
@@ -81,7 +82,9 @@ def send(scene: Scene, door: Door, body: Any) -> Reply:
 
 @doors
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE.keys())
-def test_what_is_no_json_object_in_utf_8_is_refused(scene: Scene, door: Door, body: bytes) -> None:
+def test_a_body_that_is_not_a_json_object_in_utf_8_is_refused(
+    scene: Scene, door: Door, body: bytes
+) -> None:
     reply = post_bytes(scene.gateway, door.path, body, door.headers(scene))
     assert_refused(reply, 400)
     assert reply.code == "invalid_request"
@@ -105,7 +108,7 @@ def test_the_limit_counts_bytes_and_not_characters(scene: Scene) -> None:
     assert_refused(scene.gateway.call("POST", "/validate-token", raw=text), 413)
 
 
-def test_exactly_64_kilobytes_and_32_levels_are_taken(scene: Scene) -> None:
+def test_64_kilobytes_and_32_levels_are_accepted(scene: Scene) -> None:
     start = '{"token":"x","deep":' + "[" * 31 + "]" * 31 + ',"note":"'
     text = start + "x" * (LIMIT - len(start) - 2) + '"}'
     assert len(text) == LIMIT
@@ -116,7 +119,7 @@ def test_exactly_64_kilobytes_and_32_levels_are_taken(scene: Scene) -> None:
 
 @doors
 @pytest.mark.parametrize("raw", ["%%%", "e30", "e30=\n", "\u00e9", "{}", "e30=e30="])
-def test_a_body_that_says_base64_and_is_not_is_refused(scene: Scene, door: Door, raw: str) -> None:
+def test_a_body_with_invalid_base64_is_refused(scene: Scene, door: Door, raw: str) -> None:
     reply = scene.gateway.call(
         "POST", door.path, raw=raw, encoded=True, headers=door.headers(scene)
     )
@@ -141,7 +144,7 @@ def test_a_route_that_needs_no_body_still_refuses_a_bad_one(
 
 @pytest.mark.parametrize("door", [door for door in DOORS if door.body], ids=lambda door: door.path)
 @pytest.mark.parametrize("raw", ["", " ", "\n", "{}"])
-def test_an_empty_body_lacks_what_the_route_needs(scene: Scene, door: Door, raw: str) -> None:
+def test_an_empty_body_lacks_required_members(scene: Scene, door: Door, raw: str) -> None:
     reply = scene.gateway.call("POST", door.path, raw=raw, headers=door.headers(scene))
     assert_refused(reply, 400)
     assert reply.json["details"] == {"field": next(iter(door.body))}
@@ -228,7 +231,7 @@ def test_a_key_in_a_header_has_1_to_255_printable_characters(
 
 
 @pytest.mark.parametrize("door", LOCKED, ids=lambda door: door.path)
-def test_a_bad_credential_is_told_before_a_bad_body(scene: Scene, door: Door) -> None:
+def test_a_bad_credential_is_reported_before_a_bad_body(scene: Scene, door: Door) -> None:
     for headers in ({}, {"authorization": "Bearer x", "x-api-key": "x", "x-webhook-secret": "x"}):
         reply = post_bytes(scene.gateway, door.path, b"[" * 70_000, headers)
         assert_refused(reply, 401)

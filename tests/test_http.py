@@ -1,4 +1,4 @@
-"""What holds on every route: paths and methods, headers, errors, and what a crash tells."""
+"""What holds on every route: paths and methods, headers, errors, and the answer to a crash."""
 
 import re
 from collections.abc import Iterator
@@ -60,15 +60,13 @@ def test_an_unknown_path_answers_404_whatever_the_method(
 
 
 @pytest.mark.parametrize("path", ["/health/", "/openapi.json/", "/v1/credits/balance/", "//"])
-def test_a_refusal_never_offers_the_very_method_that_it_refuses(
-    gateway: Gateway, path: str
-) -> None:
+def test_allow_never_lists_the_refused_method(gateway: Gateway, path: str) -> None:
     """A path with a slash behind it is either served or unknown."""
     reply = gateway.call("GET", path)
     assert "GET" not in reply.headers.get("allow", "").split(", ")
 
 
-def test_the_route_that_api_gateway_found_answers_and_no_other(gateway: Gateway) -> None:
+def test_the_route_chosen_by_api_gateway_answers(gateway: Gateway) -> None:
     """Its key decides, not the path; a key that a function does not have is a path without a route."""
     found = {"routeKey": "GET /health", "rawPath": "/stage/health"}
     assert send(gateway, "health", "GET", "/", **found).json["status"] == "ok"
@@ -97,7 +95,7 @@ def answers_of_every_kind(scene: Scene) -> Iterator[Reply]:
     yield call("GET", "/ttt/status/unknown", headers=scene.headers)
 
 
-def test_every_answer_carries_the_headers_that_all_answers_carry(scene: Scene) -> None:
+def test_every_answer_has_the_common_headers(scene: Scene) -> None:
     seen = set()
     for reply in answers_of_every_kind(scene):
         seen.add(reply.status)
@@ -143,7 +141,7 @@ def test_the_api_key_is_read_in_any_case(scene: Scene, name: str) -> None:
 @pytest.mark.parametrize(
     "value", ["", "Bearer", "Bearer ", "Basic {}", "{}", "Bearer{}", "Bearer {},{}", "Token {}"]
 )
-def test_a_token_that_is_not_presented_as_a_bearer_is_refused(scene: Scene, value: str) -> None:
+def test_a_token_without_the_bearer_scheme_is_refused(scene: Scene, value: str) -> None:
     token = scene.headers["authorization"].removeprefix("Bearer ")
     headers = {"authorization": value.replace("{}", token)}
     reply = scene.gateway.call("GET", "/v1/credits/balance", headers=headers)
@@ -151,13 +149,13 @@ def test_a_token_that_is_not_presented_as_a_bearer_is_refused(scene: Scene, valu
     assert reply.headers["www-authenticate"].startswith('Bearer realm="pluct"')
 
 
-def test_unknown_members_of_a_body_are_passed_over(scene: Scene) -> None:
+def test_unknown_members_of_a_body_are_ignored(scene: Scene) -> None:
     body = {"userId": scene.user, "amount": 1, "later": {"a": [1, None, True]}, "1e400": 1}
     reply = scene.gateway.call("POST", "/v1/credits/add", body, headers=scene.api_key)
     assert reply.status == 200
 
 
-def test_text_of_any_language_comes_back_as_it_was_sent(scene: Scene) -> None:
+def test_text_in_any_language_is_returned_unchanged(scene: Scene) -> None:
     reason = '\u0628\u0627\u0642\u0629 \u2028 \U0001f600 "<script>" \\ \u0000'
     body = {"userId": scene.user, "amount": 1, "reason": reason}
     reply = scene.gateway.call("POST", "/v1/credits/add", body, headers=scene.api_key)
@@ -174,7 +172,7 @@ def test_text_of_any_language_comes_back_as_it_was_sent(scene: Scene) -> None:
         ("tokens", "POST", "/v1/vend-token"),
     ],
 )
-def test_a_crash_answers_500_without_a_word_of_it_and_logs_it(
+def test_a_crash_is_logged_and_answered_without_details(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, function: str, method: str, path: str
 ) -> None:
     class Broken:
@@ -221,7 +219,7 @@ def test_a_query_member_that_is_too_long_is_refused(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("environment", ["local", "prod"])
-def test_the_caller_is_known_by_the_address_that_the_api_saw_and_by_no_header(
+def test_the_callers_address_comes_from_the_api_and_not_from_headers(
     endpoint: str, environment: str
 ) -> None:
     gateway = Gateway(endpoint, ENVIRONMENT=environment, TTT_BASE="https://ttt.example.test")
@@ -242,12 +240,12 @@ def test_an_event_without_optional_members_is_answered(gateway: Gateway) -> None
         assert send(gateway, "health", "GET", "/health", **parts).status == 200
 
 
-def test_a_long_user_agent_is_cut_and_not_refused(gateway: Gateway) -> None:
+def test_a_long_user_agent_is_truncated(gateway: Gateway) -> None:
     made = gateway.call("POST", "/v1/devices", headers={"user-agent": "a" * 4000}).json
     assert gateway.origin(gateway.entries(made["userId"])[0]).user_agent == "a" * 160
 
 
-def test_doors_of_these_tests_are_routes_of_the_template() -> None:
+def test_the_routes_of_these_tests_are_in_the_template() -> None:
     rules = [rule for method, rule in EVERY_ROUTE if method == "POST"]
     for path in DOOR:
         assert any(deployed.match(rule, path) is not None for rule in rules), path

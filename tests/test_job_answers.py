@@ -9,7 +9,7 @@ import pytest
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED
 from engine.platform.circuit import FAILURES_TO_OPEN, OPEN_S
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S
-from engine.web.idempotency import KEEP_S
+from engine.web.request_ids import KEEP_S
 from tests.support.direct import assert_refused
 from tests.support.studio import OTHER_VIDEO, VIDEO, Studio, assert_failed, opened
 

@@ -1,4 +1,4 @@
-"""Entries: chained by hashes, so that an edit of any field of any entry shows."""
+"""Entries are chained by hashes, so an edit of any field of any entry is found."""
 
 from dataclasses import fields, replace
 from typing import Any
@@ -74,7 +74,7 @@ TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
 
 @PROPERTY
 @given(TEXT, TEXT, TEXT, TEXT)
-def test_text_can_not_be_moved_from_one_field_to_the_next(a: str, b: str, c: str, d: str) -> None:
+def test_moving_text_between_fields_changes_the_hash(a: str, b: str, c: str, d: str) -> None:
     one = replace(ENTRY, actor=a, reason=b)
     two = replace(ENTRY, actor=c, reason=d)
     assert (one.expected_hash() == two.expected_hash()) == ((a, b) == (c, d))

@@ -1,4 +1,4 @@
-"""The copy of the template that the local engine gets, and what is said about the rest."""
+"""The copy of the template for the local engine, and the report of what it leaves out."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from local.conditions import decided
 from local.settings import ROOT
 from local.template import TemplateError, load_template, parameter_values
 from local.translate import Translation, translate
-from tools import declared
+from tools import expected_resources
 
 TEMPLATE = load_template(ROOT / "template.yaml")
 
@@ -25,7 +25,7 @@ def translated(**parameters: str) -> Translation:
         ({"Environment": "prod", "AlarmEmail": "ops@example.com"}, True, None, True),
     ],
 )  # fmt: skip
-def test_conditions_are_decided_as_cloudformation_would(
+def test_conditions_are_evaluated_as_by_cloudformation(
     parameters: dict[str, str], is_kept: bool, budget: Any, is_sent: bool
 ) -> None:
     resources = decided(TEMPLATE, parameter_values(TEMPLATE, parameters))["Resources"]
@@ -34,22 +34,22 @@ def test_conditions_are_decided_as_cloudformation_would(
     assert ("AlarmSubscription" in resources) is is_sent
 
 
-def test_no_condition_is_left_to_the_engine() -> None:
+def test_the_copy_has_no_conditions() -> None:
     left = decided(TEMPLATE, parameter_values(TEMPLATE, {}))
     assert "Conditions" not in left
     assert "Fn::If" not in str(left)
     assert not [name for name, found in left["Resources"].items() if "Condition" in found]
 
 
-def test_a_condition_of_an_unknown_form_is_refused() -> None:
+def test_an_unsupported_condition_is_refused() -> None:
     strange = {"Conditions": {"X": {"Fn::Contains": ["a", "b"]}}, "Resources": {}}
     with pytest.raises(TemplateError, match="Contains"):
         decided(strange, {})
 
 
-def test_what_the_engine_does_not_do_is_named() -> None:
-    """Nothing is dropped in silence: each thing that a deployment has and a local run has not."""
-    said = "\n".join(translated(Environment="local").not_shown)
+def test_everything_without_effect_in_the_engine_is_reported() -> None:
+    """Each feature of a deployment that a local run does not have is named."""
+    said = "\n".join(translated(Environment="local").engine_gaps)
     wanted = [
         "canary deployment", "rules about parameters", "access logs", "throttling", "tracing",
         "point-in-time recovery", "encryption at rest", "alarms: ", "limit on retries",
@@ -57,7 +57,7 @@ def test_what_the_engine_does_not_do_is_named() -> None:
     assert [words for words in wanted if words not in said] == []
 
 
-def test_alarms_that_the_engine_refuses_are_left_out_by_name_and_the_others_kept() -> None:
+def test_only_the_alarms_that_the_engine_refuses_are_left_out_and_named() -> None:
     translation = translated(Environment="local")
     alarms = {
         name
@@ -71,7 +71,9 @@ def test_alarms_that_the_engine_refuses_are_left_out_by_name_and_the_others_kept
     }
     gone = {name for name, properties in in_template.items() if "Metrics" in properties}
     assert alarms == in_template.keys() - gone
-    (named,) = [line for line in translation.not_shown if line.startswith("alarms on computed")]
+    (named,) = [
+        line for line in translation.engine_gaps if line.startswith("alarms on metric math")
+    ]
     assert all(name in named for name in gone)
 
 
@@ -79,8 +81,8 @@ GRADUAL = ["Canary10Percent5Minutes", "Canary10Percent15Minutes", "Linear10Perce
 
 
 @pytest.mark.parametrize("deployment_type", GRADUAL)
-def test_the_canary_of_a_real_deployment_watches_the_alarms(deployment_type: str) -> None:
-    """SAM itself makes of the template a deployment group for each function, with the alarms in it."""
+def test_the_canary_of_a_deployment_uses_the_alarms(deployment_type: str) -> None:
+    """SAM creates a deployment group with the alarms for each function."""
     resources = by_sam(deployment_type).values()
     groups = [r for r in resources if r["Type"] == "AWS::CodeDeploy::DeploymentGroup"]
     functions = [r for r in resources if r["Type"] == "AWS::Lambda::Function"]
@@ -94,18 +96,18 @@ def test_the_canary_of_a_real_deployment_watches_the_alarms(deployment_type: str
     assert all("CodeDeployLambdaAliasUpdate" in alias["UpdatePolicy"] for alias in aliases)
 
 
-def test_what_takes_over_all_at_once_needs_no_codedeploy() -> None:
-    """Nothing would be left to watch; the alias moves by itself."""
+def test_a_deployment_all_at_once_needs_no_codedeploy() -> None:
+    """There is no traffic shift to monitor; the alias moves at once."""
     resources = by_sam("AllAtOnce").values()
     assert not [r for r in resources if r["Type"].startswith("AWS::CodeDeploy::")]
     aliases = [r for r in resources if r["Type"] == "AWS::Lambda::Alias"]
     assert aliases and not [alias for alias in aliases if "UpdatePolicy" in alias]
 
 
-def test_every_way_to_take_over_is_either_gradual_or_not() -> None:
+def test_every_deployment_type_is_gradual_or_all_at_once() -> None:
     allowed = TEMPLATE["Parameters"]["DeploymentType"]["AllowedValues"]
     assert set(allowed) == {"AllAtOnce", *GRADUAL} == set(TEMPLATE["Mappings"]["IsGradual"])
 
 
 def by_sam(deployment_type: str) -> dict[str, Any]:
-    return declared.translated(TEMPLATE, {"DeploymentType": deployment_type})["Resources"]
+    return expected_resources.translated(TEMPLATE, {"DeploymentType": deployment_type})["Resources"]

@@ -1,4 +1,4 @@
-"""The local run: all of the template arrives, and the front adds what API Gateway would and nothing else."""
+"""The local run deploys the whole template, and its front adds only what API Gateway adds."""
 
 import asyncio
 import importlib.util
@@ -55,11 +55,11 @@ def test_each_event_of_the_template_becomes_a_route(
     assert len(routes) == len(events)
 
 
-def test_what_the_engine_ignores_is_named(translated: Translation) -> None:
-    assert "point-in-time recovery (Table)" in translated.not_shown
+def test_a_property_without_effect_in_the_engine_is_reported(translated: Translation) -> None:
+    assert "point-in-time recovery (Table)" in translated.engine_gaps
 
 
-def test_a_type_that_the_engine_lacks_goes_with_all_that_needs_it() -> None:
+def test_an_unsupported_type_is_left_out_with_everything_that_refers_to_it() -> None:
     resources = {
         "Odd": {"Type": "AWS::Odd::Thing", "Properties": {}},
         "Needs": {"Type": "AWS::SQS::Queue", "Properties": {"X": {"Fn::Sub": "a-${Odd.Arn}"}}},
@@ -72,10 +72,10 @@ def test_a_type_that_the_engine_lacks_goes_with_all_that_needs_it() -> None:
     assert set(left.template["Resources"]) == {"After", "Free"}
     assert left.template["Resources"]["After"]["DependsOn"] == ["Free"]
     assert set(left.template["Outputs"]) == {"FreeArn"}
-    assert left.not_shown == ("AWS::SQS::Queue (Needs)", "AWS::Odd::Thing (Odd)")
+    assert left.engine_gaps == ("AWS::SQS::Queue (Needs)", "AWS::Odd::Thing (Odd)")
 
 
-def test_a_busy_port_is_one_line_and_nothing_is_started(tmp_path: Path) -> None:
+def test_a_port_in_use_is_reported_in_one_line_and_nothing_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = busy.getsockname()[1]
         refused = subprocess.run(
@@ -94,7 +94,7 @@ def test_a_busy_port_is_one_line_and_nothing_is_started(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_run_file_is_for_its_owner_only_and_not_taken_from_another_run(tmp_path: Path) -> None:
+def test_the_run_file_is_private_and_never_removed_by_another_run(tmp_path: Path) -> None:
     path = tmp_path / "new" / "run.json"
     first = RunFile.write(path, {"baseUrl": "http://127.0.0.1:1"})
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -107,7 +107,7 @@ def test_the_run_file_is_for_its_owner_only_and_not_taken_from_another_run(tmp_p
 
 
 async def _echo(request: web.BaseRequest) -> web.StreamResponse:
-    """An engine whose function answers with what arrived."""
+    """An engine whose function echoes the request."""
     seen = {
         "method": request.method,
         "path": request.raw_path,
@@ -124,14 +124,14 @@ async def _listen(runner: web.ServerRunner) -> int:
 
 
 async def _whole(reader: asyncio.StreamReader) -> bytes:
-    """An answer up to its end, which need not be that of the connection."""
+    """A whole answer; the connection may stay open after it."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
     return head + await reader.readexactly(int(length))
 
 
 def _through(engine: Engine, sent: bytes, **settings: Any) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the front's answer to exactly these bytes."""
+    """Status, headers and body of the front's answer to the bytes `sent`."""
     (answer,) = asyncio.run(_answers(engine, sent, 1, settings))
     head, _, body = answer.partition(b"\r\n\r\n")
     first, *lines = head.decode().split("\r\n")
@@ -140,7 +140,7 @@ def _through(engine: Engine, sent: bytes, **settings: Any) -> tuple[int, dict[st
 
 
 def _all_through(engine: Engine, sent: bytes, count: int) -> list[int]:
-    """The statuses of so many answers to the same bytes, sent at once."""
+    """The statuses of `count` concurrent requests with the same bytes."""
     answers = asyncio.run(_answers(engine, sent, count, {}))
     return [int(answer.split()[1]) for answer in answers]
 
@@ -191,13 +191,13 @@ def _request(target: str, *headers: str, method: str = "GET", body: bytes = b"")
         "/$x",
     ],
 )
-def test_the_front_leaves_path_and_query_as_they_are(target: str) -> None:
+def test_the_front_forwards_path_and_query_unchanged(target: str) -> None:
     status, _, body = _through(_echo, _request(target))
     assert status == 200
     assert json.loads(body)["path"] == "/api" + target
 
 
-def test_the_front_leaves_method_headers_and_bytes_as_they_are() -> None:
+def test_the_front_forwards_method_headers_and_body_unchanged() -> None:
     given = [
         "X-Twice: 1",
         "X-Twice: 2",
@@ -216,7 +216,7 @@ def test_the_front_leaves_method_headers_and_bytes_as_they_are() -> None:
     )
 
 
-def test_of_many_calls_at_once_the_front_lets_some_wait_and_has_all_answered() -> None:
+def test_the_front_limits_concurrent_calls_and_answers_all_of_them() -> None:
     under_way = most = 0
 
     async def engine(request: web.BaseRequest) -> web.StreamResponse:
@@ -232,7 +232,7 @@ def test_of_many_calls_at_once_the_front_lets_some_wait_and_has_all_answered() -
     assert most == AT_ONCE
 
 
-def test_the_front_appends_the_address_that_it_saw() -> None:
+def test_the_front_appends_the_address_of_the_caller() -> None:
     forged = ["X-Forwarded-For: 192.0.2.1", "X-Forwarded-Proto: https", "X-Forwarded-Port: 443"]
     _, _, body = _through(_echo, _request("/", *forged))
     headers = dict(json.loads(body)["headers"])
@@ -244,13 +244,13 @@ def test_the_front_appends_the_address_that_it_saw() -> None:
 @pytest.mark.parametrize(
     "host", ["bucket.s3.localhost", "0123abcd.execute-api.localhost:8787", "x y"]
 )
-def test_no_host_header_leads_past_the_api(host: str) -> None:
+def test_no_host_header_reaches_a_service_of_the_engine(host: str) -> None:
     sent = _request("/").replace(b"Host: 127.0.0.1:8787", f"Host: {host}".encode())
     _, _, body = _through(_echo, sent)
     assert dict(json.loads(body)["headers"])["host"] == "127.0.0.1:8787"
 
 
-def test_exception_text_of_the_engine_becomes_the_words_of_api_gateway() -> None:
+def test_an_exception_is_answered_as_by_api_gateway_without_its_text() -> None:
     async def failing(_request: web.BaseRequest) -> web.StreamResponse:
         text = {"errorMessage": "secret text", "errorType": "Runtime.HandlerError"}
         return web.json_response(text, status=502)
@@ -260,7 +260,7 @@ def test_exception_text_of_the_engine_becomes_the_words_of_api_gateway() -> None
     assert headers["content-type"].startswith("application/json")
 
 
-def test_an_answer_of_the_function_is_kept_whatever_its_status_without_the_mark() -> None:
+def test_an_answer_of_the_function_is_returned_with_any_status_and_without_the_mark() -> None:
     async def refusing(_request: web.BaseRequest) -> web.StreamResponse:
         return web.Response(status=502, body=b"own", headers={ANSWER_MARK: "1", "X-Own": "yes"})
 
@@ -269,13 +269,13 @@ def test_an_answer_of_the_function_is_kept_whatever_its_status_without_the_mark(
     assert ANSWER_MARK not in headers
 
 
-def test_a_body_over_the_limit_is_refused_before_it_is_sent() -> None:
+def test_a_body_over_the_limit_is_refused_before_it_is_read() -> None:
     sent = _request("/", f"Content-Length: {BODY_LIMIT_BYTES + 1}", method="POST")
     status, _, body = _through(_echo, sent)
     assert (status, body) == (413, b'{"message":"Request Too Long"}')
 
 
-def test_a_function_that_takes_too_long_is_given_up() -> None:
+def test_a_function_that_takes_too_long_is_answered_with_503() -> None:
     async def hanging(_request: web.BaseRequest) -> web.StreamResponse:
         await asyncio.sleep(0.5)
         return web.Response()
@@ -285,7 +285,7 @@ def test_a_function_that_takes_too_long_is_given_up() -> None:
 
 
 def _entry(monkeypatch: pytest.MonkeyPatch, handler: Callable[[Any, Any], Any]) -> Any:
-    """The local entry as it stands in a function's package, before `handler`."""
+    """The local entry as in a function's package, with `handler` as the function's own."""
     monkeypatch.setattr(function_entry, "handler_of_the_test", handler, raising=False)
     monkeypatch.setenv("_HANDLER", "local.function_entry.handler_of_the_test")
     spec = importlib.util.spec_from_file_location("function_entry", function_entry.__file__)

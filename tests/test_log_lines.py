@@ -1,4 +1,4 @@
-"""The lines of every route and every trigger: one each, with its metrics, and nothing that is private."""
+"""The log line of every route and trigger: one each, with its metrics, and nothing private."""
 
 import json
 import os
@@ -154,7 +154,7 @@ def refusal(text: str) -> str | None:
     return members.get("code") if members.get("ok") is False and "code" in members else None
 
 
-def test_a_path_that_no_route_takes_is_counted_without_its_words(scene: Scene) -> None:
+def test_an_unknown_path_is_counted_without_its_text(scene: Scene) -> None:
     with loglines.caught() as lines:
         scene.gateway.call("GET", f"/{PRIVATE}/{MAIL}")
     (line,) = lines.json
@@ -170,7 +170,7 @@ def test_an_address_in_a_user_id_is_written_as_its_digest(scene: Scene) -> None:
     assert line["message"] == f"be:vending user=~{digest(MAIL)} ok=true"
 
 
-def test_a_video_s_address_is_none(scene: Scene) -> None:
+def test_a_video_address_is_not_taken_for_an_email(scene: Scene) -> None:
     with loglines.caught() as lines:
         logs.logger.info("x", extra={"url": "https://www.tiktok.com/@ann/video/1"})
     assert lines.json[0]["url"] == "https://www.tiktok.com/@ann/video/1"
@@ -217,7 +217,7 @@ def test_calls_to_upstream_are_lines_as_documented_and_counted_with_the_answer()
     assert_metrics(last)
 
 
-def test_a_handler_that_raises_has_its_line_all_the_same() -> None:
+def test_a_handler_that_raises_still_writes_its_line() -> None:
     def fail() -> None:
         with logs.invocation(Lambda()):
             logs.upstream_call("status", 503)
@@ -232,7 +232,7 @@ def test_a_handler_that_raises_has_its_line_all_the_same() -> None:
     assert "request_id" not in lines.json[0]
 
 
-def test_what_an_error_says_of_a_secret_or_an_address_stays_out_of_the_answer(
+def test_an_exceptions_text_is_not_in_the_answer(
     endpoint: str,
 ) -> None:
     gateway = Gateway(endpoint)
@@ -282,6 +282,6 @@ def test_every_function_is_traced() -> None:
     assert not [name for name, p in deployed.functions().items() if "Tracing" in p]
 
 
-def test_no_level_may_be_chosen_at_which_metrics_are_lost() -> None:
+def test_no_log_level_can_suppress_metrics() -> None:
     template = deployed.load_template(deployed.TEMPLATE)
     assert template["Parameters"]["LogLevel"]["AllowedValues"] == ["DEBUG", "INFO"]

@@ -1,4 +1,4 @@
-"""Log lines: structured, with the request's id, the documented words, and nobody's secrets."""
+"""Log lines: structured, with the request id and the documented words, without secrets."""
 
 import json
 import logging
@@ -44,7 +44,7 @@ def test_every_vend_has_its_line_with_the_id_of_its_request(gateway: Gateway) ->
     assert vends[2]["code"] == "insufficient_credits"
 
 
-def test_a_line_is_one_json_object_with_the_members_that_are_searched_for(gateway: Gateway) -> None:
+def test_a_line_is_one_json_object_with_the_documented_members(gateway: Gateway) -> None:
     with caught() as lines:
         reply = gateway.call("GET", "/v1/credits/balance")
     (line,) = lines.json
@@ -53,7 +53,7 @@ def test_a_line_is_one_json_object_with_the_members_that_are_searched_for(gatewa
     assert line["request_id"] == reply.headers["x-request-id"]
 
 
-def test_a_message_is_text_also_where_it_looks_like_json() -> None:
+def test_a_message_that_looks_like_json_stays_text() -> None:
     with caught() as lines:
         logs.logger.info('{"level": "ERROR"}')
     (line,) = lines.json
@@ -73,7 +73,7 @@ def test_a_line_tells_its_time_in_utc_wherever_the_machine_is(
     assert abs(datetime.fromisoformat(line["timestamp"]) - datetime.now(UTC)) < timedelta(hours=1)
 
 
-def test_what_a_user_sends_does_not_break_a_line(gateway: Gateway) -> None:
+def test_user_input_does_not_break_a_line(gateway: Gateway) -> None:
     agent = 'x"}\n{"level":"CRITICAL","message":"forged\u2028'
     with caught() as lines:
         gateway.call(
@@ -105,7 +105,7 @@ def test_a_refusal_is_one_line_of_ours_and_no_library_adds_a_traceback(gateway: 
     assert root.names == [logs.logger.name] * 2
 
 
-def test_no_line_of_a_whole_journey_carries_a_secret_a_token_or_a_body(gateway: Gateway) -> None:
+def test_no_line_of_a_journey_contains_a_secret_token_or_body(gateway: Gateway) -> None:
     with caught() as lines:
         scene = make_scene(gateway)
         mail = {"userId": "ann@private.example", "amount": 1, "reason": "private-words"}

@@ -17,7 +17,7 @@ from engine.platform.errors import CircuitOpen, OutcomeUnknown, RateLimited
 from engine.platform.handover import NotHandedOver
 from engine.platform.table import ConditionFailed, Put, Table, Update
 from engine.transcription.upstream import NotSent
-from engine.web import limits
+from engine.web import rate_limits
 from tests.mutation.desk import NOW, Desk, Service, fresh, proxy
 from tests.support.gateway import Gateway
 from tests.support.studio import Studio, opened
@@ -219,10 +219,10 @@ def test_a_probe_of_the_circuit_is_made_by_the_caller_that_was_elected(gateway: 
 
 def test_a_call_is_counted_once_and_gets_the_last_place_that_it_took(gateway: Gateway) -> None:
     table, subject = gateway.ledger.table, fresh("IP#")
-    used = [limits.take(lossy(table), subject, "read", 3, NOW).used for _ in range(3)]
+    used = [rate_limits.take(lossy(table), subject, "read", 3, NOW).used for _ in range(3)]
     assert used == [1, 2, 3]
     with pytest.raises(RateLimited):
-        limits.take(lossy(table), subject, "read", 3, NOW)
+        rate_limits.take(lossy(table), subject, "read", 3, NOW)
 
 
 def test_an_attempt_to_log_in_is_not_refused_by_itself(gateway: Gateway) -> None:

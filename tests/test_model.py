@@ -30,7 +30,7 @@ def test_the_same_checker_finds_how_a_broken_design_breaks(design: Scenario) -> 
 @pytest.mark.parametrize(
     ("clauses", "scenario"),
     [
-        ([Clause("put P#", "attribute_not_exists(pk)")], "the same payment again"),
+        ([Clause("put PAYMENT#", "attribute_not_exists(pk)")], "the same payment again"),
         ([SEQ_IS_SEEN, ENTRY_IS_NEW], "vend and grant"),
         ([Clause("update H#", "attribute_not_exists(claim)")], "sweeper or claim"),
     ],

@@ -1,13 +1,16 @@
-"""Notices: made with what they tell of, signed, tried again, kept, and sent to public addresses alone."""
+"""Notices: written with the change that they report, signed, repeated, recorded, sent to public addresses."""
 
 import base64
 import hashlib
 import hmac
 import json
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,12 +23,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.access.keyrings import Ring
 from engine.credits import standard_webhooks
-from engine.platform.table import Item
-from engine.subscriptions import notices, webhook_sender
-from engine.subscriptions.items import hook_shard
-from engine.subscriptions.webhook_sender import NotAllowed, NotDelivered, target
+from engine.platform.outgoing import Limits
+from engine.platform.table import ConditionFailed, Item, Put
+from engine.subscriptions import outbox
+from engine.subscriptions import receiver as receiver_module
+from engine.subscriptions.outbox import Attempt
+from engine.subscriptions.receiver import NotAllowed, NotDelivered
+from engine.subscriptions.receiver import Receiver as PostReceiver
 from tests.support.gateway import Reply
+from tests.support.loglines import caught
 from tests.support.openrouter import Context, Studio, fresh_user, serving
+from tests.support.rawserver import serving as serving_raw
 from tests.test_subscription_admin import act, call
 from tests.test_subscription_crashes import drain
 
@@ -33,11 +41,12 @@ pytestmark = pytest.mark.enable_socket
 
 
 class Receiver(ThreadingHTTPServer):
-    """The operator's own system: keeps what it is sent, and answers as it is told."""
+    """The operator's own system: keeps what it is sent, and answers with `status`."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status = 204
+        self.retry_after = ""
         self.got: list[tuple[str, dict[str, str], bytes]] = []
 
     @property
@@ -54,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.got.append((self.path, headers, body))
         self.send_response(self.server.status)
         self.send_header("Location", "/elsewhere")
+        if self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -88,8 +99,10 @@ class Scene:
         self.key = self.studio.key(self.user)["key"]
 
     def send(self, left_s: float = 100.0) -> dict[str, int]:
+        """Notices sent and delivered in a round without trouble."""
         found: dict[str, int] = self.function.lambda_handler({}, Context(left_s))
-        return found
+        assert (found["troubles"], found["set_aside"]) == (0, 0)
+        return {"sent": found["sent"], "delivered": found["delivered"]}
 
     def rotate(self) -> None:
         assert act(self.studio, self.user, "rotate").json["rotated"]
@@ -116,7 +129,7 @@ def scene(endpoint: str) -> Iterator[Scene]:
         yield Scene(endpoint, standin, receiver)
 
 
-def test_a_rotation_is_told_once_signed_and_without_the_key(scene: Scene) -> None:
+def test_a_rotation_is_notified_once_signed_and_without_the_key(scene: Scene) -> None:
     scene.rotate()
     assert scene.send() == {"sent": 1, "delivered": 1}
     assert scene.send() == {"sent": 0, "delivered": 0}
@@ -139,20 +152,20 @@ def test_a_rotation_is_told_once_signed_and_without_the_key(scene: Scene) -> Non
     assert headers["webhook-timestamp"] == str(int(scene.studio.now))
 
 
-def test_the_first_key_is_no_rotation(scene: Scene) -> None:
+def test_a_first_key_makes_no_notice(scene: Scene) -> None:
     assert scene.items() == []
 
 
-def test_a_balance_that_falls_below_a_credit_is_told_once(scene: Scene) -> None:
+def test_a_balance_that_falls_below_a_credit_is_notified_once(scene: Scene) -> None:
     studio = scene.studio
     drain(studio, scene.user)
     act(studio, scene.user, "adjust", amount="0.3")
     for used in ("0.3", "0.000001", "0.1"):
         assert studio.standin.spend(scene.key, used)
         studio.key(scene.user)
-    (told,) = scene.webhooks()
-    assert told["type"] == "subscription.low_balance"
-    assert told["data"] == {
+    (notice,) = scene.webhooks()
+    assert notice["type"] == "subscription.low_balance"
+    assert notice["data"] == {
         "userId": scene.user, "remaining_credits": 0.999999, "threshold_credits": 1,
     }  # fmt: skip
 
@@ -167,31 +180,33 @@ def test_without_an_address_there_are_no_notices(endpoint: str) -> None:
         assert studio.gateway.function("notices").lambda_handler({}, Context()) == {}
 
 
-def test_it_is_tried_again_later_and_later_and_then_no_more(scene: Scene) -> None:
+def test_failed_attempts_are_repeated_with_growing_waits_and_an_end(scene: Scene) -> None:
     scene.receiver.status = 500
     scene.rotate()
-    for wait_s in (0, *notices.DELAYS_S):
-        if wait_s:
+    for delay_s in (*outbox.DELAYS_S, 0):
+        assert scene.send() == {"sent": 1, "delivered": 0}
+        if delay_s:
+            wait_s = scene.items()[0]["expires_at"] - int(scene.studio.now)
+            assert delay_s <= wait_s <= 1.25 * delay_s
             scene.studio.now += wait_s - 1
             assert scene.send()["sent"] == 0
             scene.studio.now += 1
-        assert scene.send() == {"sent": 1, "delivered": 0}
-    (told,) = scene.webhooks()
-    assert (told["state"], told["nextAttemptAt"]) == ("failed", None)
-    assert [attempt["outcome"] for attempt in told["attempts"]] == ["500"] * 8
+    (notice,) = scene.webhooks()
+    assert (notice["state"], notice["nextAttemptAt"]) == ("failed", None)
+    assert [attempt["outcome"] for attempt in notice["attempts"]] == ["500"] * 8
     assert len({headers["webhook-id"] for _, headers, _ in scene.receiver.got}) == 1
     scene.studio.now += 10**6
     assert scene.send()["sent"] == 0
 
 
-def test_a_notice_can_be_sent_again_with_the_same_id(scene: Scene) -> None:
+def test_a_replayed_notice_is_sent_with_the_same_id(scene: Scene) -> None:
     scene.rotate()
     scene.send()
-    (told,) = scene.webhooks()
-    assert scene.replay(told["id"]).json == {"ok": True, "id": told["id"], "state": "pending"}
+    (notice,) = scene.webhooks()
+    assert scene.replay(notice["id"]).json == {"ok": True, "id": notice["id"], "state": "pending"}
     assert scene.send() == {"sent": 1, "delivered": 1}
     first, second = scene.receiver.got
-    assert first[1]["webhook-id"] == second[1]["webhook-id"] == told["id"]
+    assert first[1]["webhook-id"] == second[1]["webhook-id"] == notice["id"]
     assert first[2] == second[2]
     assert [a["outcome"] for a in scene.webhooks()[0]["attempts"]] == ["204", "204"]
     for missing in ("msg_1", "nothing", "msg_" + "x" * 61):
@@ -202,7 +217,7 @@ def test_a_notice_can_be_sent_again_with_the_same_id(scene: Scene) -> None:
     ("status", "state"),
     [(200, "delivered"), (410, "delivered"), (302, "pending"), (404, "pending")],
 )
-def test_only_2xx_is_delivered_gone_is_the_end_and_no_redirect_is_followed(
+def test_2xx_and_410_end_the_attempts_and_no_redirect_is_followed(
     scene: Scene, status: int, state: str
 ) -> None:
     scene.receiver.status = status
@@ -213,14 +228,14 @@ def test_only_2xx_is_delivered_gone_is_the_end_and_no_redirect_is_followed(
     assert scene.webhooks()[0]["attempts"][0]["outcome"] == str(status)
 
 
-def test_a_receiver_that_is_away_is_tried_again(scene: Scene) -> None:
+def test_an_unreachable_receiver_is_tried_again(scene: Scene) -> None:
     scene.rotate()
     scene.receiver.shutdown()
     scene.receiver.server_close()
     assert scene.send() == {"sent": 1, "delivered": 0}
-    (told,) = scene.webhooks()
-    assert told["attempts"][0]["outcome"] == "NewConnectionError"
-    assert told["nextAttemptAt"] == "2027-01-15T08:01:00.000Z"
+    (notice,) = scene.webhooks()
+    assert notice["attempts"][0]["outcome"] == "refused"
+    assert "2027-01-15T08:01:00.000Z" <= notice["nextAttemptAt"] <= "2027-01-15T08:01:15.000Z"
 
 
 def test_the_log_has_pages(scene: Scene) -> None:
@@ -229,51 +244,121 @@ def test_the_log_has_pages(scene: Scene) -> None:
         scene.studio.forward(1)
     first = scene.log(limit="2").json
     rest = scene.log(limit="2", cursor=first["nextCursor"]).json
-    numbers = [told["data"]["keyNumber"] for told in first["webhooks"] + rest["webhooks"]]
+    numbers = [notice["data"]["keyNumber"] for notice in first["webhooks"] + rest["webhooks"]]
     assert (numbers, rest["nextCursor"]) == ([4, 3, 2], None)
     assert scene.log(cursor="KEY#1").status == 400
     assert call(scene.studio, "GET", "/admin/subscriptions/nobody/webhooks").status == 404
 
 
-def test_nothing_is_begun_when_the_time_is_over(scene: Scene) -> None:
+def test_nothing_is_started_without_time_left(scene: Scene) -> None:
     scene.rotate()
     assert scene.send(left_s=1.0) == {"sent": 0, "delivered": 0}
 
 
-def test_one_process_sends_a_notice_and_its_outcome_is_kept_by_that_one(scene: Scene) -> None:
+def test_a_leased_notice_is_sent_and_recorded_by_one_process(scene: Scene) -> None:
     scene.rotate()
     table, now = scene.studio.table, int(scene.studio.now)
     (item,) = scene.items()
-    assert notices.claim(table, item, now)
-    assert not notices.claim(table, item, now)
-    assert notices.due(table, int(hook_shard(scene.user)[-1]), now, 5) == []
-    notices.tried(table, item, "late", is_delivered=True, now=now - 1)
+    assert outbox.claim(table, item, now)
+    assert not outbox.claim(table, item, now)
+    assert list(outbox.due(table, shard_number(scene.user), now, 5)) == []
+    assert not outbox.record_attempt(table, item, Attempt("late", is_final=True), now - 1)
     assert scene.items()[0]["attempts"] == []
-    notices.tried(table, item, "200", is_delivered=True, now=now)
+    assert outbox.record_attempt(table, item, Attempt("200", is_final=True), now)
     assert scene.items()[0]["state"] == "delivered"
     assert "open_shard" not in scene.items()[0]
-    notices.tried(table, item, "500", is_delivered=False, now=now)
+    assert not outbox.record_attempt(table, item, Attempt("500"), now)
     assert len(scene.items()[0]["attempts"]) == 1
-    assert not notices.claim(table, {**item, "expires_at": now + 60}, now)
+    assert not outbox.claim(table, {**item, "expires_at": now + 60}, now)
 
 
-def test_a_notice_whose_state_changed_meanwhile_is_not_put_back(scene: Scene) -> None:
-    """Two operators replay it: the second finds it pending, which is as good."""
+def shard_number(user: str) -> int:
+    return int(outbox.shard_of(user).removeprefix("hooks#"))
+
+
+def test_a_notice_that_changed_meanwhile_is_not_replayed(scene: Scene) -> None:
+    """Two operators replay it: the second finds it changed and reads it again."""
     scene.rotate()
     scene.send()
     (item,) = scene.items()
     table, now = scene.studio.table, int(scene.studio.now)
+    table.write(outbox.replay(item, now))
+    with pytest.raises(ConditionFailed):
+        table.write(outbox.replay(item, now + 5))
+    assert scene.items()[0]["expires_at"] == now
 
-    class Stale:
-        def get(self, *_: Any) -> Item:
-            return item
+
+def test_a_notice_that_another_process_leased_is_not_due(scene: Scene) -> None:
+    """Another sender takes the lease between the reading of the index and that of the item."""
+    scene.rotate()
+    table, now = scene.studio.table, int(scene.studio.now)
+    (item,) = scene.items()
+
+    class Overtaken:
+        def due(self, *asked: Any, **named: Any) -> Iterator[Item]:
+            for place in table.due(*asked, **named):
+                assert outbox.claim(table, item, now)
+                yield place
 
         def __getattr__(self, name: str) -> Any:
             return getattr(table, name)
 
-    assert notices.replay(Stale(), scene.user, item["sk"], now)  # type: ignore[arg-type]
-    assert not notices.replay(Stale(), scene.user, item["sk"], now + 5)  # type: ignore[arg-type]
-    assert scene.items()[0]["expires_at"] == now
+    found = outbox.due(Overtaken(), shard_number(scene.user), now, 5)  # type: ignore[arg-type]
+    assert list(found) == []
+    (leased,) = scene.items()
+    assert not outbox.claim(table, leased, now + outbox.LEASE_S - 1)
+    assert outbox.claim(table, leased, now + outbox.LEASE_S)
+
+
+def test_a_notice_that_cannot_be_handled_is_set_aside_and_the_others_are_sent(scene: Scene) -> None:
+    scene.rotate()
+    table, now = scene.studio.table, int(scene.studio.now)
+    (item,) = scene.items()
+    for place, broken in enumerate(
+        ({"facts": "{"}, {"round": "x"}, {"attempts": 7}, {"type": None})
+    ):
+        odd = {**item, "sk": f"msg_0_{place}", "expires_at": now - 100 + place, **broken}
+        table.write(Put(odd, condition=""))
+    with caught() as lines:
+        counts = scene.function.lambda_handler({}, Context())
+    assert counts["set_aside"] == 4
+    assert [headers["webhook-id"] for _, headers, _ in scene.receiver.got] == [item["sk"]]
+    assert lines.messages.count("be:set-aside") == counts["set_aside"]
+    assert any("SetAside" in line for line in lines.json)
+    scene.studio.now += outbox.LEASE_S + 1
+    again = scene.function.lambda_handler({}, Context())
+    assert again["set_aside"] == 0, "passed over for an hour"
+    scene.studio.now += outbox.SET_ASIDE_S
+    assert scene.function.lambda_handler({}, Context())["set_aside"] == 4
+
+
+@pytest.mark.parametrize(
+    ("answered", "waited_s"),
+    [
+        ("600", 600),
+        ("5", 60),
+        ("9" * 30, outbox.LONGEST_WAIT_S),
+        ("Fri, 15 Jan 2027 08:15:00 GMT", 900),
+        ("Fri, 15 Jan 2027 07:00:00 GMT", 60),
+        ("soon", 60),
+        ("-5", 60),
+    ],
+)
+def test_retry_after_of_the_receiver_is_kept_to_and_bounded(
+    scene: Scene, answered: str, waited_s: int
+) -> None:
+    scene.receiver.status, scene.receiver.retry_after = 503, answered
+    scene.rotate()
+    scene.send()
+    (item,) = scene.items()
+    waited = item["expires_at"] - int(scene.studio.now)
+    assert waited_s <= waited <= waited_s * 1.25
+
+
+def test_notices_that_fail_together_are_not_repeated_together() -> None:
+    waits = {outbox.wait_s(f"msg_{place}", 1, Attempt("503")) for place in range(100)}
+    assert len(waits) > 30
+    assert min(waits) >= 300 and max(waits) <= 375
 
 
 def test_the_signature_is_that_of_the_standard_and_every_key_signs() -> None:
@@ -288,8 +373,23 @@ def test_the_signature_is_that_of_the_standard_and_every_key_signs() -> None:
     assert old != new and old.startswith("v1,") and new.startswith("v1,")
 
 
-def to(*addresses: str) -> Any:
-    return lambda *_: list(addresses)
+def resolving_to(monkeypatch: pytest.MonkeyPatch, *addresses: str, port: int = 9) -> None:
+    """Every name resolves to `addresses`."""
+    found = [
+        (
+            socket.AF_INET6 if ":" in address else socket.AF_INET,
+            socket.SOCK_STREAM,
+            6,
+            "",
+            (address, port),
+        )
+        for address in addresses
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def receiver_at(url: str, *, is_local: bool = False) -> PostReceiver:
+    return PostReceiver(url, Ring(("key",)), is_local=is_local)
 
 
 PUBLIC = "93.184.216.34"
@@ -302,80 +402,105 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_an_address_inside_is_not_called_also_beside_a_public_one(address: str) -> None:
+def test_a_private_address_is_not_called_even_beside_a_public_one(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for found in ([address], [PUBLIC, address]):
-        with pytest.raises(NotAllowed):
-            target("https://hooks.example.test/x", is_local=False, resolver=to(*found))
+        resolving_to(monkeypatch, *found)
+        with pytest.raises(NotAllowed, match="not a public address"):
+            receiver_at("https://hooks.example.test/x").post(b"{}", {})
 
 
 @pytest.mark.parametrize(
     "url",
     ["http://hooks.example.test/", "ftp://hooks.example.test/", "https://", "https:///x", "//x",
      "https://user@hooks.example.test/", "https://a:b@hooks.example.test/", "https://[::1", "",
-     "https://hooks.example.test:99999/", "file:///etc/passwd"],
+     "https://hooks.example.test:99999/", "https://hooks.example.test:0/", "file:///etc/passwd"],
 )  # fmt: skip
-def test_only_an_https_address_is_called(url: str) -> None:
+def test_only_an_https_address_is_called(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch, PUBLIC)
     with pytest.raises(NotAllowed):
-        target(url, is_local=False, resolver=to(PUBLIC))
+        receiver_at(url).post(b"{}", {})
 
 
-def test_a_name_without_addresses_is_not_called() -> None:
-    with pytest.raises(NotAllowed):
-        target("https://hooks.example.test/", is_local=False, resolver=to())
+def test_a_name_without_addresses_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch)
     with pytest.raises(NotDelivered):
-        webhook_sender.resolve("no-such-name.invalid", 443)
-    assert webhook_sender.resolve("127.0.0.1", 443) == ["127.0.0.1"]
+        receiver_at("https://hooks.example.test/").post(b"{}", {})
 
 
-def test_locally_loopback_may_be_called_and_still_nothing_else() -> None:
-    found = target("http://127.0.0.1:8080/a?b=c", is_local=True, resolver=to("127.0.0.1"))
-    assert (found.address, found.port, found.path, found.is_tls) == (
-        "127.0.0.1", 8080, "/a?b=c", False,
-    )  # fmt: skip
-    for url in ("http://x.test/", "https://x.test/"):
+def test_locally_loopback_may_be_called_and_still_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with receiving() as found:
+        url = f"http://127.0.0.1:{found.port}/a?b=c"
+        assert receiver_at(url, is_local=True).post(b"{}", {}).status == 204
         with pytest.raises(NotAllowed):
-            target(url, is_local=True, resolver=to("10.0.0.1"))
-    with pytest.raises(NotAllowed):
-        target("http://x.test/", is_local=True, resolver=to(PUBLIC))
-
-
-@pytest.mark.parametrize(
-    ("url", "header"),
-    [("https://hooks.example.test/", "hooks.example.test"),
-     ("https://hooks.example.test:8443/", "hooks.example.test:8443"),
-     ("https://[2606:2800:220:1::1]/", "[2606:2800:220:1::1]")],
-)  # fmt: skip
-def test_the_host_is_named_as_it_was_asked_for(url: str, header: str) -> None:
-    found = target(url, is_local=False, resolver=to("2606:2800:220:1::1"))
-    assert (found.host_header, found.address) == (header, "2606:2800:220:1::1")
+            receiver_at(url).post(b"{}", {})
+        assert [path for path, _, _ in found.got] == ["/a?b=c"]
+    for url, address in (
+        ("http://x.test/", "10.0.0.1"), ("https://x.test/", "10.0.0.1"), ("http://x.test/", PUBLIC),
+    ):  # fmt: skip
+        resolving_to(monkeypatch, address)
+        with pytest.raises(NotAllowed):
+            receiver_at(url, is_local=True).post(b"{}", {})
 
 
 def test_the_checked_address_is_called_under_the_names_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name resolves to nothing here: only the address that was checked can have been called."""
+    """Two addresses: the first takes no connection, so the second is called within the same attempt."""
     certificate, key = self_signed(tmp_path, "hooks.example.test")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    monkeypatch.setattr(
-        "engine.subscriptions.webhook_sender.certifi.where", lambda: str(certificate)
-    )
+    monkeypatch.setattr("engine.platform.outgoing.certifi.where", lambda: str(certificate))
     with receiving(context) as receiver:
+        resolving_to(monkeypatch, "127.0.0.2", "127.0.0.1", port=receiver.port)
         url = f"https://hooks.example.test:{receiver.port}/in"
-        found = target(url, is_local=True, resolver=to("127.0.0.1"))
-        assert webhook_sender.post(found, b"{}", {"webhook-id": "msg_1"}) == 204
+        sent = receiver_at(url, is_local=True).post(b"{}", {"webhook-id": "msg_1"})
+        assert sent.status == 204
         ((path, headers, body),) = receiver.got
-        assert (path, body, headers["host"]) == (
-            "/in",
-            b"{}",
-            f"hooks.example.test:{receiver.port}",
-        )
-        other = target(
-            f"https://other.example.test:{receiver.port}/", is_local=True, resolver=to("127.0.0.1")
-        )
+        assert (path, body) == ("/in", b"{}")
+        assert headers["host"] == f"hooks.example.test:{receiver.port}"
+        assert headers["content-type"] == "application/json"
+        other = f"https://other.example.test:{receiver.port}/"
         with pytest.raises(NotDelivered):
-            webhook_sender.post(other, b"{}", {})
+            receiver_at(other, is_local=True).post(b"{}", {})
         assert len(receiver.got) == 1
+
+
+def test_one_attempt_ends_before_the_lease_of_its_notice() -> None:
+    assert receiver_module.LIMITS.seconds < outbox.LEASE_S
+
+
+def test_a_receiver_that_drips_is_given_up_at_the_deadline(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver_module, "LIMITS", Limits(seconds=0.3, size=0))
+    scene.rotate()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    with dripping(drip) as port:
+        url = f"http://127.0.0.1:{port}/"
+        monkeypatch.setattr(
+            scene.function, "settings", replace(scene.function.settings, notify_url=url)
+        )
+        began = time.monotonic()
+        assert scene.send() == {"sent": 1, "delivered": 0}
+        assert time.monotonic() - began < 5
+    (notice,) = scene.webhooks()
+    assert notice["attempts"][0]["outcome"] == "timeout"
+
+
+@contextmanager
+def dripping(handler: Callable[[socket.socket], None]) -> Iterator[int]:
+    with serving_raw(handler) as server:
+        yield server.port
 
 
 def self_signed(folder: Path, name: str) -> tuple[Path, Path]:

@@ -1,4 +1,4 @@
-"""Calls to OpenRouter: amounts are exact, and what came back is told apart by whether anything was done."""
+"""Calls to OpenRouter: amounts are exact, and the outcomes say whether anything was done."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.platform.outgoing import NotSent, Unknown
-from engine.subscriptions.openrouter import House, OpenRouter, Refused
+from engine.subscriptions.openrouter import OpenRouter, ProviderBalance, Refused
 from engine.subscriptions.plans import micros, shown
 from tests.support.openrouter import MANAGEMENT_KEY, STARTED_AT, Standin, serving
 
@@ -40,7 +40,7 @@ def provider(standin: Standin) -> Iterator[OpenRouter]:
     standin.sound()
 
 
-def test_a_key_is_made_with_just_the_limit_and_end_that_were_asked_for(
+def test_a_key_is_created_with_the_given_limit_and_end(
     provider: OpenRouter, standin: Standin
 ) -> None:
     made = provider.create("sub:ann:t.1", 123_457, ENDS_AT)
@@ -61,18 +61,18 @@ def test_usage_is_read_to_the_micro_dollar(provider: OpenRouter, standin: Standi
         assert facts is not None and facts.usage == total
 
 
-def test_disabling_and_deleting_may_be_repeated_and_a_key_that_is_gone_is_none(
+def test_disabling_and_deleting_can_be_repeated_and_a_deleted_key_reads_as_none(
     provider: OpenRouter, standin: Standin
 ) -> None:
     made = provider.create("sub:ann:t.3", 1_000_000, ENDS_AT + 10**6)
     for _ in range(2):
-        provider.disable(made.hash)
+        assert provider.disable(made.hash)
     facts = provider.read(made.hash)
     assert facts is not None and facts.disabled
-    for _ in range(2):
-        provider.delete(made.hash)
+    assert provider.delete(made.hash)
+    assert not provider.delete(made.hash)
     assert provider.read(made.hash) is None
-    provider.disable(made.hash)
+    assert not provider.disable(made.hash)
 
 
 def test_the_list_has_pages_of_a_hundred_with_disabled_keys_in_it() -> None:
@@ -80,30 +80,32 @@ def test_the_list_has_pages_of_a_hundred_with_disabled_keys_in_it() -> None:
         provider = OpenRouter(standin.base, lambda: MANAGEMENT_KEY)
         made = [provider.create(f"sub:u:t.{n}", 1, ENDS_AT) for n in range(101)]
         provider.disable(made[100].hash)
-        first, rest = provider.page(0), provider.page(100)
+        pages = provider.page(0), provider.page(100)
+        first, rest = (page.keys for page in pages)
+        assert [page.size for page in pages] == [100, len(rest)]
         assert [facts.hash for facts in first[:2]] == [made[100].hash, made[99].hash]
         assert first[0].disabled and not first[1].disabled
         assert len(first) == 100 and {facts.name for facts in rest} > {"sub:u:t.0"}
 
 
-def test_a_workspace_bounds_what_is_made_and_seen() -> None:
+def test_a_workspace_limits_what_is_created_and_listed() -> None:
     workspace = "11111111-2222-4333-8444-555555555555"
     with serving() as standin:
         inside = OpenRouter(standin.base, lambda: MANAGEMENT_KEY, workspace)
         outside = OpenRouter(standin.base, lambda: MANAGEMENT_KEY)
         made = inside.create("sub:u:t.1", 1, ENDS_AT)
-        assert [facts.hash for facts in inside.page(0)] == [made.hash]
-        assert made.hash not in {facts.hash for facts in outside.page(0)}
+        assert [facts.hash for facts in inside.page(0).keys] == [made.hash]
+        assert made.hash not in {facts.hash for facts in outside.page(0).keys}
 
 
-def test_the_house_is_read(provider: OpenRouter) -> None:
-    house = provider.house()
-    assert house.granted == 100_500_000 and house.left == 100_500_000 - house.used
-    assert House(5, 7).left == -2
+def test_the_operators_balance_is_read(provider: OpenRouter) -> None:
+    balance = provider.balance()
+    assert balance.granted == 100_500_000 and balance.left == 100_500_000 - balance.used
+    assert ProviderBalance(5, 7).left == -2
 
 
 @pytest.mark.parametrize(("kind", "options"), UNREADABLE, ids=str)
-def test_a_creation_without_a_readable_answer_may_have_been_done(
+def test_a_creation_without_a_readable_answer_is_unknown(
     provider: OpenRouter, standin: Standin, kind: str, options: dict[str, Any]
 ) -> None:
     standin.fault("create_key", kind, **options)
@@ -112,16 +114,14 @@ def test_a_creation_without_a_readable_answer_may_have_been_done(
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-def test_a_line_that_is_cut_leaves_it_open(
-    provider: OpenRouter, standin: Standin, when: str
-) -> None:
+def test_a_broken_connection_is_unknown(provider: OpenRouter, standin: Standin, when: str) -> None:
     standin.fault("create_key", "drop", when=when)
     with pytest.raises(Unknown):
         provider.create("sub:ann:t.5", 1, ENDS_AT + 10**6)
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 429])
-def test_a_refusal_did_nothing_and_says_how_long_to_wait(
+def test_a_refusal_carries_status_and_retry_after(
     provider: OpenRouter, standin: Standin, status: int
 ) -> None:
     standin.fault("create_key", "status", status=status, headers={"Retry-After": "7"})
@@ -133,12 +133,12 @@ def test_a_refusal_did_nothing_and_says_how_long_to_wait(
 @pytest.mark.parametrize(
     ("said", "wait_s"), [("0", 1), ("999", 60), ("soon", 5), ("-1", 5), ("1e9", 5), ("9" * 40, 5)]
 )
-def test_what_it_asks_to_wait_is_bounded(
+def test_retry_after_is_bounded(
     provider: OpenRouter, standin: Standin, said: str, wait_s: int
 ) -> None:
     standin.fault("credits", "status", status=429, headers={"Retry-After": said})
     with pytest.raises(Refused) as refused:
-        provider.house()
+        provider.balance()
     assert refused.value.retry_after_s == wait_s
 
 
@@ -158,7 +158,7 @@ def test_what_it_asks_to_wait_is_bounded(
     ],
     ids=str,
 )
-def test_what_is_not_as_documented_is_not_believed(
+def test_an_answer_of_another_form_is_unknown(
     provider: OpenRouter, standin: Standin, spoiled: dict[str, Any]
 ) -> None:
     made = provider.create("sub:ann:t.7", 1, ENDS_AT + 10**6)
@@ -168,7 +168,7 @@ def test_what_is_not_as_documented_is_not_believed(
 
 
 @pytest.mark.parametrize("spoiled", [{"key": ""}, {"key": None}, {"key": "a b" * 20}], ids=str)
-def test_a_creation_without_a_usable_key_may_have_been_done(
+def test_a_creation_without_a_usable_key_is_unknown(
     provider: OpenRouter, standin: Standin, spoiled: dict[str, Any]
 ) -> None:
     standin.fault("create_key", "members", set=spoiled)
@@ -176,12 +176,12 @@ def test_a_creation_without_a_usable_key_may_have_been_done(
         provider.create("sub:ann:t.8", 1, ENDS_AT + 10**6)
 
 
-def test_nobody_there_means_not_sent() -> None:
+def test_a_refused_connection_is_not_sent() -> None:
     with pytest.raises(NotSent):
         OpenRouter("http://127.0.0.1:9", lambda: MANAGEMENT_KEY).page(0)
 
 
-def test_without_the_operators_key_nothing_is_sent(standin: Standin) -> None:
+def test_without_the_management_key_nothing_is_sent(standin: Standin) -> None:
     def none() -> str:
         raise NotSent()
 
@@ -201,11 +201,11 @@ def test_dollars_are_whole_micro_dollars(dollars: str, amount: int) -> None:
 
 
 @pytest.mark.parametrize("dollars", ["-0.1", "NaN", "Infinity", "1e12"])
-def test_what_is_no_amount_is_refused(dollars: str) -> None:
+def test_an_invalid_amount_is_refused(dollars: str) -> None:
     with pytest.raises(ValueError, match="no amount"):
         micros(Decimal(dollars))
 
 
 @pytest.mark.parametrize("amount", [0, 1, 10, 123_457, 999_999, 9_450_000, 10**12 - 1])
-def test_an_amount_is_shown_with_every_micro_dollar(amount: int) -> None:
+def test_an_amount_is_shown_to_the_micro_dollar(amount: int) -> None:
     assert micros(Decimal(repr(shown(amount)))) == amount

@@ -34,7 +34,8 @@ INSIGHTS = {
 OTHERS_WORDS = {
     "TransactionConflict", "AccessDenied", "WarmThroughput", "ParallelizationFactor", "InvokeFunction",
     "AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSLambdaSQSQueueExecutionRole",
-    "AWSCodeDeployRoleForLambda", "DetailedMetricsEnabled", "HttpOnly", "SameSite",
+    "AWSCodeDeployRoleForLambda", "DetailedMetricsEnabled", "HttpOnly", "SameSite", "CloudFront",
+    "CachingDisabled", "AllViewerExceptHostHeader",
 }  # fmt: skip
 """Names of others: AWS's errors, properties and policies, and attributes of cookies."""
 
@@ -131,7 +132,8 @@ def lines_of_functions() -> list[Mapping[str, Any]]:
         logs.circuit_changed("ttt", "closed")
         logs.low_balance("ann", 1)
         logs.not_projected("trouble")
-        logs.house_balance(0, 25)
+        logs.provider_balance(0, 25)
+        logs.set_aside("notices", "msg_1", "Unreadable")
         logs.moved({"spend": 1})
         logs.rotated("NAME", made=["k"], dropped=[])
         logs.not_rotated("NAME", "trouble")
@@ -298,6 +300,15 @@ def test_each_test_that_the_threats_name_is_there() -> None:
     named = set(re.findall(r"`(test_\w+)`", SECURITY))
     there = {path.stem for path in (ROOT / "tests").rglob("test_*.py")}
     assert len(named) > 30
+    assert not named - there
+
+
+def test_each_test_that_the_command_line_page_names_exists() -> None:
+    page = (ROOT / "docs/command-line.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"(?<![\w/])(test_\w+)`", page))
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("test_*.py"))
+    there = {name for source in sources for name in re.findall(r"def (test_\w+)", source)}
+    assert len(named) >= 10
     assert not named - there
 
 

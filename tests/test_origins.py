@@ -1,4 +1,4 @@
-"""Where moves came from: kept once, named by the entry, committed to by its hash, and nowhere else."""
+"""Origins of moves: stored once, named by the entry, covered by its hash, and stored nowhere else."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.admin import erasure
-from engine.credits.verify import verify_user
+from engine.credits.verification import verify_user
 from engine.ledger import origins
 from engine.ledger.audit import Audit
 from engine.ledger.items import account_pk
@@ -39,7 +39,7 @@ ORIGIN = st.tuples(st.sampled_from(["salt-one", "salt-two"]), TEXT, TEXT)
 
 @PROPERTY
 @given(ORIGIN, ORIGIN)
-def test_an_id_stands_for_one_salt_one_address_and_one_user_agent(
+def test_an_id_depends_on_salt_address_and_user_agent(
     one: tuple[str, str, str], other: tuple[str, str, str]
 ) -> None:
     made = [origins.origin_id(*parts) for parts in (one, other)]
@@ -47,7 +47,7 @@ def test_an_id_stands_for_one_salt_one_address_and_one_user_agent(
         assert (made[0] == made[1]) == (one == other)
 
 
-def test_where_nothing_is_said_there_is_nothing_to_name() -> None:
+def test_an_empty_origin_has_no_id() -> None:
     assert origins.origin_id("salt", "", "") == ""
 
 
@@ -55,7 +55,7 @@ def test_salts_are_never_the_same() -> None:
     assert len({origins.new_salt() for _ in range(100)}) == 100
 
 
-def test_an_origin_is_kept_once_and_each_entry_names_its_own(gateway: Gateway) -> None:
+def test_an_origin_is_stored_once_and_entries_name_it(gateway: Gateway) -> None:
     user, _ = gateway.user(balance=9)
     places = ["198.51.100.1", "198.51.100.2", "198.51.100.1", "198.51.100.1"]
     for place in places:
@@ -67,7 +67,7 @@ def test_an_origin_is_kept_once_and_each_entry_names_its_own(gateway: Gateway) -
     gateway.assert_explained(user)
 
 
-def test_no_item_but_the_origins_holds_an_address_or_a_user_agent(endpoint: str) -> None:
+def test_only_origin_items_contain_an_address_or_a_user_agent(endpoint: str) -> None:
     gateway = Gateway(endpoint)
     user, _ = gateway.user(balance=2)
     vend(gateway, user, "198.51.100.77")
@@ -98,7 +98,7 @@ def test_a_remembered_origin_costs_no_write(gateway: Gateway) -> None:
     assert sizes == [3, 4]
 
 
-def test_as_many_origins_are_remembered_as_alternate_and_no_more(gateway: Gateway) -> None:
+def test_the_account_lists_a_limited_number_of_origins(gateway: Gateway) -> None:
     user, _ = gateway.user(balance=20)
     for number in range(REMEMBERED + 2):
         vend(gateway, user, f"198.51.100.{number}")
@@ -109,7 +109,7 @@ def test_as_many_origins_are_remembered_as_alternate_and_no_more(gateway: Gatewa
     assert len(kept(gateway, user)) == REMEMBERED + 3, "an origin that was forgotten is kept once"
 
 
-def test_two_users_at_one_address_can_not_be_told_by_their_ids(gateway: Gateway) -> None:
+def test_one_address_has_different_ids_for_two_users(gateway: Gateway) -> None:
     users = [gateway.user(balance=1)[0] for _ in range(2)]
     for user in users:
         vend(gateway, user, "198.51.100.1")
@@ -117,7 +117,7 @@ def test_two_users_at_one_address_can_not_be_told_by_their_ids(gateway: Gateway)
     assert ids[0] != ids[1]
 
 
-def test_a_move_is_made_under_the_salt_that_it_was_computed_from(gateway: Gateway) -> None:
+def test_a_move_requires_the_salt_it_was_computed_with(gateway: Gateway) -> None:
     """An erasure that comes in between is before the move: the move's origin is known."""
     desk = Desk(gateway, balance=3)
     first, second = (Act("user:x", key, "198.51.100.5", AGENT, at=0) for key in ("r-1", "r-2"))

@@ -1,4 +1,4 @@
-"""The projector: every entry counts once in every read model, whatever the stream does."""
+"""The projector: every entry counts once in every read model, whatever the stream delivers."""
 
 import json
 import random
@@ -123,7 +123,7 @@ def test_the_sample_event_is_projected(stage: Stage) -> None:
     assert (found.seq, found.stats.available, found.stats.held) == (2, 4, 1)
 
 
-def test_what_the_gateway_did_is_in_the_read_models(endpoint: str) -> None:
+def test_every_move_of_the_gateway_is_in_the_read_models(endpoint: str) -> None:
     gateway = Gateway(endpoint)
     stage = Stage(gateway)
     user, headers = gateway.user(balance=4)
@@ -142,7 +142,7 @@ def test_what_the_gateway_did_is_in_the_read_models(endpoint: str) -> None:
     assert (notice["available"], notice["threshold"], notice["seq"]) == (2, 3, vends[-1].seq)
 
 
-def test_an_audit_record_names_who_did_it_and_passes_after_its_days() -> None:
+def test_an_audit_record_names_its_actor_and_expires() -> None:
     book = Book("ann", at=1_800_014_400)
     entry = book.post("admin_add", 5)
     assert audit_record(entry, 400) == {
@@ -191,7 +191,7 @@ def test_records_delivered_again_do_nothing(stage: Stage) -> None:
         stage.assert_projected(book)
 
 
-def test_an_account_that_begins_in_the_middle_of_a_batch_keeps_its_order(stage: Stage) -> None:
+def test_an_account_that_starts_within_a_batch_keeps_its_order(stage: Stage) -> None:
     books = [grown(stage.book("mixed"), count) for count in (9, 1, 14)]
     batches = [records(book.entries) for book in books]
     mixed: Records = []
@@ -204,7 +204,7 @@ def test_an_account_that_begins_in_the_middle_of_a_batch_keeps_its_order(stage: 
 
 
 @pytest.mark.parametrize("delivered", [slice(0, 5), slice(7, 8), slice(69, 70), slice(30, 40)])
-def test_records_that_were_lost_are_healed_from_the_ledger(stage: Stage, delivered: slice) -> None:
+def test_lost_records_are_read_from_the_ledger(stage: Stage, delivered: slice) -> None:
     book = grown(stage.book("healed"), 70)
     stage.kept(book)
     batch = records(book.entries)
@@ -243,7 +243,7 @@ def test_a_transaction_stays_far_below_its_limit_of_writes(stage: Stage) -> None
     assert max(sizes) <= 2 + 5 * CHUNK < 100
 
 
-def test_projectors_at_once_on_one_account_do_the_work_of_one(stage: Stage) -> None:
+def test_concurrent_projectors_count_an_entry_once(stage: Stage) -> None:
     books = [grown(stage.book("crowded"), 30) for _ in range(2)]
     stage.kept(*books)
     batches = [records(book.entries)[n : n + 10] for book in books for n in range(0, 30, 5)] * 3
@@ -271,7 +271,7 @@ def test_one_accounts_failure_does_not_stop_the_others(stage: Stage) -> None:
 @pytest.mark.parametrize(
     "code", ["TransactionConflict", "ThrottlingException", "InternalServerError"]
 )
-def test_conflicts_and_throttling_pass(stage: Stage, code: str) -> None:
+def test_conflicts_and_throttling_are_retried(stage: Stage, code: str) -> None:
     book = grown(stage.book("bumpy"), 40)
     stage.through(Refusing(stage.gateway.dynamodb, code, count=6))
     assert stage.deliver(records(book.entries)) is None
@@ -286,7 +286,7 @@ def test_a_transaction_whose_answer_was_lost_counts_once(stage: Stage) -> None:
     stage.assert_projected(book)
 
 
-def test_a_record_that_nobody_can_read_is_reported_and_stops_nothing(stage: Stage) -> None:
+def test_an_unreadable_record_is_reported_and_stops_nothing(stage: Stage) -> None:
     book = grown(stage.book("poisoned"), 6)
     batch = records(book.entries)
     for poison in (
@@ -318,7 +318,7 @@ def test_an_image_that_is_not_an_entry_is_replaced_by_the_ledgers(
     assert found is not None and found.seq == 6
 
 
-def test_an_image_of_another_entry_is_not_taken_for_it(stage: Stage) -> None:
+def test_an_image_with_another_key_is_ignored(stage: Stage) -> None:
     book = grown(stage.book("swapped"), 3)
     stage.kept(book)
     batch = records(book.entries)
@@ -327,7 +327,7 @@ def test_an_image_of_another_entry_is_not_taken_for_it(stage: Stage) -> None:
     stage.assert_projected(book)
 
 
-def test_an_account_stands_still_at_an_entry_of_another_version(stage: Stage) -> None:
+def test_an_account_stalls_at_an_entry_of_another_version(stage: Stage) -> None:
     """Nothing of what follows is projected before a code that reads it is there."""
     book, other = grown(stage.book("versions"), 6), grown(stage.book("versions"), 2)
     stage.kept(book)
@@ -343,14 +343,14 @@ def test_an_account_stands_still_at_an_entry_of_another_version(stage: Stage) ->
     stage.assert_projected(book, other)
 
 
-def test_an_entry_that_is_told_of_but_not_there_is_reported(stage: Stage) -> None:
+def test_an_announced_but_missing_entry_is_reported(stage: Stage) -> None:
     book = grown(stage.book("missing"), 4)
     batch = records(book.entries)
     assert stage.deliver(batch[2:]) == sequence_number(batch[2])
     assert figures.get_summary(stage.table, "missing", book.user) is None
 
 
-def test_what_is_not_a_new_entry_is_passed_over(stage: Stage) -> None:
+def test_records_of_other_items_are_ignored(stage: Stage) -> None:
     book = grown(stage.book("others"), 2)
     hold = record({"pk": "A#x", "sk": "H#x", "state": "open"})
     edited = record(book.entries[0].item(), name="MODIFY")
@@ -359,14 +359,14 @@ def test_what_is_not_a_new_entry_is_passed_over(stage: Stage) -> None:
     assert stage.deliver([]) is None
 
 
-def test_with_too_little_time_left_nothing_is_begun(stage: Stage) -> None:
+def test_no_account_is_started_with_too_little_time(stage: Stage) -> None:
     book = grown(stage.book("late"), 2)
     batch = records(book.entries)
     assert stage.deliver(batch, Context(left_ms=3_000)) == sequence_number(batch[0])
     assert figures.get_summary(stage.table, "late", book.user) is None
 
 
-def test_a_low_balance_is_noticed_once_for_every_crossing(stage: Stage) -> None:
+def test_every_crossing_of_the_threshold_makes_one_notice(stage: Stage) -> None:
     book = stage.book("credits")
     book.grant(4)
     for amount in (-1, -1, -1, 5, -2, -2):
@@ -386,7 +386,7 @@ def test_a_low_balance_is_noticed_once_for_every_crossing(stage: Stage) -> None:
     assert counted == Counter(f"Entries_{entry.type}" for entry in book.entries)
 
 
-def test_a_notice_that_was_written_on_keeps_that(stage: Stage) -> None:
+def test_a_notice_keeps_members_added_by_operators(stage: Stage) -> None:
     book = stage.book("credits")
     book.grant(3)
     book.post("admin_deduct", -1)
@@ -397,7 +397,7 @@ def test_a_notice_that_was_written_on_keeps_that(stage: Stage) -> None:
     assert (found["seen_by"], found["available"]) == ("ops", 2)
 
 
-def test_an_old_crossing_is_no_news(stage: Stage) -> None:
+def test_an_old_crossing_makes_no_notice(stage: Stage) -> None:
     book = stage.book("credits")
     book.at -= NEWS_S + 5
     book.grant(3)
@@ -452,7 +452,7 @@ def test_days_are_read_from_the_first_to_the_last(stage: Stage) -> None:
     seeds=st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 16)), min_size=1, max_size=3),
     data=st.data(),
 )
-def test_any_histories_however_delivered_end_in_what_their_entries_fold_to(
+def test_any_delivery_of_any_history_ends_in_its_fold(
     stage: Stage, seeds: list[tuple[int, int]], data: st.DataObject
 ) -> None:
     """Batches split anywhere, delivered twice, in other orders, some never; then each account's last."""

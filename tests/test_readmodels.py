@@ -1,4 +1,4 @@
-"""The folds that all read models are made by."""
+"""The folds of all read models."""
 
 import itertools
 from collections import Counter
@@ -14,7 +14,7 @@ from tests.support.streams import Book
 NOON = 1_800_014_400  # 2027-01-15T12:00:00Z
 
 
-def test_an_account_is_summed_up() -> None:
+def test_an_account_is_summarised() -> None:
     book = Book("ann", at=NOON)
     book.grant(10)
     kept, returned = book.vend(), book.vend()
@@ -48,7 +48,7 @@ def test_no_entries_fold_to_nothing() -> None:
 
 
 @given(st.integers(), st.integers(0, 40))
-def test_at_every_prefix_what_was_issued_is_spent_or_still_there(seed: int, count: int) -> None:
+def test_at_every_prefix_issued_equals_spent_and_outstanding(seed: int, count: int) -> None:
     book = Book("ann", at=NOON)
     book.random_moves(seed, count)
     for end in range(1, count + 1):
@@ -94,7 +94,7 @@ def test_money_of_another_unit_never_falls_low() -> None:
     assert not folds.falls_low(book.post("charge", -1), 3)
 
 
-def test_a_type_that_is_not_known_keeps_the_books_balanced() -> None:
+def test_an_unknown_type_keeps_the_figures_balanced() -> None:
     book = Book("ann", "usd_micros")
     book.grant(5)
     book.post("monthly", 700)

@@ -1,4 +1,4 @@
-"""Rebuilding: every read model comes anew from the ledger, while readers and projectors go on."""
+"""A rebuild makes every read model from the ledger while readers and projectors run."""
 
 import threading
 from collections.abc import Callable
@@ -84,7 +84,7 @@ def assert_clean(found: Comparison) -> None:
     assert (found.differences, found.unsettled) == ([], [])
 
 
-def test_what_was_projected_is_what_the_ledger_says(office: Office) -> None:
+def test_projected_models_equal_the_ledger(office: Office) -> None:
     found = office.compare()
     assert_clean(found)
     assert (found.accounts, found.entries) == (4, sum(len(book.entries) for book in office.books))
@@ -197,7 +197,7 @@ def test_damage_is_found_and_a_rebuild_repairs_it(
     assert_clean(office.compare())
 
 
-def test_an_audit_record_that_nobody_wrote_is_found_and_stays(office: Office) -> None:
+def test_an_audit_record_without_an_entry_is_found_and_stays(office: Office) -> None:
     """A rebuild deletes nothing; the comparison goes on to name it."""
     book = office.books[0]
     real = audit.of_user(office.table, book.user, limit=1)[0]
@@ -207,7 +207,7 @@ def test_an_audit_record_that_nobody_wrote_is_found_and_stays(office: Office) ->
     assert (found.key, found.expected) == (f"AUDIT#{book.user} {forged['sk']}", None)
 
 
-def test_what_the_old_generation_leaves_passes_after_a_day(office: Office) -> None:
+def test_items_of_the_old_generation_expire_after_a_day(office: Office) -> None:
     book = office.books[0]
     old = [office.summary_key(book), office.stats_key(book, "TOTAL")]
     rebuild.write(office.projector, now=NOW)
@@ -219,7 +219,7 @@ def test_what_the_old_generation_leaves_passes_after_a_day(office: Office) -> No
         assert item is not None and "ttl" not in item
 
 
-def test_entries_that_come_while_it_is_at_work_count_once(office: Office) -> None:
+def test_entries_made_during_a_rebuild_count_once(office: Office) -> None:
     """In an account that it has passed, in one that it has not, and in one that it does not know."""
     new = Book(fresh("u"), "credits", at=NOW)
     new.grant(3)
@@ -239,7 +239,7 @@ def test_entries_that_come_while_it_is_at_work_count_once(office: Office) -> Non
     assert figures.totals(office.table, "credits").users == 4
 
 
-def test_readers_see_the_old_one_until_the_new_one_is_whole(office: Office) -> None:
+def test_readers_see_the_old_generation_until_the_new_one_is_complete(office: Office) -> None:
     expected = figures.totals(office.table, "credits")
 
     class Looking(Client):
@@ -254,7 +254,7 @@ def test_readers_see_the_old_one_until_the_new_one_is_whole(office: Office) -> N
     assert figures.totals(office.table, "credits") == expected
 
 
-def test_a_rebuild_that_was_cut_short_changes_nothing_and_the_next_one_goes_through(
+def test_an_interrupted_rebuild_changes_nothing_and_the_next_one_completes(
     office: Office,
 ) -> None:
     refusing = Table(
@@ -290,7 +290,7 @@ def test_of_two_rebuilds_the_later_one_wins(office: Office) -> None:
     assert_clean(office.compare())
 
 
-def test_a_copy_that_nobody_wrote_is_found_and_stays(office: Office) -> None:
+def test_a_copy_without_an_entry_is_found_and_stays(office: Office) -> None:
     copy = folds.feed_item(office.books[0].entries[0])
     forged = copy | {"sk": copy["sk"].replace("#", "#forged-", 1)}
     office.gateway.dynamodb.put_item(TableName=office.table.name, Item=marshal(forged))
@@ -313,7 +313,7 @@ def test_an_hour_is_counted_and_compared_only_while_it_is_kept(office: Office) -
     assert_clean(office.compare())
 
 
-def test_an_account_with_an_edited_entry_stands_still_and_is_named(office: Office) -> None:
+def test_an_account_with_an_edited_entry_stalls_and_is_named(office: Office) -> None:
     book = office.books[0]
     office.set(account_pk(book.user), entry_sk("credits", 5), "amount", 70)
     done = rebuild.write(office.projector, now=NOW)
@@ -329,9 +329,7 @@ def test_an_account_with_an_edited_entry_stands_still_and_is_named(office: Offic
 
 
 @pytest.mark.parametrize("at", [5, 11])
-def test_an_entry_that_is_none_is_named_and_the_others_are_compared(
-    office: Office, at: int
-) -> None:
+def test_an_unreadable_entry_is_named_and_the_others_are_compared(office: Office, at: int) -> None:
     """An item without any member of an entry, in the place of one and on top of the account."""
     book, other = office.books[:2]
     key = {"pk": account_pk(book.user), "sk": entry_sk("credits", at)}
@@ -349,7 +347,7 @@ def test_an_entry_that_is_none_is_named_and_the_others_are_compared(
     assert list(shown) == [" ".join(office.summary_key(other))]
 
 
-def test_an_item_with_a_key_that_no_entry_has_is_left_out(office: Office) -> None:
+def test_an_item_without_an_entrys_key_is_ignored(office: Office) -> None:
     key = {"pk": account_pk(office.books[0].user), "sk": entry_sk("credits", 5) + "x"}
     office.gateway.dynamodb.put_item(TableName=office.table.name, Item=marshal(key))
     found = office.compare()
@@ -369,7 +367,7 @@ def test_notices_of_the_last_day_are_made_again_and_older_ones_not(office: Offic
     assert [item["seq"] for item in figures.notices(office.table, book.user, limit=9)] == [4]
 
 
-def test_comparing_while_the_projector_is_at_work_raises_no_false_alarm(office: Office) -> None:
+def test_comparing_while_projecting_raises_no_false_alarm(office: Office) -> None:
     stop = threading.Event()
     moving = Book(fresh("u"), "credits", at=NOW)
 

@@ -1,4 +1,4 @@
-"""The check of answers against the description lets through what is described and catches what is not."""
+"""The check of answers accepts what the description has and refuses everything else."""
 
 import json
 from typing import Any
@@ -17,7 +17,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize("answer", REFUSED)
-def test_an_answer_that_is_not_described_is_caught(answer: Any) -> None:
+def test_an_answer_that_is_not_described_is_refused(answer: Any) -> None:
     with pytest.raises(AssertionError):
         schema.check_answer(*answer)
 

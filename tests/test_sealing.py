@@ -1,4 +1,4 @@
-"""Keys at rest: sealed by KMS for their user and key, and opened for nobody else."""
+"""Secrets at rest: sealed by KMS for a user and key, and opened for no other."""
 
 import base64
 from typing import Any
@@ -21,7 +21,7 @@ def sealer(endpoint: str) -> Sealer:
     return Sealer(kms, kms.create_key()["KeyMetadata"]["Arn"])
 
 
-def test_what_was_sealed_opens_for_its_user_and_key(sealer: Sealer) -> None:
+def test_a_sealed_secret_opens_for_its_user_and_key(sealer: Sealer) -> None:
     sealed = sealer.seal(SECRET, user="ann", hash_="h1")
     assert sealer.open(sealed, user="ann", hash_="h1") == SECRET
     assert SECRET.encode() not in base64.b64decode(sealed)
@@ -29,13 +29,13 @@ def test_what_was_sealed_opens_for_its_user_and_key(sealer: Sealer) -> None:
 
 
 @pytest.mark.parametrize(("user", "hash_"), [("bob", "h1"), ("ann", "h2"), ("", "")])
-def test_it_opens_for_nobody_else(sealer: Sealer, user: str, hash_: str) -> None:
+def test_a_sealed_secret_does_not_open_for_others(sealer: Sealer, user: str, hash_: str) -> None:
     sealed = sealer.seal(SECRET, user="ann", hash_="h1")
     with pytest.raises(Busy):
         sealer.open(sealed, user=user, hash_=hash_)
 
 
-def test_kms_that_is_away_is_busy() -> None:
+def test_an_unreachable_kms_is_busy() -> None:
     class Away:
         def encrypt(self, **_: Any) -> Any:
             raise EndpointConnectionError(endpoint_url="x")

@@ -1,4 +1,4 @@
-"""What looks like a secret is found wherever it stands, and nothing else is."""
+"""The scan finds possible secrets and nothing else."""
 
 import secrets
 
@@ -28,7 +28,7 @@ def found(text: str) -> list[str]:
     ],
     ids=lambda text: f"{text[:3]} of {len(text)}",
 )
-def test_a_secret_is_found_and_not_repeated(text: str) -> None:
+def test_a_secret_is_found_and_not_printed(text: str) -> None:
     (finding,) = found(text)
     assert finding.startswith("here: ")
     assert text not in finding
@@ -45,5 +45,5 @@ def test_a_secret_is_found_and_not_repeated(text: str) -> None:
         'SECRETS_PREFIX: "/pluct-prod/ENGINE_JWT_SECRET"',
     ],
 )
-def test_names_examples_and_digests_are_none(text: str) -> None:
+def test_names_examples_and_digests_are_not_secrets(text: str) -> None:
     assert found(text) == []

@@ -1,4 +1,4 @@
-"""What every stand-in shares: faults strike as told and requests are recorded."""
+"""The common part of the stand-ins: faults apply as configured and requests are recorded."""
 
 import asyncio
 import gzip
@@ -11,9 +11,9 @@ import pytest
 from aiohttp import web
 
 from standins import tttranscribe
-from standins.answers import BROTLI_64_MIB
 from standins.clock import Clock
 from standins.harness import Client, calls, fault, forward, order, play
+from standins.spoiled_answers import BROTLI_64_MIB
 
 pytestmark = pytest.mark.enable_socket
 
@@ -39,7 +39,7 @@ async def knock(client: Client, path: str = "/health", **more: Any) -> tuple[int
 
 
 @pytest.mark.parametrize(("when", "jobs"), [("before", 0), ("after", 1)])
-def test_a_dropped_line_loses_the_request_or_only_its_answer(when: str, jobs: int) -> None:
+def test_a_dropped_connection_loses_the_request_or_only_its_answer(when: str, jobs: int) -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "transcribe", {"kind": "drop", "when": when})
         with pytest.raises(aiohttp.ClientError):
@@ -115,7 +115,7 @@ SPOILT: list[tuple[dict[str, Any], int, str, Callable[[bytes], bool]]] = [
 
 
 @pytest.mark.parametrize(("action", "code", "kind", "is_spoilt"), SPOILT)
-def test_an_answer_is_spoilt_as_told(
+def test_an_answer_is_spoiled_as_configured(
     action: dict[str, Any], code: int, kind: str, is_spoilt: Callable[[bytes], bool]
 ) -> None:
     async def scenario(client: Client) -> None:
@@ -127,7 +127,7 @@ def test_an_answer_is_spoilt_as_told(
     play(ttt_app(), scenario, auto_decompress=False)
 
 
-def test_a_truncated_answer_promises_more_than_it_sends() -> None:
+def test_a_truncated_answer_is_shorter_than_its_content_length() -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "health", {"kind": "truncated"})
         with pytest.raises(aiohttp.ClientPayloadError):
@@ -137,7 +137,7 @@ def test_a_truncated_answer_promises_more_than_it_sends() -> None:
 
 
 @pytest.mark.parametrize(("when", "jobs"), [("before", 0), ("after", 1)])
-def test_a_delay_holds_the_request_or_only_its_answer(when: str, jobs: int) -> None:
+def test_a_delay_is_before_or_after_the_effect_of_a_request(when: str, jobs: int) -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "transcribe", {"kind": "delay", "seconds": 30, "when": when})
         submission = asyncio.create_task(submit(client))
@@ -150,7 +150,7 @@ def test_a_delay_holds_the_request_or_only_its_answer(when: str, jobs: int) -> N
     play(ttt_app(), scenario)
 
 
-def test_a_rule_counts_what_it_matches_and_can_be_set_from_the_start() -> None:
+def test_a_rule_counts_its_matches_and_can_be_set_at_the_start() -> None:
     rule = {"route": "status", "match": "job-a", "skip": 1, "times": 2}
     rule["action"] = {"kind": "status", "status": 503}
 
@@ -185,7 +185,7 @@ def test_a_rule_counts_what_it_matches_and_can_be_set_from_the_start() -> None:
         {"route": "transcribe", "action": {"kind": "job", "when": "after"}},
     ],
 )
-def test_a_misspelt_rule_is_refused_rather_than_ignored(rule: dict[str, Any]) -> None:
+def test_an_invalid_rule_is_refused(rule: dict[str, Any]) -> None:
     async def scenario(client: Client) -> None:
         async with client.post("/_control/faults", json=[rule]) as answer:
             assert answer.status == 400
@@ -193,7 +193,7 @@ def test_a_misspelt_rule_is_refused_rather_than_ignored(rule: dict[str, Any]) ->
     play(ttt_app(), scenario)
 
 
-def test_requests_are_recorded_without_secrets_and_orders_are_not_recorded() -> None:
+def test_requests_are_recorded_without_secrets_and_control_calls_are_not_recorded() -> None:
     async def scenario(client: Client) -> None:
         await submit(client, requestId="req-1")
         await knock(client, f"/nowhere?key={SECRET}")

@@ -1,4 +1,4 @@
-"""The OpenRouter stand-in keeps the contract of the management API, and its money adds up."""
+"""The OpenRouter stand-in has the contract of the management API, and its amounts add up."""
 
 import asyncio
 import hashlib
@@ -60,7 +60,7 @@ async def state(client: Client) -> dict[str, Any]:
     return truth
 
 
-def test_a_key_is_created_with_every_documented_member_and_shown_once() -> None:
+def test_a_new_key_has_every_documented_member_and_is_shown_once() -> None:
     async def scenario(client: Client) -> None:
         wanted = {"limit": 0.5, "limit_reset": "monthly", "expires_at": "2027-12-31T23:59:59Z"}
         status, answer = await call(client, "POST", "/keys/", {"name": "sub:user-1", **wanted})
@@ -118,7 +118,7 @@ def test_a_key_is_created_with_every_documented_member_and_shown_once() -> None:
         {"name": "a", "expires_at": "2001-01-01T00:00:00Z"},
     ],
 )
-def test_a_bad_creation_is_400_and_makes_no_key(body: Any) -> None:
+def test_an_invalid_creation_is_400_and_creates_no_key(body: Any) -> None:
     async def scenario(client: Client) -> None:
         status, answer = await call(client, "POST", "/keys", body)
         assert (status, answer["error"]["code"]) == (400, 400)
@@ -127,7 +127,7 @@ def test_a_bad_creation_is_400_and_makes_no_key(body: Any) -> None:
     play(app(), scenario)
 
 
-def test_who_may_call_what() -> None:
+def test_each_operation_requires_its_credential() -> None:
     async def scenario(client: Client) -> None:
         key = await create(client)
         missing = await call(client, "GET", "/keys", token="")
@@ -151,7 +151,7 @@ def test_who_may_call_what() -> None:
     play(app(), scenario)
 
 
-def test_pages_hold_the_100_newest_and_leave_out_disabled_keys_and_other_workspaces() -> None:
+def test_a_page_has_the_100_newest_keys_without_disabled_ones_and_other_workspaces() -> None:
     async def scenario(client: Client) -> None:
         made = [(await create(client, name=f"k{place}"))["hash"] for place in range(120)]
         elsewhere = await create(client, workspace_id=OTHER_WORKSPACE)
@@ -172,7 +172,7 @@ def test_pages_hold_the_100_newest_and_leave_out_disabled_keys_and_other_workspa
     play(app(), scenario)
 
 
-def test_changing_and_deleting() -> None:
+def test_a_key_can_be_changed_and_deleted() -> None:
     async def scenario(client: Client) -> None:
         key = await create(client, limit=1)
         path = f"/keys/{key['hash']}"
@@ -190,7 +190,7 @@ def test_changing_and_deleting() -> None:
     play(app(), scenario)
 
 
-def test_usage_is_for_life_while_what_is_left_follows_the_window() -> None:
+def test_usage_never_resets_and_the_rest_of_a_limit_follows_the_window() -> None:
     async def scenario(client: Client) -> None:
         keys = {
             reset: await create(client, limit=1, limit_reset=reset)
@@ -213,7 +213,7 @@ def test_usage_is_for_life_while_what_is_left_follows_the_window() -> None:
     play(app(), scenario)
 
 
-def test_a_limit_binds_and_money_is_exact() -> None:
+def test_a_limit_applies_and_amounts_are_exact() -> None:
     async def scenario(client: Client) -> None:
         key = await create(client, limit=0.3)
         assert [await spend(client, key, "0.1") for _ in range(4)] == [200, 200, 200, 402]
@@ -237,7 +237,7 @@ def test_a_limit_binds_and_money_is_exact() -> None:
     play(app(total_credits="5"), scenario)
 
 
-def test_usage_shows_late_while_the_limit_binds_at_once() -> None:
+def test_usage_is_shown_late_and_the_limit_applies_at_once() -> None:
     async def scenario(client: Client) -> None:
         key = await create(client, limit=1)
         assert await spend(client, key, "1") == 200
@@ -262,7 +262,7 @@ def test_an_expired_key_is_not_live() -> None:
     play(app(), scenario)
 
 
-def test_calls_beyond_the_rate_get_429_with_the_time_to_wait() -> None:
+def test_calls_beyond_the_rate_get_429_with_retry_after() -> None:
     async def scenario(client: Client) -> None:
         assert [(await call(client, "GET", "/keys"))[0] for _ in range(3)] == [200, 200, 429]
         headers = {"Authorization": f"Bearer {MANAGEMENT}"}
@@ -291,7 +291,7 @@ def test_a_creation_can_fail_before_or_after_its_effect(when: str, live: dict[st
     play(app(), scenario)
 
 
-def test_the_owners_other_keys_are_there_and_every_change_to_them_is_seen() -> None:
+def test_changes_of_the_owners_other_keys_are_recorded() -> None:
     async def scenario(client: Client) -> None:
         truth = await state(client)
         assert len(truth["foreign"]) == 3 and truth["foreign_writes"] == 0
@@ -304,7 +304,7 @@ def test_the_owners_other_keys_are_there_and_every_change_to_them_is_seen() -> N
     play(app(), scenario)
 
 
-def test_concurrent_calls_lose_nothing() -> None:
+def test_concurrent_calls_lose_no_update() -> None:
     async def scenario(client: Client) -> None:
         keys = await asyncio.gather(*(create(client, name=f"n{place % 5}") for place in range(25)))
         await asyncio.gather(*(spend(client, key, "0.000001") for key in keys for _ in range(4)))

@@ -1,4 +1,4 @@
-"""The TikTok stand-in answers as TikTok does, on one address for all its hosts."""
+"""The TikTok stand-in answers as TikTok, at one address for all hosts."""
 
 import json
 import re
@@ -45,11 +45,18 @@ def data_of(page: str, script_id: str) -> Any:
 
 
 def item_of(page: str, post: Post, generation: str) -> dict[str, Any]:
-    """Caption, handle, nickname and duration, by the notes' table of locations."""
+    """Caption, handle, nickname and duration, from where docs/tiktok.md says."""
     if generation in {"universal", "reflow"}:
         scope = data_of(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")["__DEFAULT_SCOPE__"]
         name = "webapp.video-detail" if generation == "universal" else "webapp.reflow.video.detail"
         item = scope[name]["itemInfo"]["itemStruct"]
+        author = item["author"]
+    elif generation == "api_data":
+        item = data_of(page, "api-data")["videoDetail"]["itemInfo"]["itemStruct"]
+        author = item["author"]
+    elif generation == "sigi_sharing":
+        module = data_of(page, "SIGI_STATE")["SharingVideoModule"]
+        item = module["videoData"]["itemInfo"]["itemStruct"]
         author = item["author"]
     elif generation.startswith("sigi"):
         state = data_of(page, "SIGI_STATE" if generation == "sigi" else "sigi-persisted-data")
@@ -77,7 +84,7 @@ def item_of(page: str, post: Post, generation: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_every_generation_of_page_keeps_its_fields_where_the_notes_say(generation: str) -> None:
+def test_every_generation_of_page_keeps_its_fields_where_the_docs_say(generation: str) -> None:
     post = POST_OF[generation]
 
     async def scenario(client: Client) -> None:
@@ -91,7 +98,7 @@ def test_every_generation_of_page_keeps_its_fields_where_the_notes_say(generatio
     play(app(), scenario)
 
 
-def test_the_built_in_posts_cover_the_awkward_ones() -> None:
+def test_the_built_in_posts_cover_the_unusual_ones() -> None:
     async def scenario(client: Client) -> None:
         posts = {post["code"]: post for post in await order(client, "posts", method="GET")}
         assert posts["ZTempty07"]["title"] == "" and "\u2028" in posts["ZTlines09"]["title"]
@@ -109,7 +116,7 @@ def test_the_built_in_posts_cover_the_awkward_ones() -> None:
     play(app(filler_kb=1), scenario)
 
 
-def test_who_asks_decides_what_comes() -> None:
+def test_the_user_agent_decides_which_page_is_served() -> None:
     async def scenario(client: Client) -> None:
         path = f"/@_/video/{BREAD.id}"
         _, page, _ = await get(client, path, **{"User-Agent": "Mozilla/5.0 (iPhone)"})
@@ -124,7 +131,7 @@ def test_who_asks_decides_what_comes() -> None:
     ("post_id", "code"),
     [(post.id, post.status_code) for post in POSTS if post.status_code] + [(UNKNOWN, 10204)],
 )
-def test_a_hidden_post_is_200_with_its_code_and_oembed_a_plain_400(post_id: str, code: int) -> None:
+def test_a_hidden_post_is_200_with_its_code_and_its_oembed_is_400(post_id: str, code: int) -> None:
     async def scenario(client: Client) -> None:
         status, page, _ = await get(client, f"/@_/video/{post_id}")
         detail = data_of(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")["__DEFAULT_SCOPE__"]
@@ -149,7 +156,7 @@ def test_oembed_has_the_documented_members_and_ignores_the_handle() -> None:
     play(app(), scenario)
 
 
-def test_short_links_answer_one_redirect_under_both_paths() -> None:
+def test_a_short_link_is_one_redirect_on_both_paths() -> None:
     async def scenario(client: Client) -> None:
         for path in (f"/{BREAD.code}", f"/t/{BREAD.code}/"):
             status, body, location = await get(client, path)
@@ -165,9 +172,10 @@ def test_short_links_answer_one_redirect_under_both_paths() -> None:
     play(app(filler_kb=1), scenario)
 
 
-def test_short_links_lead_to_every_kind_of_target_and_loop() -> None:
+def test_short_links_cover_every_kind_of_target_and_a_loop() -> None:
     async def scenario(client: Client) -> None:
         table = await order(client, "links", method="GET")
+        assert table.pop("ZTbadurl1") == "http://[oops"
         hosts = {urlsplit(target).hostname for target in table.values()}
         assert {"m.tiktok.com", "shop.tiktok.com", "evil.example", "169.254.169.254"} <= hosts
         paths = {urlsplit(target).path for target in table.values()}
@@ -190,6 +198,8 @@ def test_short_links_lead_to_every_kind_of_target_and_loop() -> None:
     [
         ({"as": "waf"}, 200, "SlardarWAF"),
         ({"as": "captcha"}, 200, "Security Check"),
+        ({"as": "verify"}, 200, "tiktok-verify-page"),
+        ({"as": "waf", "browser": "desktop"}, 200, "SlardarWAF"),
         ({"as": "shell"}, 200, 'data-downgrade="1"'),
         ({"as": "decoy"}, 200, "Make Your Day"),
         ({"as": "no_detail"}, 200, "webapp.app-context"),
@@ -199,7 +209,7 @@ def test_short_links_lead_to_every_kind_of_target_and_loop() -> None:
         ({"as": "region"}, 302, "/hk/notfound"),
     ],
 )
-def test_a_page_goes_wrong_as_told(action: dict[str, Any], status: int, mark: str) -> None:
+def test_a_page_fails_as_ordered(action: dict[str, Any], status: int, mark: str) -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "page", {"kind": "page", **action}, match=BREAD.id)
         answered, page, _ = await get(client, f"/@_/video/{BREAD.id}")
@@ -221,7 +231,7 @@ def test_a_page_goes_wrong_as_told(action: dict[str, Any], status: int, mark: st
         ("shape_2020", 200, {"title": BREAD.caption}),
     ],
 )
-def test_oembed_goes_wrong_as_told(wanted: str, status: int, members: dict[str, Any]) -> None:
+def test_oembed_fails_as_ordered(wanted: str, status: int, members: dict[str, Any]) -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "oembed", {"kind": "oembed", "as": wanted})
         answered, body = await oembed(client, BREAD.url)
@@ -229,6 +239,49 @@ def test_oembed_goes_wrong_as_told(wanted: str, status: int, members: dict[str, 
         assert "embed_product_id" not in body
 
     play(app(), scenario)
+
+
+def test_only_the_browser_that_a_fault_names_meets_it() -> None:
+    async def scenario(client: Client) -> None:
+        await fault(client, "page", {"kind": "page", "as": "waf", "browser": "phone"}, times=2)
+        path = f"/@_/video/{BREAD.id}"
+        assert "SlardarWAF" not in (await get(client, path))[1]
+        assert (
+            "SlardarWAF" in (await get(client, path, **{"User-Agent": "Mozilla/5.0 (iPhone)"}))[1]
+        )
+
+    play(app(filler_kb=1), scenario)
+
+
+def test_an_age_gate_shows_the_id_alone() -> None:
+    async def scenario(client: Client) -> None:
+        await fault(client, "page", {"kind": "page", "as": "age_gate"})
+        _, page, _ = await get(client, f"/@_/video/{BREAD.id}")
+        scope = data_of(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")["__DEFAULT_SCOPE__"]
+        item = scope["webapp.video-detail"]["itemInfo"]["itemStruct"]
+        assert (item["id"], item["isContentClassified"], len(item)) == (BREAD.id, True, 3)
+
+    play(app(filler_kb=1), scenario)
+
+
+def test_the_page_for_frames_has_the_embedded_posts_alone() -> None:
+    async def scenario(client: Client) -> None:
+        post = next(post for post in POSTS if post.embedded)
+        for post_id, name in ((post.id, f"/embed/v2/{post.id}"), (BREAD.id, None)):
+            status, page, _ = await get(client, f"/embed/v2/{post_id}")
+            shown = data_of(page, "__FRONTITY_CONNECT_STATE__")["source"]["data"]
+            assert (status, list(shown)) == (200, [name] if name else [])
+        assert len(await calls(client, "embed")) == 2
+
+    play(app(filler_kb=1), scenario)
+
+
+def test_links_can_be_added() -> None:
+    async def scenario(client: Client) -> None:
+        await order(client, "links", {"ZT-new_1": "https://www.tiktok.com/@a/video/1"})
+        assert (await get(client, "/t/ZT-new_1"))[2] == "https://www.tiktok.com/@a/video/1"
+
+    play(app(filler_kb=1), scenario)
 
 
 def test_posts_can_be_added() -> None:

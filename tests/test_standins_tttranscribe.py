@@ -1,4 +1,4 @@
-"""The TTTranscribe stand-in keeps the contract of the service it stands for."""
+"""The TTTranscribe stand-in has the contract of the real service."""
 
 import asyncio
 import hashlib
@@ -47,7 +47,7 @@ async def status(client: Client, job_id: str, expected: int = 200) -> dict[str, 
         return body
 
 
-def test_a_submission_is_answered_with_the_documented_202_and_private_addresses() -> None:
+def test_a_submission_gets_the_documented_202_with_private_addresses() -> None:
     async def scenario(client: Client) -> None:
         accepted = await submit(client, requestId="req-1")
         own = f"http://127.0.0.1:{client.port}"
@@ -66,7 +66,7 @@ def test_a_submission_is_answered_with_the_documented_202_and_private_addresses(
     play(ttt_app(), scenario)
 
 
-def test_a_job_goes_through_the_real_phases_and_ends_with_its_text() -> None:
+def test_a_job_passes_the_real_phases_and_ends_with_its_text() -> None:
     async def scenario(client: Client) -> None:
         job_id = (await submit(client))["id"]
         seen = []
@@ -115,7 +115,7 @@ def token(**claims: Any) -> str:
         ({}, 401),
     ],
 )
-def test_bearer_comes_before_engine_auth_and_a_jwt_before_the_secret(
+def test_bearer_has_priority_over_engine_auth_and_a_jwt_over_the_secret(
     headers: dict[str, str], expected: int
 ) -> None:
     async def scenario(client: Client) -> None:
@@ -131,7 +131,7 @@ def test_bearer_comes_before_engine_auth_and_a_jwt_before_the_secret(
 @pytest.mark.parametrize(
     "body", [b"{", b"[]", b"null", b'{"url": 7}', b'{"url": "https://x.org/"}']
 )
-def test_a_bad_submission_is_the_documented_400(body: bytes) -> None:
+def test_an_invalid_submission_gets_the_documented_400(body: bytes) -> None:
     async def scenario(client: Client) -> None:
         headers = {"X-Engine-Auth": SECRET}
         async with client.post("/ttt/transcribe", data=body, headers=headers) as answer:
@@ -142,7 +142,7 @@ def test_a_bad_submission_is_the_documented_400(body: bytes) -> None:
     play(ttt_app(), scenario)
 
 
-def test_the_cache_answers_for_48_hours_and_its_32_bit_hash_collides() -> None:
+def test_the_cache_lasts_48_hours_and_its_32_bit_hash_collides() -> None:
     twin, other = "https://vm.tiktok.com/AaAa", "https://vm.tiktok.com/BBBB"
     assert url_hash(twin) == url_hash(other) and transcribe(twin) != transcribe(other)
 
@@ -159,13 +159,13 @@ def test_the_cache_answers_for_48_hours_and_its_32_bit_hash_collides() -> None:
     play(ttt_app(), scenario)
 
 
-def test_texts_are_cut_at_ten_thousand_characters_and_differ_between_urls() -> None:
+def test_texts_are_limited_to_10000_characters_and_differ_by_url() -> None:
     urls = [f"https://vm.tiktok.com/{number}" for number in range(500)]
     assert len({transcribe(url).text for url in urls}) == 500
     assert len(transcribe(VIDEO, words=5000).text) == 10_000
 
 
-# The signature of the webhook: a known answer, and the shared one where it is present.
+# The signature of the webhook: a known answer, and the shared vector where it is present.
 KNOWN = {
     "jobId": "ttt-5f0c",
     "requestId": "req-91ab",
@@ -196,7 +196,7 @@ def test_the_webhook_signature_is_that_of_the_shared_vectors() -> None:
 
 
 class Receiver:
-    """Takes webhooks and answers each with the next of ``statuses``, 200 afterwards."""
+    """Receives webhooks; answers each with the next of ``statuses``, then with 200."""
 
     def __init__(self, *statuses: int) -> None:
         self._statuses = list(statuses)
@@ -218,7 +218,7 @@ class Receiver:
         return web.Response(status=self._statuses.pop(0) if self._statuses else 200)
 
     async def next(self) -> dict[str, Any]:
-        """The next body, its headers checked against it."""
+        """The next body; its headers are checked against it."""
         headers, body = await self._arrived.get()
         assert headers["X-TTTranscribe-Signature"] == body["signature"]
         assert headers["X-Idempotency-Key"] == body["idempotencyKey"]
@@ -230,7 +230,7 @@ class Receiver:
 
 
 def is_signed(body: dict[str, Any], secret: str = SECRET) -> bool:
-    """Verified apart from the code under test."""
+    """Verifies the signature independently of the code under test."""
     names = ("jobId", "requestId", "status", "usage", "timestamp", "idempotencyKey")
     text = json.dumps({name: body[name] for name in names}, separators=(",", ":"))
     expected = hmac.new(secret.encode(), text.encode(), hashlib.sha256).hexdigest()
@@ -241,7 +241,7 @@ async def use_receiver(client: Client, receiver: Receiver) -> None:
     await order(client, "settings", {"webhook_url": receiver.url})
 
 
-def test_the_webhook_comes_once_and_only_with_a_request_id() -> None:
+def test_the_webhook_is_sent_once_and_only_with_a_request_id() -> None:
     async def scenario(client: Client) -> None:
         async with Receiver() as receiver:
             await use_receiver(client, receiver)
@@ -266,7 +266,7 @@ def test_the_webhook_comes_once_and_only_with_a_request_id() -> None:
 
 
 @pytest.mark.parametrize("code", sorted(DOWNLOAD_ERRORS))
-def test_a_failed_job_says_its_code_in_the_status_and_in_the_webhook(code: str) -> None:
+def test_a_failed_job_has_its_code_in_the_status_and_in_the_webhook(code: str) -> None:
     async def scenario(client: Client) -> None:
         async with Receiver() as receiver:
             await use_receiver(client, receiver)
@@ -286,7 +286,7 @@ def test_a_failed_job_says_its_code_in_the_status_and_in_the_webhook(code: str) 
 
 
 @pytest.mark.parametrize("mode", ["twice", "late", "forged", "never", "contradictory", "stale"])
-def test_a_webhook_goes_wrong_as_told(mode: str) -> None:
+def test_a_webhook_fails_as_configured(mode: str) -> None:
     async def scenario(client: Client) -> None:
         async with Receiver() as receiver:
             await use_receiver(client, receiver)
@@ -315,7 +315,7 @@ def test_a_webhook_goes_wrong_as_told(mode: str) -> None:
     play(ttt_app(), scenario)
 
 
-def test_an_undelivered_webhook_waits_for_a_manual_retry() -> None:
+def test_an_undelivered_webhook_is_sent_again_by_a_manual_retry() -> None:
     async def scenario(client: Client) -> None:
         headers = {"X-Engine-Auth": SECRET}
         async with Receiver(500, 409) as receiver:
@@ -337,7 +337,7 @@ def test_an_undelivered_webhook_waits_for_a_manual_retry() -> None:
     play(ttt_app(), scenario)
 
 
-def test_a_restart_turns_every_job_into_404_and_sends_nothing() -> None:
+def test_after_a_restart_every_job_is_404_and_no_webhook_is_sent() -> None:
     async def scenario(client: Client) -> None:
         async with Receiver() as receiver:
             await use_receiver(client, receiver)
@@ -353,7 +353,7 @@ def test_a_restart_turns_every_job_into_404_and_sends_nothing() -> None:
     play(ttt_app(), scenario)
 
 
-def test_a_job_can_be_stuck_and_forced() -> None:
+def test_a_job_can_be_stuck_and_then_forced() -> None:
     async def scenario(client: Client) -> None:
         async with Receiver() as receiver:
             await use_receiver(client, receiver)
@@ -368,6 +368,6 @@ def test_a_job_can_be_stuck_and_forced() -> None:
     play(ttt_app(), scenario)
 
 
-def test_webhooks_stay_on_loopback() -> None:
+def test_webhooks_are_sent_to_loopback_only() -> None:
     with pytest.raises(ValueError, match="loopback"):
         ttt_app(webhook_url="https://somewhere.example/hook")

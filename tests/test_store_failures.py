@@ -1,4 +1,4 @@
-"""A store in trouble at any call: tried again within bounds, then done, or 503 and nothing half done."""
+"""Store failures at any call: retried within bounds, then completed, or 503 with nothing half done."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -168,7 +168,7 @@ def assert_come_again(reply: Reply) -> None:
 
 @by_name
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
-def test_trouble_at_one_call_ends_well_at_the_latest_with_the_retry(
+def test_a_failure_of_one_call_is_settled_by_the_retry(
     store: Store, move: Move, trouble: Trouble
 ) -> None:
     at = 0
@@ -194,7 +194,7 @@ def test_trouble_at_one_call_ends_well_at_the_latest_with_the_retry(
 
 @by_name
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.name)
-def test_trouble_that_stays_is_503_in_bounded_time_with_nothing_half_done(
+def test_a_lasting_failure_is_503_in_bounded_time_with_nothing_half_done(
     store: Store, move: Move, trouble: Trouble
 ) -> None:
     at = 0
@@ -236,7 +236,7 @@ def test_a_cancelled_move_waits_longer_each_time_with_full_jitter(
     assert client.met == len(naps) + 1
 
 
-def test_an_unclaimed_write_that_meets_transactions_gives_up_after_a_few(store: Store) -> None:
+def test_a_single_write_that_keeps_conflicting_gives_up(store: Store) -> None:
     """The claim of a transcription is a write by itself; botocore leaves its conflicts to us."""
     user, act = scene(store, MOVES[4])
     conflict = Trouble("conflict", lambda _: refused(table.CONFLICT))
@@ -252,7 +252,7 @@ CLAIM = 2
 """The call of a user's first transcription that claims the hold; two before it count it."""
 
 
-def test_a_claim_whose_answer_was_lost_is_found_to_be_ours_and_the_job_is_started(
+def test_a_claim_with_a_lost_answer_is_recognised_and_the_job_started(
     store: Store,
 ) -> None:
     user, act = scene(store, MOVES[4])
@@ -348,7 +348,7 @@ SSM_TROUBLES: list[ClientError | EndpointConnectionError | ReadTimeoutError] = [
 
 
 @pytest.mark.parametrize("trouble", SSM_TROUBLES, ids=lambda trouble: type(trouble).__name__)
-def test_without_its_secrets_a_cold_start_sells_nothing_and_a_warm_one_goes_on(
+def test_without_secrets_a_cold_start_refuses_and_a_warm_one_serves(
     endpoint: str, trouble: Exception
 ) -> None:
     gateway, time = Gateway(endpoint, RATE_LIMIT="100000"), PatientTime()
@@ -362,6 +362,8 @@ def test_without_its_secrets_a_cold_start_sells_nothing_and_a_warm_one_goes_on(
     assert_come_again(gateway.vend(headers, "k"))
     assert gateway.balance(user) == 3
     parameters.trouble = None
+    assert_come_again(gateway.vend(headers, "k"))
+    time.now += keyrings.FIRST_RETRY_S
     assert gateway.vend(headers, "k").status == 200
     time.now += keyrings.KEEP_S
     parameters.trouble, parameters.calls = trouble, 0

@@ -1,4 +1,4 @@
-"""A subscriber's key: given, charged, replaced, renewed or refused; over the real handler and a stand-in."""
+"""Issuing keys to subscribers: charged, replaced, renewed, refused; over the real handler and a stand-in."""
 
 import json
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from typing import Any
 import jwt
 import pytest
 
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
-from engine.subscriptions.items import key_name, parse_key_name
-from engine.subscriptions.key_rotation import Made
+from engine.subscriptions.lifecycle import NewKey
 from engine.subscriptions.openrouter import CreatedKey
 from engine.subscriptions.plans import CREDIT
+from engine.subscriptions.provider_keys import key_name, parse_key_name
 from tests.support.loglines import caught
 from tests.support.openrouter import (
     MANAGEMENT_KEY,
@@ -64,7 +64,7 @@ def test_the_first_call_opens_a_subscription_with_ten_credits_and_a_key_of_one(
     assert (subscription.email, subscription.username) == (f"{user}@example.test", user)
 
 
-def test_the_same_key_comes_again_and_its_usage_is_charged_once(studio: Studio) -> None:
+def test_a_repeated_call_gets_the_same_key_and_charges_its_usage_once(studio: Studio) -> None:
     user = fresh_user()
     key = studio.key(user)["key"]
     assert studio.standin.spend(key, "0.300001")
@@ -111,7 +111,7 @@ def test_the_old_key_works_for_five_minutes_and_all_that_it_spends_is_charged(
     studio.assert_settled(user)
 
 
-def test_a_reading_that_lags_behind_delays_the_end_and_loses_nothing(endpoint: str) -> None:
+def test_a_lagging_reading_delays_the_end_of_a_key_and_loses_no_charge(endpoint: str) -> None:
     with serving(usage_lag_seconds=200.0) as standin:
         studio = Studio(endpoint, standin)
         user = fresh_user()
@@ -129,7 +129,7 @@ def test_a_reading_that_lags_behind_delays_the_end_and_loses_nothing(endpoint: s
         studio.assert_settled(user)
 
 
-def test_no_key_may_spend_more_than_is_left_for_it(studio: Studio) -> None:
+def test_the_limits_of_all_keys_together_never_exceed_the_account(studio: Studio) -> None:
     """All keys' limits together never exceed the account."""
     user = fresh_user()
     key = studio.key(user)["key"]
@@ -146,16 +146,13 @@ def test_no_key_may_spend_more_than_is_left_for_it(studio: Studio) -> None:
 
 
 def top_up(studio: Studio, user: str, amount: int) -> None:
-    once = RequestOnce(
-        studio.table, user=user, operation="in", key=str(amount), fingerprint="", now=0, facts={}
-    )
-    move = Move(
-        user, "admin_add", amount, 0, Act("system:test", "in", "", "", "", at=int(studio.now))
-    )
+    act = Act("system:test", "in", "", "", "", at=int(studio.now))
+    once = RequestOnce(studio.ledger, Request(user, "in", str(amount), "", act), {})
+    move = Move(user, "admin_add", amount, 0, act)
     studio.ledger.post(move, once)
 
 
-def test_the_last_money_is_not_chopped_into_ever_smaller_keys(studio: Studio) -> None:
+def test_the_last_money_is_not_split_into_ever_smaller_keys(studio: Studio) -> None:
     user = fresh_user()
     key = studio.key(user)["key"]
     drain(studio, user)
@@ -166,7 +163,7 @@ def test_the_last_money_is_not_chopped_into_ever_smaller_keys(studio: Studio) ->
     assert studio.key(user)["key"] != key
 
 
-def test_at_a_tenth_of_a_credit_the_account_is_reset(studio: Studio) -> None:
+def test_at_a_tenth_of_a_credit_policy_reset_grants_a_new_allowance(studio: Studio) -> None:
     user = fresh_user()
     key = studio.key(user)["key"]
     drain(studio, user)
@@ -181,7 +178,7 @@ def test_at_a_tenth_of_a_credit_the_account_is_reset(studio: Studio) -> None:
     studio.assert_explained(user)
 
 
-def test_where_the_policy_is_top_up_it_is_refused_until_money_comes(endpoint: str) -> None:
+def test_policy_top_up_refuses_a_used_up_subscription_until_money_comes_in(endpoint: str) -> None:
     with serving() as own:
         other = Studio(endpoint, own, PLAN_POLICY="top_up")
         user = fresh_user()
@@ -197,7 +194,7 @@ def test_where_the_policy_is_top_up_it_is_refused_until_money_comes(endpoint: st
         other.assert_explained(user)
 
 
-def test_where_the_policy_is_block_it_is_stopped_and_its_key_is_disabled(endpoint: str) -> None:
+def test_policy_block_blocks_a_used_up_subscription_and_disables_its_key(endpoint: str) -> None:
     with serving() as own:
         other = Studio(endpoint, own, PLAN_POLICY="block")
         user = fresh_user()
@@ -215,7 +212,7 @@ def test_where_the_policy_is_block_it_is_stopped_and_its_key_is_disabled(endpoin
         other.assert_settled(user)
 
 
-def test_what_is_spent_beyond_a_limit_is_taken_from_the_rest_or_written_off(
+def test_usage_beyond_a_limit_is_taken_from_the_rest_or_written_off(
     studio: Studio,
 ) -> None:
     user = fresh_user()
@@ -236,18 +233,20 @@ def test_what_is_spent_beyond_a_limit_is_taken_from_the_rest_or_written_off(
         studio.assert_settled(each)
 
 
-def test_a_key_that_somebody_disabled_or_deleted_at_openrouter_is_replaced(
+def test_a_key_that_was_disabled_or_deleted_at_openrouter_is_replaced(
     studio: Studio,
 ) -> None:
     user = fresh_user()
     first = studio.key(user)["key"]
-    rotation = studio.app.rotation
+    lifecycle = studio.app.lifecycle
     assert studio.standin.spend(first, "0.2")
     studio.key(user)
-    rotation.provider.disable(studio.items(user)[0].hash)
+    lifecycle.provider.disable(studio.items(user)[0].hash)
     second = studio.key(user)["key"]
     assert second != first
-    rotation.provider.delete(studio.items(user)[1].hash)
+    lifecycle.provider.delete(studio.items(user)[1].hash)
+    assert studio.key(user)["key"] == second, "one answer that it is missing does not count"
+    studio.forward(120)
     third = studio.key(user)["key"]
     assert third not in (first, second)
     studio.settle(rounds=3)
@@ -276,7 +275,7 @@ AWAY: list[tuple[str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "options"), AWAY, ids=str)
-def test_while_openrouter_is_away_the_stored_key_is_given(
+def test_the_stored_key_is_issued_while_openrouter_does_not_answer(
     studio: Studio, kind: str, options: dict[str, Any]
 ) -> None:
     user = fresh_user()
@@ -290,7 +289,7 @@ def test_while_openrouter_is_away_the_stored_key_is_given(
 
 
 @pytest.mark.parametrize(("kind", "options"), AWAY, ids=str)
-def test_without_a_stored_key_it_is_503_with_retry_after_and_none_of_openrouters_words(
+def test_without_a_stored_key_the_answer_is_503_with_retry_after_and_no_text_of_openrouter(
     studio: Studio, kind: str, options: dict[str, Any]
 ) -> None:
     user = fresh_user()
@@ -309,7 +308,7 @@ def test_without_a_stored_key_it_is_503_with_retry_after_and_none_of_openrouters
     studio.assert_settled(user)
 
 
-def test_a_key_that_can_not_be_replaced_now_is_given_while_it_is_good(studio: Studio) -> None:
+def test_a_key_that_cannot_be_replaced_now_is_issued_while_it_is_good(studio: Studio) -> None:
     user = fresh_user()
     key = studio.key(user)["key"]
     assert studio.standin.spend(key, "0.7")
@@ -323,23 +322,25 @@ def test_a_key_that_can_not_be_replaced_now_is_given_while_it_is_good(studio: St
     assert studio.key(user)["key"] != key
 
 
-def test_a_process_that_was_given_up_deletes_the_key_that_it_made(
+def test_a_process_that_outlived_its_lease_deletes_the_key_that_it_created(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It hung between OpenRouter and the table for longer than its lease."""
     user = fresh_user()
-    rotation = studio.app.rotation
-    create, hung = rotation.provider.create, []
+    lifecycle = studio.app.lifecycle
+    create, hung = lifecycle.provider.create, []
 
     def slow(*asked: Any) -> CreatedKey:
         made = create(*asked)
         if not hung:
             hung.append(made.hash)
             origin = Act("system:test", "takes-over", "", "", "", at=0)
-            rotation.take_over(studio.subscription(user), replace(origin, at=int(studio.now) + 21))
+            lifecycle.release_claim(
+                studio.subscription(user), replace(origin, at=int(studio.now) + 21)
+            )
         return made
 
-    monkeypatch.setattr(rotation.provider, "create", slow)
+    monkeypatch.setattr(lifecycle.provider, "create", slow)
     assert studio.standin.spend(studio.key(user)["key"], "0.1")
     assert [key["deleted"] for key in studio.standin.keys(user)] == [True, False]
     assert studio.items(user)[0].hash != hung[0]
@@ -347,7 +348,7 @@ def test_a_process_that_was_given_up_deletes_the_key_that_it_made(
     studio.assert_settled(user)
 
 
-def test_without_the_operators_key_the_stored_one_is_given_and_no_new_one_made(
+def test_without_the_management_key_the_stored_key_is_issued_and_none_is_created(
     endpoint: str,
 ) -> None:
     with serving() as own:
@@ -366,7 +367,7 @@ def test_without_the_operators_key_the_stored_one_is_given_and_no_new_one_made(
         rings._paths = paths
 
 
-def test_a_wrong_management_key_makes_no_key_and_takes_no_money(endpoint: str) -> None:
+def test_with_a_wrong_management_key_no_key_is_created_and_no_money_moves(endpoint: str) -> None:
     with serving() as own:
         studio = Studio(endpoint, own)
         put_management_key(endpoint, "sk-or-v1-a-key-that-was-revoked")
@@ -398,7 +399,7 @@ def token(studio: Studio, **claims: Any) -> dict[str, str]:
     ],
     ids=str,
 )
-def test_a_token_that_is_not_good_is_401(studio: Studio, claims: dict[str, Any]) -> None:
+def test_an_invalid_token_is_401(studio: Studio, claims: dict[str, Any]) -> None:
     reply = studio.gateway.call("POST", "/api/key", headers=token(studio, **claims))
     assert (reply.status, reply.code, reply.json["error"]) == (401, "unauthorized", "Unauthorized")
     assert "www-authenticate" in reply.headers
@@ -419,12 +420,12 @@ def test_credentials_of_other_kinds_are_401(studio: Studio) -> None:
         assert gateway.call("POST", "/api/key", headers=headers).status == 401
 
 
-def test_a_good_token_for_another_service_is_403(studio: Studio) -> None:
+def test_a_valid_token_for_another_audience_is_403(studio: Studio) -> None:
     reply = studio.gateway.call("POST", "/api/key", headers=token(studio, aud="another"))
     assert (reply.status, reply.code) == (403, "forbidden")
 
 
-def test_a_user_may_call_so_often_and_no_more(endpoint: str) -> None:
+def test_calls_beyond_the_rate_limit_are_429(endpoint: str) -> None:
     with serving() as own:
         studio = Studio(endpoint, own, RATE_LIMIT="2")
         user = fresh_user()
@@ -436,7 +437,7 @@ def test_two_users_have_two_keys(studio: Studio) -> None:
     assert studio.key(ann)["key"] != studio.key(bob)["key"]
 
 
-def test_a_key_stands_nowhere_but_in_its_owners_answer(endpoint: str) -> None:
+def test_a_key_appears_only_in_the_answer_to_its_owner(endpoint: str) -> None:
     with serving() as own, caught() as lines:
         studio = Studio(endpoint, own, PLAN_POLICY="block")
         user = fresh_user()
@@ -458,15 +459,15 @@ def test_a_key_stands_nowhere_but_in_its_owners_answer(endpoint: str) -> None:
         assert "sk-or-v1" not in "".join(texts)
 
 
-def test_a_secret_is_not_in_what_is_printed_of_it(studio: Studio) -> None:
+def test_a_secret_does_not_appear_in_representations(studio: Studio) -> None:
     user = fresh_user()
     key = studio.key(user)["key"]
     assert key not in repr(CreatedKey("hash", key))
-    assert key not in repr(Made(studio.items(user)[0], key))
+    assert key not in repr(NewKey(studio.items(user)[0], key))
 
 
 @pytest.mark.parametrize("user", ["ann", "a:b:c", "x@y.z", "1.2:3", "u" * 128])
-def test_a_keys_name_says_whose_it_is(user: str) -> None:
+def test_a_key_name_carries_user_deployment_and_number(user: str) -> None:
     name = key_name("pluct-prod", user, 12)
     assert name == f"sub:{user}:pluct-prod.000000012"
     assert parse_key_name("pluct-prod", name) == (user, 12)
@@ -479,5 +480,5 @@ def test_a_keys_name_says_whose_it_is(user: str) -> None:
      "sub:ann:pluct-prod.00000001x", "SUB:ann:pluct-prod.000000001", "xsub:ann:pluct-prod.000000001",
      "sub:ann:pluct-prod.0000000011"],
 )  # fmt: skip
-def test_other_names_are_nobodys(name: str) -> None:
+def test_a_name_of_another_form_belongs_to_no_user(name: str) -> None:
     assert parse_key_name("pluct-prod", name) is None

@@ -1,4 +1,4 @@
-"""What operators do with subscriptions, what payments put in, and what subscribers see of their usage."""
+"""Subscriptions for operators, payments, and the usage that subscribers see."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -57,7 +57,7 @@ def project(studio: Studio, *users: str) -> None:
         Projector(studio.table, low_balance=3, audit_days=1).project(user, "usd_micros", 1)
 
 
-def test_a_payment_tops_up_once_for_ever(studio: Studio) -> None:
+def test_a_repeated_payment_counts_once(studio: Studio) -> None:
     user = fresh_user("pay")
     key = studio.key(user)["key"]
     first = pay(studio, user, "12.500001", f"order-{user}")
@@ -72,7 +72,7 @@ def test_a_payment_tops_up_once_for_ever(studio: Studio) -> None:
     studio.assert_explained(user)
 
 
-def test_a_payment_for_somebody_new_opens_their_subscription(studio: Studio) -> None:
+def test_a_payment_for_a_new_user_opens_a_subscription(studio: Studio) -> None:
     user = fresh_user("pay")
     assert pay(studio, user, "5", f"order-{user}").status == 200
     assert studio.types(user) == ["plan_grant", "top_up"]
@@ -82,7 +82,7 @@ def test_a_payment_for_somebody_new_opens_their_subscription(studio: Studio) -> 
 
 
 @pytest.mark.parametrize("amount", ["0", "0.000000", "-1", "1.0000001", "1e3", "NaN", "", "1,5", 5])
-def test_what_is_no_amount_of_money_is_400(studio: Studio, amount: Any) -> None:
+def test_an_invalid_amount_is_400(studio: Studio, amount: Any) -> None:
     reply = pay(studio, fresh_user("pay"), amount, "order-x")
     assert (reply.status, reply.json["details"]) == (400, {"field": "amount"})
 
@@ -104,7 +104,7 @@ ROUTES = [
 
 
 @pytest.mark.parametrize(("method", "path", "body"), ROUTES)
-def test_only_an_operator_may(studio: Studio, method: str, path: str, body: Any) -> None:
+def test_only_operators_are_allowed(studio: Studio, method: str, path: str, body: Any) -> None:
     url = f"/admin/subscriptions{path}"
     for headers in ({}, studio.headers("ann"), studio.gateway.api_key):
         assert call(studio, method, url, body, headers=headers).status == 401
@@ -113,7 +113,7 @@ def test_only_an_operator_may(studio: Studio, method: str, path: str, body: Any)
         assert call(studio, method, missing, body).status == 404
 
 
-def test_credits_are_added_and_taken_away_with_a_reason_once_a_request(studio: Studio) -> None:
+def test_a_repeated_adjustment_counts_once(studio: Studio) -> None:
     user = fresh_user("admin")
     studio.key(user)
     for _ in range(2):
@@ -131,7 +131,7 @@ def test_credits_are_added_and_taken_away_with_a_reason_once_a_request(studio: S
     studio.assert_explained(user)
 
 
-def test_what_keys_have_set_aside_can_not_be_taken_away(studio: Studio) -> None:
+def test_money_set_aside_for_keys_cannot_be_deducted(studio: Studio) -> None:
     user = fresh_user("admin")
     studio.key(user)
     refused = act(studio, user, "adjust", amount="-9.000001")
@@ -141,13 +141,13 @@ def test_what_keys_have_set_aside_can_not_be_taken_away(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize("amount", ["0", "-0", "1.5.5", "+1"])
-def test_an_adjustment_of_nothing_is_400(studio: Studio, amount: str) -> None:
+def test_an_adjustment_of_zero_is_400(studio: Studio, amount: str) -> None:
     user = fresh_user("admin")
     studio.key(user)
     assert act(studio, user, "adjust", amount=amount).status == 400
 
 
-def test_an_upgrade_grants_the_difference_and_going_back_and_forth_no_more(
+def test_an_upgrade_grants_the_difference_once(
     studio: Studio,
 ) -> None:
     user = fresh_user("plan")
@@ -164,7 +164,7 @@ def test_an_upgrade_grants_the_difference_and_going_back_and_forth_no_more(
     studio.assert_explained(user)
 
 
-def test_an_unlimited_plan_never_runs_dry_and_each_grant_is_an_entry(studio: Studio) -> None:
+def test_an_unlimited_plan_is_renewed_and_each_grant_is_an_entry(studio: Studio) -> None:
     user = fresh_user("plan")
     studio.key(user)
     act(studio, user, "plan", plan="enterprise", policy="block")
@@ -179,7 +179,7 @@ def test_an_unlimited_plan_never_runs_dry_and_each_grant_is_an_entry(studio: Stu
     assert studio.types(user).count("plan_grant") == 2
 
 
-def test_a_policy_of_its_own_goes_before_the_deployments(studio: Studio) -> None:
+def test_the_policy_of_a_subscription_overrides_that_of_the_deployment(studio: Studio) -> None:
     user = fresh_user("plan")
     key = studio.key(user)["key"]
     act(studio, user, "plan", plan="basic", policy="top_up")
@@ -190,7 +190,7 @@ def test_a_policy_of_its_own_goes_before_the_deployments(studio: Studio) -> None
     assert studio.key(user)["remaining_credits"] == 3.05
 
 
-def test_a_blocked_subscription_is_refused_its_key_ends_and_money_does_not_lift_it(
+def test_a_blocked_subscription_is_refused_until_an_operator_unblocks_it(
     studio: Studio,
 ) -> None:
     user = fresh_user("block")
@@ -212,7 +212,7 @@ def test_a_blocked_subscription_is_refused_its_key_ends_and_money_does_not_lift_
     assert {(i["actor"], i["reason"]) for i in kept} == {("admin:secret", "because")}
 
 
-def test_a_forced_rotation_replaces_a_key_whatever_is_left_of_it(studio: Studio) -> None:
+def test_a_forced_rotation_replaces_a_key_that_is_not_used_up(studio: Studio) -> None:
     user = fresh_user("force")
     old = studio.key(user)["key"]
     reply = act(studio, user, "rotate")
@@ -223,7 +223,7 @@ def test_a_forced_rotation_replaces_a_key_whatever_is_left_of_it(studio: Studio)
     assert not studio.standin.spend(old, "0.1")
 
 
-def test_a_key_that_leaked_is_ended_at_once(studio: Studio) -> None:
+def test_a_revoked_key_stops_at_once(studio: Studio) -> None:
     user = fresh_user("leak")
     old = studio.key(user)["key"]
     assert act(studio, user, "rotate", revoke=True).json["rotated"] is True
@@ -233,7 +233,7 @@ def test_a_key_that_leaked_is_ended_at_once(studio: Studio) -> None:
     studio.assert_settled(user)
 
 
-def test_a_key_that_can_not_be_ended_now_is_ended_by_the_monitor(studio: Studio) -> None:
+def test_a_key_that_cannot_be_disabled_now_is_disabled_by_the_monitor(studio: Studio) -> None:
     user = fresh_user("leak")
     old = studio.key(user)["key"]
     studio.standin.fault("update_key", "status", status=500)
@@ -245,7 +245,7 @@ def test_a_key_that_can_not_be_ended_now_is_ended_by_the_monitor(studio: Studio)
     studio.assert_settled(user)
 
 
-def test_a_forced_rotation_while_openrouter_is_away_is_503(studio: Studio) -> None:
+def test_a_forced_rotation_while_openrouter_does_not_answer_is_503(studio: Studio) -> None:
     user = fresh_user("force")
     key = studio.key(user)["key"]
     studio.standin.fault("create_key", "status", status=429, headers={"Retry-After": "9"})
@@ -254,7 +254,7 @@ def test_a_forced_rotation_while_openrouter_is_away_is_503(studio: Studio) -> No
     assert studio.key(user)["key"] == key
 
 
-def test_a_story_has_everything_but_the_key(studio: Studio) -> None:
+def test_the_admin_view_shows_everything_but_the_key(studio: Studio) -> None:
     user = fresh_user("look")
     key = studio.key(user)["key"]
     studio.standin.spend(key, "0.6")

@@ -1,8 +1,8 @@
 """A failure at every call that the subscription service makes, before and after it took effect: to the
-table, to KMS, to OpenRouter, by a killed process, a time-out and a lost connection. Then life goes on.
+table, to KMS, to OpenRouter; by a killed process, a time-out and a lost connection. Then calls continue.
 
-Afterwards there is at most one live key, no key that nobody knows of, and what was charged is what was
-spent, to the micro-dollar.
+Afterwards there is at most one live key, no key that the table does not know, and what was charged is what
+was spent, to the micro-dollar.
 """
 
 import contextlib
@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Move
-from engine.ledger.once import RequestOnce
 from engine.platform.act import Act
-from engine.subscriptions.items import BLOCKED
+from engine.subscriptions.subscription import BLOCKED
 from tests.support.faults import Killed
 from tests.support.fuse import WAYS, Fuse, fused
 from tests.support.openrouter import Studio, fresh_user, serving
@@ -74,10 +74,8 @@ _drains = itertools.count(1)
 def drain(studio: Studio, user: str) -> None:
     available, _ = studio.figures(user)
     origin = Act("system:test", "drain", "", "", "drained", at=int(studio.now))
-    once = RequestOnce(
-        studio.table, user=user, operation="drain", key=f"drain-{next(_drains)}", fingerprint="", now=0,
-        facts={},
-    )  # fmt: skip
+    request = Request(user, "drain", f"drain-{next(_drains)}", "", origin)
+    once = RequestOnce(studio.ledger, request, {})
     studio.ledger.post(Move(user, "admin_deduct", -available, 0, origin), once)
 
 
@@ -116,9 +114,7 @@ SCENES = [
 
 @pytest.mark.parametrize("scene", SCENES, ids=str)
 @pytest.mark.parametrize(("when", "how"), WAYS if PROVING else SHORT, ids=str)
-def test_whatever_fails_where_no_key_and_no_money_is_lost(
-    endpoint: str, scene: Scene, when: str, how: str
-) -> None:
+def test_no_failure_loses_a_key_or_money(endpoint: str, scene: Scene, when: str, how: str) -> None:
     with serving() as standin:
         studio = Studio(endpoint, standin, PLAN_POLICY=scene.policy)
         at = 0

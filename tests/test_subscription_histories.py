@@ -128,7 +128,7 @@ class Histories(RuleBasedStateMachine):
     def somebody_disables_it(self, user: str) -> None:
         for key in self.standin.live(user)[-1:]:
             self.standin.sound()
-            self.studio.app.rotation.provider.disable(key["hash"])
+            self.studio.app.lifecycle.provider.disable(key["hash"])
 
     @invariant()
     def everything_is_explained(self) -> None:

@@ -1,4 +1,4 @@
-"""Many callers at one moment: one key is made, and all of them get that one."""
+"""Concurrent callers: one key is created, and all of them get it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ def standin() -> Iterator[Standin]:
 @pytest.fixture(scope="module")
 def studio(endpoint: str, standin: Standin) -> Studio:
     made = Studio(endpoint, standin)
-    made.app.subscribing._clock, made.app.subscribing._sleep = time.monotonic, time.sleep
+    made.app.issuer._clock, made.app.issuer._sleep = time.monotonic, time.sleep
     return made
 
 
@@ -86,10 +86,10 @@ def test_10_resets_grant_once(studio: Studio) -> None:
     studio.assert_explained(user)
 
 
-def test_a_caller_that_waits_too_long_is_told_to_come_again(studio: Studio) -> None:
+def test_a_caller_that_waits_too_long_is_503(studio: Studio) -> None:
     """The one that makes the key hangs: the others do not wait for ever, and nothing is made twice."""
     user = fresh_user("slow")
-    studio.app.subscribing._clock, studio.app.subscribing._sleep = (
+    studio.app.issuer._clock, studio.app.issuer._sleep = (
         studio.patience.clock,
         studio.patience.sleep,
     )

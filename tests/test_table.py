@@ -1,4 +1,4 @@
-"""DynamoDB: values go in and out unchanged, and every failure says what it means for a write."""
+"""DynamoDB: values are stored unchanged, and every failure says what it means for a write."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -45,7 +45,7 @@ STORED = st.recursive(
 
 @PROPERTY
 @given(st.dictionaries(st.text(max_size=8), STORED, max_size=6))
-def test_what_goes_in_comes_out_as_it_was(item: dict[str, Any]) -> None:
+def test_values_are_read_back_unchanged(item: dict[str, Any]) -> None:
     assert unmarshal(marshal(item)) == item
 
 
@@ -61,7 +61,7 @@ def test_kinds_of_values_are_kept_apart() -> None:
     [1.0, float("nan"), [1.5], {"a": {"b": 0.1}}, bytearray(b"x"), {1, 2}, object(), 1j],
     ids=lambda value: type(value).__name__,
 )
-def test_a_float_or_a_foreign_type_is_never_stored(value: Any) -> None:
+def test_a_float_or_an_unsupported_type_is_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="cannot store"):
         marshal({"value": value})
 
@@ -86,7 +86,7 @@ def test_an_item_is_put_and_read_back_from_a_real_table(table: Table) -> None:
     assert table.get("T#1", "x") == item
 
 
-def test_a_refused_write_shows_what_was_there(table: Table) -> None:
+def test_a_refused_write_returns_the_stored_item(table: Table) -> None:
     item = {"pk": "T#2", "sk": "x", "n": 1}
     table.write(Put(item, "attribute_not_exists(pk)"))
     with pytest.raises(ConditionFailed) as refused:
@@ -181,14 +181,14 @@ def conflicts(stubbed: Stubbed, times: int) -> None:
         )
 
 
-def test_a_write_that_met_a_transaction_is_done_again(stubbed: Stubbed) -> None:
+def test_a_write_that_conflicts_with_a_transaction_is_retried(stubbed: Stubbed) -> None:
     stubbed.table._sleep = lambda _: None
     conflicts(stubbed, CONFLICT_TRIES - 1)
     stubbed.stub.add_response("update_item", {"Attributes": {"pk": {"S": "a"}}})
     assert stubbed.table.write(UPDATE) == {"pk": "a"}
 
 
-def test_a_write_that_meets_transactions_again_and_again_is_busy(stubbed: Stubbed) -> None:
+def test_a_write_that_keeps_conflicting_is_busy(stubbed: Stubbed) -> None:
     stubbed.table._sleep = lambda _: None
     conflicts(stubbed, CONFLICT_TRIES)
     with pytest.raises(Busy) as busy:
@@ -210,7 +210,7 @@ def do(table: Table, write: Any) -> None:
 
 @writes
 @pytest.mark.parametrize("code", REFUSED)
-def test_a_write_that_is_refused_in_words_changed_nothing(
+def test_an_error_answer_below_500_is_busy(
     stubbed: Stubbed, code: str, name: str, write: Any
 ) -> None:
     stubbed.stub.add_client_error(name, code, http_status_code=400)
@@ -222,7 +222,7 @@ def test_a_write_that_is_refused_in_words_changed_nothing(
 
 @writes
 @pytest.mark.parametrize("code", ["InternalServerError", "ServiceUnavailable", "InternalFailure"])
-def test_a_write_that_failed_inside_the_store_may_have_happened(
+def test_a_5xx_answer_to_a_write_is_outcome_unknown(
     stubbed: Stubbed, code: str, name: str, write: Any
 ) -> None:
     stubbed.stub.add_client_error(name, code, http_status_code=500)
@@ -244,7 +244,7 @@ def test_without_a_connection_reads_are_busy_and_writes_unknown() -> None:
     client.close()
 
 
-def test_a_transaction_that_meets_itself_is_the_callers_to_repeat(stubbed: Stubbed) -> None:
+def test_a_transaction_in_progress_is_cancelled_for_the_caller_to_retry(stubbed: Stubbed) -> None:
     stubbed.stub.add_client_error(
         "transact_write_items", "TransactionInProgressException", http_status_code=400
     )
@@ -315,7 +315,7 @@ class LeavesOver(Client):
         return {**answer, "UnprocessedKeys": {name: {"Keys": rest}} if rest else {}}
 
 
-def test_what_a_batch_leaves_over_is_asked_for_again(gateway: Gateway) -> None:
+def test_unprocessed_keys_of_a_batch_are_requested_again(gateway: Gateway) -> None:
     table = gateway.ledger.table
     keys = [("LEFT#over", f"{number:02}") for number in range(5)]
     for pk, sk in keys:

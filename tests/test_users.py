@@ -1,4 +1,4 @@
-"""Users and devices: created once, given a token, and read by those who may."""
+"""Users and devices: created once, given a token, and readable by authorised callers."""
 
 import hashlib
 from collections import Counter
@@ -27,7 +27,7 @@ def create(gateway: Gateway, user: str, credits: int = 0, **headers: str) -> Rep
     return gateway.call("POST", "/user/create", body, headers=own)
 
 
-def test_a_created_user_gets_a_token_and_an_opening_entry(gateway: Gateway) -> None:
+def test_a_new_user_gets_a_token_and_an_entry(gateway: Gateway) -> None:
     reply = create(gateway, "opened", 5)
     members = reply.json["data"]
     assert reply.status == 200
@@ -66,7 +66,7 @@ def test_a_user_is_created_once(gateway: Gateway) -> None:
     assert gateway.balance("once") == 2
 
 
-def test_an_account_that_a_payment_opened_can_not_be_taken_over(gateway: Gateway) -> None:
+def test_an_account_opened_by_a_payment_cannot_be_taken_over(gateway: Gateway) -> None:
     gateway.add("paid-first", 5)
     reply = create(gateway, "paid-first")
     assert_refused(reply, 409)
@@ -92,7 +92,7 @@ def test_the_same_request_again_gets_the_same_token(gateway: Gateway) -> None:
     assert gateway.balance("repeated") == 1
 
 
-def test_nobody_mints_credits_without_a_key(gateway: Gateway) -> None:
+def test_initial_credits_above_the_grant_need_a_key(gateway: Gateway) -> None:
     assert create(gateway, "at-the-grant", 10).json["balance"] == 10
     reply = create(gateway, "above-the-grant", 11)
     assert_refused(reply, 403)
@@ -106,15 +106,15 @@ def test_with_an_api_key_more_than_the_grant_is_allowed(gateway: Gateway) -> Non
 
 
 @pytest.mark.parametrize("key", ["", "x", "\u00e9"])
-def test_a_bad_api_key_is_not_taken_for_none(gateway: Gateway, key: str) -> None:
+def test_a_bad_api_key_is_refused_and_not_ignored(gateway: Gateway, key: str) -> None:
     assert_refused(create(gateway, "bad-key", 0, x_api_key=key), 401)
     assert not gateway.ledger.account("bad-key").exists
 
 
-def test_where_creating_is_switched_off_only_a_key_creates(strict: Gateway) -> None:
+def test_with_creation_disabled_only_a_key_creates(strict: Gateway) -> None:
     reply = create(strict, "strict")
     assert_refused(reply, 401)
-    assert reply.headers["www-authenticate"].startswith("ApiKey ")
+    assert reply.headers["www-authenticate"].startswith("Bearer ")
     assert create(strict, "strict", 5000, **strict.api_key).status == 200
 
 
@@ -130,7 +130,7 @@ def test_a_device_gets_a_user_a_token_and_a_secret(gateway: Gateway) -> None:
     gateway.assert_explained(body["userId"])
 
 
-def test_devices_have_nothing_in_common(gateway: Gateway) -> None:
+def test_two_devices_share_no_id_or_secret(gateway: Gateway) -> None:
     with ThreadPoolExecutor(8) as pool:
         made = [
             reply.json
@@ -159,7 +159,7 @@ def refresh(gateway: Gateway, user: str, secret: str) -> Reply:
     return gateway.call("POST", "/v1/devices/token", body)
 
 
-def test_a_secret_is_traded_for_a_fresh_token_as_often_as_needed(endpoint: str) -> None:
+def test_a_refresh_secret_can_be_used_repeatedly(endpoint: str) -> None:
     gateway = Gateway(endpoint)
     gateway.now = 1_800_000_000
     made = gateway.call("POST", "/v1/devices").json
@@ -175,7 +175,7 @@ def test_a_secret_is_traded_for_a_fresh_token_as_often_as_needed(endpoint: str) 
         assert gateway.call("GET", "/v1/credits/balance", headers=fresh).status == 200
 
 
-def test_a_wrong_secret_and_an_unknown_user_answer_alike(gateway: Gateway) -> None:
+def test_a_wrong_secret_and_an_unknown_user_get_the_same_answer(gateway: Gateway) -> None:
     made = gateway.call("POST", "/v1/devices").json
     other = gateway.call("POST", "/v1/devices").json
     create(gateway, "no-device", 1)
@@ -216,7 +216,7 @@ def history(gateway: Gateway, user: str, headers: dict[str, str], **query: str) 
     return gateway.call("GET", f"/user/{user}/transactions", headers=headers, query=query)
 
 
-def test_a_transaction_tells_what_happened_and_not_from_where(gateway: Gateway) -> None:
+def test_a_users_history_shows_no_origin(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=2)
     gateway.vend(headers)
     (spent, added, opened) = history(gateway, user, headers).json["transactions"]
@@ -257,7 +257,7 @@ def test_a_page_has_50_entries_unless_told(gateway: Gateway) -> None:
     assert (len(body["transactions"]), body["nextCursor"]) == (50, "2")
 
 
-def test_entries_that_come_in_between_do_not_move_a_page(gateway: Gateway) -> None:
+def test_new_entries_do_not_shift_a_page(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=1)
     gateway.add(user, 2)
     first = history(gateway, user, headers, limit="1").json
@@ -267,7 +267,7 @@ def test_entries_that_come_in_between_do_not_move_a_page(gateway: Gateway) -> No
 
 
 @pytest.mark.parametrize("cursor", ["1", "99999999", "1000000000000"])
-def test_a_cursor_from_nowhere_shows_what_lies_below_it(gateway: Gateway, cursor: str) -> None:
+def test_an_unknown_cursor_shows_the_entries_below_it(gateway: Gateway, cursor: str) -> None:
     user, headers = gateway.user(balance=1)
     body = history(gateway, user, headers, cursor=cursor).json
     assert [entry["seq"] for entry in body["transactions"]] == ([] if cursor == "1" else [2, 1])
@@ -289,7 +289,7 @@ def test_the_user_a_key_and_the_admin_read(strict: Gateway, path: str) -> None:
 
 
 @reads
-def test_nobody_else_reads_where_anonymous_reading_is_off(strict: Gateway, path: str) -> None:
+def test_with_anonymous_history_disabled_others_are_refused(strict: Gateway, path: str) -> None:
     user, _ = strict.user(balance=1)
     secret = strict.rings["ENGINE_ADMIN_KEY"].signing
     wrong: list[dict[str, str]] = [
@@ -308,7 +308,7 @@ def test_nobody_else_reads_where_anonymous_reading_is_off(strict: Gateway, path:
 
 
 @reads
-def test_where_it_is_allowed_anybody_reads_but_a_bad_token_is_still_refused(
+def test_with_anonymous_history_enabled_a_bad_token_is_still_refused(
     gateway: Gateway, path: str
 ) -> None:
     user, _ = gateway.user(balance=1)
@@ -318,7 +318,7 @@ def test_where_it_is_allowed_anybody_reads_but_a_bad_token_is_still_refused(
 
 
 @reads
-def test_somebody_elses_user_answers_like_one_that_never_was(strict: Gateway, path: str) -> None:
+def test_another_user_answers_like_a_missing_one(strict: Gateway, path: str) -> None:
     _, headers = strict.user(balance=1)
     other, _ = strict.user(balance=1)
     theirs = strict.call("GET", path.replace("{user}", other), headers=headers)

@@ -1,4 +1,4 @@
-"""The dashboard's served files are what their sources say, and the way they are put together."""
+"""The dashboard's served files are generated from their sources, and how modules are bundled."""
 
 from pathlib import Path
 
@@ -14,11 +14,11 @@ def source(folder: Path, **modules: str) -> Path:
     return folder
 
 
-def test_the_served_files_are_those_of_the_sources() -> None:
+def test_the_served_files_are_generated_from_their_sources() -> None:
     assert not web.stale(), "run .venv/bin/python -m tools.web"
 
 
-def test_a_module_comes_after_what_it_needs_and_once(tmp_path: Path) -> None:
+def test_a_module_is_bundled_once_and_after_its_dependencies(tmp_path: Path) -> None:
     root = source(
         tmp_path,
         main='import { one } from "./a.js";\nimport { two as due } from "./b.js";\none(due);',
@@ -32,7 +32,19 @@ def test_a_module_comes_after_what_it_needs_and_once(tmp_path: Path) -> None:
     assert "import" not in text and "export" not in text
 
 
-def test_a_list_and_a_default_are_exported_under_their_outer_names(tmp_path: Path) -> None:
+def test_comments_are_left_out_of_our_modules_and_kept_in_the_packages(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    root = source(
+        tmp_path,
+        main='// Starts.\nimport htm from "htm";\n  // Why.\nhtm("// text", 1); // kept',
+        **{"vendor/htm": "// Licence.\nexport default 1;"},
+    )
+    text = web.script(root)
+    assert "Starts." not in text and "Why." not in text and "// Licence." in text
+    assert 'htm("// text", 1); // kept' in text
+
+
+def test_lists_and_defaults_are_exported_under_their_outer_names(tmp_path: Path) -> None:
     root = source(
         tmp_path,
         main='import it from "./a.js";\nimport { out } from "./b.js";\nit(out);',
@@ -44,7 +56,7 @@ def test_a_list_and_a_default_are_exported_under_their_outer_names(tmp_path: Pat
     assert "return { out: inner };" in text
 
 
-def test_modules_that_need_each_other_are_refused(tmp_path: Path) -> None:
+def test_modules_that_import_each_other_are_refused(tmp_path: Path) -> None:
     root = source(
         tmp_path,
         main='import { a } from "./a.js";',
@@ -55,13 +67,13 @@ def test_modules_that_need_each_other_are_refused(tmp_path: Path) -> None:
         web.script(root)
 
 
-def test_a_package_that_is_not_here_is_refused(tmp_path: Path) -> None:
+def test_an_unknown_package_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WebError, match="left-pad"):
         web.script(source(tmp_path, main='import pad from "left-pad";'))
 
 
-def test_no_source_makes_markup_or_code_of_text() -> None:
-    """What comes from users stays text: nothing in our modules parses a string as HTML or as a script."""
+def test_no_source_parses_text_as_markup_or_code() -> None:
+    """Users' text stays text: no module parses a string as HTML or as a script."""
     banned = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function",
               "dangerouslySetInnerHTML", "javascript:", "srcdoc")  # fmt: skip
     for path in web.SOURCE.glob("*.js"):

@@ -1,4 +1,4 @@
-"""GitHub's workflows: nothing unpinned, no right that is not needed, production after staging."""
+"""GitHub's workflows: pinned actions, least privilege, production after staging."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cli import place
+from cli import endpoint
 from tests.support.template import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
@@ -30,8 +30,8 @@ def steps() -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_actions_of_others_are_pinned_by_commit_with_their_version_beside(file: Any) -> None:
-    """A tag can be moved to other code, a commit can not."""
+def test_actions_are_pinned_by_commit_with_their_version_in_a_comment(file: Any) -> None:
+    """A tag can move to other code, a commit cannot."""
     used = [line.strip() for line in file.read_text().splitlines() if "uses: " in line]
     assert used
     for line in used:
@@ -45,7 +45,7 @@ def test_one_action_has_one_version() -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
-def test_a_workflow_may_read_and_a_job_that_deploys_may_ask_for_its_role(file: Any) -> None:
+def test_a_workflow_may_only_read_and_a_deploying_job_may_also_assume_its_role(file: Any) -> None:
     workflow = yaml.safe_load(file.read_text())
     assert workflow["permissions"] == {"contents": "read"}
     for name, job in workflow["jobs"].items():
@@ -53,8 +53,8 @@ def test_a_workflow_may_read_and_a_job_that_deploys_may_ask_for_its_role(file: A
         assert job.get("permissions") == wanted, name
 
 
-def test_a_job_that_may_ask_for_a_role_installs_what_deploys_and_reads_no_secret() -> None:
-    """The packages of tests and tools run where no role is to be had, and the reverse."""
+def test_a_job_that_may_assume_a_role_installs_only_deployment_tools_and_reads_no_secret() -> None:
+    """Packages for tests and tools run only in jobs that cannot assume a role."""
     for name, job in jobs("deploy").items():
         commands = [step["run"] for step in job.get("steps", []) if "run" in step]
         if name in DEPLOYING:
@@ -64,45 +64,47 @@ def test_a_job_that_may_ask_for_a_role_installs_what_deploys_and_reads_no_secret
             assert "configure-aws-credentials" not in json.dumps(job)
 
 
-def test_the_journey_holds_no_key_that_signs_or_makes_credits() -> None:
+def test_the_smoke_test_has_no_key_that_signs_tokens_or_grants_credits() -> None:
     for name in TRYING:
         step = jobs("deploy")[name]["steps"][-1]
         assert step["run"] == "make smoke"
-        assert set(step["env"]) == {"BASE_URL", *place.OWN}
+        assert set(step["env"]) == {"BASE_URL", *endpoint.SMOKE_CREDENTIALS}
 
 
-def test_only_main_is_deployed_also_by_hand() -> None:
+def test_only_main_is_deployed_even_when_started_by_hand() -> None:
     assert jobs("deploy")["staging"]["if"] == "github.ref == 'refs/heads/main'"
 
 
-def test_github_runs_what_a_change_must_pass_anyway() -> None:
-    """What `.ci/run` makes is made by the workflow too; its browser comes with the pages' tests."""
+def test_github_runs_the_checks_that_every_change_must_pass() -> None:
+    """The workflow runs every make target of `.ci/run`; the tests of the pages install the browser."""
     steps = (step.get("run", "") for job in jobs("ci").values() for step in job["steps"])
     done = {target for step in steps for target in made(step)}
     needed = made((ROOT / ".ci/run").read_text())
-    assert needed == {"setup", "setup-sam", "setup-checkov", "browser", "check", "test"}
+    assert needed == {"setup", "setup-sam", "setup-checkov", "browser", "dynoxide", "check", "test"}
     assert needed - {"setup", "setup-checkov", "browser"} <= done
     assert "test-browser" in done
 
 
 def made(script: str) -> set[str]:
-    """The targets of the calls of make in `script`."""
+    """The targets of all calls of make in `script`."""
     calls = [line.split()[1:] for line in script.splitlines() if line.startswith("make ")]
     return {word for call in calls for word in call if not word.startswith("-")}
 
 
-def test_no_checkout_leaves_its_credential_behind() -> None:
+def test_no_checkout_persists_its_credential() -> None:
     checkouts = [step for step in steps() if step.get("uses", "").startswith("actions/checkout")]
     assert checkouts
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
-def test_what_a_stranger_can_write_is_never_put_into_a_script() -> None:
-    """Titles, branches and inputs reach a script by the environment, if at all."""
+def test_no_script_contains_untrusted_text() -> None:
+    """Titles, branches and inputs are passed to a script by environment variables only."""
     assert not [step["run"] for step in steps() if "${{" in step.get("run", "")]
 
 
-def test_production_comes_after_staging_s_journey_and_staging_after_every_check() -> None:
+def test_production_is_deployed_after_the_smoke_test_of_staging_and_staging_after_every_check() -> (
+    None
+):
     found = jobs("deploy")
     assert found["ci"]["uses"] == CALLED
     order = ["ci", *(name for pair in zip(DEPLOYING, TRYING, strict=True) for name in pair)]
@@ -115,7 +117,7 @@ def test_production_comes_after_staging_s_journey_and_staging_after_every_check(
         assert found[name]["environment"] == name
 
 
-def test_every_job_ends_by_itself() -> None:
+def test_every_job_has_a_timeout() -> None:
     for file in FILES:
         for name, job in yaml.safe_load(file.read_text())["jobs"].items():
             assert "uses" in job or job["timeout-minutes"] <= 90, name

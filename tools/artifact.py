@@ -1,13 +1,14 @@
-"""Finishes what `sam build` made and says whether it may be deployed: `python -m tools.artifact`.
+"""Completes the result of `sam build` and checks whether it can be deployed: `python -m tools.artifact`.
 
-The layer and the functions are compiled for the template's runtime, whatever does not belong into them
-is refused, and times and modes are made the same on every machine: the same sources give the same
-bytes, so a second deployment uploads nothing that did not change.
+Compiles the layer and the functions for the template's runtime, refuses files that do not belong in them,
+and sets the same times and modes on every machine. The same sources give the same bytes, so a second
+deployment uploads only what has changed.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -22,19 +23,19 @@ from local.template import Template, load_template, resources_of_type
 
 BUILD = ROOT / ".aws-sam" / "build"
 LAYER_LIMIT_BYTES = 25_000_000
-"""Unzipped. Lambda refuses 262 MB; a small layer is what makes a cold start short."""
+"""Unzipped. Lambda's own limit is 262 MB, but a large layer makes cold starts slow."""
 
 LAYER_PREFIX = "/opt"
 FUNCTION_PREFIX = "/var/task"
 UNWANTED_PACKAGES = ("boto3", "cryptography", "pydantic", "aws_xray_sdk", "pip", "setuptools")
-"""Each costs tens of milliseconds of INIT; PyJWT alone takes `cryptography` where it finds it."""
+"""Each adds tens of milliseconds to INIT; PyJWT imports `cryptography` wherever it is installed."""
 
 UNWANTED_FOLDERS = frozenset({"tests", "test", "bin", ".mypy_cache", ".pytest_cache"})
 MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
-"""What an ELF file of an architecture says at offset 18."""
+"""The value at offset 18 of an ELF file, by architecture."""
 
 EPOCH_S = 315_532_800
-"""1980-01-01, the earliest time that a zip archive can hold."""
+"""1980-01-01, the earliest time in a zip archive."""
 
 DEPLOYED_PATHS = ("functions", "layers", "template.yaml")
 PARAMETERS = "parameters.yaml"
@@ -44,12 +45,12 @@ _SOURCE = "CodeUri: ../../"
 
 
 class ArtifactError(RuntimeError):
-    """What was built can not be deployed; the text says all that is wrong with it."""
+    """The build cannot be deployed; the text lists all reasons."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """What the template's functions run on."""
+    """The runtime of the template's functions."""
 
     version: str
     """Such as "3.13"."""
@@ -66,9 +67,9 @@ class Runtime:
 
 
 def finish(build: Path, root: Path, python: str | None) -> None:
-    """Copies the functions into `build`, where `sam build` left them out, and makes all of it final.
+    """Copies the functions into `build`, which `sam build` skips, and compiles everything.
 
-    `python` compiles it; without one the sources stay as they are.
+    `python` is the interpreter that compiles; with None the sources stay uncompiled.
     """
     template_file = build / "template.yaml"
     text = template_file.read_text(encoding="utf-8")
@@ -82,24 +83,41 @@ def finish(build: Path, root: Path, python: str | None) -> None:
 
 
 def write_parameters(build: Path, root: Path) -> None:
-    """Where `sam deploy` finds what this build is called: the last commit that changed what is deployed.
+    """Writes the parameters file of `sam deploy` with the name of this build: the last commit that changed
+    deployed files.
 
-    Its time stands for the deployment's, so that deploying the same sources again changes nothing.
-    Without git, or before the first commit, the template's defaults hold.
+    The commit's time is used as the time of the deployment, so that deploying the same sources again changes
+    nothing. Uncommitted changes are named by a digest of their own: the name is in every function's
+    environment, so a deployment of changed files always changes the functions.
+    Without git, or before the first commit, the template's defaults apply.
     """
     told = _git(root, "log", "-1", "--format=%h %cI", "--abbrev=12", "--", *DEPLOYED_PATHS).split()
     if not told:
         (build / PARAMETERS).write_text("{}\n", encoding="utf-8")
         return
     commit, at = told
-    mark = "-dirty" if _git(root, "status", "--porcelain", "--", *DEPLOYED_PATHS) else ""
+    is_dirty = _git(root, "status", "--porcelain", "--", *DEPLOYED_PATHS)
+    mark = f"-dirty-{_digest_of_sources(root)}" if is_dirty else ""
     made_at = datetime.fromisoformat(at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     text = f'BuildRef: "{commit}{mark}"\nDeployedAt: "{made_at}"\n'
     (build / PARAMETERS).write_text(text, encoding="utf-8")
 
 
+def _digest_of_sources(root: Path) -> str:
+    """8 characters that stand for every file that is deployed, as it lies there, committed or not."""
+    listed = _git(
+        root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *DEPLOYED_PATHS
+    )
+    digest = hashlib.sha256()
+    for name in sorted({name for name in listed.split("\0") if name}):
+        path = root / name
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{name}\0{path.is_file()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:8]
+
+
 def packages(build: Path) -> dict[Path, str]:
-    """Every folder of `build` that becomes an archive, and where Lambda unpacks it."""
+    """Every folder of `build` that becomes an archive, with the folder where Lambda unpacks it."""
     template = load_template(build / "template.yaml")
     layers = resources_of_type(template, "AWS::Serverless::LayerVersion").values()
     found = {build / layer["Properties"]["ContentUri"]: LAYER_PREFIX for layer in layers}
@@ -107,18 +125,18 @@ def packages(build: Path) -> dict[Path, str]:
 
 
 def faults(build: Path, runtime: Runtime, *, compiled: bool) -> list[str]:
-    """Everything that speaks against deploying what lies in `build`; empty when nothing does."""
+    """The reasons why `build` cannot be deployed; empty when it can."""
     return [
         fault for folder in packages(build) for fault in package_faults(folder, runtime, compiled)
     ]
 
 
 def package_faults(folder: Path, runtime: Runtime, compiled: bool) -> Iterator[str]:
-    """What is wrong with one layer's or function's folder."""
+    """The reasons why the folder of a layer or function cannot be deployed."""
     if not any(folder.rglob("*.py")):
-        yield f"{folder.name} holds no code"
+        yield f"{folder.name} has no code"
     if size(folder) > LAYER_LIMIT_BYTES:
-        yield f"{folder.name} takes {size(folder)} bytes, more than {LAYER_LIMIT_BYTES}"
+        yield f"{folder.name} has {size(folder)} bytes, more than {LAYER_LIMIT_BYTES}"
     for path in sorted(folder.rglob("*")):
         if fault := _fault(path, runtime, compiled):
             yield f"{folder.name}: {path.relative_to(folder).as_posix()} {fault}"
@@ -127,19 +145,19 @@ def package_faults(folder: Path, runtime: Runtime, compiled: bool) -> Iterator[s
 def _fault(path: Path, runtime: Runtime, compiled: bool) -> str | None:
     if path.is_dir():
         unwanted = path.name in UNWANTED_FOLDERS or path.name in UNWANTED_PACKAGES
-        return "does not belong there" if unwanted else None
+        return "does not belong in a package" if unwanted else None
     match path.suffix:
         case ".so" if not _is_for(path, runtime.architecture):
             return f"is not built for {runtime.architecture}"
         case ".pyc" if not _is_of(path, runtime.tag):
-            return f"is not what {runtime.tag} reads unchecked"
+            return f"is not an unchecked .pyc of {runtime.tag}"
         case ".py" if compiled and not _compiled(path, runtime.tag).exists():
             return "is not compiled"
     return None
 
 
 def compile_folder(folder: Path, prefix: str, python: str) -> None:
-    """Compiles the modules of `folder` by `python`. Raises ArtifactError with what it said."""
+    """Compiles the modules of `folder` with `python`. Raises ArtifactError with its output."""
     program = str(Path(__file__).with_name("compile_tree.py"))
     ended = subprocess.run(
         [python, "-S", "-s", program, str(folder), prefix],
@@ -149,13 +167,13 @@ def compile_folder(folder: Path, prefix: str, python: str) -> None:
         check=False,
     )
     if ended.returncode:
-        raise ArtifactError(f"{folder.name} can not be compiled:\n{ended.stderr}")
+        raise ArtifactError(f"{folder.name} cannot be compiled:\n{ended.stderr}")
 
 
 def interpreter(version: str, environ: Mapping[str, str]) -> str | None:
-    """A Python of exactly this minor version; none where the machine has none.
+    """A Python of exactly this minor version, or None.
 
-    Looked for in `RUNTIME_PYTHON`, this very interpreter, the path, and pyenv's folder.
+    Searched in `RUNTIME_PYTHON`, this interpreter, the path, and pyenv's folder, in this order.
     """
     pyenv = Path(environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     candidates = [
@@ -168,25 +186,25 @@ def interpreter(version: str, environ: Mapping[str, str]) -> str | None:
 
 
 def copy_code(source: Path, target: Path) -> None:
-    """`source` anew at `target`, without what the developers' Python left there."""
+    """Replaces `target` by a copy of `source` without `__pycache__`."""
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
 
 
 def make_uniform(folder: Path) -> None:
-    """The same times and modes on every machine."""
+    """Sets the same times and modes on every machine."""
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() or path.suffix == ".so" else 0o644)
         os.utime(path, (EPOCH_S, EPOCH_S))
 
 
 def size(folder: Path) -> int:
-    """Bytes of all files."""
+    """The size of all files in bytes."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 def _git(root: Path, *arguments: str) -> str:
-    """What git says; nothing where it can say nothing."""
+    """The output of git; empty where it fails."""
     try:
         asked = subprocess.run(
             ["git", "-C", str(root), *arguments],
@@ -210,7 +228,7 @@ def _compiled(module: Path, tag: str) -> Path:
 
 
 def _is_of(path: Path, tag: str) -> bool:
-    """PEP 552: the second word of the header says how the file is checked; ours never is."""
+    """Whether the file is an unchecked .pyc of this version: the second word of its header (PEP 552)."""
     flags = int.from_bytes(path.read_bytes()[4:8], "little")
     return path.name.endswith(f".{tag}.pyc") and flags == _UNCHECKED_HASH
 
@@ -232,15 +250,17 @@ def _is_version(python: str, version: str) -> bool:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.artifact", description=__doc__)
-    parser.add_argument("--uncompiled", action="store_true", help="deploy sources: slow starts")
+    parser.add_argument(
+        "--uncompiled", action="store_true", help="deploy sources only; cold starts are slow"
+    )
     asked = parser.parse_args()
     runtime = Runtime.of(load_template(ROOT / "template.yaml"))
     python = None if asked.uncompiled else interpreter(runtime.version, os.environ)
     if python is None and not asked.uncompiled:
         return _refuse(
-            f"There is no Python {runtime.version} here to compile for the runtime with. Without compiled\n"
-            "files every cold start takes two to three times as long. Install one or name it in\n"
-            "RUNTIME_PYTHON, or accept that with `make build UNCOMPILED=1`."
+            f"Python {runtime.version}, the runtime's version, is not installed. Without compiled files\n"
+            "every cold start takes two to three times as long. Install it, set RUNTIME_PYTHON to its\n"
+            "path, or build without compiled files: make build UNCOMPILED=1."
         )
     try:
         finish(BUILD, ROOT, python)

@@ -1,8 +1,9 @@
-"""Compiles every module under a folder for the interpreter that runs this: `compile_tree.py FOLDER PREFIX`.
+"""Compiles every module in a folder: `python3.X compile_tree.py FOLDER PREFIX`.
 
-Run by the function's own version of Python, so it imports the standard library only. The hashes are
-unchecked, because an archive changes the times that the usual check looks at. In one process and in
-order, with the folder's own name replaced by PREFIX, the same sources give the same bytes everywhere.
+The interpreter of the functions' runtime runs it, so it imports only the standard library. The `.pyc` files
+have unchecked hashes, because an archive changes the times that the default check compares. The modules are
+compiled in order, with PREFIX in place of the folder's name, so the same sources give the same bytes
+everywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 
 
 def compile_tree(folder: Path, prefix: str) -> int:
-    """How many modules there were. Raises `py_compile.PyCompileError` for one that is no Python."""
+    """Returns the number of modules. Raises `py_compile.PyCompileError` for one that is not valid Python."""
     modules = sorted(folder.rglob("*.py"))
     for module in modules:
         py_compile.compile(

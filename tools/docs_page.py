@@ -1,6 +1,6 @@
-"""The API's description as one page for people: no script, no file from elsewhere, one inline style.
+"""Renders the API's description as one HTML page without scripts and external files.
 
-Made from `docs/openapi.yaml` with its served form; `python -m tools.openapi` writes both.
+`python -m tools.openapi` writes the page together with the served `openapi.json`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Schema = Mapping[str, Any]
 
 
 def rendered(document: Mapping[str, Any]) -> str:
-    """The page. Raises `KeyError` where a reference leads nowhere."""
+    """The page of a complete `document`, see `api_description.complaints`."""
     return _Page(document).html()
 
 
@@ -134,7 +134,7 @@ class _Page:
         return f"<p class='who'>Caller: {' or '.join(names)}</p>"
 
     def _curl(self, method: str, path: str, operation: Mapping[str, Any]) -> str:
-        """The operation as a line for a shell, with the first credential and the first example."""
+        """The operation as a shell command, with the first credential and the first example."""
         content = operation.get("requestBody", {}).get("content", {})
         url = re.sub(r"\{(\w+)\}", r"$\1", path)
         implied = method == ("post" if content else "get")
@@ -172,7 +172,7 @@ class _Page:
         return f"<h4>Body</h4>{self._content(self._followed(operation['requestBody'])['content'])}"
 
     def _responses(self, operation: Mapping[str, Any]) -> str:
-        """An answer that several operations share is told once, further down."""
+        """A response that several operations share is linked; it is shown once, in its own section."""
         items = []
         for status, given in operation["responses"].items():
             response = self._followed(given)
@@ -201,7 +201,7 @@ class _Page:
         return f"<p>Headers: {headers}</p>{self._content(response.get('content', {}))}"
 
     def _codes(self, response: Mapping[str, Any]) -> str:
-        """The `code`s of a refusal, so that they are seen without opening it."""
+        """The codes of a refusal, which are shown while its details are closed."""
         schema = response.get("content", {}).get("application/json", {}).get("schema", {})
         codes = schema.get("properties", {}).get("code", {}).get("enum", [])
         return "".join(f" <code>{escape(code)}</code>" for code in codes)
@@ -234,7 +234,7 @@ class _Page:
         return f"<table>{rows}</table>"
 
     def _kind(self, schema: Schema) -> str:
-        """What a value is, in a line."""
+        """The type and bounds of a value in one line."""
         parts = []
         if "$ref" in schema:
             name = schema["$ref"].rpartition("/")[2]
@@ -264,7 +264,7 @@ class _Page:
 
 
 def _inner(schema: Schema) -> Schema:
-    """The schema whose members are shown within another's: an object, or what an array is of."""
+    """The schema whose members are nested in the table: the object, or the items of an array."""
     items: Schema = schema.get("items", {})
     return schema if "properties" in schema else items
 
@@ -296,7 +296,7 @@ def _shown(value: Any) -> str:
 
 
 def _header(scheme: Mapping[str, Any]) -> str:
-    """The header that carries the credential, its value named as a variable."""
+    """The header with the credential, its value as a shell variable."""
     return "authorization: Bearer $TOKEN" if scheme["type"] == "http" else f"{scheme['name']}: $KEY"
 
 
@@ -311,12 +311,12 @@ def _method(method: str) -> str:
 
 
 def _path(path: str) -> str:
-    """With places to break a line."""
+    """The path with line-break opportunities."""
     return re.sub(r"(/|%2F)", r"\1<wbr>", escape(path))
 
 
 def _text(markdown: str) -> str:
-    """Markdown as HTML; its headings go below ours."""
+    """Markdown as HTML, with headings one level lower."""
     html: str = _MARKDOWN.render(markdown)
     return re.sub(r"(</?h)2>", r"\g<1>3>", html) if markdown else ""
 

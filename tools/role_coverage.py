@@ -1,9 +1,8 @@
-"""Whether CloudFormation's role may do all that the template needs: `python -m tools.role_coverage`.
+"""Checks that CloudFormation's role allows what the template needs: `python -m tools.role_coverage`.
 
-CloudFormation's registry says for each type of resource which actions its handlers take; cfn-lint brings
-a copy, so this runs in `.venv-sam`. Each action must be one of the execution role's in
-`docs/deploy-roles.yaml`, or be named below with the reason why it is never taken. Ends with 1 and the
-list where one is neither.
+CloudFormation's registry lists the actions that each resource type needs; cfn-lint has a copy, so this runs
+in `.venv-sam`. Each action must be allowed by the execution role in `docs/deploy-roles.yaml`, or be listed
+in NOT_NEEDED with the reason. Exits with 1 and prints the actions that are neither.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from local.template import load_template
 ROLES = ROOT / "docs/deploy-roles.yaml"
 HANDLERS = ("create", "read", "update", "delete")
 CUSTOM = frozenset({"lambda:InvokeFunction"})
-"""What a custom resource takes: its function is called."""
+"""The action that a custom resource needs."""
 
 _GIVEN = {"AWS::Region": "us-east-1", "DeploymentType": "Canary10Percent5Minutes"}
 
@@ -84,7 +83,7 @@ NOT_NEEDED: dict[str, tuple[str, ...]] = {
 
 
 def types() -> set[str]:
-    """The types of all resources that SAM makes of the template, CodeDeploy's with them."""
+    """The types of all resources in SAM's translation of the template, CodeDeploy's included."""
     source = load_template(ROOT / "template.yaml")
     members = {
         "AWS::Serverless::Function": "CodeUri",
@@ -99,7 +98,7 @@ def types() -> set[str]:
 
 
 def granted() -> set[str]:
-    """Every action of CloudFormation's role."""
+    """Every action that CloudFormation's role allows."""
     role = load_template(ROLES)["Resources"]["ExecutionRole"]["Properties"]
     statements = [s for policy in role["Policies"] for s in policy["PolicyDocument"]["Statement"]]
     actions: set[str] = set()
@@ -110,7 +109,7 @@ def granted() -> set[str]:
 
 
 def taken(type_name: str, schemas: Path) -> set[str]:
-    """The actions that CloudFormation takes for a resource of that type."""
+    """The actions that CloudFormation needs for a resource of that type."""
     if type_name.startswith("Custom::"):
         return set(CUSTOM)
     names = json.loads((schemas / "providers/us-east-1.json").read_text(encoding="utf-8"))
@@ -120,15 +119,18 @@ def taken(type_name: str, schemas: Path) -> set[str]:
 
 
 def findings(needed: Iterable[tuple[str, set[str]]], has: set[str]) -> list[str]:
-    """Actions that the role lacks by type, and excuses that excuse nothing."""
+    """Actions that the role lacks, by type, and entries of NOT_NEEDED that are wrong."""
     excused = {action for actions in NOT_NEEDED.values() for action in actions}
     found: list[str] = []
     every: set[str] = set()
     for type_name, actions in needed:
         every |= actions
         found += [f"{type_name}: {action}" for action in sorted(actions - has - excused)]
-    found += [f"excused, but not taken by any: {action}" for action in sorted(excused - every)]
-    found += [f"excused, but granted: {action}" for action in sorted(excused & has)]
+    found += [
+        f"in NOT_NEEDED, but no resource type needs it: {action}"
+        for action in sorted(excused - every)
+    ]
+    found += [f"in NOT_NEEDED, but granted: {action}" for action in sorted(excused & has)]
     return found
 
 
@@ -136,11 +138,11 @@ def main() -> int:
     logging.disable(logging.WARNING)
     linter = importlib.util.find_spec("cfnlint")
     if linter is None or linter.origin is None:
-        raise SystemExit("cfn-lint is not installed here: run it with .venv-sam/bin/python.")
+        raise SystemExit("cfn-lint is not installed: run this with .venv-sam/bin/python.")
     schemas = Path(linter.origin).parent / "data/schemas"
     needed = [(name, taken(name, schemas)) for name in sorted(types())]
     found = findings(needed, granted())
-    print("\n".join(found) or f"CloudFormation's role covers all {len(needed)} types of resources.")
+    print("\n".join(found) or f"CloudFormation's role covers all {len(needed)} resource types.")
     return 1 if found else 0
 
 

@@ -20,13 +20,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from local.engine import REGION, running_engine
-from local.not_shown import BY_SAM
+from local.engine_gaps import BY_SAM
 from local.package import build_dependencies, dependencies_folder, layers
 from local.settings import ROOT
 from local.template import Template, load_template, resources_of_type
 from local.translate import take_out_computed_alarms
-from tools.arrived import compare, told
 from tools.artifact import copy_code, make_uniform
+from tools.compare_deployment import compare, told
 
 SAM = Path(".venv-sam") / "bin" / "sam"
 UNCHANGED = "No changes to deploy"
@@ -134,6 +134,8 @@ def _environment(endpoint: str, folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "PATH": os.defpath,
+        # Seconds between looks at a change set; the engine makes one in less than one.
+        "SAM_CLI_POLL_DELAY": "0.25",
         "SAM_CLI_TELEMETRY": "0",
     }
 

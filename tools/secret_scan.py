@@ -1,7 +1,7 @@
-"""Finds what looks like a secret in what git keeps: `python -m tools.secret_scan [--history]`.
+"""Finds possible secrets in tracked files: `python -m tools.secret_scan [--history]`.
 
-Patterns of keys whose form is known, and names of secrets that are given a long random text. It prints
-where, never what. The standard library alone, so that it runs before anything is installed.
+It searches for known forms of keys, and for long random text assigned to a name of a secret. It prints the
+place, never the text. It uses only the standard library, so that it runs before anything is installed.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ ASSIGNED = re.compile(
     r"(?i)(?:secret|password|passwd|token|api_?key|private_?key)\w*[\"']?\s*[:=]\s*[\"']([\w+/=-]{24,})[\"']"
 )
 RANDOM_BITS = 4.0
-"""Shannon entropy of a character above which a text is no word; names and paths lie below 3.9."""
+"""Shannon entropy in bits per character above which text is random; names and paths are below 3.9."""
 
 PUBLIC = {
     "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw": "the example of the Standard Webhooks specification",
     "Wo3-tYq7mBv9sKd2pLx8fRn5": "an example in our API description",
-    "eyJhbGciOiJIUzI1NiJ9x.eyJzdWIiOiJ1c2VyIn0xx": "of an earlier test of this very program",
+    "eyJhbGciOiJIUzI1NiJ9x.eyJzdWIiOiJ1c2VyIn0xx": "in an earlier test of this program",
 }
-"""Made up in order to be shown; anything else that is found is not to be entered here but rotated."""
+"""Invented for documentation. Any other finding must be rotated, not added here."""
 
 _FORMS = {name: re.compile(pattern) for name, pattern in PATTERNS.items()}
 
@@ -50,7 +50,7 @@ class Line:
 
 
 def findings(lines: Iterable[Line]) -> Iterator[str]:
-    """Where a line looks like a secret, and like which."""
+    """The place and the kind of each possible secret."""
     for line in lines:
         text = line.text
         for known in PUBLIC:
@@ -59,18 +59,18 @@ def findings(lines: Iterable[Line]) -> Iterator[str]:
             if form.search(text):
                 yield f"{line.where}: {name}"
         if any(_is_random(match[1]) for match in ASSIGNED.finditer(text)):
-            yield f"{line.where}: a random text under the name of a secret"
+            yield f"{line.where}: random text assigned to a name of a secret"
 
 
 def tracked() -> Iterator[Line]:
-    """The lines of every text file that git keeps now."""
+    """The lines of every tracked text file."""
     for line in _git("grep", "-I", "-n", "--full-name", "-e", ""):
         path, number, text = line.split(":", 2)
         yield Line(f"{path}:{number}", text)
 
 
 def history() -> Iterator[Line]:
-    """Every line that any commit ever added."""
+    """Every line that a commit has added."""
     commit, path = "", ""
     for line in _git("log", "--all", "-p", "-U0", "--no-color", "--format=commit %h"):
         if line.startswith("commit "):
@@ -101,7 +101,7 @@ def _git(*arguments: str) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.secret_scan", description=__doc__)
-    parser.add_argument("--history", action="store_true", help="look through every commit as well")
+    parser.add_argument("--history", action="store_true", help="search every commit too")
     asked = parser.parse_args()
     found = sorted({*findings(tracked()), *(findings(history()) if asked.history else ())})
     print("\n".join(found) or "No secrets found.")

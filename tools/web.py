@@ -1,9 +1,9 @@
-"""Puts the dashboard's modules together, from `functions/dashboard/web/` into the files that are served.
+"""Bundles the dashboard's modules in `functions/dashboard/web/` into the served files.
 
-`python -m tools.web` writes them; with `--check` they are only compared, and a difference ends with 1.
-Every module becomes a function that gives its exports, in the order in which they need each other, so
-names can not clash and browsers fetch one file. Only what the modules here use is understood: named
-imports, `export` before a declaration, `export { a as b }` and `export default`.
+`python -m tools.web` writes the files; with `--check` it only compares them and exits with 1 on a difference.
+Each module becomes a function that returns its exports, in the order of their dependencies, so names cannot
+clash and a browser fetches one file. It supports only the syntax that the modules use: named imports,
+`export` before a declaration, `export { a as b }` and `export default`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ PACKAGES = {
 }
 STYLES = ("vendor/uplot.css", "base.css", "parts.css", "pages.css")
 GLOBALS = {"vendor/uplot.js": "{ default: uPlot }"}
-"""Scripts that make a global and export nothing, and what they would export."""
+"""Scripts that define a global instead of exports, and what they would export."""
 
 NOTICE = (
     "/*! With Preact 10.29.8 (MIT), htm 3.1.1 (Apache-2.0), both by Jason Miller, and uPlot 1.6.32 (MIT)"
     " by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */\n"
 )
 
+# A line of our modules that is a comment alone: browsers need not fetch it.
+_COMMENT_LINE = re.compile(r"^ *//.*\n", re.MULTILINE)
 _IMPORT = re.compile(r'import\s*(?:(\w+)|\{([^}]*)\})\s*from\s*"([^"]+)";?')
 _EXPORT_LIST = re.compile(r"export\s*\{([^}]*)\};?")
 _EXPORT_DEFAULT = re.compile(r"export default ")
@@ -40,28 +42,30 @@ _EXPORT = re.compile(r"^export ((?:async )?function|const|class) (\w+)", re.MULT
 
 
 class WebError(RuntimeError):
-    """The modules can not be put together; the text says why."""
+    """The modules cannot be bundled; the text says why."""
 
 
 @dataclass
 class Bundle:
-    """Modules that were put together so far, by their path within the source."""
+    """The modules bundled so far, by their path within the source, in order."""
 
     root: Path
     parts: dict[str, str]
-    under_way: list[str]
+    in_progress: list[str]
 
     def add(self, name: str) -> None:
-        """Adds the module `name` behind all that it needs. Raises WebError on a cycle."""
+        """Adds the module `name` after its dependencies. Raises WebError on a cycle."""
         if name in self.parts:
             return
-        if name in self.under_way:
-            raise WebError(f"modules need each other: {' > '.join([*self.under_way, name])}")
-        self.under_way.append(name)
+        if name in self.in_progress:
+            raise WebError(
+                f"modules import each other in a cycle: {' > '.join([*self.in_progress, name])}"
+            )
+        self.in_progress.append(name)
         text = (self.root / name).read_text(encoding="utf-8")
         for found in _IMPORT.finditer(text):
             self.add(_path(name, found[3]))
-        self.under_way.pop()
+        self.in_progress.pop()
         self.parts[name] = _module(name, text)
 
 
@@ -69,7 +73,7 @@ def _path(importer: str, specifier: str) -> str:
     if specifier in PACKAGES:
         return PACKAGES[specifier]
     if not specifier.startswith("./"):
-        raise WebError(f"{importer} imports {specifier}, which is not here")
+        raise WebError(f"{importer} imports {specifier}, which does not exist")
     return (Path(importer).parent / specifier).as_posix()
 
 
@@ -91,6 +95,8 @@ def _module(name: str, text: str) -> str:
         exports[found[2]] = found[2]
         return f"{found[1]} {found[2]}"
 
+    if not name.startswith("vendor/"):
+        text = _COMMENT_LINE.sub("", text)
     text = _IMPORT.sub(bring_in, text)
     text = _EXPORT_LIST.sub(listed, text)
     text = _EXPORT.sub(declared, text)
@@ -112,14 +118,14 @@ def _variable(name: str) -> str:
 
 
 def script(root: Path = SOURCE) -> str:
-    """All modules as one. Raises WebError."""
+    """All modules as one script. Raises WebError."""
     bundle = Bundle(root, {}, [])
     bundle.add(MAIN)
     return NOTICE + "".join(bundle.parts.values())
 
 
 def style(root: Path = SOURCE) -> str:
-    """All styles as one."""
+    """All styles as one file."""
     return "\n".join((root / name).read_text(encoding="utf-8").strip() for name in STYLES) + "\n"
 
 
@@ -130,7 +136,7 @@ def rendered(root: Path = SOURCE) -> dict[str, str]:
 
 
 def stale(served: Path = SERVED) -> list[str]:
-    """The served files that are not what their sources say, or should not be there."""
+    """The served files that differ from their sources, are missing, or should not exist."""
     wanted = rendered()
     found = {path.name: path.read_text(encoding="utf-8") for path in served.iterdir()}
     return sorted(name for name in wanted | found if wanted.get(name) != found.get(name))

@@ -1,4 +1,4 @@
-"""Each drill in a local run of its own, `python -m bench.drills [name ...]`; 1 where a promise was broken."""
+"""Runs each drill in its own local run: `python -m bench.drills [name ...]`. Exits with 1 if one fails."""
 
 from __future__ import annotations
 

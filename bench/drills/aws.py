@@ -1,18 +1,18 @@
-"""Drills of what AWS may do: a throttled table, a parameter store that is away, slow or out of its mind."""
+"""Drills of AWS failures: a throttled table; Parameter Store unavailable, slow or with malformed answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import count
 
-from bench.drills.between import Fault, Trouble, refusal
+from bench.drills.fault_proxy import Fault, Trouble, refusal
 from bench.drills.scene import Record, Scene, User, all_are, statuses
 
 THROTTLED = refusal(400, "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException")
 WRITES = ("PutItem", "UpdateItem", "TransactWriteItems")
 VENDS = 12
 SLOWER_S = 5.0
-"""More than the two seconds that a client of the parameter store waits, but not for ever."""
+"""Longer than the two-second timeout of the Parameter Store client."""
 
 AWAY = refusal(503, "ServiceUnavailable")
 RUBBISH = {
@@ -26,7 +26,7 @@ RUBBISH = {
 
 
 def table_throttled(scene: Scene, record: Record) -> None:
-    """The table refuses calls for lack of throughput: all, two of three, one of three, all writes."""
+    """The table throttles calls: all, two of three, one of three, all writes."""
     user = scene.user(balance=100)
     numbers = count()
     kinds: dict[str, Trouble] = {
@@ -49,7 +49,7 @@ def _throttled(scene: Scene, record: Record, user: User, kind: str, trouble: Tro
     sold = sum(reply.ok for reply in first.values())
     record.saw(f"{kind} refused: {statuses(first)}; refused calls {dict(scene.between.met)}")
     if kind.startswith("all"):
-        record.promise("nothing is sold", sold == 0)
+        record.promise("no token is vended", sold == 0)
     refused = {key: reply for key, reply in first.items() if not reply.ok}
     record.promise(
         "each other is answered 503 and told when to come again",
@@ -58,11 +58,11 @@ def _throttled(scene: Scene, record: Record, user: User, kind: str, trouble: Tro
             for reply in refused.values()
         ),
     )
-    record.promise("only what was sold is charged", scene.balance(user)[1] == held_before + sold)
+    record.promise("only vended tokens are charged", scene.balance(user)[1] == held_before + sold)
     again = scene.vends(user, keys)
     record.promise(f"the same {VENDS} requests afterwards: each its token", all_are(again, 200))
     same = all(again[key].content == reply.content for key, reply in first.items() if reply.ok)
-    record.promise("what was sold before is told again byte for byte", same)
+    record.promise("repeated requests get their first answers byte for byte", same)
     record.promise("each was charged once", scene.balance(user)[1] == held_before + VENDS)
 
 
@@ -82,20 +82,20 @@ TROUBLES = {
 
 
 def secrets_away(scene: Scene, record: Record, kinds: Mapping[str, Fault] = TROUBLES) -> None:
-    """Parameter Store is away, slow or answers rubbish while a function starts, and one that runs goes on."""
+    """Parameter Store fails while a function starts; a function that runs continues."""
     user = scene.user(balance=30)
     scene.vend(user, "before")
     for kind, fault in kinds.items():
         _without_secrets(scene, record, user, kind, fault)
     again = scene.vends(user, [*kinds, "before"])
     record.saw(f"afterwards, without any deployment: {statuses(again)}")
-    record.promise("it sells again by itself", all_are(again, 200))
+    record.promise("vending recovers by itself", all_are(again, 200))
     sold = len(kinds) + 1
     record.promise("each vend was charged once", scene.balance(user) == (30 - sold, sold))
 
 
 def _without_secrets(scene: Scene, record: Record, user: User, kind: str, fault: Fault) -> None:
-    """One cold start of the function that sells, and calls of two that run."""
+    """A cold start of the tokens function, and calls of two running functions."""
     scene.kill("TokensFunction")
     with scene.between.failing(
         lambda operation: fault if operation.startswith("AmazonSSM") else None
@@ -106,6 +106,6 @@ def _without_secrets(scene: Scene, record: Record, user: User, kind: str, fault:
     record.saw(
         f"{kind}: {statuses(cold)} in {cold[kind].elapsed.total_seconds():.1f} s by a fresh one"
     )
-    record.promise("a fresh process sells nothing and answers 503", all_are(cold, 503))
-    record.promise("a running one goes on with the keys it has", warm.status_code == 200)
+    record.promise("a new process vends nothing and answers 503", all_are(cold, 503))
+    record.promise("a running process continues with its keys", warm.status_code == 200)
     record.promise("the health check answers", health.status_code == 200)

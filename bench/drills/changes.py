@@ -1,4 +1,4 @@
-"""Drills of what we do ourselves: a secret that is rotated, a version that is broken."""
+"""Drills of our own changes: a rotated secret, a broken version."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BROKEN = (
 
 
 def rotated_secret(scene: Scene, record: Record, length_s: float = 0.0) -> None:
-    """Both keys that sign tokens are followed by new ones while clients vend; later the old ones go."""
+    """Both signing keys are rotated while clients vend; later the old keys are removed."""
     if length_s:
         _rotated_meanwhile(scene, record, length_s)
     user = scene.user(balance=40)
@@ -45,24 +45,24 @@ def rotated_secret(scene: Scene, record: Record, length_s: float = 0.0) -> None:
     )
     repeated = scene.vends(user, list(before))
     same = all(repeated[key].content == reply.content for key, reply in before.items())
-    record.promise("what was sold under the old key is repeated byte for byte", same)
+    record.promise("requests from before get their first answers byte for byte", same)
     for name in RINGS:
         _turn(scene, name, keep_old=False)
     scene.kill("TokensFunction")
     record.promise(
-        "a token of the old key ends with it", scene.vend(user, "late").status_code == 401
+        "a token of a removed key is refused", scene.vend(user, "late").status_code == 401
     )
     scene.kill("UsersFunction")
     fresh = scene.call("POST", "/v1/devices").json()["token"]
     asked = scene.call("POST", "/v1/vend-token", {"authorization": f"Bearer {fresh}"})
-    record.promise("a fresh one is taken (and has no credits)", asked.status_code == 402)
+    record.promise("a new token is accepted (without credits)", asked.status_code == 402)
     record.promise("each vend was charged once", scene.balance(user) == (10, 30))
     record.promise("the ledger adds up", scene.findings() == [])
 
 
 def _rotated_meanwhile(scene: Scene, record: Record, length_s: float) -> None:
-    """What `pluct secrets rotate` does, while clients vend all the time and no process is ended: each
-    reads its ring again within five minutes, and a new key signs only after an hour.
+    """Rotates as `pluct secrets rotate` does while clients vend and no process ends. Each process reads its
+    ring again within five minutes; a new key signs only after an hour.
     """
     store, started = scene.aws("ssm"), time.monotonic()
     user = scene.user(balance=int(length_s) + 10)
@@ -85,12 +85,12 @@ def _rotated_meanwhile(scene: Scene, record: Record, length_s: float) -> None:
     wanted = known_after_s is not None and known_after_s <= keyrings.KEEP_S + keyrings.RETRY_S
     record.promise("within five minutes", wanted)
     device = scene.call("POST", "/v1/devices").json()["token"]
-    record.promise("nothing is signed by it yet", not _signed(device, newest.secret))
+    record.promise("the new key does not sign yet", not _signed(device, newest.secret))
     record.promise("each vend was charged once", scene.balance(user)[1] == len(sold))
 
 
 def bad_deployment(scene: Scene, record: Record) -> None:
-    """A version that always raises takes over the alias, its alarm goes off, and it is taken back."""
+    """The alias moves to a version that always raises, the alarm goes off, and the alias moves back."""
     user = scene.user(balance=20)
     functions, alarms = scene.aws("lambda"), scene.aws("cloudwatch")
     (name,) = [
@@ -110,10 +110,10 @@ def bad_deployment(scene: Scene, record: Record) -> None:
     errors = sum(reply.status_code == 500 for reply in broken.values())
     state = _state(alarms, name, errors)
     record.saw(f"version {bad} in place of {good}: {statuses(broken)}; its alarm: {state}")
-    record.promise("clients are answered 500 without a text of ours", all_are(broken, 500))
+    record.promise("clients get 500 without any text of the error", all_are(broken, 500))
     record.promise("the function's alarm goes off", state == "ALARM")
     others = scene.call("GET", "/v1/credits/balance", user.headers)
-    record.promise("other functions are not touched by it", others.status_code == 200)
+    record.promise("other functions are not affected", others.status_code == 200)
     # CodeDeploy's part, for which the template names this very alarm.
     functions.update_alias(FunctionName=name, Name="live", FunctionVersion=good)
     again = scene.vends(user, keys)
@@ -146,7 +146,7 @@ def _watch(alarms: Any, function: str) -> None:
 
 
 def _state(alarms: Any, function: str, errors: int) -> str:
-    """The alarm's state once it is told of `errors`: the engine counts none of calls over HTTP."""
+    """The alarm's state after `errors` are reported, because the engine counts no errors of HTTP calls."""
     dimensions = [{"Name": "FunctionName", "Value": function}]
     figure = {"MetricName": "Errors", "Dimensions": dimensions, "Value": float(errors)}
     alarms.put_metric_data(Namespace="AWS/Lambda", MetricData=[figure])
@@ -154,7 +154,7 @@ def _state(alarms: Any, function: str, errors: int) -> str:
 
 
 def _turn(scene: Scene, name: str, *, keep_old: bool) -> None:
-    """Adds a new key to a ring, or leaves it with the newest alone."""
+    """Adds a new key to a ring, or removes all keys but the newest."""
     store = scene.aws("ssm")
     path = SECRETS_PREFIX + name
     ring = json.loads(_value(store, name))

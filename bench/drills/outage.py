@@ -1,4 +1,4 @@
-"""The drill of TTTranscribe being away, for seconds or for an hour, while apps go on asking."""
+"""The drill of an outage of TTTranscribe, for seconds or for an hour, while apps continue to call."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ DOWN_S = 20.0
 USERS = 6
 CREDITS = 50
 PERIODS = 6
-"""What is recorded over time is added up in this many parts."""
+"""The number of periods into which records are grouped."""
 
 VIDEO = 6718335390845000000
 SERVICE = "ttt"
 NO_ANSWER = "no answer"
 REFUSED = {"502", "503"}
 BACK_WITHIN_S = 150.0
-"""The breaker's minute, and its three trials."""
+"""The circuit breaker's minute, and its three trial calls."""
 
 SETTLED_WITHIN_S = 60.0
 UNUSED_S = 1500
-"""By then a token that nobody uses has passed, and the sweeper has come by."""
+"""After this time an unused token has expired and the sweeper has run."""
 
 PACE = 720
-"""Rounds in an outage, but never more than two a second."""
+"""The rounds of an outage, at most two a second."""
 
 
 @dataclass
 class Seen:
-    """What apps were answered, by period and step, and the states that the breaker went through."""
+    """The answers to apps by period and step, and the states of the circuit breaker."""
 
     length_s: float
     started: float = field(default_factory=time.monotonic)
@@ -46,9 +46,9 @@ class Seen:
     states: Counter[str] = field(default_factory=Counter)
     state: str = "closed"
     written: int = 0
-    """How often the breaker's item was written."""
+    """The number of writes of the circuit breaker's item."""
     untold: int = 0
-    """Answers 503 that did not say when to come again."""
+    """Answers 503 without Retry-After."""
 
     @property
     def passed_s(self) -> float:
@@ -75,14 +75,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Early:
-    """A job that upstream took before it went away, and who asked for it."""
+    """A job that upstream accepted before the outage, and its user."""
 
     user: User
     job: str
 
 
 def upstream_down(scene: Scene, record: Record, length_s: float = DOWN_S) -> None:
-    """TTTranscribe takes jobs, then answers 503 to everything for a while; apps go on asking."""
+    """TTTranscribe accepts jobs, then answers 503 to every call for a while; apps continue to call."""
     users = [scene.user(balance=CREDITS) for _ in range(USERS)]
     scene.job_seconds(min(90.0, length_s / 4))
     early = [_begun(scene, user, number) for number, user in enumerate(users)]
@@ -108,13 +108,13 @@ def upstream_down(scene: Scene, record: Record, length_s: float = DOWN_S) -> Non
     record.promise(f"no process grew or kept files open {grown or ''}".strip(), not grown)
     record.promise("the ledger adds up", scene.findings() == [])
     took = becomes(lambda: scene.differences() == [], SETTLED_WITHIN_S)
-    record.promise("read models are those of the ledger", took is not None)
+    record.promise("read models agree with the ledger", took is not None)
 
 
 def _asked_meanwhile(
     scene: Scene, users: list[User], early: list[Early], watch: Watch, length_s: float
 ) -> Seen:
-    """One user in turn vends and calls, another looks after the job that was begun."""
+    """In turn, one user vends and submits, and another asks for the status of an earlier job."""
     seen = Seen(length_s)
     pause_s = max(0.5, length_s / PACE)
     jobs, number = cycle(early), 0
@@ -153,16 +153,16 @@ def _tell(record: Record, seen: Seen, cpu: float) -> None:
         f"{seen.written} times; {cpu:.3f} cores used"
     )
     vends, calls, looks = (seen.all_of(step) for step in ("vend", "transcribe", "status"))
-    record.promise("vending goes on", set(vends) == {"200"})
+    record.promise("vending continues", set(vends) == {"200"})
     record.promise("each call was refused at once, none 500, none lost", set(calls) <= REFUSED)
     record.promise("so was each look at a job", set(looks) <= REFUSED | {"200"})
-    record.promise("each 503 says when to come again", seen.untold == 0)
-    record.promise("upstream is left alone by the breaker", seen.states["open"] > 0)
+    record.promise("each 503 has Retry-After", seen.untold == 0)
+    record.promise("the circuit breaker opens", seen.states["open"] > 0)
 
 
 def _compare_balances(scene: Scene, users: list[User], record: Record, unused: int) -> None:
-    """Refused calls cost nothing; what is still held is for jobs that upstream has, and the token that
-    was not used, if it has not passed.
+    """Refused calls cost nothing. Credits remain held only for accepted jobs and for an unused token that has
+    not expired.
     """
     balances = [scene.balance(user) for user in users]
     available, held = (sum(amounts) for amounts in zip(*balances, strict=True))
@@ -177,7 +177,7 @@ def _compare_balances(scene: Scene, users: list[User], record: Record, unused: i
 def _come_back(
     scene: Scene, users: list[User], early: list[Early], record: Record, unused: int
 ) -> None:
-    """Calls pass again, without anybody's doing, and what was begun is delivered and paid."""
+    """Calls succeed again without intervention, and accepted jobs are delivered and charged."""
     tried = iter(range(10_000))
 
     def accepted() -> bool:
@@ -187,19 +187,19 @@ def _come_back(
 
     back = becomes(accepted, BACK_WITHIN_S)
     record.saw(f"first accepted call {back:.1f} s after it was well" if back else "never accepted")
-    record.promise("calls pass again by themselves", back is not None)
+    record.promise("calls succeed again without intervention", back is not None)
 
     def delivered() -> bool:
         replies = [_answer(scene, "GET", f"/ttt/status/{job.job}", job.user) for job in early]
         return all(reply is not None and _is_delivered(reply) for reply in replies)
 
     took = becomes(delivered, BACK_WITHIN_S)
-    record.promise("each job that was begun before is delivered", took is not None)
+    record.promise("each job that was accepted before is delivered", took is not None)
     paid = len(early) + 1
     becomes(lambda: _held(scene, users) == unused, SETTLED_WITHIN_S)
     left = sum(scene.balance(user)[0] for user in users)
     record.saw(f"{paid} texts delivered, {left} of {USERS * CREDITS} credits left, {unused} held")
-    record.promise("each text was paid once", left == USERS * CREDITS - paid - unused)
+    record.promise("each transcription was charged once", left == USERS * CREDITS - paid - unused)
 
 
 def _is_delivered(reply: Reply) -> bool:
@@ -224,7 +224,7 @@ def _answer(scene: Scene, method: str, path: str, user: User) -> Reply | None:
 
 
 def _note_state(scene: Scene, seen: Seen) -> None:
-    """Counts a change of the breaker's state, as far as it is there when it is looked at."""
+    """Counts a change of the breaker's state since the previous look."""
     item = scene.table.get("CIRCUIT", SERVICE)
     state = item["state"] if item is not None else "closed"
     seen.written = item["version"] if item is not None else 0

@@ -1,4 +1,4 @@
-"""The drill of an item that no code of ours wrote, on top of an account: poison for projector and ledger."""
+"""The drill of a corrupt item as the newest entry of an account: poison for projector and ledger."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALARM = "ProjectorGaveUp"
 
 
 def poison_record(scene: Scene, record: Record) -> None:
-    """An item without any member of an entry appears on top of an account, and in the stream."""
+    """An item without the members of an entry becomes an account's newest entry, also in the stream."""
     user, poisoned = scene.user(balance=10), scene.user(balance=10)
     becomes(lambda: scene.differences() == [], CATCH_UP_S)
     next_seq = scene.ledger.account(poisoned.id).seq + 1
@@ -29,9 +29,9 @@ def poison_record(scene: Scene, record: Record) -> None:
     record.promise("others are served", all_are(sold, 200))
     refused = scene.vend(poisoned, "poisoned")
     record.saw(f"a vend of the account itself: {refused.status_code}")
-    record.promise("nothing is sold on top of what can not be explained", not refused.ok)
+    record.promise("no token is vended after a corrupt entry", not refused.ok)
     took = becomes(lambda: _others(scene, poisoned.id) == [], CATCH_UP_S)
-    record.promise("the projector goes on behind it", took is not None)
+    record.promise("the projector continues after it", took is not None)
     _delivered_as_lambda_does(scene, record, poisoned.id)
     _given_up(scene, record)
     named = {finding.split(":")[0] for finding in scene.findings()}
@@ -39,16 +39,17 @@ def poison_record(scene: Scene, record: Record) -> None:
     record.saw(f"the comparison: {[key for key in scene.differences() if poisoned.id in key]}")
     _taken_away(scene, poison)
     record.promise(
-        "without it the account sells again", scene.vend(poisoned, "poisoned").status_code == 200
+        "after its removal the account vends again",
+        scene.vend(poisoned, "poisoned").status_code == 200,
     )
     took = becomes(lambda: scene.differences() == [], CATCH_UP_S)
-    record.promise("its next entry heals its read models, without a rebuild", took is not None)
+    record.promise("its next entry repairs its read models without a rebuild", took is not None)
     record.promise("the ledger adds up", scene.findings() == [])
 
 
 def _delivered_as_lambda_does(scene: Scene, record: Record, poisoned: str) -> None:
-    """The stream's own records, given to the deployed function again and again from where it says, as
-    the service does and the engine does not.
+    """Delivers the stream's records to the deployed function repeatedly, each time from the record that it
+    reports, as Lambda does and the engine does not.
     """
     records = _records(scene)
     (place,) = [
@@ -67,15 +68,13 @@ def _delivered_as_lambda_does(scene: Scene, record: Record, poisoned: str) -> No
     record.saw(
         f"record {place + 1} of {len(records)}: {retries + 1} deliveries answer {_told(answers, wanted)}"
     )
-    record.promise(
-        "each answer names the poison as the place to go on from", set(answers) == {wanted}
-    )
-    record.promise("what is behind it is not named", _failed(scene, records[place + 1 :]) is None)
-    record.promise("what came again is counted once", _entries_counted(scene) == before)
+    record.promise("each answer reports the corrupt record as failed", set(answers) == {wanted})
+    record.promise("the records after it do not fail", _failed(scene, records[place + 1 :]) is None)
+    record.promise("repeated records are counted once", _entries_counted(scene) == before)
 
 
 def _given_up(scene: Scene, record: Record) -> None:
-    """The letter that Lambda writes after its retries, and what an operator sees of it."""
+    """The dead letter that Lambda sends after its retries, and how an operator notices it."""
     queues, alarms = scene.aws("sqs"), scene.aws("cloudwatch")
     (url,) = [url for url in queues.list_queues()["QueueUrls"] if QUEUE in url]
     queues.send_message(QueueUrl=url, MessageBody=json.dumps({"DDBStreamBatchInfo": {}}))
@@ -86,7 +85,7 @@ def _given_up(scene: Scene, record: Record) -> None:
     ]
     states = []
     for depth in (waiting, 0):
-        # The engine keeps no figures of queues: AWS does.
+        # The engine reports no queue metrics, unlike AWS.
         figure = {"MetricName": alarm["MetricName"], "Dimensions": alarm["Dimensions"]}
         alarms.put_metric_data(
             Namespace=alarm["Namespace"], MetricData=[{**figure, "Value": float(depth)}]
@@ -105,7 +104,7 @@ def _state(alarms: Any, name: str) -> str:
 
 
 def _records(scene: Scene) -> list[dict[str, Any]]:
-    """All new entries that the table's stream holds, as Lambda delivers them."""
+    """All new entries in the table's stream, as Lambda delivers them."""
     streams = scene.aws("dynamodbstreams")
     arn = scene.aws("dynamodb").describe_table(TableName=scene.table.name)["Table"][
         "LatestStreamArn"
@@ -129,7 +128,7 @@ def _is_entry(record: dict[str, Any]) -> bool:
 
 
 def _failed(scene: Scene, records: list[dict[str, Any]]) -> str | None:
-    """Where the deployed projector says to go on from."""
+    """The record that the deployed projector reports as failed."""
     functions = scene.aws("lambda")
     (name,) = [
         one["FunctionName"]
@@ -148,7 +147,7 @@ def _entries_counted(scene: Scene) -> int:
 
 
 def _taken_away(scene: Scene, item: dict[str, Any]) -> None:
-    """What an operator does by hand, once it is clear that no move wrote it."""
+    """Removes the item, as an operator does once it is clear that no transaction wrote it."""
     scene.aws("dynamodb").delete_item(TableName=scene.table.name, Key=marshal(item))
 
 

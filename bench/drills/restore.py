@@ -1,4 +1,4 @@
-"""The drill of a table that is put back to an earlier moment, and of what that moment did not know."""
+"""The drill of restoring the table to an earlier time, and of recovering what happened after it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.drills.scene import Record, Reply, Scene, User, all_are, becomes, statuses
-from cli import compare
-from cli.compare import AHEAD, FORKED, Compared
-from engine.credits import verify
+from cli.commands.ledger import compare
+from cli.commands.ledger.compare import AHEAD, FORKED, Comparison
+from engine.credits import verification
 from engine.readmodels import rebuild
 from engine.readmodels.projection import Projector
 
@@ -23,7 +23,7 @@ AUDIT_DAYS = 400
 
 
 def restored_table(scene: Scene, record: Record) -> None:
-    """The table is backed up, selling goes on, then what the backup holds takes the table's place."""
+    """The table is backed up, vending continues, then the restored backup replaces the table."""
     busy, waiting, idle = (scene.user(balance=10) for _ in range(3))
     scene.job_seconds(1.0)
     _sell(scene, busy, ["first", "second"])
@@ -41,43 +41,47 @@ def restored_table(scene: Scene, record: Record) -> None:
     settled = becomes(lambda: _status(scene, waiting, under_way) == "captured", SETTLED_WITHIN_S)
     before = {user.id: scene.balance(user) for user in (busy, waiting, idle, late)}
     record.saw(f"since that moment: {statuses(lost)} vends and jobs, a payment, a new user")
-    record.promise("a job that was under way has ended meanwhile", settled is not None)
+    record.promise("a job that was running at the backup has ended", settled is not None)
     _restore(scene, backup, new)
     restored = scene.table.beside(new)
-    whole = [finding for one in verify.verify_all(restored) for finding in one.findings]
-    record.promise("the copy adds up: moves are restored whole", whole == [])
+    whole = [finding for one in verification.verify_all(restored) for finding in one.findings]
+    record.promise("the restored table adds up: transactions are complete", whole == [])
     lacks = compare.compare(scene.table, restored)
     record.saw(f"the copy lacks {_told(lacks)}")
-    named = {one.user: one.state for one in lacks.parted}
+    named = {one.user: one.state for one in lacks.differences}
     wanted = dict.fromkeys((busy.id, waiting.id, late.id), AHEAD)
-    record.promise("the comparison names each account that moved, and no other", named == wanted)
+    record.promise(
+        "the comparison reports each account that changed, and no other", named == wanted
+    )
     _switch(scene, new)
     scene.use(new)
     rebuild.write(
         Projector(restored, low_balance=LOW_BALANCE, audit_days=AUDIT_DAYS), now=scene.now()
     )
-    record.promise("read models are made anew", scene.differences() == [])
+    record.promise("read models are rebuilt", scene.differences() == [])
     _bring_back(scene, record, old, lacks)
     again = becomes(lambda: _status(scene, waiting, under_way) == "captured", SETTLED_WITHIN_S)
-    record.promise("the job's end is asked of upstream, not copied", again is not None)
+    record.promise("the result of the job comes from upstream", again is not None)
     after = {user.id: scene.balance(user) for user in (busy, waiting, idle, late)}
-    # Its token is of no use any more, so the credit that was held for it is to spend again.
+    # Its token is no longer valid, so the credit that was held for it is available again.
     before[busy.id] = (before[busy.id][0] + 1, 0)
-    record.saw(f"to spend and held: {list(after.values())}")
+    record.saw(f"available and held: {list(after.values())}")
     scene.pay(busy, 5, PAYMENT)
     record.promise(
         "a payment that is delivered again grants nothing", scene.balance(busy) == after[busy.id]
     )
-    record.promise("everybody has what they had, and a lost token costs nothing", after == before)
+    record.promise("every balance is as before, and a lost token costs nothing", after == before)
     refused = scene.transcribe(unused, VIDEO + 101)
-    record.promise("a token that the copy does not know starts no job", not refused.ok)
-    record.promise("selling goes on", all_are(_sell(scene, busy, ["sixth"]), 202))
+    record.promise("a token that the restored table does not have starts no job", not refused.ok)
+    record.promise("vending continues", all_are(_sell(scene, busy, ["sixth"]), 202))
     becomes(lambda: scene.balance(busy)[1] == 0, SETTLED_WITHIN_S)
     record.promise("the ledger adds up", scene.findings() == [])
     took = becomes(lambda: scene.differences() == [], SETTLED_WITHIN_S)
-    record.promise("the projector follows the new table's stream", took is not None)
-    states = {one.state for one in compare.compare(scene.table.beside(old), scene.table).parted}
-    record.promise("both histories stay to be read", FORKED in states)
+    record.promise("the projector reads the new table's stream", took is not None)
+    states = {
+        one.state for one in compare.compare(scene.table.beside(old), scene.table).differences
+    }
+    record.promise("both histories remain readable", FORKED in states)
 
 
 def _sell(scene: Scene, user: User, keys: list[str]) -> dict[str, Reply]:
@@ -90,7 +94,7 @@ def _status(scene: Scene, user: User, job: str) -> Any:
 
 
 def _back_up(scene: Scene, table: str) -> str:
-    """A backup on demand, by its ARN: the engine keeps no past moments for a point in time."""
+    """Creates an on-demand backup, because the engine has no point-in-time recovery; returns its ARN."""
     made = scene.aws("dynamodb").create_backup(TableName=table, BackupName="drill")
     arn: str = made["BackupDetails"]["BackupArn"]
     return arn
@@ -105,7 +109,7 @@ def _restore(scene: Scene, backup: str, table: str) -> None:
 
 
 def _switch(scene: Scene, table: str) -> None:
-    """All functions look at `table`, and the projector at its stream."""
+    """Switches all functions to `table`, and the projector to its stream."""
     functions = scene.aws("lambda")
     for found in functions.list_functions()["Functions"]:
         if "TABLE_NAME" in found.get("Environment", {}).get("Variables", {}):
@@ -123,7 +127,7 @@ def _look_at(functions: Any, name: str, table: str) -> None:
 
 
 def _follow(scene: Scene, functions: Any, table: str) -> None:
-    """Maps the new table's stream to the projector in place of the old one's."""
+    """Replaces the projector's mapping by one of the new table's stream."""
     stream = scene.aws("dynamodb").describe_table(TableName=table)["Table"]["LatestStreamArn"]
     for found in functions.list_event_source_mappings()["EventSourceMappings"]:
         if "ProjectorFunction" in found["FunctionArn"]:
@@ -136,8 +140,8 @@ def _follow(scene: Scene, functions: Any, table: str) -> None:
             )
 
 
-def _bring_back(scene: Scene, record: Record, old: str, lacks: Compared) -> None:
-    """The file of `pluct ledger compare --adjustments`, sent, and sent again."""
+def _bring_back(scene: Scene, record: Record, old: str, lacks: Comparison) -> None:
+    """Sends the file of `pluct ledger compare --adjustments` twice."""
     here = scene.table.beside(old)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "restored.csv"
@@ -146,16 +150,16 @@ def _bring_back(scene: Scene, record: Record, old: str, lacks: Compared) -> None
         content, payments = rows.read_bytes(), calls.read_text().splitlines()
     first, again = (scene.adjust(content).json()["counts"] for _ in range(2))
     record.saw(f"rows of the adjustments: {json.dumps(first)}; sent again: {json.dumps(again)}")
-    record.promise("each move is brought back", set(first) == {"done"})
-    record.promise("and once only", again == {"repeated": sum(first.values())})
+    record.promise("each transaction is applied again", set(first) == {"done"})
+    record.promise("and applied only once", again == {"repeated": sum(first.values())})
     for line in 2 * payments:
         call = json.loads(line)
         scene.paid(call["path"], call["body"]).raise_for_status()
     record.saw(f"{len(payments)} payment under its own id, twice")
 
 
-def _told(lacks: Compared) -> str:
+def _told(lacks: Comparison) -> str:
     return ", ".join(
         f"{len(one.here)} entries of an account that agrees up to {one.agree_to}"
-        for one in lacks.parted
+        for one in lacks.differences
     )

@@ -1,4 +1,4 @@
-"""A local run with something between it and the engine, its clients, and what is asked afterwards."""
+"""The scene of a drill: a local run with a fault proxy before its engine, its clients, and checks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 
 import requests
 
-from bench.drills.between import Between, standing
+from bench.drills.fault_proxy import FaultProxy, standing
 from bench.processes import descendants, function_of
-from engine.credits import verify
+from engine.credits import verification
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
 from engine.readmodels import rebuild
@@ -31,7 +31,7 @@ Reply = requests.Response
 
 @dataclass
 class Record:
-    """What a drill saw, line by line, each told to `show`; `held` says whether every promise was kept."""
+    """The observations of a drill, each passed to `show`; `held` says whether every promise was kept."""
 
     lines: list[str] = field(default_factory=list)
     held: bool = True
@@ -57,16 +57,16 @@ class User:
 
 
 class Scene:
-    """What a drill works with."""
+    """The local run, its proxy and its data, as a drill uses them."""
 
-    def __init__(self, run: Mapping[str, str], between: Between) -> None:
+    def __init__(self, run: Mapping[str, str], between: FaultProxy) -> None:
         self.run = run
         self.between = between
         self.table = Table(aws_client("dynamodb", run["engineUrl"]), run["tableName"])
         self.ledger = Ledger(self.table)
 
     def use(self, table: str) -> None:
-        """Looks at another table from now on."""
+        """Uses another table from now on."""
         self.table = self.table.beside(table)
         self.ledger = Ledger(self.table)
 
@@ -85,7 +85,7 @@ class Scene:
         )
 
     def user(self, balance: int) -> User:
-        """A device with credits. Raises where the gateway refuses one."""
+        """A new device with credits. Raises an error when the gateway refuses a request."""
         made = self.call("POST", "/v1/devices")
         made.raise_for_status()
         user = User(made.json()["userId"], {"authorization": f"Bearer {made.json()['token']}"})
@@ -93,12 +93,12 @@ class Scene:
         return user
 
     def pay(self, user: User, amount: int, payment: str | None = None) -> None:
-        """Credits from a payment provider. Raises where the gateway refuses."""
+        """Adds credits by a payment. Raises an error when the gateway refuses."""
         named = {"transactionId": payment} if payment else {}
         self.paid("/add-credits", {"userId": user.id, "amount": amount, **named}).raise_for_status()
 
     def paid(self, path: str, asked: Mapping[str, Any]) -> Reply:
-        """What a payment provider is answered."""
+        """The answer to a payment provider."""
         secret = {"x-webhook-secret": self.run["webhookSecret"]}
         return self.call("POST", path, secret, asked)
 
@@ -126,12 +126,12 @@ class Scene:
         return self.call("POST", "/ttt/transcribe", bearer, {"url": VIDEO.format(video)})
 
     def balance(self, user: User) -> tuple[int, int]:
-        """What can be spent and what is held, from the table itself."""
+        """The available and the held credits, read from the table."""
         account = self.ledger.account(user.id)
         return account.available, account.held
 
     def kill(self, function: str) -> int:
-        """Ends the processes of a function, so that its next call is a cold start; how many."""
+        """Ends the processes of a function, so that its next call is a cold start; returns their number."""
         ended = 0
         for pid in list(descendants(os.getpid())):
             if function_of(pid) == function:
@@ -142,27 +142,27 @@ class Scene:
         return ended
 
     def upstream(self, *faults: Mapping[str, Any]) -> None:
-        """Tells the stand-in for TTTranscribe how to fail from now on. Raises where it refuses."""
+        """Sets a fault of the stand-in for TTTranscribe. Raises an error when it refuses."""
         self.control("POST", "faults", list(faults))
 
     def job_seconds(self, seconds: float) -> None:
-        """How long the stand-in for TTTranscribe takes for a job from now on."""
+        """Sets the duration of a job in the stand-in for TTTranscribe."""
         self.control("POST", "settings", {"job_seconds": seconds})
 
     def control(self, method: str, what: str, body: object = None) -> Reply:
-        """An order to the stand-in for TTTranscribe. Raises where it refuses."""
+        """Calls the control API of the stand-in for TTTranscribe. Raises an error when it refuses."""
         address = f"{self.run['upstreamUrl']}/_control/{what}"
         told = requests.request(method, address, json=body, timeout=TIMEOUT_S)
         told.raise_for_status()
         return told
 
     def findings(self) -> list[str]:
-        """What `pluct ledger verify` finds."""
-        checked = verify.verify_all(self.table)
+        """The findings of `pluct ledger verify`."""
+        checked = verification.verify_all(self.table)
         return [f"{one.user}: {finding.text}" for one in checked for finding in one.findings]
 
     def differences(self) -> list[str]:
-        """What `pluct ledger rebuild` finds."""
+        """The differences that `pluct ledger rebuild` reports."""
         compared = rebuild.compare(self.table, audit_days=AUDIT_DAYS, now=int(time.time()))
         return [difference.key for difference in compared.differences]
 
@@ -178,7 +178,7 @@ def all_are(replies: Mapping[str, Reply], status: int) -> bool:
 
 
 def becomes(wanted: Callable[[], bool], within_s: float) -> float | None:
-    """Seconds until `wanted` holds; None where it does not in time."""
+    """Seconds until `wanted` is true; None when it is not in time."""
     started = time.monotonic()
     while time.monotonic() - started < within_s:
         if wanted():
@@ -189,7 +189,7 @@ def becomes(wanted: Callable[[], bool], within_s: float) -> float | None:
 
 @contextlib.contextmanager
 def scene() -> Iterator[Scene]:
-    """A local run whose functions reach table and secrets through a `Between`."""
+    """A local run whose functions reach table and secrets through a `FaultProxy`."""
     port = free_port()
     with standing(port) as between:
         env = {

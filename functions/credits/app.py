@@ -1,21 +1,21 @@
-"""Balances, and credits that come in from API keys and payment providers."""
+"""Balances, and credits from API keys and payment providers."""
 
 from msgspec import structs
 
-from engine.access import bearer, keyrings
+from engine.access import bearer, front_secret, keyrings
 from engine.access.callers import Access
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
-from engine.credits import payments, users, webhooks
+from engine.credits import payment_webhooks, payments, users
 from engine.credits.payments import Grant, Granted
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform import config, table
 from engine.platform.table import Table
 from engine.platform.times import iso
-from engine.web import limits
+from engine.web import rate_limits
 from engine.web.forms import AddForm, NoForm
 from engine.web.http import Answer, Api, Call, legacy
-from engine.web.idempotency import replay_headers
+from engine.web.request_ids import replay_headers
 from engine.web.scopes import CREDITS_WRITE
 
 settings = config.load()
@@ -23,10 +23,10 @@ ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
+    front_secret.names(settings, ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
 )
 access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY])
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -44,16 +44,16 @@ def balance_by_post(call: Call) -> Answer:
 
 
 def _balance(call: Call, user: str) -> Answer:
-    window = limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
+    window = rate_limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     members = users.balance_members(ledger.account(user), settings.build)
-    return Answer(members, headers=limits.policy_headers(window))
+    return Answer(members, headers=rate_limits.policy_headers(window))
 
 
 @api.route("POST", "/v1/credits/add")
 def add(call: Call) -> Answer:
     actor = access.require(call, CREDITS_WRITE).actor
     form = call.read(AddForm)
-    granted = _grant(call, form, actor, "api_add", "api")
+    granted = _grant(call, form, actor, "api_add")
     return Answer(
         {
             "ok": True,
@@ -70,11 +70,11 @@ def add(call: Call) -> Answer:
 
 @api.route("POST", "/add-credits")
 def add_by_webhook(call: Call) -> Answer:
-    delivery = webhooks.verify(call, rings[WEBHOOK_SECRET])
+    delivery = payment_webhooks.verify(call, rings[WEBHOOK_SECRET])
     form = call.read(AddForm)
     if form.transaction_id is None and delivery.id is not None:
         form = structs.replace(form, transaction_id=f"webhook-id:{delivery.id}")
-    granted = _grant(call, form, delivery.actor, "add_webhook", "webhook")
+    granted = _grant(call, form, delivery.actor, "add_webhook")
     members = {
         "userId": form.user_id,
         "amount": form.amount,
@@ -84,15 +84,16 @@ def add_by_webhook(call: Call) -> Answer:
     return Answer(legacy(members, granted.at), headers=_replay_header(granted))
 
 
-def _grant(call: Call, form: AddForm, actor: str, type_: str, provider: str) -> Granted:
-    asked = call.request_key
+def _grant(call: Call, form: AddForm, actor: str, type_: str) -> Granted:
+    """A payment's id makes the request safe to repeat, so only a request without one needs its own."""
+    asked = call.request_key if form.transaction_id is not None else call.money_key
     return payments.grant(
         ledger,
         Grant(
             user=form.user_id,
             amount=form.amount,
             type=type_,
-            provider=provider,
+            provider=form.provider,
             payment_id=form.transaction_id,
             key=asked.key,
             fingerprint=asked.fingerprint,

@@ -1,4 +1,4 @@
-"""The table's stream becomes read models: account summaries, statistics, audit records, notices."""
+"""Turns the table's stream into read models: account summaries, statistics, audit records, notices."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ projector = Projector(
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """A batch of the stream; the answer names the record to go on from, if one failed."""
+    """Projects a batch of the stream; the answer names the record to retry from, if one failed."""
     with logs.invocation(context):
         done = _project(event, context)
     failed = done.failed_from
-    # Lambda goes on from the lowest sequence number it is given: one is enough, and what comes again
-    # although it was projected does nothing.
+    # Lambda retries from the lowest sequence number, so one is enough; records that were already
+    # projected do nothing.
     return {"batchItemFailures": [{"itemIdentifier": failed}] if failed is not None else []}
 
 

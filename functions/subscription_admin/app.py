@@ -1,6 +1,6 @@
-"""What operators do with subscriptions: list, look, adjust, change the plan, block, force a rotation."""
+"""Subscriptions for operators: list, show, adjust, change the plan, block, rotate the key, notices."""
 
-from engine.access import keyrings
+from engine.access import front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
 from engine.ledger.audit import Audit
@@ -8,9 +8,10 @@ from engine.ledger.posting import Ledger
 from engine.platform import config, sealing, table
 from engine.platform.table import Table
 from engine.subscriptions import administration as admin
-from engine.subscriptions import setup
+from engine.subscriptions import wiring
+from engine.subscriptions.issuing import KeyIssuer
 from engine.subscriptions.plans import UNIT
-from engine.subscriptions.subscribing import Subscribing
+from engine.subscriptions.subscription import PlanChoice
 from engine.web.forms import (
     PlanForm,
     ReasonForm,
@@ -25,11 +26,15 @@ from engine.web.scopes import SUBSCRIPTIONS_WRITE, USERS_READ
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 audit = Audit(ledger.table, settings.audit_days)
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
-rotation = setup.rotation(settings, ledger, rings, sealing.connect())
-subscribing = Subscribing(rotation, settings.plan_policy)
+rings = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    front_secret.names(settings, ADMIN_SECRET, PROVISIONING_API_KEY),
+)
+lifecycle = wiring.lifecycle(settings, ledger, rings, sealing.connect())
+issuer = KeyIssuer(lifecycle, settings.plan_policy)
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -58,15 +63,15 @@ def adjust(call: Call, id: str) -> Answer:
 def plan(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(PlanForm)
-    act, asked = call.act(actor, form.reason), call.request_key
-    return Answer(admin.change_plan(ledger, id, form.plan, form.policy, asked, act))
+    act, choice = call.act(actor, form.reason), PlanChoice(form.plan, form.policy)
+    return Answer(admin.change_plan(ledger, audit, id, choice, call.request_key, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/block")
 def block(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     act = call.act(actor, call.read(ReasonForm).reason)
-    return Answer(admin.block(subscribing, audit, id, act))
+    return Answer(admin.block(issuer, audit, id, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/unblock")
@@ -81,7 +86,7 @@ def rotate(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(RotateForm)
     act = call.act(actor, form.reason)
-    return Answer(admin.rotate(subscribing, audit, id, act, revoke=form.revoke))
+    return Answer(admin.rotate(issuer, audit, id, act, revoke=form.revoke))
 
 
 @api.route("GET", "/admin/subscriptions/{id}/webhooks")

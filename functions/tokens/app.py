@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from engine.access import bearer, keyrings, tokens
+from engine.access import bearer, front_secret, keyrings, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
 from engine.credits.hold_items import OPEN, SPENT
@@ -17,7 +17,7 @@ from engine.platform.errors import (
     Unauthorized,
 )
 from engine.platform.table import Table
-from engine.web import limits, scopes
+from engine.web import rate_limits, scopes
 from engine.web.forms import UserForm, ValidateForm
 from engine.web.http import Answer, Api, Call
 
@@ -27,8 +27,12 @@ VENDING = frozenset({scopes.TRANSCRIBE})
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 audit = Audit(ledger.table, settings.audit_days)
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ENGINE_JWT_SECRET, VEND_JWT_SECRET))
-api = Api(settings)
+rings = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    front_secret.names(settings, ENGINE_JWT_SECRET, VEND_JWT_SECRET),
+)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -54,8 +58,8 @@ def vend_legacy(call: Call) -> Answer:
 @api.route("POST", "/validate-token")
 def validate(call: Call) -> Answer:
     form = call.read(ValidateForm)
-    limits.take(
-        ledger.table, limits.of_address(call.address), "validate", _address_limit(), call.now
+    rate_limits.take(
+        ledger.table, rate_limits.of_address(call.address), "validate", _address_limit(), call.now
     )
     try:
         token = tokens.verify_vended(form.token, rings[VEND_JWT_SECRET], now=call.now)
@@ -91,4 +95,4 @@ def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]
 
 
 def _address_limit() -> int:
-    return settings.rate_limit * limits.ADDRESS_FACTOR
+    return settings.rate_limit * rate_limits.ADDRESS_FACTOR

@@ -1,6 +1,6 @@
 """Passes a paid transcription on to TTTranscribe and answers how it goes."""
 
-from engine.access import bearer, keyrings
+from engine.access import bearer, front_secret, keyrings
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import prices
 from engine.ledger.items import account_pk
@@ -18,10 +18,10 @@ from engine.transcription import webhook as job_webhook
 from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway
 from engine.transcription.upstream import Upstream
-from engine.web import limits
+from engine.web import rate_limits
 from engine.web.forms import SubmitForm, UrlQuery
 from engine.web.http import Answer, Api, Call
-from engine.web.idempotency import replay_headers
+from engine.web.request_ids import replay_headers
 
 ESTIMATED_DURATION_S = 45
 PING = "ping"
@@ -31,19 +31,19 @@ ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    (ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
+    front_secret.names(settings, ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
 )
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
 @api.route("POST", "/ttt/transcribe")
 def submit(call: Call) -> Answer:
     token = bearer.vended(call, rings[VEND_JWT_SECRET])
-    limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
+    rate_limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
     form = call.read(SubmitForm)
     act = call.act(f"user:{token.user}")
     key = call.request_key.key
@@ -58,7 +58,7 @@ def status(call: Call, id: str) -> Answer:
         return Answer({"ok": True, "jobId": PING, "status": "ok"})
     if not is_job_id(id):
         raise JobNotFound()
-    limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
+    rate_limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
     act = call.act("system:status", "transcription ended")
     return _answer(job_status.status(_gateway(call), user, id, act))
 
@@ -73,7 +73,7 @@ def webhook(call: Call) -> Answer:
 @api.route("GET", "/estimate")
 def estimate(call: Call) -> Answer:
     user = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
-    limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
+    rate_limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     post = links.parse(call.read_query(UrlQuery).url)
     return Answer(
         {
@@ -91,7 +91,7 @@ def _gateway(call: Call) -> Gateway:
         upstream,
         rings[TTT_SHARED_SECRET].signing,
         settings.request_timeout_s,
-        call.public_origin,
+        call.public_base,
         circuit,
         calls,
         settings.text_days,

@@ -1,20 +1,21 @@
-"""New users and devices, their tokens and their history."""
+"""Users and devices: creation, tokens, history, profile."""
 
-from engine.access import bearer, keyrings
+from engine.access import bearer, front_secret, keyrings
 from engine.access.callers import Access
 from engine.access.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
+from engine.access.tokens import USER_LIFETIME_S
 from engine.credits import users
-from engine.credits.users import USER_TOKEN_LIFETIME_S, NewUserRequest
+from engine.credits.users import NewUserRequest
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform import config, table
 from engine.platform.errors import NotFound, Unauthorized
 from engine.platform.ids import is_user_id
 from engine.platform.table import Table
-from engine.web import limits
+from engine.web import rate_limits
 from engine.web.forms import CreateForm, NoForm, PageQuery, ProfileForm, RefreshForm
 from engine.web.http import Answer, Api, Call, legacy
-from engine.web.idempotency import replay_headers
+from engine.web.request_ids import replay_headers
 from engine.web.scopes import ADMIN, CREDITS_WRITE, USERS_READ
 
 settings = config.load()
@@ -22,14 +23,14 @@ ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, ADMIN_SECRET),
+    front_secret.names(settings, ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, ADMIN_SECRET),
 )
 access = Access(
     ledger.table,
     engine=lambda: rings[ENGINE_ADMIN_KEY],
     admin=lambda: rings[ADMIN_SECRET],
 )
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -45,9 +46,10 @@ def create(call: Call) -> Answer:
     request = NewUserRequest(
         form.user_id,
         form.initial_credits,
-        asked.key or call.request_id,
+        asked.key,
         asked.fingerprint,
         call.act(actor, "user created"),
+        actor if privileged else f"anonymous:{rate_limits.of_address(call.address)}",
     )
     made = users.create(ledger, rings[ENGINE_JWT_SECRET], request)
     members = {
@@ -55,7 +57,7 @@ def create(call: Call) -> Answer:
         "balance": made.balance,
         "credits": made.balance,
         "token": made.token,
-        "expiresIn": USER_TOKEN_LIFETIME_S,
+        "expiresIn": made.expires_in_s,
         "requestId": made.request_id,
     }
     headers = replay_headers(made.replayed)
@@ -74,7 +76,7 @@ def register(call: Call) -> Answer:
             "ok": True,
             "userId": made.user,
             "token": made.token,
-            "expiresIn": USER_TOKEN_LIFETIME_S,
+            "expiresIn": USER_LIFETIME_S,
             "refreshSecret": made.refresh_secret,
             "requestId": call.request_id,
         },
@@ -94,7 +96,7 @@ def refresh(call: Call) -> Answer:
             "ok": True,
             "userId": form.user_id,
             "token": token,
-            "expiresIn": USER_TOKEN_LIFETIME_S,
+            "expiresIn": USER_LIFETIME_S,
             "requestId": call.request_id,
         }
     )
@@ -141,27 +143,27 @@ def write_profile(call: Call, userId: str) -> Answer:
 
 
 def _creator(call: Call) -> tuple[str, bool]:
-    """Who creates, and whether they may grant more than the welcome credits."""
+    """The actor, and whether the call may grant more than the welcome credits."""
     caller = access.find(call)
     if caller is not None:
         caller.require(CREDITS_WRITE)
         return caller.actor, True
     if not settings.allow_user_create:
-        raise Unauthorized(scheme="ApiKey")
+        raise Unauthorized()
     return "anonymous", False
 
 
 def _require_reader(call: Call, user: str) -> None:
-    """An API key, the admin, the user, or anybody where the deployment allows it.
+    """Allows an API key, the admin, the user and, if the deployment allows it, anonymous callers.
 
-    Raises `Unauthorized`, `NotFound` (also for somebody else's user), `RateLimited`.
+    Raises `Unauthorized`, `NotFound` (also for another user), `RateLimited`.
     """
     caller = access.find(call)
     if caller is not None:
         caller.require(USERS_READ)
     elif call.bearer:
         own = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
-        limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
+        rate_limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
         if own != user:
             raise NotFound()
     else:
@@ -173,16 +175,16 @@ def _require_reader(call: Call, user: str) -> None:
 
 
 def _require_self(call: Call, user: str, scope: str) -> None:
-    """The user, or a caller with `scope`; never anybody else, as a profile may hold personal facts.
+    """Allows the user and callers with `scope` only, because a profile may contain personal data.
 
-    Raises `Unauthorized`, `Forbidden`, `NotFound` (also for somebody else's user), `RateLimited`.
+    Raises `Unauthorized`, `Forbidden`, `NotFound` (also for another user), `RateLimited`.
     """
     caller = access.find(call)
     if caller is not None:
         caller.require(scope)
     else:
         own = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
-        limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
+        rate_limits.take(ledger.table, account_pk(own), "read", settings.rate_limit, call.now)
         if own != user:
             raise NotFound()
     if not is_user_id(user) or not ledger.account(user).exists:
@@ -190,5 +192,7 @@ def _require_self(call: Call, user: str, scope: str) -> None:
 
 
 def _limit_address(call: Call, route_class: str) -> None:
-    limit = settings.rate_limit * limits.ADDRESS_FACTOR
-    limits.take(ledger.table, limits.of_address(call.address), route_class, limit, call.now)
+    limit = settings.rate_limit * rate_limits.ADDRESS_FACTOR
+    rate_limits.take(
+        ledger.table, rate_limits.of_address(call.address), route_class, limit, call.now
+    )

@@ -1,4 +1,4 @@
-"""`pluct` against the whole system over HTTP: what seeds 000 and 001 promise, and what operators need."""
+"""`pluct` against the whole system over HTTP: what documents 000 and 001 promise, and operators' tasks."""
 
 import csv
 import io
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli.transcribe import request_key
+from cli.commands.transcribe import request_id
 from engine.access.keyrings import key_name
 from local.settings import ROOT
 from tests.e2e.conftest import App, bearer
@@ -35,7 +35,7 @@ def fresh() -> str:
 
 
 def once(look: Callable[[], Any]) -> Any:
-    """What `look` finds, once the projector has caught up with the ledger."""
+    """The first result of `look` that is not empty: the projector follows the ledger with a delay."""
     give_up_at = time.monotonic() + DEADLINE_S
     while time.monotonic() < give_up_at:
         if found := look():
@@ -44,8 +44,8 @@ def once(look: Callable[[], Any]) -> Any:
     raise AssertionError("the projector did not catch up")
 
 
-def test_the_first_command_line_s_commands(app: App, terminal: Terminal) -> None:
-    """000: status, seed-credits, vend-token, balance, validate, in the order of its document."""
+def test_the_commands_of_document_000(app: App, terminal: Terminal) -> None:
+    """Document 000: status, seed-credits, vend-token, balance, validate, in its order."""
     user = fresh()
     assert terminal.ask("status")["status"] == "ok"
     seeded = terminal.ask("seed-credits", user, "3")
@@ -58,7 +58,7 @@ def test_the_first_command_line_s_commands(app: App, terminal: Terminal) -> None
     app.assert_adds_up(user)
 
 
-def test_each_way_of_seeding_works_by_itself(app: App, terminal: Terminal) -> None:
+def test_each_route_of_seed_credits_works_alone(app: App, terminal: Terminal) -> None:
     members = {"adminKey": "ENGINE_ADMIN_KEY", "adminSecret": "ADMIN_SECRET",
                "webhookSecret": "WEBHOOK_SECRET"}  # fmt: skip
     user = fresh()
@@ -72,18 +72,18 @@ def test_each_way_of_seeding_works_by_itself(app: App, terminal: Terminal) -> No
     app.assert_adds_up(user)
 
 
-def test_a_repeated_seed_puts_the_credits_in_once(app: App, terminal: Terminal) -> None:
+def test_a_repeated_seed_adds_the_credits_once(app: App, terminal: Terminal) -> None:
     user = fresh()
     for _ in range(3):
         terminal.ask("seed-credits", user, "5", "--request-id", f"seed-{user}")
     assert terminal.ask("balance", user)["balance"] == 5
     assert (
-        "there already"
+        "added by an earlier call"
         in terminal.say("seed-credits", user, "5", "--request-id", f"seed-{user}").stdout
     )
 
 
-def test_a_user_who_has_nothing_buys_nothing(terminal: Terminal) -> None:
+def test_a_vend_without_credits_is_refused(terminal: Terminal) -> None:
     user = fresh()
     terminal.ask("seed-credits", user, "1")
     terminal.ask("vend-token", user)
@@ -109,7 +109,7 @@ def test_users_are_listed_searched_and_shown(terminal: Terminal) -> None:
     assert "no such users" in terminal.say("users", "search", "zzzz-nobody").stdout
 
 
-def test_an_adjustment_shows_before_and_after_and_is_made_once(
+def test_an_adjustment_shows_before_and_after_and_happens_once(
     app: App, terminal: Terminal
 ) -> None:
     user = fresh()
@@ -137,7 +137,7 @@ def test_an_adjustment_needs_a_reason(terminal: Terminal, words: tuple[str, ...]
     assert terminal.say("adjust", "add", fresh(), "1", *words, "--yes").exit_code == 2
 
 
-def test_an_adjustment_without_consent_changes_nothing(app: App, terminal: Terminal) -> None:
+def test_an_adjustment_without_confirmation_changes_nothing(app: App, terminal: Terminal) -> None:
     user = fresh()
     result = terminal.say("adjust", "add", user, "1", "--reason", "x", typed="n\n")
     assert (result.exit_code, "Nothing was changed" in result.stderr) == (2, True)
@@ -145,7 +145,7 @@ def test_an_adjustment_without_consent_changes_nothing(app: App, terminal: Termi
     assert app.ledger.entries(user, limit=1) == []
 
 
-def test_transactions_are_filtered_paged_and_written_for_spreadsheets(terminal: Terminal) -> None:
+def test_transactions_are_filtered_paged_and_printed_as_csv(terminal: Terminal) -> None:
     user = fresh()
     for n in range(3):
         terminal.ask("adjust", "add", user, str(n + 1), "--reason", "=1+1", "--yes")
@@ -172,7 +172,7 @@ def test_transactions_are_filtered_paged_and_written_for_spreadsheets(terminal: 
     assert "no such transactions" in terminal.say("transactions", "--user", fresh()).stdout
 
 
-def test_a_key_is_made_used_listed_and_revoked(app: App, terminal: Terminal) -> None:
+def test_a_key_is_generated_used_listed_and_revoked(app: App, terminal: Terminal) -> None:
     result = terminal.say("keys", "generate", "for a backend", "--scope", "credits:write")
     key = result.stdout.strip()
     assert key.startswith("pk_live_")
@@ -191,9 +191,7 @@ def test_a_key_is_made_used_listed_and_revoked(app: App, terminal: Terminal) -> 
     assert terminal.say("keys", "revoke", "key_0000000000000000", "--yes").exit_code == 4
 
 
-def test_a_transcription_is_bought_once_however_often_it_is_asked_for(
-    app: App, terminal: Terminal
-) -> None:
+def test_a_repeated_transcription_is_bought_once(app: App, terminal: Terminal) -> None:
     user = fresh()
     terminal.ask("seed-credits", user, "2")
     first = terminal.ask("transcribe", VIDEO, "--user", user)
@@ -215,7 +213,7 @@ def test_a_transcription_is_bought_once_however_often_it_is_asked_for(
     app.assert_adds_up(user)
 
 
-def test_nothing_is_bought_for_what_is_no_video(app: App, terminal: Terminal) -> None:
+def test_nothing_is_bought_for_an_address_that_is_not_a_video(app: App, terminal: Terminal) -> None:
     user = fresh()
     terminal.ask("seed-credits", user, "1")
     for url in ("https://example.com/x", "not an address", "https://www.tiktok.com/@ann"):
@@ -223,19 +221,19 @@ def test_nothing_is_bought_for_what_is_no_video(app: App, terminal: Terminal) ->
     assert app.ledger.account(user).available == 1
 
 
-def test_the_same_video_has_one_request_id() -> None:
-    ids = {request_key("ann", url, 0) for url in (VIDEO, VIDEO + "?x=1", VIDEO + "/")}
+def test_every_form_of_a_video_address_has_the_same_request_id() -> None:
+    ids = {request_id("ann", url, 0) for url in (VIDEO, VIDEO + "?x=1", VIDEO + "/")}
     assert len(ids) == 1
-    assert request_key("ann", VIDEO, 1) not in ids and request_key("bob", VIDEO, 0) not in ids
+    assert request_id("ann", VIDEO, 1) not in ids and request_id("bob", VIDEO, 0) not in ids
 
 
-def test_what_a_video_shows_or_why_not(terminal: Terminal) -> None:
+def test_meta_shows_a_video_or_the_reason_why_not(terminal: Terminal) -> None:
     assert terminal.ask("meta", "https://example.com/", code=7)["code"] == "invalid_url"
     result = terminal.say("meta", VIDEO)
     assert result.exit_code in (0, 4)
 
 
-def test_a_rotation_while_clients_vend_logs_nobody_out(app: App, terminal: Terminal) -> None:
+def test_a_rotation_logs_no_client_out(app: App, terminal: Terminal) -> None:
     user, headers = app.device(balance=4)
     sold = app.vend(headers, "before")
     for name in ("ENGINE_JWT_SECRET", "VEND_JWT_SECRET"):

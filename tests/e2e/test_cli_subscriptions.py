@@ -1,4 +1,4 @@
-"""`pluct subscriptions` against the whole system over HTTP: each command, and what it left behind."""
+"""`pluct subscriptions` against the whole system over HTTP: each command and its effect."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +28,7 @@ def standin(app: App) -> Iterator[Standin]:
     running.close()
 
 
-def test_an_operator_looks_after_a_subscription(
+def test_each_command_changes_the_subscription(
     app: App, terminal: Terminal, standin: Standin
 ) -> None:
     subscriber = Subscriber(app)
@@ -43,7 +43,7 @@ def test_an_operator_looks_after_a_subscription(
 
     more = ("subscriptions", "adjust", user, "2.5", *WHY, "--yes", "--request-id", "adjust-1")
     assert terminal.ask(*more)["available_credits"] == 11.5
-    assert terminal.ask(*more)["available_credits"] == 11.5, "the same request, once"
+    assert terminal.ask(*more)["available_credits"] == 11.5, "the repeated request adds nothing"
     less = terminal.ask("subscriptions", "adjust", user, "-1.5", *WHY, "--yes")
     assert less["available_credits"] == 10
     planned = terminal.ask("subscriptions", "plan", user, "pro", "--policy", "block", *WHY, "--yes")
@@ -66,7 +66,7 @@ def test_an_operator_looks_after_a_subscription(
     subscriber.assert_adds_up()
 
 
-def test_notices_are_listed_and_one_that_is_not_there_is_not_sent_again(
+def test_webhooks_are_listed_and_an_unknown_one_is_not_replayed(
     app: App, terminal: Terminal
 ) -> None:
     subscriber = Subscriber(app)
@@ -76,7 +76,7 @@ def test_notices_are_listed_and_one_that_is_not_there_is_not_sent_again(
     assert gone.exit_code == 4
 
 
-def test_nothing_is_done_without_consent_and_nobody_is_not_found(
+def test_nothing_changes_without_confirmation_or_for_an_unknown_user(
     app: App, terminal: Terminal
 ) -> None:
     subscriber = Subscriber(app)

@@ -138,7 +138,7 @@ def test_a_secret_that_is_not_good_ends_at_the_sign_in(deployment: Deployment, n
     assert "401" in deployment.steps(code=1)["the device signs in"]
     deployment.patch.delenv(name)
     said = deployment.steps(code=1)["the device signs in"]
-    assert said == f"{name} not set: `pluct smoke-account` makes them"
+    assert said == f"{name} not set: `pluct smoke-account` creates them"
 
 
 def test_no_secret_of_it_is_logged(deployment: Deployment) -> None:

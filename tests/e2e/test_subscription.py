@@ -106,7 +106,7 @@ def test_10_rotations_make_one_key_and_charge_once(app: App, standin: Standin) -
     subscriber.assert_adds_up()
 
 
-def test_the_monitor_charges_what_nobody_asks_for(app: App, standin: Standin) -> None:
+def test_the_monitor_charges_without_a_call_of_the_user(app: App, standin: Standin) -> None:
     subscriber = Subscriber(app)
     key = subscriber.ask().json["data"]["key"]
     assert standin.spend(key, "0.25")
@@ -115,7 +115,9 @@ def test_the_monitor_charges_what_nobody_asks_for(app: App, standin: Standin) ->
     assert subscriber.ask().json["data"]["remaining_credits"] == 9.75
 
 
-def test_a_bad_token_is_401_and_an_openrouter_that_is_away_503(app: App, standin: Standin) -> None:
+def test_an_invalid_token_is_401_and_an_unavailable_openrouter_503(
+    app: App, standin: Standin
+) -> None:
     assert app.call("POST", "/api/key", headers=bearer("invalid")).status == 401
     standin.fault("*", "status", times=None, status=500)
     try:
@@ -125,7 +127,7 @@ def test_a_bad_token_is_401_and_an_openrouter_that_is_away_503(app: App, standin
     assert (reply.status, reply.code) == (503, "keys_unavailable")
 
 
-def test_an_operator_sees_and_replaces_and_a_payment_tops_up(app: App, standin: Standin) -> None:
+def test_operators_rotate_keys_and_payments_top_up(app: App, standin: Standin) -> None:
     subscriber = Subscriber(app)
     old = subscriber.ask().json["data"]["key"]
     paid = app.call(

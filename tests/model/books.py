@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold, read
 from engine.ledger.items import CREDITS, START, Account, Entry, read_account, read_entry
-from engine.web.idempotency import KEEP_S
+from engine.web.request_ids import KEEP_S
 from tests.model.store import UPSTREAM, Content, Key
 
 RESOLVED_BY = {
@@ -94,7 +94,7 @@ def append_only(old: Content, new: Content) -> str | None:
 
 
 def _is_kept(key: Key) -> bool:
-    return key[1].startswith("E#") or key[0].startswith("P#")
+    return key[1].startswith("E#") or key[0].startswith("PAYMENT#")
 
 
 def _require(holds: bool, message: str) -> None:

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from engine.credits.holds import ResolveOnce
 from engine.credits.placing import HoldOnce
-from engine.ledger.once import PaymentOnce, RequestOnce
+from engine.ledger.idempotency import PaymentOnce, RequestOnce
 from engine.ledger.posting import Ledger
 from tests.model.checker import Result, searched
 from tests.model.scenario import Scenario

@@ -18,7 +18,7 @@ from engine.transcription import starting, submission, sweeping
 from engine.transcription import status as job_status
 from engine.transcription.gateway import Gateway
 from engine.transcription.upstream import NotSent
-from engine.web import limits
+from engine.web import rate_limits
 from tests.model.replay import SECRET, Desk
 from tests.model.scenario import Program
 
@@ -81,7 +81,7 @@ def refusal_counted(asked: Asked, *, rate_limit: int = GENEROUS) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         pk, sk = account_pk(asked.user), account_sk(CREDITS)
-        limits.take_on_item(desk.table, pk, sk, rate_limit, asked.now)
+        rate_limits.take_on_item(desk.table, pk, sk, rate_limit, asked.now)
         return {"counted_at": asked.now}
 
     return asked.does(run)
@@ -92,7 +92,7 @@ def granted(asked: Asked, amount: int = 1, *, payment: str | None = None) -> Pro
 
     def run(desk: Desk) -> Mapping[str, Any]:
         grant = Grant(
-            asked.user, amount, "add_webhook", "webhook", payment,
+            asked.user, amount, "add_webhook", "bank", payment,
             None if payment else asked.request, str(amount), asked.act("webhook", "add_webhook"),
         )  # fmt: skip
         made = payments.grant(desk.ledger, grant)

@@ -10,8 +10,8 @@ from dataclasses import replace
 from engine.credits.hold_items import CAPTURED, RELEASED, SPENT
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S
 from engine.transcription.sweeping import GIVE_UP_AFTER_S
-from engine.web.idempotency import KEEP_S
-from engine.web.limits import WINDOW_S
+from engine.web.rate_limits import WINDOW_S
+from engine.web.request_ids import KEEP_S
 from tests.model import programs as do
 from tests.model import rules
 from tests.model.books import audit

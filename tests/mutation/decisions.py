@@ -102,11 +102,11 @@ HOLDS: Final = [
     (
         "credits.placing.open-has-no-ttl",
         '            item["expires_at"]',
-        '            item["ttl"] = made.issued_at + idempotency.KEEP_S\n            item["expires_at"]',
+        '            item["ttl"] = made.issued_at + request_ids.KEEP_S\n            item["expires_at"]',
     ),
     (
         "credits.placing.spent-has-a-ttl",
-        '            item["ttl"] = made.issued_at + idempotency.KEEP_S',
+        '            item["ttl"] = made.issued_at + request_ids.KEEP_S',
         "            pass",
     ),
     (
@@ -116,7 +116,7 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.resolved-is-kept",
-        '":ttl": self.now + max(idempotency.KEEP_S, self.beside.keep_s)',
+        '":ttl": self.now + max(request_ids.KEEP_S, self.beside.keep_s)',
         '":ttl": self.now',
     ),
     ("credits.holds.resolved-leaves-the-index", ' + " REMOVE open_shard"', ""),
@@ -238,38 +238,57 @@ HOLDS: Final = [
 
 REQUESTS: Final = [
     (
-        "ledger.once.request-passes",
-        'return None if item is None or item["ttl"] < self._now else item',
-        "return item",
-    ),
-    (
-        "ledger.once.request-at-its-last-second",
-        'item["ttl"] < self._now else',
-        'item["ttl"] <= self._now else',
-    ),
-    (
-        "ledger.once.request-is-looked-up",
-        'return None if item is None or item["ttl"] < self._now else item',
+        "ledger.idempotency.item-is-looked-up",
+        "return self._table.get(self._pk, self._sk) or self._older()",
         "return None",
     ),
     (
-        "ledger.once.balance-after",
-        '            "balance_after": entry.available_after,\n            "ttl"',
-        '            "balance_after": 0,\n            "ttl"',
+        "ledger.idempotency.balance-after",
+        '"balance_after": entry.available_after,',
+        '"balance_after": 0,',
+    ),
+    ("ledger.idempotency.same-payload", 'if item["fingerprint"] != fingerprint:', "if False:"),
+    (
+        "ledger.idempotency.names-its-caller",
+        "digest(request.caller or request.act.actor, key)",
+        "digest(key, key)",
     ),
     (
-        "ledger.once.payments-balance-after",
-        '            "balance_after": entry.available_after,\n        }\n        return Put(item, cond',
-        '            "balance_after": 0,\n        }\n        return Put(item, cond',
+        "ledger.idempotency.older-item-counts",
+        "if not self._looked_for_older and (older := self._older()) is not None:",
+        "if (older := None) is not None:",
     ),
-    ("ledger.once.same-payload", 'if item["fingerprint"] != fingerprint:', "if False:"),
     (
-        "ledger.once.kept-for-two-days",
-        '"ttl": self._now + idempotency.KEEP_S',
-        '"ttl": self._now',
+        "ledger.idempotency.older-request-of-its-caller",
+        "if item is None or not is_by(",
+        "if item is None or is_by(",
     ),
-    ("credits.payments.payment-once", "    if asked.payment_id is not None:\n", "    if False:\n"),
-    ("credits.payments.key-beside", "        if asked.key is not None:\n", "        if False:\n"),
+    (
+        "ledger.idempotency.payment-of-its-unit",
+        '(str(item["fingerprint"]), item["unit"]) == (payment.fingerprint, unit)',
+        'item["fingerprint"] == payment.fingerprint',
+    ),
+    (
+        "ledger.idempotency.older-payment-of-the-default-provider",
+        "        if self._payment.provider != DEFAULT_PROVIDER:\n            return None\n",
+        "",
+    ),
+    (
+        "ledger.idempotency.older-payment-that-matches",
+        "key=lambda item: not is_of(",
+        "key=lambda item: is_of(",
+    ),
+    ("credits.payments.payment-once", "    if asked.payment_id is None:\n", "    if True:\n"),
+    (
+        "credits.payments.key-beside",
+        "request.write_beside_payment(entry) if asked.key is not None else []",
+        "[]",
+    ),
+    (
+        "credits.payments.same-payment",
+        "        if not idempotency.is_of(done.item, payment, ledger.unit):\n",
+        "        if False:\n",
+    ),
 ]
 
 CLAIMS: Final = [
@@ -508,17 +527,21 @@ SWEEPS: Final = [
 ]
 
 WINDOWS: Final = [
-    ("web.limits.over-in-time", "abs(now - start) >= WINDOW_S", "abs(now - start) > WINDOW_S"),
-    ("web.limits.clock-behind", "abs(now - start) >= WINDOW_S", "now - start != 0"),
-    ("web.limits.clock-far-ahead", "abs(now - start) >= WINDOW_S", "now - start >= WINDOW_S"),
+    ("web.rate_limits.over-in-time", "abs(now - start) >= WINDOW_S", "abs(now - start) > WINDOW_S"),
+    ("web.rate_limits.clock-behind", "abs(now - start) >= WINDOW_S", "now - start != 0"),
+    ("web.rate_limits.clock-far-ahead", "abs(now - start) >= WINDOW_S", "now - start >= WINDOW_S"),
     (
-        "web.limits.last-call-passes",
+        "web.rate_limits.last-call-passes",
         "        if window.used > limit:\n",
         "        if window.used >= limit:\n",
     ),
-    ("web.limits.counts-on", "Window(self.start, self.used + 1,", "Window(self.start, self.used,"),
     (
-        "web.limits.no-item-no-window",
+        "web.rate_limits.counts-on",
+        "Window(self.start, self.used + 1,",
+        "Window(self.start, self.used,",
+    ),
+    (
+        "web.rate_limits.no-item-no-window",
         "    if seen is None:\n        raise ConditionFailed(None)\n",
         "    seen = seen or {'rate_from': 0}\n",
     ),
@@ -543,7 +566,7 @@ READ_MODELS: Final = [
     ("readmodels.rebuild.new-number", "max(before.written) + 1", "max(before.written)"),
     (
         "readmodels.rebuild.overtaken-is-told",
-        '        raise Overtaken(f"another rebuild is at work: {refused.item}") from None\n',
+        '        raise Overtaken(f"another rebuild is running: {refused.item}") from None\n',
         "        assert refused\n",
     ),
     (
@@ -564,17 +587,20 @@ ADJUSTMENTS: Final = [
         "entry.type in UNDOABLE and entry.reverses is None and",
         "entry.type in UNDOABLE and",
     ),
-    ("credits.adjustments.kind-is-looked-at", "if not is_undoable(entry):", "if False:"),
-    ("credits.adjustments.undo-takes-all-back", "        -taken_back.amount,\n", "        -1,\n"),
+    ("credits.adjustments.kind-is-looked-at", "if not is_undoable(original):", "if False:"),
+    ("credits.adjustments.undo-takes-all-back", "        -original.amount,\n", "        -1,\n"),
     ("credits.adjustments.undo-names-its-entry", "        reverses=seq,\n", ""),
-    ("credits.adjustments.other-request-is-told", 'if first.get("key") == once.key:', "if True:"),
-    ("credits.adjustments.same-request-is-told", 'if first.get("key") == once.key:', "if False:"),
-    ("credits.adjustments.payload-counts", "digest(key, payload)", "digest(key)"),
-    ("credits.adjustments.request-counts", "digest(key, payload)", "digest(payload)"),
+    ("credits.adjustments.other-request", 'if first["key"] != marked["key"] or', "if False or"),
+    (
+        "credits.adjustments.other-caller",
+        "or not idempotency.is_by(ledger, move.user, first, move.act)",
+        "or False",
+    ),
+    ("credits.adjustments.payload-counts", "digest(key, asked.fingerprint)", "digest(key)"),
     (
         "credits.adjustments.mark-is-of-the-entry",
-        "_mark_sk(entry.unit, str(entry.seq))",
-        '_mark_sk(entry.unit, "0")',
+        "_mark_sk(ledger.unit, str(original.seq))",
+        '_mark_sk(ledger.unit, "0")',
     ),
     (
         "credits.adjustments.nobody-is-not-poor",
@@ -591,7 +617,7 @@ ADJUSTMENTS: Final = [
         "        _keep(audit, move, error)\n        raise error",
         "        raise error",
     ),
-    ("credits.adjustments.a-row-is-once-for-ever", "if asked.row is not None:", "if False:"),
+    ("credits.adjustments.a-row-is-once-for-ever", "if asked.row is None:", "if True:"),
     (
         "credits.adjustments.sign-tells-the-type",
         "return ADD if self.amount > 0 else DEDUCT",
@@ -599,8 +625,8 @@ ADJUSTMENTS: Final = [
     ),
     (
         "credits.adjustments.key-is-the-requests",
-        "key=asked.key or asked.act.request_id",
-        "key=asked.act.request_id",
+        "Request(asked.user, asked.type, asked.key,",
+        "Request(asked.user, asked.type, None,",
     ),
 ]
 KEYS: Final = [

@@ -19,6 +19,11 @@ MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
 TESTS: Mapping[str, tuple[str, ...]] = {
     "credits.adjustments": ("test_adjustments", "test_bulk"),
     "access.api_keys": ("test_access",),
+    "access.attempts": ("test_dashboard_access", "test_dashboard"),
+    "access.operators": ("test_dashboard_access", "test_dashboard", "test_cli_operators"),
+    "access.sessions": ("test_dashboard_access", "test_dashboard"),
+    "metadata.cache": ("test_metadata_cache", "test_metadata"),
+    "platform.circuit": ("test_circuit",),
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure",),
     **dict.fromkeys(
@@ -44,13 +49,24 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ),
         (JOBS, "test_evidence", "test_job_answers", "test_transcription_status", "test_sweeping"),
     ),
-    "subscriptions.key_monitor": ("test_key_monitor",),
-    "subscriptions.key_rotation": (
+    "subscriptions.monitor": ("test_subscription_monitor", "test_subscription_missing"),
+    "subscriptions.lifecycle": (
         "test_subscription",
-        "test_key_monitor",
+        "test_subscription_missing",
+        "test_subscription_monitor",
         "test_subscription_races",
     ),
-    "subscriptions.key_steps": ("test_key_steps", "test_key_monitor"),
+    "subscriptions.provider_keys": (
+        "test_subscription_transitions",
+        "test_subscription_missing",
+        "test_subscription_monitor",
+    ),
+    "subscriptions.subscription": (
+        "test_subscription_transitions",
+        "test_subscription_money",
+        "test_subscription",
+        "test_erasure",
+    ),
     "ledger.posting": (
         MONEY,
         JOBS,
@@ -61,24 +77,29 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_crash_points",
     ),
     "ledger.items": (MONEY, "test_ledger_items", "test_vending"),
-    "web.limits": (MONEY, "test_limits", "test_vending"),
-    "subscriptions.notices": ("test_notices",),
+    "web.rate_limits": (MONEY, "test_rate_limits", "test_vending"),
+    "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_credits", "test_crash_points"),
     "readmodels.projection": (MODELS, "test_projection"),
     "readmodels.rebuild": (MODELS, "test_rebuild"),
-    "ledger.once": (MONEY, "test_credits", "test_users", "test_crash_points"),
+    "ledger.idempotency": (MONEY, "test_credits", "test_users", "test_crash_points"),
     **dict.fromkeys(
         ("transcription.starting", "transcription.answers"),
         (JOBS, "test_transcription", "test_handover", "test_job_webhook", "test_replays"),
     ),
-    "subscriptions.subscribing": (
+    "subscriptions.issuing": (
         "test_subscription",
         "test_subscription_admin",
-        "test_key_monitor",
+        "test_subscription_monitor",
     ),
-    "subscriptions.moves": ("test_key_steps", "test_subscription", "test_subscription_admin"),
+    "subscriptions.transitions": (
+        "test_subscription_transitions",
+        "test_subscription_money",
+        "test_subscription",
+        "test_subscription_admin",
+    ),
     "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     **dict.fromkeys(
         ("transcription.submission", "transcription.request_records"),
@@ -88,18 +109,6 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "credits.vending": (JOBS, "test_vending", "test_transcription"),
 }
 """The tests that should kill a module's mutants, the likeliest first."""
-
-NO_MONEY = frozenset(
-    {
-        "access.attempts",
-        "platform.circuit",
-        "subscriptions.key_monitor",
-        "metadata.cache",
-        "access.operators",
-        "access.sessions",
-    }
-)
-"""Modules whose conditions guard no credit and are left out."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +136,7 @@ class Mutant:
 def all_mutants() -> list[Mutant]:
     """Every mutant, by module. Raises `ValueError` where the source does not fit the list any more."""
     parameters = _parameters()
-    found = [
-        mutant
-        for module in _modules()
-        if module not in NO_MONEY
-        for mutant in _of_conditions(module, parameters)
-    ]
+    found = [mutant for module in _modules() for mutant in _of_conditions(module, parameters)]
     found += [_recorded(*decision) for decision in DECISIONS]
     twice = [name for name, count in Counter(mutant.id for mutant in found).items() if count > 1]
     unknown = {mutant.module for mutant in found} - TESTS.keys()

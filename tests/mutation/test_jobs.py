@@ -30,8 +30,8 @@ from engine.transcription import status as job_status
 from engine.transcription.answers import Mirrored
 from engine.transcription.submission import SWEEP_AFTER_S
 from engine.transcription.upstream import NotSent, UpstreamAnswer
-from engine.web import limits
-from engine.web.idempotency import KEEP_S
+from engine.web import rate_limits
+from engine.web.request_ids import KEEP_S
 from tests.mutation.desk import (
     NOW,
     OTHER_VIDEO,
@@ -372,7 +372,7 @@ def test_a_refused_vend_of_nobodys_is_counted_beside(gateway: Gateway) -> None:
     assert told(desk, short, desk.interrupted(nothing), limit=1) is short
     assert isinstance(told(desk, short, desk.interrupted(nothing), limit=1), RateLimited)
     with pytest.raises(RateLimited):
-        limits.take(desk.table, account_pk(desk.user), "vend", 1, NOW)
+        rate_limits.take(desk.table, account_pk(desk.user), "vend", 1, NOW)
     assert desk.table.get(account_pk(desk.user), "ACCOUNT#credits") is None
 
 

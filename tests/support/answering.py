@@ -25,6 +25,8 @@ class Answer:
     status: int = 200
     members: Any = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
+    is_cut_off: bool = False
+    """Whether the connection is closed before the last byte of the body."""
 
 
 class Answering(ThreadingHTTPServer):
@@ -58,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("content-length", str(len(text.encode())))
         self.end_headers()
-        self.wfile.write(text.encode())
+        self.wfile.write(text.encode()[:-1] if answer.is_cut_off else text.encode())
 
     do_POST = do_GET  # noqa: N815 - the server looks for this name.
     do_DELETE = do_GET  # noqa: N815 - likewise.

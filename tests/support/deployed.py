@@ -33,6 +33,7 @@ SETTINGS = {
     "ALLOW_USER_CREATE": "true",
     "ALLOW_ANONYMOUS_VEND": "true",
     "ALLOW_ANONYMOUS_HISTORY": "true",
+    "REQUIRE_REQUEST_IDS": "false",
     "BUILD_REF": "test",
     "AUDIT_DAYS": "400",
     "LOW_BALANCE": "3",
@@ -45,6 +46,10 @@ SETTINGS = {
     "TEXT_DAYS": "30",
     "REUSE_UNUSED_TOKEN": "false",
     "ROTATE_AFTER_DAYS": "60",
+    "PUBLIC_BASE": "",
+    "TRUSTED_PROXIES": "0",
+    "VIEWER_ADDRESS_HEADER": "",
+    "REQUIRE_FRONT": "false",
     "DEPLOYED_AT": "2026-01-01T00:00:00Z",
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }
@@ -60,7 +65,12 @@ def functions() -> dict[str, dict[str, Any]]:
 
 @cache
 def routes() -> list[tuple[str, str, str]]:
-    """Function, method and path of every route but `$default`."""
+    """Function, method and path of every route but `$default` and those of HEAD."""
+    return [route for route in all_routes() if route[1] != "HEAD"]
+
+
+@cache
+def all_routes() -> list[tuple[str, str, str]]:
     return [
         (name, event["Properties"]["Method"], event["Properties"]["Path"])
         for name, properties in functions().items()

@@ -74,8 +74,8 @@ def fused(studio: Studio, fuse: Fuse) -> Iterator[None]:
     """Both functions of the service on clients that pass through `fuse`."""
     with ExitStack() as stack:
         for module in (studio.app, studio.watch):
-            table, rotation = module.ledger.table, module.rotation
-            sealer, provider = rotation.sealer, rotation.provider
+            table, lifecycle = module.ledger.table, module.lifecycle
+            sealer, provider = lifecycle.sealer, lifecycle.provider
             patched: list[tuple[Any, str, Any]] = [
                 (table, "_client", fuse.aws(table._client, CALLS)),
                 (sealer, "_client", fuse.aws(sealer._client, KMS_CALLS)),

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
-from engine.credits import verify
-from engine.ledger.items import CREDITS, START, Entry, read_account, read_entry
+from engine.credits.verification import AccountCheck, Finding
+from engine.ledger.items import CREDITS, START, Account, Entry, read_account, read_entry
 from engine.platform.table import Item, Table
 from engine.readmodels import folds
 from engine.readmodels.figures import days, get_summary, notices, totals
@@ -56,7 +56,7 @@ class Snapshot:
     def _assert_verified(self, user: str) -> None:
         account = read_account(user, CREDITS, self.accounts[user])
         entries = (entry.item() for entry in self.entries[user])
-        assert verify.account_findings(account, entries, self.holds[user]) == []
+        assert findings_of(account, entries, self.holds[user]) == []
 
     def _assert_payments_granted_once(self) -> None:
         paid = Counter(
@@ -65,12 +65,22 @@ class Snapshot:
             for entry in entries
             if entry.type == "add_webhook" and entry.subject
         )
-        kept = {item["sk"] for item in self.items if item["pk"] == "P#webhook"}
+        kept = {item["sk"] for item in self.items if item["pk"] == "PAYMENT#default"}
         assert set(paid.values()) <= {1}
         assert kept == paid.keys()
 
     def outstanding(self) -> int:
         return sum(item["available"] + item["held"] for item in self.accounts.values())
+
+
+def findings_of(
+    account: Account, entries: Iterable[Item], hold_items: Iterable[Item]
+) -> list[Finding]:
+    """What verification finds in one account, given its entries in order and its holds."""
+    check = AccountCheck(account.user, account.unit)
+    for item in entries:
+        check.feed(item)
+    return check.finish(account, hold_items)
 
 
 def assert_each_hold_ends_once(entries: Iterable[Entry]) -> None:

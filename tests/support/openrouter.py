@@ -15,9 +15,10 @@ import requests
 from engine.ledger.items import Entry, account_pk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Item
-from engine.subscriptions import key_steps
-from engine.subscriptions.items import ProviderKey, Subscription, read_key
+from engine.subscriptions import provider_keys, subscription
 from engine.subscriptions.plans import UNIT
+from engine.subscriptions.provider_keys import ProviderKey
+from engine.subscriptions.subscription import Subscription
 from standins import openrouter
 from standins.clock import Clock
 from tests.support import deployed
@@ -27,6 +28,7 @@ from tests.support.upstream import served
 
 STARTED_AT = 1_800_000_000
 MANAGEMENT_KEY = "sk-or-v1-management-key-of-all-tests"
+SUBSCRIPTION_SK = "SUBSCRIPTION"
 _users = itertools.count(1)
 
 
@@ -52,10 +54,13 @@ class Standin:
         ) as answer:
             return answer.status_code == 200
 
-    def fault(self, route: str, kind: str, *, times: int | None = 1, **options: Any) -> None:
-        """Let the next requests to `route` meet a fault, instead of those ordered before."""
+    def fault(
+        self, route: str, kind: str, *, times: int | None = 1, match: str = "", **options: Any
+    ) -> None:
+        """Let the next requests to `route` with `match` in them meet a fault, instead of earlier orders."""
         self.order(
-            "faults", [{"route": route, "times": times, "action": {"kind": kind, **options}}]
+            "faults",
+            [{"route": route, "times": times, "match": match, "action": {"kind": kind, **options}}],
         )
 
     def sound(self) -> None:
@@ -134,8 +139,8 @@ class Studio:
         self.table = self.gateway.ledger.table
         self.ledger = Ledger(self.table, UNIT)
         self.patience = PatientTime()
-        self.app.subscribing._clock = self.patience.clock
-        self.app.subscribing._sleep = self.patience.sleep
+        self.app.issuer._clock = self.patience.clock
+        self.app.issuer._sleep = self.patience.sleep
 
     def forward(self, seconds: float) -> None:
         self.now += seconds
@@ -175,14 +180,14 @@ class Studio:
             self.monitor()
 
     def subscription(self, user: str) -> Subscription:
-        found = key_steps.find_subscription(self.table, user)
+        found = subscription.find(self.table, user)
         assert found is not None
         return found
 
     def items(self, user: str) -> list[ProviderKey]:
         """All keys that were ever intended, oldest first."""
         found = self.table.ascending(account_pk(user), "KEY#", "KEY#\uffff", consistent=True)
-        return [read_key(item) for item in found]
+        return [provider_keys.read(item) for item in found]
 
     def entries(self, user: str) -> list[Entry]:
         return self.ledger.entries(user, limit=1000)[::-1]
@@ -240,6 +245,11 @@ def put_management_key(endpoint: str, secret: str = MANAGEMENT_KEY) -> None:
         Type="SecureString",
         Overwrite=True,
     )
+
+
+def key_sk(number: int) -> str:
+    """The sort key of a provider key's item."""
+    return f"KEY#{number:09d}"
 
 
 def fresh_user(name: str = "sub") -> str:

@@ -57,6 +57,9 @@ class Grant:
 USED: dict[str, set[Use]] = {}
 """What functions called so far in this process, by name."""
 
+REFUSED: list[str] = []
+"""What the template lacks for calls that were refused; after each test this must be empty."""
+
 
 @cache
 def grants(function: str) -> tuple[Grant, ...]:
@@ -111,11 +114,21 @@ def _gate(function: str) -> Callable[..., None]:
         for use in uses(service, model.name, params):
             used.add(use)
             if not _is_of_a_test(use) and not any(grant.covers(use) for grant in grants(function)):
-                said = f"{function} is not authorized to perform {use}"
+                said = missing(function, use)
+                REFUSED.append(said)
                 error: Any = {"Error": {"Code": "AccessDeniedException", "Message": said}}
                 raise ClientError(error, model.name)
 
     return check
+
+
+def missing(function: str, use: Use) -> str:
+    """What to add to the template so that `function` may do what it was refused."""
+    keys = f", dynamodb:LeadingKeys for {use.key!r}" if use.key else ""
+    return (
+        f"functions/{function} is not authorized. template.yaml, its Policies: allow {use.action} on "
+        f"{use.thing or 'its resource'}{keys}"
+    )
 
 
 def _is_of_a_test(use: Use) -> bool:

@@ -1,9 +1,8 @@
-"""Holds answers against the API's description, so that an end-to-end test can check all it gets."""
+"""Checks answers against the API's description, for end-to-end tests."""
 
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from urllib.parse import quote
@@ -13,35 +12,16 @@ from jsonschema.exceptions import best_match
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from tests.support.template import ROOT
+from tools import api_description, openapi
+from tools.api_description import Node, escaped
 
-DESCRIPTION = ROOT / "functions" / "health" / "openapi.json"
-METHODS = frozenset({"get", "post", "put", "patch", "delete"})
 _URI = "urn:pluct:openapi"
-
-
-@dataclass(frozen=True)
-class Node:
-    """A part of the description, and the JSON pointer to it."""
-
-    pointer: str
-    value: Any
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.value
-
-    def at(self, name: str) -> "Node":
-        """The member `name`; where that is a reference, what it refers to."""
-        node = Node(f"{self.pointer}/{_escaped(name)}", self.value[name])
-        if isinstance(node.value, dict) and node.value.keys() == {"$ref"}:
-            return refer(node.value["$ref"])
-        return node
 
 
 def check_answer(
     method: str, path: str, status: int, headers: Mapping[str, str], body_text: str
 ) -> None:
-    """Raises `AssertionError` where an answer is not as the description says.
+    """Raises `AssertionError` for an answer that differs from the description.
 
     `path` is the concrete one, with or without its query. A path or a method that is not described
     must be refused with 404 or 405.
@@ -56,32 +36,19 @@ def check_answer(
 
 @cache
 def document() -> dict[str, Any]:
-    """The description as it is served."""
-    loaded: dict[str, Any] = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
-    return loaded
-
-
-def root() -> Node:
-    return Node("", document())
+    """The description in its source; another test compares the served file with it."""
+    return openapi.document()
 
 
 def refer(reference: str) -> Node:
-    """What a reference within the document refers to. Raises `KeyError` where that is nothing."""
-    assert reference.startswith("#/"), f"{reference} does not point into the document"
-    node = root()
-    for name in reference[2:].split("/"):
-        node = node.at(name.replace("~1", "/").replace("~0", "~"))
-    return node
+    """What a reference within the document refers to. Raises DescriptionError where that is nothing."""
+    return api_description.referred(document(), reference)
 
 
 @cache
 def operations() -> dict[str, Node]:
     """Every operation by its route key."""
-    return {
-        f"{method.upper()} {path}": root().at("paths").at(path).at(method)
-        for path, members in document()["paths"].items()
-        for method in METHODS & members.keys()
-    }
+    return api_description.operations(document())
 
 
 @cache
@@ -159,9 +126,5 @@ def _check_body(response: Node, content_type: str, body_text: str, where: str) -
             ) from None
     schema = content.at(media_type).value.get("schema")
     if schema is not None:
-        wrong = complaint(f"{content.pointer}/{_escaped(media_type)}/schema", body)
+        wrong = complaint(f"{content.pointer}/{escaped(media_type)}/schema", body)
         assert wrong is None, f"{where}, and {wrong}: {body_text[:500]}"
-
-
-def _escaped(name: str) -> str:
-    return name.replace("~", "~0").replace("/", "~1")

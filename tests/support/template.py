@@ -46,8 +46,17 @@ class Function:
 
     @property
     def statements(self) -> list[dict[str, Any]]:
-        """Its IAM statements; fails where a policy is not written out."""
-        policies = self.properties.get("Policies", [])
+        """What it may do, as IAM statements; fails where a policy is not written out."""
+        return [statement for statement in self._written if statement["Effect"] == "Allow"]
+
+    @property
+    def denials(self) -> list[dict[str, Any]]:
+        """What it may not do whatever else allows it."""
+        return [statement for statement in self._written if statement["Effect"] == "Deny"]
+
+    @property
+    def _written(self) -> list[dict[str, Any]]:
+        policies = with_conditions_met(self.properties.get("Policies", []))
         hidden = [p for p in policies if not isinstance(p, dict) or "Statement" not in p]
         assert not hidden, f"functions/{self.name}: write the policy out in template.yaml: {hidden}"
         return [statement for policy in policies for statement in as_list(policy["Statement"])]
@@ -80,16 +89,20 @@ def resources(type_name: str) -> dict[str, dict[str, Any]]:
 @cache
 def functions() -> dict[str, Function]:
     """Every function by the name of its folder under `functions/`."""
+    declared = resources("AWS::Serverless::Function")
+    for logical_id, properties in declared.items():
+        assert "CodeUri" in properties, f"template.yaml: add CodeUri to {logical_id}"
     made = [
         Function(Path(properties["CodeUri"]).name, properties, frozenset(_route_keys(properties)))
-        for properties in resources("AWS::Serverless::Function").values()
+        for properties in declared.values()
     ]
     return {function.name: function for function in made}
 
 
 def routes() -> set[str]:
-    """The route keys of all functions but `$default`."""
-    return {key for function in functions().values() for key in function.routes} - {DEFAULT_ROUTE}
+    """The route keys of all functions but `$default` and those of HEAD."""
+    found = {key for function in functions().values() for key in function.routes}
+    return {key for key in found - {DEFAULT_ROUTE} if not key.startswith("HEAD ")}
 
 
 def environment(name: str) -> dict[str, Any]:
@@ -113,6 +126,18 @@ def imported_names() -> frozenset[str]:
     return frozenset(custom["Imported"])
 
 
+def with_conditions_met(value: Any) -> Any:
+    """`value` as it is where every condition of the template holds."""
+    match value:
+        case {"Fn::If": [_, met, _]}:
+            return with_conditions_met(met)
+        case dict():
+            return {name: with_conditions_met(member) for name, member in value.items()}
+        case list():
+            return [with_conditions_met(member) for member in value]
+    return value
+
+
 def as_list(value: Any) -> list[Any]:
     """IAM takes one thing where it takes a list."""
     return value if isinstance(value, list) else [value]
@@ -128,8 +153,13 @@ def texts(value: Any) -> Iterator[str]:
 
 
 def _route_keys(properties: dict[str, Any]) -> Iterator[str]:
-    for event in properties.get("Events", {}).values():
+    for name, event in properties.get("Events", {}).items():
+        where = f"template.yaml: event {name} of {properties['CodeUri']}"
+        assert "Type" in event, f"{where}: add Type"
         if event["Type"] != "HttpApi":
             continue
         route = event.get("Properties", {})
+        assert route.get("ApiId") == {"Ref": "HttpApi"}, f"{where}: add ApiId: !Ref HttpApi"
+        has_one = ("Path" in route) != ("Method" in route)
+        assert not has_one, f"{where}: add {'Method' if 'Path' in route else 'Path'}"
         yield f"{route['Method']} {route['Path']}" if "Path" in route else DEFAULT_ROUTE

@@ -1,4 +1,4 @@
-"""`pluct` as an operator runs it: from a folder of its own, with nothing of this machine's settings."""
+"""`pluct` as an operator runs it, in an empty folder and without the settings of this machine."""
 
 import json
 from pathlib import Path
@@ -7,30 +7,37 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
-from cli import dotenv, place, target
+from cli import dotenv, endpoint, options
 from cli.__main__ import app
 
 
 class Terminal:
-    """`folder` is where the commands run; `say` runs one, `ask` one whose answer is JSON."""
+    """Runs commands in `folder`: `say` returns the result of one, `ask` its parsed JSON output."""
 
     def __init__(self, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.folder = folder
         patch.chdir(folder)
         names = {name for known, others in dotenv.ALIASES.items() for name in (known, *others)}
-        for name in (*names, *place.OWN, "BASE_URL", "PLUCT_LOG", "PLUCT_STACK", "PLUCT_TABLE"):
+        for name in (
+            *names,
+            *endpoint.SMOKE_CREDENTIALS,
+            "BASE_URL",
+            "PLUCT_LOG",
+            "PLUCT_STACK",
+            "PLUCT_TABLE",
+        ):
             patch.delenv(name, raising=False)
         patch.setenv("COLUMNS", "200")
 
     def say(self, *words: str, typed: str | None = None) -> Result:
-        target.OPTIONS.set(target.Options())
+        options.GLOBAL.set(options.GlobalOptions())
         result = CliRunner().invoke(app, words, input=typed, prog_name="pluct")
         assert result.exception is None or isinstance(result.exception, SystemExit), result
         assert "Traceback" not in result.output
         return result
 
     def ask(self, *words: str, code: int = 0) -> Any:
-        """The JSON answer of a command that ends with `code`."""
+        """The JSON output of a command that must end with exit code `code`."""
         result = self.say(*words, "--json")
         assert result.exit_code == code, result.output
         return json.loads(result.stdout)

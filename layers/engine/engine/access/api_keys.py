@@ -1,8 +1,8 @@
-"""Generated API keys: made once, shown once, kept as a hash, revoked for good.
+"""Generated API keys: shown once, stored as a hash, revoked permanently.
 
-A key is `pk_live_`, 30 random characters and 6 that check them, so that scanners of public code can tell
-a real key from a made-up one without asking. Its id is made of its SHA-256, so one read by key finds the
-key of a call, and one query lists all: they lie in one partition, which carries 3,000 reads a second.
+A key is `pk_live_`, 30 random characters and a checksum of 6, so that scanners of public code recognise a
+real key offline. Its id is derived from its SHA-256, so one read finds a presented key. All keys are in one
+partition, which one query lists and which carries 3,000 reads per second.
 """
 
 import contextlib
@@ -15,8 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.platform.errors import EngineError
-from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.ledger.audit import Audit, Record
+from engine.ledger.posting import Ledger
+from engine.platform.act import Act
+from engine.platform.errors import Busy, EngineError
+from engine.platform.table import Cancelled, ConditionFailed, Item, Put, Table, Update
 from engine.platform.times import iso
 
 KEYS_PK = "KEYS"
@@ -26,7 +29,7 @@ CHECK_LENGTH = 6
 SHOWN_LENGTH = len(PREFIX) + 4
 MOST_KEYS = 1000
 USE_NOTED_S = 3600
-"""How far behind the last use may be: it is written at most this often."""
+"""The last use is written at most this often."""
 
 _ID = re.compile(r"key_[0-9a-f]{16}")
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -39,7 +42,7 @@ class ApiKey:
     id: str
     hash: str
     hint: str
-    """How the key begins, to tell keys apart."""
+    """The first characters of the key, to tell keys apart."""
     description: str
     scopes: frozenset[str]
     created_by: str
@@ -49,9 +52,12 @@ class ApiKey:
 
 
 def generate(
-    table: Table, description: str, scopes: Iterable[str], created_by: str, *, now: int
+    ledger: Ledger, audit: Audit, description: str, scopes: Iterable[str], act: Act
 ) -> tuple[ApiKey, str]:
-    """A new key, and its text, which is nowhere else. Raises `Busy`, `OutcomeUnknown`."""
+    """A new key, and its text, which is not stored. It is created together with its audit record.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
     body = "".join(secrets.choice(_ALPHABET) for _ in range(RANDOM_LENGTH))
     text = PREFIX + body + _check(body)
     hashed = _hashed(text)
@@ -61,18 +67,22 @@ def generate(
         text[:SHOWN_LENGTH],
         description,
         frozenset(scopes),
-        created_by,
-        now,
+        act.actor,
+        act.at,
         0,
         0,
     )
-    with contextlib.suppress(ConditionFailed):  # Our own write, sent again by the SDK.
-        table.write(Put(_item(made), condition="attribute_not_exists(pk)"))
+    record = audit.write(Record(made.id, "key_generate", True, "", act))
+    put = Put(_item(made), condition="attribute_not_exists(pk)")
+    try:
+        ledger.transact_patiently([put, record])
+    except Cancelled:  # Another key has this id.
+        raise Busy() from None
     return made, text
 
 
 def find(table: Table, text: str) -> ApiKey | None:
-    """The key whose text is `text`, unless it was revoked. Raises `Busy`."""
+    """The key with this text; None if there is none or it was revoked. Raises `Busy`."""
     if not has_form(text):
         return None
     hashed = _hashed(text)
@@ -84,41 +94,47 @@ def find(table: Table, text: str) -> ApiKey | None:
 
 
 def by_id(table: Table, key_id: str) -> ApiKey | None:
-    """The key, revoked or not, None where there is none. Raises `Busy`."""
+    """The key, revoked or not; None if there is none. Raises `Busy`."""
     item = table.get(KEYS_PK, key_id) if _ID.fullmatch(key_id) else None
     return None if item is None else read(item)
 
 
 def has_form(text: str) -> bool:
-    """Whether `text` is written as a key is, its check included."""
+    """Whether `text` has the form of a key, checksum included."""
     body = text[len(PREFIX) : -CHECK_LENGTH]
     return text.isascii() and len(body) == RANDOM_LENGTH and text == PREFIX + body + _check(body)
 
 
 def listed(table: Table) -> list[ApiKey]:
-    """All keys, the newest first, at most `MOST_KEYS`. Raises `Busy`."""
+    """All keys, newest first, at most `MOST_KEYS`. Raises `Busy`."""
     keys = [read(item) for item in table.query(KEYS_PK, "key_", limit=MOST_KEYS, consistent=True)]
     return sorted(keys, key=lambda key: (key.created_at, key.id), reverse=True)
 
 
-def revoke(table: Table, key_id: str, *, now: int) -> ApiKey | None:
-    """The key, revoked now or before; None where there is none. Raises `Busy`, `OutcomeUnknown`."""
+def revoke(ledger: Ledger, audit: Audit, key_id: str, act: Act) -> ApiKey | None:
+    """The key, revoked now or before, together with the audit record of this act; None if there is no
+    such key.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
     update = Update(
         KEYS_PK,
         key_id,
         "SET revoked_at = if_not_exists(revoked_at, :now)",
         "attribute_exists(pk)",
-        values={":now": now},
+        values={":now": act.at},
     )
+    record = audit.write(Record(key_id, "key_revoke", True, "", act))
     try:
-        return read(table.write(update))
-    except ConditionFailed:
+        ledger.transact_patiently([update, record])
+    except Cancelled:
         return None
+    return by_id(ledger.table, key_id)
 
 
 def note_use(table: Table, key_id: str, *, now: int) -> None:
-    """Keep that the key was used, unless that is on record for the hour. Never raises for the store:
-    who used a key when is good to know, but no call fails for it.
+    """Store that the key was used, at most once an hour. Never raises: the last use is informative, and
+    a failure to store it must not fail the call.
     """
     update = Update(
         KEYS_PK,

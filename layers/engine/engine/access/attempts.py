@@ -1,7 +1,7 @@
-"""Log-in attempts, counted by account and by address, each failure making the next one wait longer.
+"""Login attempts, counted by account and by address; each failure lengthens the wait before the next.
 
-An attempt is counted before the password is looked at, under a condition, so a thousand at once get no
-further than one after the other. Failures are forgotten an hour after the last one.
+An attempt is counted by a conditional write before the password is checked, so a thousand concurrent
+attempts get no further than sequential ones. Failures expire an hour after the last one.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ SK = "ATTEMPTS"
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """`free` failures cost nothing; each later one doubles the wait, up to `longest_s`."""
+class Backoff:
+    """`free` failures cause no wait; each later one doubles it, up to `longest_s`."""
 
     free: int
     longest_s: int
@@ -27,31 +27,31 @@ class Policy:
         return 0 if beyond < 0 else min(self.longest_s, 2 ** min(beyond, 20))
 
 
-ACCOUNT = Policy(free=5, longest_s=300)
-"""Whoever guesses at one name locks its owner out for at most five minutes after they stop."""
+ACCOUNT = Backoff(free=5, longest_s=300)
+"""Guessing at one name locks its owner out for at most five minutes after the last attempt."""
 
-ADDRESS = Policy(free=20, longest_s=900)
+ADDRESS = Backoff(free=20, longest_s=900)
 """Several operators share an office's address."""
 
 
 def account(name: str) -> str:
-    """What attempts at `name` are counted under, whether or not anybody has that name."""
+    """The subject that counts attempts at `name`, whether or not an operator has this name."""
     return f"LOGIN#name#{digest(name)}"
 
 
 def address(subject: str) -> str:
-    """What attempts from an address are counted under; `subject` is that of `limits.of_address`."""
+    """The subject that counts attempts from an address; `subject` is that of `rate_limits.of_address`."""
     return f"LOGIN#{subject}"
 
 
-def take(table: Table, subject: str, policy: Policy, now: int) -> None:
+def take(table: Table, subject: str, backoff: Backoff, now: int) -> None:
     """Counts an attempt as a failure until `succeeded` says otherwise. Raises `TooManyAttempts`."""
     for _ in range(TRIES):
         seen = table.get(subject, SK)
         if seen is not None and seen["free_at"] > now:
-            raise TooManyAttempts(min(policy.longest_s, seen["free_at"] - now))
+            raise TooManyAttempts(min(backoff.longest_s, seen["free_at"] - now))
         try:
-            table.write(_count(subject, seen, policy, now))
+            table.write(_count(subject, seen, backoff, now))
         except ConditionFailed:
             continue
         return
@@ -59,7 +59,7 @@ def take(table: Table, subject: str, policy: Policy, now: int) -> None:
 
 
 def succeeded(table: Table, name: str, subject: str) -> None:
-    """Forgets the account's failures, and takes this attempt back from the address's."""
+    """Clears the account's failures, and removes this attempt from the address's."""
     cleared = "SET failures = :zero, free_at = :zero"
     _settle(table, account(name), cleared, "failures > :zero", {":zero": 0})
     given_back = "SET failures = failures - :one, free_at = :zero"
@@ -67,7 +67,7 @@ def succeeded(table: Table, name: str, subject: str) -> None:
     _settle(table, address(subject), given_back, "failures >= :one", values)
 
 
-def _count(subject: str, seen: Item | None, policy: Policy, now: int) -> Put:
+def _count(subject: str, seen: Item | None, backoff: Backoff, now: int) -> Put:
     recent = seen is not None and now - seen["last_at"] < FORGOTTEN_AFTER_S
     failures = (seen["failures"] if seen is not None and recent else 0) + 1
     item: Item = {
@@ -75,7 +75,7 @@ def _count(subject: str, seen: Item | None, policy: Policy, now: int) -> Put:
         "sk": SK,
         "failures": failures,
         "last_at": now,
-        "free_at": now + policy.wait_s(failures),
+        "free_at": now + backoff.wait_s(failures),
         "ttl": now + FORGOTTEN_AFTER_S,
     }
     if seen is None:
@@ -88,5 +88,5 @@ def _count(subject: str, seen: Item | None, policy: Policy, now: int) -> Put:
 def _settle(table: Table, subject: str, text: str, condition: str, values: dict[str, int]) -> None:
     try:
         table.write(Update(subject, SK, text, condition, values=values))
-    except ConditionFailed:  # Somebody else's success was there first.
+    except ConditionFailed:  # A concurrent success cleared it first.
         return

@@ -1,13 +1,13 @@
-"""Who is calling: a credential is taken from its header, verified, and answered as a name or refused.
+"""Bearer tokens: read from the header, verified, and returned as the caller or refused.
 
-Every check raises `Unauthorized` for a missing or bad credential, before anything else is looked at.
+Every check raises `Unauthorized` for a missing or bad credential, before the request is validated.
 """
 
 from engine.access import tokens
 from engine.access.keyrings import Ring
 from engine.access.tokens import SubscriberToken, UserToken, VendedToken
 from engine.platform.config import Settings
-from engine.platform.errors import Forbidden, Unauthorized
+from engine.platform.errors import ScopeMissing, Unauthorized
 from engine.web.http import Call
 
 
@@ -24,9 +24,9 @@ def subscriber(call: Call, ring: Ring) -> SubscriberToken:
 
 
 def require_scope(scopes: frozenset[str], scope: str) -> None:
-    """Raises `Forbidden` where `scopes` lack `scope`."""
+    """Raises `ScopeMissing` if `scopes` lack `scope`."""
     if scope not in scopes:
-        raise Forbidden(details={"scope": scope})
+        raise ScopeMissing(scope)
 
 
 def vended(call: Call, ring: Ring) -> VendedToken:
@@ -35,7 +35,7 @@ def vended(call: Call, ring: Ring) -> VendedToken:
 
 
 def job_reader(call: Call, vend_ring: Ring, user_ring: Ring, settings: Settings) -> str:
-    """The user whose jobs may be read: by a vended token or by the user's own. Raises
+    """The user whose jobs the call may read, from a vended token or a user token. Raises
     `Unauthorized`.
     """
     if tokens.is_for_upstream(call.bearer):

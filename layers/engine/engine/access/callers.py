@@ -1,10 +1,10 @@
-"""Who calls a route of operators and back ends, and what that caller may do.
+"""The callers of operators' and back ends' routes, and their scopes.
 
-A caller shows one of: `X-API-Key` with the engine's key or a generated one, `Authorization: Bearer` with
-the admin's secret or a generated key, or a dashboard session's cookie. A function accepts the secrets
-whose rings it was given, so that none needs to reach a secret that its routes do not take.
+A caller presents one of: `X-API-Key` with the engine's key or a generated one, `Authorization: Bearer`
+with the admin secret, the engine's key or a generated key, or a dashboard session's cookie. A function
+accepts only the secrets whose rings it is given, so it needs no permission for others.
 
-Scopes: `admin` includes all the others, each of which opens the routes that name it.
+The scope `admin` includes all others.
 """
 
 import threading
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from engine.access import api_keys, sessions
 from engine.access.keyrings import Ring
-from engine.platform.errors import Forbidden, Unauthorized
+from engine.platform.errors import ScopeMissing, Unauthorized
 from engine.platform.table import Table
 from engine.web.http import Call
 from engine.web.scopes import ADMIN, ALL, CREDITS_WRITE, USERS_READ
@@ -21,7 +21,7 @@ from engine.web.scopes import ADMIN, ALL, CREDITS_WRITE, USERS_READ
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """`actor` is what the ledger and the audit keep: `api-key:<id>`, `admin:<name>`, `operator:<name>`."""
+    """`actor` is the name in ledger and audit: `api-key:<id>`, `admin:<name>`, `operator:<name>`."""
 
     actor: str
     scopes: frozenset[str]
@@ -30,9 +30,9 @@ class Caller:
         return scope in self.scopes or ADMIN in self.scopes
 
     def require(self, scope: str) -> None:
-        """Raises `Forbidden` where the caller lacks `scope`."""
+        """Raises `Forbidden` if the caller lacks `scope`."""
         if not self.may(scope):
-            raise Forbidden(details={"scope": scope})
+            raise ScopeMissing(scope)
 
 
 ENGINE_CALLER = Caller("api-key:engine", frozenset({CREDITS_WRITE, USERS_READ}))
@@ -40,8 +40,8 @@ ADMIN_CALLER = Caller("admin:secret", ALL)
 
 RingSource = Callable[[], Ring]
 Session = Callable[[Call], Caller | None]
-"""The caller of a dashboard session, None where the call brings none. It raises `Unauthorized` for a
-session that is over and `Forbidden` for a write without its CSRF token."""
+"""The caller of a dashboard session, None without one. Raises `Unauthorized` for an ended session and
+`Forbidden` for a write without its CSRF token."""
 
 
 def no_session(call: Call) -> Caller | None:
@@ -49,7 +49,7 @@ def no_session(call: Call) -> Caller | None:
 
 
 def by_session(table: Table) -> Session:
-    """Callers by the dashboard's cookie; what they may do is their role's."""
+    """Callers by the dashboard's cookie, with the scopes of their role."""
 
     def find(call: Call) -> Caller | None:
         if not sessions.is_presented(call):
@@ -61,7 +61,7 @@ def by_session(table: Table) -> Session:
 
 
 class Access:
-    """The callers that one function knows: by its rings, by generated keys, and by `session`."""
+    """The callers that one function accepts: by its rings, by generated keys, and by `session`."""
 
     def __init__(
         self,
@@ -80,24 +80,30 @@ class Access:
         """The caller, who has `scope`. Raises `Unauthorized`, `Forbidden`, `Busy`."""
         caller = self.find(call)
         if caller is None:
-            scheme = "Bearer" if self._admin is not None else "ApiKey"
-            raise Unauthorized("not known" if call.bearer else "missing", scheme=scheme)
+            raise Unauthorized("not known" if call.bearer else "missing")
         caller.require(scope)
         return caller
 
     def find(self, call: Call) -> Caller | None:
-        """The caller, None where the call shows nothing of the kind (a user's token is not).
+        """The caller; None if the call presents none of these credentials (a user token is not one).
 
-        Raises `Unauthorized` for a key or session that is not good, `Forbidden`, `Busy`.
+        Raises `Unauthorized` for an invalid key or session, `Forbidden`, `Busy`.
         """
         if "x-api-key" in call.headers:
             return self._by_api_key(call)
         if call.bearer.startswith(api_keys.PREFIX):
             return self._by_generated(call, call.bearer, "Bearer")
         if call.bearer:
-            known = self._admin is not None and self._admin().matches(call.bearer)
-            return ADMIN_CALLER if known else None
+            return self._by_secret(call.bearer)
         return self._session(call)
+
+    def _by_secret(self, shown: str) -> Caller | None:
+        """The admin secret; also the engine's key, which older clients send as a bearer."""
+        if self._admin is not None and self._admin().matches(shown):
+            return ADMIN_CALLER
+        if self._engine is not None and self._engine().matches(shown):
+            return ENGINE_CALLER
+        return None
 
     def _by_api_key(self, call: Call) -> Caller:
         shown = call.headers["x-api-key"]
@@ -116,7 +122,7 @@ class Access:
         return Caller(f"api-key:{found.id}", found.scopes)
 
     def _note_use(self, key_id: str, now: int) -> None:
-        """Beside the call, which goes on with its own work: no move of money waits for it."""
+        """In a thread of its own, so that the request does not wait for it."""
         threading.Thread(
             target=api_keys.note_use, args=(self._table, key_id), kwargs={"now": now}, daemon=True
         ).start()

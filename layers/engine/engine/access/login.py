@@ -1,27 +1,30 @@
-"""Logging in to the dashboard and out of it; every attempt is kept in the audit."""
+"""Login and logout of the dashboard; every attempt is recorded in the audit."""
 
+import contextlib
 from dataclasses import replace
 
 from engine.access import attempts, operators, sessions
-from engine.access.operators import NOBODY
+from engine.access.operators import UNKNOWN
 from engine.access.sessions import Session
 from engine.ledger.audit import Audit, Record
+from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.errors import LoginRefused
-from engine.web import limits
+from engine.platform.table import Cancelled
+from engine.web import rate_limits
 
 
 def log_in(audit: Audit, name: str, password: str, act: Act) -> Session:
-    """A new session. The actor of `act` is not known before this.
+    """A new session. The actor of `act` is not yet known and is ignored.
 
-    A wrong name, a wrong password and a disabled operator answer alike and take as long. Raises
+    A wrong name, a wrong password and a disabled operator get the same answer in the same time. Raises
     `LoginRefused`, `TooManyAttempts`, `Busy`.
     """
     table, name = audit.table, name.strip().lower()
-    where = limits.of_address(act.address)
+    where = rate_limits.of_address(act.address)
     attempts.take(table, attempts.address(where), attempts.ADDRESS, act.at)
     attempts.take(table, attempts.account(name), attempts.ACCOUNT, act.at)
-    operator = operators.get(table, name) or NOBODY
+    operator = operators.get(table, name) or UNKNOWN
     good = operators.matches(operator, password)
     if not good or operator.disabled:
         _keep(audit, name, "login", LoginRefused.code, act)
@@ -33,15 +36,23 @@ def log_in(audit: Audit, name: str, password: str, act: Act) -> Session:
 
 
 def log_out(audit: Audit, session: Session, act: Act, *, everywhere: bool) -> None:
-    """Ends this session or, `everywhere`, all sessions of its operator. Raises `Busy`."""
-    if everywhere:
-        operators.end_sessions(audit.table, session.operator.name)
-    sessions.end(audit.table, session)
+    """Ends this session or, `everywhere`, all sessions of its operator, together with the audit record of it.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
+    name = session.operator.name
+    ending = operators.sessions_ending(name) if everywhere else sessions.ending(session)
     action = "logout_everywhere" if everywhere else "logout"
-    _keep(audit, session.operator.name, action, "", act)
+    record = audit.write(_record(name, action, "", act))
+    with contextlib.suppress(Cancelled):  # It had ended already, in another tab.
+        Ledger(audit.table).transact_patiently([ending, record])
 
 
 def _keep(audit: Audit, name: str, action: str, code: str, act: Act) -> None:
-    """A record under the operator's name; names that can not be anybody's share one."""
+    audit.keep(_record(name, action, code, act))
+
+
+def _record(name: str, action: str, code: str, act: Act) -> Record:
+    """A record under the operator's name; malformed names share one."""
     who = f"operator:{name if operators.is_name(name) else 'unnamed'}"
-    audit.keep(Record(who, action, not code, code, replace(act, actor=who)))
+    return Record(who, action, not code, code, replace(act, actor=who))

@@ -1,7 +1,7 @@
-"""Named operators: who may log in to the dashboard, with which role, and how their passwords are kept.
+"""Named operators of the dashboard: their roles and the hashes of their passwords.
 
-Passwords are made here, shown once and kept as scrypt hashes with the cost that made them, so that the
-cost can rise without asking anybody for a new one.
+Passwords are generated here, shown once and stored as scrypt hashes with their cost parameters, so the
+cost can be raised without new passwords.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ PASSWORD_BYTES = 18
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """scrypt's parameters; these take 32 MB and a quarter of a second of one core."""
+    """scrypt's parameters; the defaults take 32 MB and a quarter of a second of one core."""
 
     n: int = 2**15
     r: int = 8
@@ -32,7 +32,7 @@ class Cost:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One person. Sessions of another `generation` than this have ended."""
+    """One person. Sessions with another `generation` have ended."""
 
     name: str
     role: str
@@ -49,12 +49,12 @@ class Operator:
 
     @property
     def actor(self) -> str:
-        """The name under which the ledger and the audit keep what they do."""
+        """The operator's name in ledger and audit."""
         return f"operator:{self.name}"
 
 
-NOBODY = Operator("", "", True, 0, 0, "00" * 16, "00" * 32, Cost())
-"""Stands for a name that nobody has, so that its check takes as long as any other."""
+UNKNOWN = Operator("", "", True, 0, 0, "00" * 16, "00" * 32, Cost())
+"""Dummy for unknown names, so that their check takes as long as any other."""
 
 
 def is_name(value: str) -> bool:
@@ -63,15 +63,15 @@ def is_name(value: str) -> bool:
 
 
 def get(table: Table, name: str) -> Operator | None:
-    """The operator, None where nobody has this name. Raises `Busy`."""
+    """The operator; None if the name is unknown. Raises `Busy`."""
     item = table.get(_pk(name), SK) if is_name(name) else None
     return None if item is None else _read(item)
 
 
 def create(table: Table, name: str, role: str, *, now: int, cost: Cost | None = None) -> str:
-    """A new operator's password, which can not be had again. Raises `OperatorExists`."""
+    """Creates an operator and returns the password, which is not stored. Raises `OperatorExists`."""
     if not is_name(name) or role not in ROLES:
-        raise ValueError("no name or role of an operator")
+        raise ValueError("not an operator's name or role")
     password = _new_password()
     item: Item = {
         "pk": _pk(name),
@@ -92,7 +92,7 @@ def create(table: Table, name: str, role: str, *, now: int, cost: Cost | None = 
 
 
 def new_password(table: Table, name: str, *, cost: Cost | None = None) -> str:
-    """A new password in place of the old one; every session ends. Raises `NotFound`."""
+    """Replaces the password; every session ends. Raises `NotFound`."""
     password = _new_password()
     kept = _kept(password, cost or Cost())
     names = {f"#{member}": member for member in kept}
@@ -105,32 +105,40 @@ def new_password(table: Table, name: str, *, cost: Cost | None = None) -> str:
 def change(
     table: Table, name: str, *, role: str | None = None, disabled: bool | None = None
 ) -> None:
-    """Another role, or the door shut or opened; it holds from the next request on.
+    """Changes the role, or disables or enables the operator; effective from the next request.
 
-    Raises `NotFound`, and `ValueError` on a role that is none.
+    Raises `NotFound`, and `ValueError` for an unknown role.
     """
     if role is not None:
         if role not in ROLES:
-            raise ValueError("no role of an operator")
+            raise ValueError("not a role")
         _change(table, name, "SET #role = :role", {"#role": "role"}, {":role": role})
     if disabled is not None:
         text = "SET disabled = :disabled ADD generation :one"
         _change(table, name, text, {}, {":disabled": disabled, ":one": int(disabled)})
 
 
+def sessions_ending(name: str) -> Update:
+    """Logs the operator out everywhere."""
+    return Update(_pk(name), SK, "ADD generation :one", "attribute_exists(pk)", values={":one": 1})
+
+
 def end_sessions(table: Table, name: str) -> None:
     """Logs the operator out everywhere. Raises `NotFound`."""
-    _change(table, name, "ADD generation :one", {}, {":one": 1})
+    try:
+        table.write(sessions_ending(name))
+    except ConditionFailed:
+        raise NotFound() from None
 
 
 def everyone(table: Table) -> list[Operator]:
-    """All operators by name; reads the whole table, so it is for commands alone. Raises `Busy`."""
+    """All operators by name. Reads the whole table: for operators' commands only. Raises `Busy`."""
     items = table.scan("sk = :sk AND begins_with(pk, :pk)", {":sk": SK, ":pk": _pk("")})
     return sorted(map(_read, items), key=lambda operator: operator.name)
 
 
 def matches(operator: Operator, password: str) -> bool:
-    """Whether `password` is the operator's, in time that does not tell how nearly."""
+    """Whether `password` is the operator's, compared in constant time."""
     found = _hash(password, operator.salt, operator.cost)
     return hmac.compare_digest(found, operator.hash)
 

@@ -1,7 +1,7 @@
-"""Dashboard sessions: a cookie that only its browser has, and what the table keeps of it.
+"""Dashboard sessions: a secret in the browser's cookie, and its hash in the table.
 
-Of the cookie's secret only a hash is stored. The token that writes must carry is made from the secret,
-so it needs no storage, and a page of another origin can neither read the cookie nor make the token.
+The CSRF token that writes must carry is derived from the cookie's secret, so it needs no storage, and a
+page of another origin can neither read the cookie nor compute the token.
 """
 
 import hashlib
@@ -14,11 +14,15 @@ from engine.access.operators import Operator
 from engine.platform.act import Act
 from engine.platform.errors import CsrfRefused, SessionEnded
 from engine.platform.ids import digest
-from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.platform.table import Item, Put, Table, Update
 from engine.web.http import Call
 
 COOKIE = "__Host-pluct"
-"""The prefix makes browsers insist on Secure and Path=/, and on no other host having set it."""
+"""The prefix makes browsers require Secure and Path=/, and refuse the cookie from other hosts."""
+
+PATH_COOKIE = "__Secure-pluct"
+"""Under a base path other services share the host, and must not get the cookie: it has that path, which
+the stronger prefix does not allow."""
 
 CSRF_HEADER = "x-csrf-token"
 LIFETIME_S = 12 * 3600
@@ -36,7 +40,7 @@ class Session:
 
     @property
     def csrf(self) -> str:
-        """What every write of this session must carry in `X-CSRF-Token`."""
+        """The value of `X-CSRF-Token` that every write of this session must send."""
         return hmac.new(self.secret.encode(), b"csrf", hashlib.sha256).hexdigest()
 
     @property
@@ -68,17 +72,17 @@ def begin(table: Table, operator: Operator, act: Act) -> Session:
 
 
 def is_presented(call: Call) -> bool:
-    """Whether the call comes with a session's cookie, good or not."""
-    return bool(call.cookies.get(COOKIE))
+    """Whether the call has a session cookie, valid or not."""
+    return bool(call.cookies.get(cookie_name(call.base_path)))
 
 
 def find(call: Call, table: Table) -> Session:
-    """The session of the call's cookie; a write must carry its token too.
+    """The session of the call's cookie; a write must also carry its CSRF token.
 
-    Looks at the operator as they are now, so a role taken away is gone at once. Raises
+    Reads the operator, so a change of role is effective at once. Raises
     `SessionEnded`, `CsrfRefused`, `Busy`.
     """
-    secret = call.cookies.get(COOKIE, "")
+    secret = call.cookies.get(cookie_name(call.base_path), "")
     item = table.get(_pk(secret), SK) if secret else None
     if item is None or item["ended"] or item["expires_at"] <= call.now:
         raise SessionEnded()
@@ -91,29 +95,34 @@ def find(call: Call, table: Table) -> Session:
     return session
 
 
-def end(table: Table, session: Session) -> None:
-    """Logs this browser out."""
-    ended = Update(
+def ending(session: Session) -> Update:
+    """Logs this browser out, if it is not."""
+    return Update(
         _pk(session.secret), SK, "SET ended = :true", "ended = :false",
         values={":true": True, ":false": False},
     )  # fmt: skip
-    try:
-        table.write(ended)
-    except ConditionFailed:  # It had ended already, in another tab.
-        return
 
 
-def cookie(session: Session) -> str:
-    """The Set-Cookie header's value that begins `session`."""
-    return f"{COOKIE}={session.secret}; Max-Age={LIFETIME_S}; {_ATTRIBUTES}"
+def cookie_name(base_path: str) -> str:
+    """The name of the session cookie of a gateway that clients reach under `base_path`."""
+    return PATH_COOKIE if base_path else COOKIE
 
 
-def no_cookie() -> str:
-    """The Set-Cookie header's value that has the browser forget its session."""
-    return f"{COOKIE}=; Max-Age=0; {_ATTRIBUTES}"
+def cookie(session: Session, base_path: str = "") -> str:
+    """The Set-Cookie header of a new session."""
+    return _set_cookie(session.secret, LIFETIME_S, base_path)
 
 
-_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Strict"
+def no_cookie(base_path: str = "") -> str:
+    """The Set-Cookie header that removes the cookie."""
+    return _set_cookie("", 0, base_path)
+
+
+def _set_cookie(value: str, max_age_s: int, base_path: str) -> str:
+    return (
+        f"{cookie_name(base_path)}={value}; Max-Age={max_age_s}; Path={base_path or '/'}; "
+        "HttpOnly; Secure; SameSite=Strict"
+    )
 
 
 def _require_csrf(call: Call, session: Session) -> None:

@@ -1,7 +1,7 @@
 """JSON web tokens: HS256 alone, one key ring and one audience for each kind.
 
-A kind can not stand in for another: its ring differs, and its claims are checked for the kind.
-PyJWT checks the form and the signature; times are checked here, against an injected clock.
+One kind is never accepted as another: the rings differ, and the claims of the kind are checked.
+PyJWT checks form and signature; times are checked here against an injected clock.
 """
 
 import re
@@ -14,14 +14,16 @@ import jwt
 from engine.access.keyrings import Ring
 from engine.platform.errors import Forbidden, Unauthorized
 from engine.platform.ids import is_user_id
+from engine.platform.times import HOUR_S
 from engine.web import scopes
 
 ISSUER = "pluct-business-engine"
 UPSTREAM_AUDIENCE = "tttranscribe"
-VENDED_LIFETIME_S = 900
+VENDED_LIFETIME_S = 15 * 60
+USER_LIFETIME_S = 24 * HOUR_S
 UPSTREAM_LIFETIME_S = 60
 SKEW_S = 60
-"""How far an issuer's clock may run ahead of ours; none is granted to a token that has run out."""
+"""How far an issuer's clock may be ahead of ours; an expired token gets no tolerance."""
 MAX_LENGTH = 4096
 TOLD_LIMIT = 320
 """No e-mail address is longer (RFC 3696)."""
@@ -38,12 +40,12 @@ OPTIONS: Any = {
     "verify_sub": False,
     "verify_jti": False,
 }
-"""Off here because `_verified` and the two kinds check them."""
+"""Disabled, because this module checks them."""
 
 
 @dataclass(frozen=True, slots=True)
 class UserToken:
-    """A user who proved who they are."""
+    """An authenticated user."""
 
     user: str
     scopes: frozenset[str]
@@ -51,7 +53,7 @@ class UserToken:
 
 @dataclass(frozen=True, slots=True)
 class SubscriberToken:
-    """A subscriber who proved who they are; `email` and `username` are empty where not told."""
+    """An authenticated subscriber; `email` and `username` are empty if the token lacks them."""
 
     user: str
     email: str
@@ -84,7 +86,7 @@ class VendedToken:
 
 
 def issue_vended(token: VendedToken, ring: Ring) -> str:
-    """The token's text; the same claims under the same key give the same text."""
+    """The token's text; equal claims under the same key give equal text."""
     return jwt.encode(token.claims(), ring.signing, algorithm=ALGORITHM)
 
 
@@ -102,7 +104,7 @@ def issue_user(user: str, ring: Ring, *, now: int, lifetime_s: int) -> str:
 
 
 def issue_for_upstream(subject: str, secret: str, *, now: int) -> str:
-    """A token of a minute for the transcription service, in the form that it verifies."""
+    """A token for the transcription service, valid for a minute."""
     claims = {
         "iss": ISSUER,
         "aud": UPSTREAM_AUDIENCE,
@@ -114,12 +116,12 @@ def issue_for_upstream(subject: str, secret: str, *, now: int) -> str:
 
 
 def verify_user(text: str, ring: Ring, *, now: int, max_age_s: int) -> UserToken:
-    """The user that `text` stands for. Raises `Unauthorized`.
+    """The user of the token `text`. Raises `Unauthorized`.
 
-    `aud` is absent or ours; a token may not have longer to live than `max_age_s`.
+    `aud` must be absent or contain ours, and the remaining lifetime at most `max_age_s`.
     """
     claims = _verified(text, ring, now)
-    if claims.get("aud", ISSUER) not in (ISSUER, [ISSUER]):
+    if not _is_for(claims, ISSUER, absent=True):
         raise Unauthorized("wrong audience")
     if claims.get("typ") not in (None, "user", "access"):
         raise Unauthorized("wrong kind")
@@ -129,11 +131,11 @@ def verify_user(text: str, ring: Ring, *, now: int, max_age_s: int) -> UserToken
 
 
 def verify_subscriber(text: str, ring: Ring, *, now: int) -> SubscriberToken:
-    """The subscriber that `text` stands for, named by `uid`. Raises `Unauthorized`, and `Forbidden` where
-    the token is good and meant for another service.
+    """The subscriber of the token `text`, named by `uid`. Raises `Unauthorized`, and `Forbidden` for a valid
+    token with another audience.
     """
     claims = _verified(text, ring, now, "uid")
-    if claims.get("aud", ISSUER) not in (ISSUER, [ISSUER]):
+    if not _is_for(claims, ISSUER, absent=True):
         raise Forbidden("This credential is for another service.")
     return SubscriberToken(claims["uid"], _told(claims, "email"), _told(claims, "username"))
 
@@ -141,7 +143,7 @@ def verify_subscriber(text: str, ring: Ring, *, now: int) -> SubscriberToken:
 def verify_vended(text: str, ring: Ring, *, now: int) -> VendedToken:
     """The vended token in `text`. Raises `Unauthorized`."""
     claims = _verified(text, ring, now)
-    if claims.get("iss") != ISSUER or claims.get("aud") != UPSTREAM_AUDIENCE:
+    if claims.get("iss") != ISSUER or not _is_for(claims, UPSTREAM_AUDIENCE):
         raise Unauthorized("wrong audience")
     if scopes.TRANSCRIBE not in _scopes(claims):
         raise Unauthorized("wrong scope")
@@ -152,17 +154,27 @@ def verify_vended(text: str, ring: Ring, *, now: int) -> VendedToken:
 
 
 def is_for_upstream(text: str) -> bool:
-    """Whether `text` claims to be a vended token; nothing of it is verified."""
+    """Whether `text` claims to be a vended token; it is not verified."""
     try:
         claims: Any = jwt.decode(text, options={"verify_signature": False})
     except (jwt.InvalidTokenError, ValueError, RecursionError):
         return False
-    return bool(claims.get("aud") == UPSTREAM_AUDIENCE)
+    return _is_for(claims, UPSTREAM_AUDIENCE)
+
+
+def _is_for(claims: Mapping[str, Any], audience: str, *, absent: bool = False) -> bool:
+    """Whether `aud` is `audience` or a list that contains it (RFC 7519, section 4.1.3); `absent` is the
+    answer without an `aud`.
+    """
+    if "aud" not in claims:
+        return absent
+    found = claims["aud"]
+    return audience in found if isinstance(found, list) else bool(found == audience)
 
 
 def _verified(text: str, ring: Ring, now: int, subject: str = "sub") -> dict[str, Any]:
-    """The claims of a token that any key of `ring` signed and whose time has come and not passed; the
-    claim `subject` names a user.
+    """The claims of a token that a key of `ring` signed and that is valid at `now`; the claim `subject` is
+    a user id.
     """
     if len(text) > MAX_LENGTH or not _COMPACT.fullmatch(text):
         raise Unauthorized("malformed")
@@ -181,11 +193,11 @@ def _verified(text: str, ring: Ring, now: int, subject: str = "sub") -> dict[str
 
 
 def _signed_claims(text: str, ring: Ring) -> dict[str, Any]:
-    """Newest key first, as most tokens carry its signature."""
+    """Tries the newest key first, because most tokens carry its signature."""
     for secret in reversed(ring.secrets):
         try:
             token = jwt.decode_complete(text, secret, algorithms=[ALGORITHM], options=OPTIONS)
-        except jwt.InvalidSignatureError:
+        except (jwt.InvalidSignatureError, jwt.InvalidKeyError):
             continue
         except (jwt.InvalidTokenError, ValueError, RecursionError):
             raise Unauthorized("malformed") from None
@@ -196,7 +208,7 @@ def _signed_claims(text: str, ring: Ring) -> dict[str, Any]:
 
 
 def _refuse_foreign_header(header: Mapping[str, Any]) -> None:
-    """A header may name HS256 and the type JWT: no other algorithm, no key of its own, no `crit`."""
+    """A header contains only `alg` HS256, `typ` JWT and `kid`; no key of its own and no `crit`."""
     if header.get("alg") != ALGORITHM or header.keys() - {"alg", "typ", "kid"}:
         raise Unauthorized("malformed")
     if str(header.get("typ", "JWT")).upper() != "JWT":
@@ -213,7 +225,7 @@ def _is_time(value: Any) -> bool:
 
 
 def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
-    """`scope` as words in a string (RFC 8693), or a list of them, as older apps send it."""
+    """`scope` as words in a string (RFC 8693), or as a list, which older apps send."""
     scope = claims.get("scope", "")
     if isinstance(scope, str):
         return frozenset(scope.split())

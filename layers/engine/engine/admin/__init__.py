@@ -1,1 +1,1 @@
-"""What operators and health checks see across the rooms."""
+"""What operators and health checks read across all rooms."""

@@ -1,7 +1,5 @@
-"""What an operator sees: the users in pages, one user's whole story with its check, transactions."""
+"""What operators read: pages of users, one user with balance, holds and verification, transactions."""
 
-import csv
-import io
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -10,7 +8,7 @@ from engine.admin.erasure import Erased
 from engine.credits import adjustments, hold_items, users
 from engine.credits.adjustments import Adjusted
 from engine.credits.hold_items import OPEN, Hold
-from engine.credits.verify import Finding, Verification, verify_user
+from engine.credits.verification import Finding, Verification, verify_user
 from engine.ledger import origins
 from engine.ledger.items import Entry, account_pk
 from engine.ledger.origins import Name, Texts
@@ -27,36 +25,19 @@ MOST_HOLDS = 1000
 HOLDS_SHOWN = 50
 INDEXES: Final = {"newest": folds.BY_START, "balance": folds.BY_BALANCE}
 _RANK = re.compile(r"\d{11,15}#" + ids.USER_ID.removeprefix("^"))
-_CSV_COLUMNS = (
-    "id",
-    "timestamp",
-    "userId",
-    "type",
-    "amount",
-    "heldChange",
-    "balanceAfter",
-    "heldAfter",
-    "reason",
-    "actor",
-    "subject",
-    "reverses",
-    "requestId",
-    "address",
-    "userAgent",
-)
 
 
 def users_members(
     ledger: Ledger, *, prefix: str | None, sort: str, cursor: str | None, limit: int
 ) -> dict[str, Any]:
-    """A page of the users. Raises `InvalidRequest` for a strange cursor, `Busy`."""
+    """A page of users. Raises `InvalidRequest` for a malformed cursor, `Busy`."""
     if sort == "id":
         if cursor is not None and not ids.is_user_id(cursor):
             raise InvalidRequest(details={"field": "cursor"})
         page = figures.list_summaries(ledger.table, ledger.unit, prefix or "", cursor, limit)
     else:
         if prefix is not None:
-            raise InvalidRequest("A prefix goes with the order by id.", details={"field": "prefix"})
+            raise InvalidRequest("A prefix needs sort=id.", details={"field": "prefix"})
         if cursor is not None and _RANK.match(cursor) is None:
             raise InvalidRequest(details={"field": "cursor"})
         page = figures.ranked_summaries(ledger.table, ledger.unit, INDEXES[sort], cursor, limit)
@@ -68,7 +49,7 @@ def users_members(
 
 
 def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, Any] | None:
-    """All of it, None where there is no such user. Raises `Busy`."""
+    """Everything about a user; None if there is no such user. Raises `Busy`."""
     account = ledger.account(user)
     if not account.exists:
         return None
@@ -90,14 +71,14 @@ def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, 
 
 
 def origins_of(table: Table, entries: Iterable[Entry]) -> Mapping[Name, Texts]:
-    """Where `entries` came from, as far as it was not erased. Raises `Busy`."""
+    """The origins of `entries`, without erased ones. Raises `Busy`."""
     return origins.texts(table, ((entry.user, entry.origin_id) for entry in entries))
 
 
 def entry_members(
     entry: Entry, known: Mapping[Name, Texts], undone: Mapping[int, int] | None = None
 ) -> dict[str, Any]:
-    """An entry with who made it and from where; `undone` says by which seq its account's were undone."""
+    """An entry with actor and origin; `undone` maps undone entries of its account to the reversing seq."""
     origin = known.get((entry.user, entry.origin_id), origins.UNKNOWN)
     return {
         **users.transaction_members(entry),
@@ -110,7 +91,7 @@ def entry_members(
 
 
 def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
-    """What an erasure answers."""
+    """The answer to an erasure."""
     return {
         "ok": True,
         "userId": user,
@@ -125,7 +106,7 @@ def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
 
 
 def adjusted_members(made: Adjusted) -> dict[str, Any]:
-    """What an adjustment answers."""
+    """The answer to an adjustment."""
     return {
         "ok": True,
         "id": f"{made.user}:{made.seq}",
@@ -136,24 +117,6 @@ def adjusted_members(made: Adjusted) -> dict[str, Any]:
         "reason": made.reason,
         "requestId": made.request_id,
     }
-
-
-def as_csv(entries: Iterable[Entry], known: Mapping[Name, Texts]) -> str:
-    """`entries` for a spreadsheet: no cell of text begins as a formula does."""
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow(_CSV_COLUMNS)
-    for entry in entries:
-        shown = entry_members(entry, known)
-        writer.writerow([_cell(shown[name]) for name in _CSV_COLUMNS])
-    return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would calculate gets an apostrophe before it (OWASP, CSV injection)."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
-        return "'" + value
-    return value
 
 
 def _summary_members(summary: Summary) -> dict[str, Any]:

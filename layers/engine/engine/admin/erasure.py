@@ -1,14 +1,14 @@
-"""Erasing what is kept of a person, so that the ledger goes on adding up.
+"""Erasure of personal data, after which the ledger still verifies.
 
-Erased are: where the user's moves came from (the texts of the origins, and the salts that make their
-ids), address and user agent in audit records of refusals, the device's secret, the profile, and a
-subscription's e-mail and user name. What stays: the user id, amounts, times, types and reasons of entries,
-which are the books. Jobs, their texts, holds and records of requests pass by TTL within four days.
+Erased are the origins of the user's moves (their texts, and the salts of their ids), address and user agent
+in audit records of refusals, the device's secret, the profile, and a subscription's e-mail and user name.
+Kept are the user id and the amounts, times, types and reasons of entries, which are the accounts' books.
+Jobs, their texts and holds expire by TTL.
 
-Each step can be repeated and none is undone by a later one, so an erasure that was cut off is finished
-by the next. The texts of a salt are erased after the salt is gone, and a move is only made under the salt
-that the account has: whatever was under way, no text outlives its salt unseen. A move that is made after the
-erasure keeps its origin as any other does.
+Each step can be repeated and no step reverts another, so the next call completes an interrupted erasure.
+Texts are erased after the salt of their ids was replaced, and a move requires the account's current salt:
+so no text of an old salt is missed, even if a move runs at the same time. A move after the erasure stores
+its origin as usual.
 """
 
 from collections.abc import Iterator
@@ -23,10 +23,10 @@ from engine.ledger.items import account_pk
 from engine.platform.act import Act
 from engine.platform.errors import NotFound
 from engine.platform.table import ConditionFailed, Item, Table, Update
-from engine.subscriptions.items import SUBSCRIPTION_SK
+from engine.subscriptions import subscription as subscriptions
 
 MOST = 2000
-"""Texts that one call erases: each is a write, and a caller waits at most 30 s."""
+"""The most texts that one call erases: each is a write, and a caller waits at most 30 s."""
 
 ACTION = "erase_personal_data"
 _ACCOUNTS = ("ACCOUNT#", "ACCOUNT#~")
@@ -34,7 +34,7 @@ _ACCOUNTS = ("ACCOUNT#", "ACCOUNT#~")
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """What one call erased. `complete` is false where there is more: the same call again goes on."""
+    """What one call erased. If `complete` is false, the same call again erases more."""
 
     origins: int
     audit_records: int
@@ -45,9 +45,9 @@ class Erased:
 
 
 def erase(audit: Audit, user: str, act: Act) -> Erased:
-    """Erase what is kept of `user`, after a record of who does it, and why, has gone into the audit.
+    """Erase the personal data of `user`, after recording actor and reason in the audit.
 
-    Raises `NotFound` where no account was ever, `Busy`, `OutcomeUnknown`.
+    Raises `NotFound` if no account ever existed, `Busy`, `OutcomeUnknown`.
     """
     table = audit.table
     accounts = list(table.ascending(account_pk(user), *_ACCOUNTS, consistent=True))
@@ -56,7 +56,7 @@ def erase(audit: Audit, user: str, act: Act) -> Erased:
     audit.keep(Record(user, ACTION, True, "", act))
     device = _did(table, _device(user))
     profile = _did(table, _profile(user, act.at))
-    subscription = _did(table, _subscription(user, act.at))
+    subscription = _did(table, subscriptions.erasure(user, act.at))
     for account in accounts:
         table.write(_salted_anew(account, act.at))
     writes = list(islice(_texts(table, user, act.at), MOST + 1))
@@ -72,7 +72,7 @@ def erase(audit: Audit, user: str, act: Act) -> Erased:
 
 
 def erased_accounts(table: Table) -> list[tuple[str, int]]:
-    """Users whose data was erased, and when last, in the order of their ids. Reads the whole table: for
+    """Users whose data was erased, with the time of the last erasure, by id. Reads the whole table: for
     operators' commands. Raises `Busy`.
     """
     condition = "begins_with(sk, :account) AND erased_at > :never"
@@ -84,10 +84,10 @@ def erased_accounts(table: Table) -> list[tuple[str, int]]:
 
 
 def _texts(table: Table, user: str, now: int) -> Iterator[tuple[str, Update]]:
-    """The write that erases each text that is left.
+    """The write that erases each remaining text.
 
-    The origins are listed before the salts are read: what was listed and is not of a salt that was in
-    use later is of one that is gone, also where two erasures meet.
+    Origins are listed before the salts are read: a listed origin that matches no current salt has a
+    replaced one, also if two erasures run at the same time.
     """
     listed = [item for item in origins.of_user(table, user) if not origins.is_erased(item)]
     accounts = table.ascending(account_pk(user), *_ACCOUNTS, consistent=True)
@@ -110,7 +110,7 @@ def _salted_anew(account: Item, now: int) -> Update:
 
 
 def _device(user: str) -> Update:
-    """Ends the device's way to fresh tokens."""
+    """The device can no longer get user tokens."""
     return Update(
         account_pk(user), DEVICE_SK, "REMOVE secret_hash", "attribute_exists(secret_hash)"
     )
@@ -126,18 +126,8 @@ def _profile(user: str, now: int) -> Update:
     )
 
 
-def _subscription(user: str, now: int) -> Update:
-    return Update(
-        account_pk(user),
-        SUBSCRIPTION_SK,
-        "REMOVE email, username SET updated_at = :now",
-        "attribute_exists(email) OR attribute_exists(username)",
-        values={":now": now},
-    )
-
-
 def _did(table: Table, update: Update) -> bool:
-    """Whether there was anything to change; a record that passes by TTL meanwhile is not made anew."""
+    """Whether there was anything to change; a record that expires meanwhile is not created again."""
     try:
         table.write(update)
     except ConditionFailed:

@@ -1,4 +1,4 @@
-"""Whether the gateway works, without telling anybody more than that."""
+"""Health of the gateway, without confidential details."""
 
 import time
 from collections.abc import Callable
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.access.keyrings import KeyRings
+from engine.platform import snapshots
 from engine.platform.circuit import Circuit
 from engine.platform.config import Settings
 from engine.platform.errors import Busy
@@ -15,15 +16,31 @@ from engine.transcription.upstream import NotSent, Unknown, Upstream
 
 PROBE_KEY = ("HEALTH", "PROBE")
 PROBE_PARAMETER = "HEALTH_PROBE"
-"""A parameter that need not exist; reading it shows whether the store of secrets answers."""
+"""A parameter that need not exist; reading it shows whether the parameter store answers."""
 
 KEEP_S = 5
-"""How long a report of the services is kept: anybody may ask, and upstream is not asked for each."""
+"""How long a report is cached: the route is public, and not every call may reach upstream."""
+
+
+class Uptime:
+    """How long this process has been there; one from a snapshot begins when it is restored."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.begin()
+        snapshots.renews(self, Uptime.begin)
+
+    def begin(self) -> None:
+        self._began = self._clock()
+
+    @property
+    def seconds(self) -> int:
+        return int(self._clock() - self._began)
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """How a call of a service went: `ok`, `degraded` or `error`, and the milliseconds it took."""
+    """The result of one call to a service: `ok`, `degraded` or `error`, and its milliseconds."""
 
     status: str
     took_ms: int
@@ -34,7 +51,7 @@ class Probe:
 
 
 class Services:
-    """The services that the gateway stands on, asked at most every `KEEP_S`."""
+    """The services that the gateway depends on, called at most every `KEEP_S`."""
 
     def __init__(
         self, table: Table, parameters: KeyRings, upstream: Upstream, circuit: Circuit
@@ -43,6 +60,11 @@ class Services:
         self._parameters = parameters
         self._upstream = upstream
         self._circuit = circuit
+        self.forget()
+        snapshots.renews(self, Services.forget)
+
+    def forget(self) -> None:
+        """Know nothing of the services: the next report asks them."""
         self._failures = 0
         self._report: dict[str, Any] = {}
         self._ask_again_at = 0
@@ -110,7 +132,7 @@ def table_answers(table: Table) -> bool:
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """Which settings are set; never a value."""
+    """Which settings are present; never a value."""
     return {
         "table": bool(settings.table_name),
         "secrets": bool(settings.secrets_prefix),

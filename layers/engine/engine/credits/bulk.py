@@ -1,8 +1,8 @@
-"""Adjustments of many balances from one CSV text, row by row, each row once for ever.
+"""Adjustments of many balances from one CSV file, row by row, each row once for ever.
 
-The first line names the columns: `user`, `amount` (signed), `reason` and, if wanted, `id`. A row happens
-once by its `id`, else by the file's digest and the row's number; so a file that was cut short, or sent
-twice, is sent again as it is. A row with a fault stops the file before anything is changed.
+The first line names the columns: `user`, `amount` (signed), `reason` and optionally `id`. A row is made
+once, identified by its `id`, else by the file's digest and the row's number; so after an interruption the
+same file is sent again unchanged. If any row has a fault, nothing is changed.
 """
 
 import csv
@@ -14,19 +14,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.credits.adjustments import BY_ROW, Adjustment, adjust
+from engine.credits.adjustments import ROWS_PK, Adjustment, adjust
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.errors import Busy, EngineError, InvalidRequest
 from engine.platform.ids import PAYMENT_ID, is_user_id
 from engine.web.forms import CREDITS_LIMIT
-from engine.web.idempotency import fingerprint
+from engine.web.request_ids import fingerprint
 
 MOST_ROWS = 500
 MOST_REASON = 200
 PATIENCE_S = 20.0
-"""Rows are begun for this long; API Gateway waits for 30 s."""
+"""New rows are started for this long; API Gateway waits for 30 s."""
 
 COLUMNS = ("user", "amount", "reason")
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,7}")
@@ -35,7 +35,7 @@ _ID = re.compile(PAYMENT_ID)
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line: `line` counts from 1 with the heading; `fault` names the column that is wrong."""
+    """One line; `line` counts from 1, heading included; `fault` names the wrong column, empty for none."""
 
     line: int
     id: str
@@ -57,13 +57,13 @@ class Outcome:
     status: str
     code: str = ""
     balance: int | None = None
-    """After the row, where it changed something or would."""
+    """The balance after the row, if the row changes it."""
     seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The rows of a text, and the digest that stands for it."""
+    """The rows of a file, and its digest."""
 
     digest: str
     rows: list[Row]
@@ -74,9 +74,9 @@ class Sheet:
 
 
 def parse(raw: bytes) -> Sheet:
-    """The rows in `raw`, UTF-8 with commas or, as spreadsheets of some countries write it, semicolons.
+    """The rows in `raw`: UTF-8, separated by commas or semicolons.
 
-    Raises `InvalidRequest` where it is no such table or too long.
+    Raises `InvalidRequest` if it is no such table or too long.
     """
     try:
         text = raw.decode("utf-8-sig")
@@ -111,7 +111,7 @@ def _row(digest: str, line: int, names: list[str], cells: list[str]) -> Row:
 
 
 def _fault(row: Row) -> str:
-    """The first column that is not as it must be."""
+    """The first invalid column; empty for none."""
     if not is_user_id(row.user):
         return "user"
     if not 1 <= abs(row.amount) <= CREDITS_LIMIT:
@@ -122,7 +122,7 @@ def _fault(row: Row) -> str:
 
 
 def _told_apart(rows: Iterator[Row]) -> list[Row]:
-    """An id that stands in two rows is a fault of the second."""
+    """Marks the second of two rows with the same id as faulty."""
     seen: set[str] = set()
     found = []
     for row in rows:
@@ -133,7 +133,7 @@ def _told_apart(rows: Iterator[Row]) -> list[Row]:
 
 
 def preview(ledger: Ledger, sheet: Sheet) -> list[Outcome]:
-    """What the rows would do, one after the other, to the balances as they are. Raises `Busy`."""
+    """What the rows would do in their order, from the current balances. Raises `Busy`."""
     balances: dict[str, int] = {}
     return [_previewed(ledger, row, balances) for row in sheet.rows]
 
@@ -141,7 +141,7 @@ def preview(ledger: Ledger, sheet: Sheet) -> list[Outcome]:
 def _previewed(ledger: Ledger, row: Row, balances: dict[str, int]) -> Outcome:
     if row.fault:
         return Outcome(row, "invalid", row.fault)
-    done = ledger.table.get(f"P#{BY_ROW}", row.id)
+    done = ledger.table.get(ROWS_PK, row.id)
     if done is not None:
         same = done["fingerprint"] == row.fingerprint
         return Outcome(
@@ -161,7 +161,7 @@ def _previewed(ledger: Ledger, row: Row, balances: dict[str, int]) -> Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Makes the rows of a sheet: in whose name, and for how long rows are begun."""
+    """Makes the rows of a sheet as one act."""
 
     ledger: Ledger
     audit: Audit
@@ -169,8 +169,8 @@ class Run:
     clock: Callable[[], float] = field(default=time.monotonic)
 
     def make(self, sheet: Sheet) -> list[Outcome]:
-        """Does the rows in their order; a refused one does not stop the others, a store that is away
-        does. Raises `InvalidRequest` where a row has a fault: nothing is done then.
+        """Makes the rows in their order. A refused row does not stop the others; a store that does not
+        answer does. Raises `InvalidRequest`, with nothing changed, if a row has a fault.
         """
         if sheet.faulty:
             faults = [{"line": row.line, "field": row.fault} for row in sheet.faulty[:20]]
@@ -201,7 +201,7 @@ class Run:
 
 
 def members(sheet: Sheet, outcomes: list[Outcome], *, dry_run: bool) -> dict[str, Any]:
-    """The answer: what became of every row, and how many rows each outcome has."""
+    """The answer: the outcome of every row, and the number of rows by outcome."""
     statuses = [outcome.status for outcome in outcomes]
     return {
         "ok": True,

@@ -32,7 +32,7 @@ from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits
 from engine.platform.table import ConditionFailed, Item, Table, Update
-from engine.web import idempotency
+from engine.web import request_ids
 
 UNUSED = "the token was not used in time"
 """The reason of a refund, which entries keep."""
@@ -112,7 +112,7 @@ class ResolveOnce:
             ":jti": self.hold.jti,
             ":seq": entry.seq,
             ":now": self.now,
-            ":ttl": self.now + max(idempotency.KEEP_S, self.beside.keep_s),
+            ":ttl": self.now + max(request_ids.KEEP_S, self.beside.keep_s),
         }
         if self.step.reconciles:
             change += ", reconciled = :yes"

@@ -1,23 +1,29 @@
-"""Credits coming in: from an API key's holder and from payment providers, each payment once."""
+"""Credits from API keys' holders and payment providers, each payment once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from engine.ledger import once as requests_once
+from engine.ledger import idempotency
+from engine.ledger.idempotency import (
+    Payment,
+    PaymentOnce,
+    Request,
+    RequestOnce,
+    facts_of,
+)
 from engine.ledger.items import Entry, Move
-from engine.ledger.once import PaymentOnce, RequestOnce
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import KeyReused
-from engine.platform.table import Write
-from engine.web.idempotency import fingerprint
+from engine.platform.table import Item, Write
+from engine.web.forms import DEFAULT_PROVIDER
+from engine.web.request_ids import fingerprint
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Credits for `user`; `payment_id` is the provider's id of the payment, if it sent one, and
-    `key` the client's id of the request, if it sent one.
+    """Credits for `user`. `payment_id` is unique at `provider`; `key` is the client's request id; each is
+    None if it was not sent.
     """
 
     user: str
@@ -32,7 +38,7 @@ class Grant:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """What the first answer said: a repeat says the same."""
+    """The facts of the first answer, which a repeat returns."""
 
     new_balance: int
     request_id: str
@@ -42,55 +48,63 @@ class Granted:
 
 
 def grant(ledger: Ledger, asked: Grant, *, beside: Sequence[Write] = ()) -> Granted:
-    """Add the credits once; the account is created if there is none. `beside` goes into the same
-    transaction and must have no condition.
+    """Add the credits once, creating a missing account. `beside` is written in the same transaction and
+    must have no condition.
 
-    Raises `KeyReused`, `Busy` or `OutcomeUnknown`.
+    A payment counts once for its provider and id, whatever route reports it and in whatever unit. Raises
+    `KeyReused`, `Busy` or `OutcomeUnknown`.
     """
-    act = asked.act
-    facts = {"request_id": act.request_id, "at": act.at, "reason": act.reason}
-    request = _request_once(ledger, asked, facts)
-    move = Move(asked.user, asked.type, asked.amount, 0, act, subject=asked.payment_id or "")
-    once: PaymentOnce | RequestOnce = request
-    fingerprint_ = asked.fingerprint
-    also: Callable[[Entry], list[Write]] = _nothing
-    if asked.payment_id is not None:
-        fingerprint_ = fingerprint({"user": asked.user, "amount": asked.amount})
-        once = PaymentOnce(
-            ledger.table,
-            provider=asked.provider,
-            payment_id=asked.payment_id,
-            fingerprint=fingerprint_,
-            facts=facts,
-        )
-        if asked.key is not None:
-            also = requests_once.beside_payment(request)
+    if asked.payment_id is None:
+        return _by_request(ledger, asked, beside)
+    return _by_payment(ledger, asked, asked.payment_id, beside)
+
+
+def _by_request(ledger: Ledger, asked: Grant, beside: Sequence[Write]) -> Granted:
+    facts = facts_of(asked.act)
+    once = RequestOnce(ledger, _request(asked), facts)
+    move = Move(asked.user, asked.type, asked.amount, 0, asked.act)
     try:
-        posted = ledger.post(move, once, also=lambda entry: [*also(entry), *beside])
+        posted = ledger.post(move, once, also=lambda _: list(beside))
     except AlreadyDone as done:
-        return _granted(requests_once.replayed(done.item, fingerprint_), act.request_id)
+        item = idempotency.replayed(done.item, asked.fingerprint)
+        return _granted(item, asked.act.request_id)
+    return _granted({"balance_after": posted.entry.available_after, "facts": facts}, "")
+
+
+def _by_payment(ledger: Ledger, asked: Grant, payment_id: str, beside: Sequence[Write]) -> Granted:
+    facts = facts_of(asked.act)
+    print_ = fingerprint({"user": asked.user, "amount": asked.amount})
+    payment = Payment(asked.provider, payment_id, asked.user, print_)
+    request = RequestOnce(ledger, _request(asked), facts)
+
+    def also(entry: Entry) -> list[Write]:
+        record = request.write_beside_payment(entry) if asked.key is not None else []
+        return [*record, *beside]
+
+    move = Move(asked.user, asked.type, asked.amount, 0, asked.act, subject=_subject(payment))
+    try:
+        posted = ledger.post(move, PaymentOnce(ledger, payment, facts), also=also)
+    except AlreadyDone as done:
+        if not idempotency.is_of(done.item, payment, ledger.unit):
+            raise KeyReused() from None
+        return _granted(done.item, asked.act.request_id)
     except BesideRefused:
         raise KeyReused() from None
     return _granted({"balance_after": posted.entry.available_after, "facts": facts}, "")
 
 
-def _request_once(ledger: Ledger, asked: Grant, facts: dict[str, Any]) -> RequestOnce:
-    return RequestOnce(
-        ledger.table,
-        user=asked.user,
-        operation=asked.type,
-        key=asked.key or asked.act.request_id,
-        fingerprint=asked.fingerprint,
-        now=asked.act.at,
-        facts=facts,
-    )
+def _request(asked: Grant) -> Request:
+    return Request(asked.user, asked.type, asked.key, asked.fingerprint, asked.act)
 
 
-def _nothing(entry: Entry) -> list[Write]:
-    return []
+def _subject(payment: Payment) -> str:
+    """The payment as its entry names it."""
+    if payment.provider == DEFAULT_PROVIDER:
+        return payment.id
+    return f"{payment.provider}:{payment.id}"
 
 
-def _granted(item: dict[str, Any], own_request_id: str) -> Granted:
+def _granted(item: Item, own_request_id: str) -> Granted:
     facts = item["facts"]
     replayed = own_request_id != "" and facts["request_id"] != own_request_id
     return Granted(

@@ -17,7 +17,7 @@ from engine.platform.errors import Busy, KeyReused
 from engine.platform.ids import base36, digest
 from engine.platform.table import Item, Put, Table, Update, Write
 from engine.platform.times import DAY_S
-from engine.web import idempotency
+from engine.web import request_ids
 
 GRACE_S = 20
 """How long after its token's end an unused hold waits for the sweeper, which comes every minute."""
@@ -88,7 +88,7 @@ class HoldOnce:
             item["open_shard"] = shard_of(made.name)
             item["expires_at"] = made.issued_at + VENDED_LIFETIME_S + GRACE_S
         else:
-            item["ttl"] = made.issued_at + idempotency.KEEP_S
+            item["ttl"] = made.issued_at + request_ids.KEEP_S
         return Put(
             item,
             condition="attribute_not_exists(pk) OR #ttl < :now",

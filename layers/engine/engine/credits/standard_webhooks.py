@@ -1,7 +1,7 @@
-"""Signatures of webhooks, both ways. Format: Standard Webhooks 1.0, symmetric (`v1`).
+"""Signatures of received and sent webhooks. Format: Standard Webhooks 1.0, symmetric (`v1`).
 
-A receiver's secret is `whsec_` and the base64 of a ring's secret in UTF-8. While a ring has several keys
-each signs, so a receiver may change over at any time.
+A receiver's secret is `whsec_` and the base64 of a ring's secret in UTF-8. Every key of a ring signs, so a
+receiver may switch to a new key at any time.
 """
 
 import base64
@@ -25,6 +25,6 @@ def headers(message_id: str, timestamp: int, body: bytes, ring: Ring) -> dict[st
 
 
 def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
-    """The base64 text of one signature of version 1; `timestamp` as it is sent."""
+    """One signature of version 1 in base64; `timestamp` as in the header."""
     signed = f"{message_id}.{timestamp}.".encode() + body
     return base64.b64encode(hmac.new(key, signed, hashlib.sha256).digest()).decode()

@@ -1,4 +1,4 @@
-"""Users and their devices: created once, with a token; read by themselves."""
+"""Users and devices: created once, with a user token; profiles and balances."""
 
 import contextlib
 import hashlib
@@ -7,13 +7,13 @@ import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from engine.access import tokens
 from engine.access.keyrings import Ring
-from engine.ledger import once as requests_once
+from engine.ledger import idempotency
+from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Account, Entry, Move, account_pk
-from engine.ledger.once import RequestOnce
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import Forbidden, InvalidRequest, Unauthorized, UserExists
@@ -21,7 +21,7 @@ from engine.platform.ids import new_id
 from engine.platform.table import Put, Table
 from engine.platform.times import iso
 
-USER_TOKEN_LIFETIME_S = 24 * 3600
+CREATION: Final = "user_creation"
 DEVICE_SK = "DEVICE"
 PROFILE_SK = "PROFILE"
 PROFILE_LIMIT = 4096
@@ -29,11 +29,12 @@ PROFILE_LIMIT = 4096
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """A user who was just created, and the token for them."""
+    """A new user, and their user token, which ends `expires_in_s` after this answer."""
 
     user: str
     balance: int
     token: str
+    expires_in_s: int
     issued_at: int
     request_id: str
     replayed: bool = False
@@ -41,15 +42,18 @@ class NewUser:
 
 @dataclass(frozen=True, slots=True)
 class NewUserRequest:
+    """A user to create. Only `caller` may repeat the request and get the token again."""
+
     user: str
     initial_credits: int
-    key: str
+    key: str | None
     fingerprint: str
     act: Act
+    caller: str
 
 
 def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: bool) -> None:
-    """Nobody mints credits without a secret. Raises `Forbidden`."""
+    """Refuse a start amount above the welcome grant without a secret. Raises `Forbidden`."""
     if initial_credits > welcome and not privileged:
         raise Forbidden(
             "A start amount above the welcome grant needs an API key.",
@@ -58,30 +62,27 @@ def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: boo
 
 
 def create(ledger: Ledger, ring: Ring, asked: NewUserRequest) -> NewUser:
-    """Create the user with an opening entry. Raises `UserExists`, `KeyReused`, `Busy`."""
+    """Create the user, with an entry for the initial credits.
+
+    The same caller's repeated request gets the same token while it is valid. Raises `UserExists`,
+    `KeyReused`, `Busy`.
+    """
     facts = {"request_id": asked.act.request_id, "at": asked.act.at, "kid": ring.kid}
-    once = RequestOnce(
-        ledger.table,
-        user=asked.user,
-        operation="user_creation",
-        key=asked.key,
-        fingerprint=asked.fingerprint,
-        now=asked.act.at,
-        facts=facts,
-    )
-    move = Move(asked.user, "user_creation", asked.initial_credits, 0, asked.act)
+    request = Request(asked.user, CREATION, asked.key, asked.fingerprint, asked.act, asked.caller)
+    once = RequestOnce(ledger, request, facts)
+    move = Move(asked.user, CREATION, asked.initial_credits, 0, asked.act)
     try:
         posted = ledger.post(move, once, new_account=UserExists())
     except AlreadyDone as done:
-        item = requests_once.replayed(done.item, asked.fingerprint)
+        item = idempotency.replayed(done.item, asked.fingerprint)
         replayed = item["facts"]["request_id"] != asked.act.request_id
-        return _new_user(asked.user, ring, item["balance_after"], item["facts"], replayed)
-    return _new_user(asked.user, ring, posted.entry.available_after, facts, False)
+        return _new_user(asked, ring, item["balance_after"], item["facts"], replayed)
+    return _new_user(asked, ring, posted.entry.available_after, facts, False)
 
 
 @dataclass(frozen=True, slots=True)
 class NewDevice:
-    """A device's user; `refresh_secret` is shown once and kept only as a hash."""
+    """A device's user; `refresh_secret` is shown once and stored as a hash."""
 
     user: str
     refresh_secret: str
@@ -91,15 +92,7 @@ class NewDevice:
 def register_device(ledger: Ledger, ring: Ring, act: Act) -> NewDevice:
     """A new user for a device. Raises `Busy`, `OutcomeUnknown`."""
     user, secret = new_id("u"), "rs_" + secrets.token_urlsafe(32)
-    once = RequestOnce(
-        ledger.table,
-        user=user,
-        operation="user_creation",
-        key=act.request_id,
-        fingerprint="",
-        now=act.at,
-        facts={},
-    )
+    once = RequestOnce(ledger, Request(user, CREATION, None, "", act), {})
     device = Put(
         {
             "pk": account_pk(user),
@@ -109,15 +102,15 @@ def register_device(ledger: Ledger, ring: Ring, act: Act) -> NewDevice:
         },
         condition="attribute_not_exists(pk)",
     )
-    move = Move(user, "user_creation", 0, 0, act)
-    with contextlib.suppress(AlreadyDone):  # Only our own write, sent again by the SDK.
+    move = Move(user, CREATION, 0, 0, act)
+    with contextlib.suppress(AlreadyDone):  # Only the SDK can have repeated it.
         ledger.post(move, once, also=lambda _: [device])
     return NewDevice(user, secret, _token(user, ring, act.at))
 
 
 def refresh_device(ledger: Ledger, ring: Ring, user: str, secret: str, *, now: int) -> str:
-    """A fresh user token for a device's secret. Raises `Unauthorized`, also where the secret was erased,
-    and `Busy`.
+    """A new user token for a device's refresh secret. Raises `Unauthorized`, also after an erasure, and
+    `Busy`.
     """
     item = ledger.table.get(account_pk(user), DEVICE_SK) or {}
     known = item.get("secret_hash")
@@ -127,7 +120,7 @@ def refresh_device(ledger: Ledger, ring: Ring, user: str, secret: str, *, now: i
 
 
 def write_profile(table: Table, user: str, profile: Mapping[str, Any], *, now: int) -> None:
-    """Keep `profile` in place of what there was. Raises `InvalidRequest` where it is too long,
+    """Replace the stored profile. Raises `InvalidRequest` if it is too long,
     `OutcomeUnknown`.
     """
     text = json.dumps(profile, separators=(",", ":"))
@@ -138,7 +131,7 @@ def write_profile(table: Table, user: str, profile: Mapping[str, Any], *, now: i
 
 
 def profile_members(table: Table, user: str) -> dict[str, Any]:
-    """The user's profile, empty where none was kept. Raises `Busy`."""
+    """The user's profile; empty if none is stored. Raises `Busy`."""
     item = table.get(account_pk(user), PROFILE_SK)
     return {
         "ok": True,
@@ -149,7 +142,7 @@ def profile_members(table: Table, user: str) -> dict[str, Any]:
 
 
 def balance_members(account: Account, build: dict[str, str]) -> dict[str, Any]:
-    """The balance as the app reads it; no bonus is given, so `main` is all of it."""
+    """The balance in the members that the app reads; there is no bonus, so `main` is the balance."""
     return {
         "ok": True,
         "userId": account.user,
@@ -187,14 +180,18 @@ def transaction_members(entry: Entry) -> dict[str, Any]:
 
 
 def _new_user(
-    user: str, ring: Ring, balance: int, facts: dict[str, Any], replayed: bool
+    asked: NewUserRequest, ring: Ring, balance: int, facts: dict[str, Any], replayed: bool
 ) -> NewUser:
-    token = _token(user, ring.only(facts["kid"]), facts["at"])
-    return NewUser(user, balance, token, facts["at"], facts["request_id"], replayed)
+    """Raises `UserExists` if the token of the first answer has expired."""
+    left_s = facts["at"] + tokens.USER_LIFETIME_S - asked.act.at
+    if left_s <= 0:
+        raise UserExists()
+    token = _token(asked.user, ring.only(facts["kid"]), facts["at"])
+    return NewUser(asked.user, balance, token, left_s, facts["at"], facts["request_id"], replayed)
 
 
 def _token(user: str, ring: Ring, now: int) -> str:
-    return tokens.issue_user(user, ring, now=now, lifetime_s=USER_TOKEN_LIFETIME_S)
+    return tokens.issue_user(user, ring, now=now, lifetime_s=tokens.USER_LIFETIME_S)
 
 
 def _hashed(secret: str) -> str:

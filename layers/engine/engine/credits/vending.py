@@ -17,10 +17,10 @@ from engine.platform.errors import EngineError, InsufficientCredits, RateLimited
 from engine.platform.ids import digest
 from engine.platform.table import ConditionFailed, Table
 from engine.platform.times import iso
-from engine.web import limits, scopes
+from engine.web import rate_limits, scopes
 from engine.web.http import legacy
-from engine.web.idempotency import replay_headers
-from engine.web.limits import policy_headers
+from engine.web.rate_limits import policy_headers
+from engine.web.request_ids import replay_headers
 
 HELD_OPERATION = "vend"
 SPENT_OPERATION = "vend-legacy"
@@ -120,9 +120,9 @@ def refused(
 def _count_refusal(table: Table, user: str, rate_limit: int, now: int) -> None:
     """In the account's own window, which vends count in too; without an account, beside it."""
     try:
-        limits.take_on_item(table, account_pk(user), account_sk(CREDITS), rate_limit, now)
+        rate_limits.take_on_item(table, account_pk(user), account_sk(CREDITS), rate_limit, now)
     except ConditionFailed:
-        limits.take(table, account_pk(user), "vend", rate_limit, now)
+        rate_limits.take(table, account_pk(user), "vend", rate_limit, now)
 
 
 def vend_request(user: str, state: str, ring: Ring, key: str, fingerprint: str, act: Act) -> Vend:

@@ -1,14 +1,16 @@
-"""The audit: who was refused what, and who did what, with address, user agent, request id and reason.
+"""The audit: acts and refusals with actor, address, user agent, request id and reason.
 
-Vends and admin acts reach it from the ledger, by the projector, with the id of their origin; refusals
-leave no entry, so they are written here, with address and user agent. In key form a record is
-`audit:<user>:<ISO time>:<id>`. Records pass after a setting's days; the ledger never does.
+The projector copies vends and admin acts from the ledger, with the id of their origin. A refusal has no
+entry, so it is written here, with address and user agent. A record's public key is
+`audit:<user>:<ISO time>:<id>`. Records expire after the days of a setting; the ledger is kept for ever.
 """
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from engine.ledger.origins import Name, Texts
@@ -23,13 +25,17 @@ REFUSALS_PK = "REFUSALS#"
 SHARDS = 4
 PAGE = 101
 MOST_LOOKED = 2000
+MOST_DAYS = 62
+HIGHEST = "9999-12-31~"
+"""Sorts after every record."""
+
 OPERATORS = ("operator:", "admin:", "api-key:")
-"""How the names of actors begin who are not the user."""
+"""Prefixes of actors other than the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One act or refusal. `code` is that of the error, empty where it went through."""
+    """One act or refusal. `code` is the error's code, empty for an act."""
 
     user: str
     action: str
@@ -39,26 +45,31 @@ class Record:
 
 
 class Audit:
-    """The audit of one table; its records are kept for `days`."""
+    """The audit in one table; records are kept for `days`."""
 
     def __init__(self, table: Table, days: int) -> None:
         self.table = table
         self._days = days
 
+    def write(self, record: Record) -> Put:
+        """The write of `record`, for the transaction of the act that it records, which happens once."""
+        record_id = digest(record.act.request_id, record.action)
+        return Put(record_item(record, record_id, self._days), condition="")
+
     def keep(self, record: Record) -> None:
-        """Write `record` once, and count it where it is a refusal. Raises `OutcomeUnknown`."""
+        """Write `record` once, and count it if it is a refusal. Raises `OutcomeUnknown`."""
         record_id = digest(record.act.request_id, record.action)
         item = record_item(record, record_id, self._days)
         try:
             self.table.write(Put(item, condition="attribute_not_exists(pk)"))
-        except ConditionFailed:  # Our own write, sent again by the SDK.
+        except ConditionFailed:  # The SDK repeated our own write.
             return
         if not record.ok:
             _count_refusal(self.table, record)
 
 
 def record_item(record: Record, record_id: str, keep_days: int) -> Item:
-    """The item of `record`, which passes after `keep_days`; the same id and time give the same key."""
+    """The item of `record`, which expires after `keep_days`; the same id and time give the same key."""
     act = record.act
     return {
         "pk": audit_pk(record.user),
@@ -79,7 +90,7 @@ def record_item(record: Record, record_id: str, keep_days: int) -> Item:
 
 
 def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
-    """How many refusals of which code there were on each UTC day (YYYY-MM-DD) from `first` to `last`.
+    """The number of refusals by code, for each UTC day (YYYY-MM-DD) from `first` to `last`.
 
     Raises `Busy`.
     """
@@ -92,7 +103,7 @@ def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
 
 
 def _count_refusal(table: Table, record: Record) -> None:
-    """A figure for charts: nobody's call fails for it, and one may be missing after a failure."""
+    """A figure for charts: a failure of this write fails no call, so a count may be missing."""
     update = Update(
         f"{REFUSALS_PK}{shard(record.user, SHARDS)}",
         iso(record.act.at)[:10],
@@ -106,13 +117,14 @@ def _count_refusal(table: Table, record: Record) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which records to show: those of a user, of a UTC day (YYYY-MM-DD), or of a user on a day; one of
-    the two is given. None lets all through.
+class RecordFilter:
+    """Which records to show: those of a user, or of everybody, from the UTC day `first` to `last`
+    (YYYY-MM-DD). Without a user both days are needed. None lets all through.
     """
 
     user: str | None = None
-    day: str | None = None
+    first: str | None = None
+    last: str | None = None
     action: str | None = None
     ok: bool | None = None
 
@@ -122,35 +134,62 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records, newest first; `cursor` asks for those after them, None where there are no more."""
+    """Records, newest first; `cursor` requests the next page, None on the last."""
 
     items: list[Item]
     cursor: str | None
 
 
-def page(table: Table, wanted: Wanted, cursor: str | None, limit: int) -> Page:
-    """At most `limit` records, looked for among `MOST_LOOKED`: a short page need not be the last.
-
-    Raises `Busy`.
+def page(table: Table, wanted: RecordFilter, cursor: str | None, limit: int) -> Page:
+    """At most `limit` records, searched for among `MOST_LOOKED` and within `MOST_DAYS` days: a short page
+    need not be the last. Raises `Busy`, and `ValueError` for a day that no calendar has.
     """
     found: list[Item] = []
     last = None
-    for looked, item in enumerate(_newest_first(table, wanted, cursor)):
+    looked = days = 0
+    for place, item in _newest_first(table, wanted, cursor):
+        if item is None:
+            days += 1
+            if days == MOST_DAYS:
+                return Page(found, place)
+            continue
         if len(found) == limit or looked == MOST_LOOKED:
             return Page(found, last)
-        last = item["sk"]
+        last, looked = place, looked + 1
         if wanted.takes(item):
             found.append(item)
     return Page(found, None)
 
 
-def _newest_first(table: Table, wanted: Wanted, before: str | None) -> Iterator[Item]:
+def _newest_first(
+    table: Table, wanted: RecordFilter, before: str | None
+) -> Iterator[tuple[str, Item | None]]:
+    """Records with their sort keys; a day that was searched to its start stands as (its start, None)."""
+    if wanted.user is not None:
+        user, first = wanted.user, wanted.first
+        highest = min(before or HIGHEST, f"{wanted.last}~" if wanted.last else HIGHEST)
+        for item in _paged(partial(of_user, table, user, first=first), highest):
+            yield item["sk"], item
+        return
+    first, last = str(wanted.first), min(str(wanted.last), (before or HIGHEST)[:10])
+    for day in _days_down(last, first):
+        below = before if before is not None and before.startswith(day) else None
+        for item in _paged(partial(of_day, table, day), below):
+            yield item["sk"], item
+        yield f"{day}T00:00:00.000Z#-", None
+
+
+def _days_down(last: str, first: str) -> Iterator[str]:
+    day, end = date.fromisoformat(last), date.fromisoformat(first)
+    while day >= end:
+        yield day.isoformat()
+        day -= timedelta(days=1)
+
+
+def _paged(query: Callable[..., list[Item]], before: str | None) -> Iterator[Item]:
     size = PAGE
     while True:
-        if wanted.user is not None:
-            items = of_user(table, wanted.user, limit=size, before=before, day=wanted.day)
-        else:
-            items = of_day(table, str(wanted.day), limit=size, before=before)
+        items = query(limit=size, before=before)
         yield from items
         if len(items) < size:
             return
@@ -158,28 +197,24 @@ def _newest_first(table: Table, wanted: Wanted, before: str | None) -> Iterator[
 
 
 def of_user(
-    table: Table, user: str, *, limit: int, before: str | None = None, day: str | None = None
+    table: Table, user: str, *, limit: int, before: str | None = None, first: str | None = None
 ) -> list[Item]:
-    """A user's records, newest first, below the sort key `before`. Raises `Busy`."""
-    lowest = day or "2"
-    if before is not None and before < lowest:
+    """A user's records from the day `first` on, newest first, below the sort key `before`. Raises `Busy`."""
+    lowest, highest = first or "2", before or HIGHEST
+    if highest < lowest:
         return []
-    return table.query(audit_pk(user), lowest, limit=limit, before=_before(day, before))
-
-
-def _before(day: str | None, before: str | None) -> str | None:
-    """The lower of `before` and the end of `day`: a query goes from the day's start to there."""
-    return before if day is None or before is None or before.startswith(day) else None
+    return table.query(audit_pk(user), lowest, limit=limit, before=highest)
 
 
 def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> list[Item]:
-    """All records of a UTC day (YYYY-MM-DD), newest first, as the index has them by now."""
+    """All records of a UTC day (YYYY-MM-DD), newest first; the index lags behind the table."""
     return table.query_index(BY_DAY, "audit_day", day, limit=limit, before=before)
 
 
 def members(item: Item, known: Mapping[Name, Texts]) -> dict[str, Any]:
     """A record as the admin API shows it; `known` has the texts of the origin that it names, if it
-    names one.
+    names one. `unit` and `seq` are of the entry that the act made, None for a refusal and for an act
+    without one.
     """
     moment, _, record_id = str(item["sk"]).partition("#")
     said = Texts(item.get("address", ""), item.get("user_agent", ""))
@@ -193,16 +228,18 @@ def members(item: Item, known: Mapping[Name, Texts]) -> dict[str, Any]:
         "address": origin.address,
         "userAgent": origin.user_agent,
         "requestId": item["request_id"],
+        "unit": item.get("unit"),
+        "seq": item.get("seq"),
     }
 
 
 def origin_name(item: Item) -> Name:
-    """The origin that a record names, if it was made from an entry."""
+    """The origin that a record names; only records copied from entries name one."""
     return str(item["user"]), item.get("origin_id", "")
 
 
 def with_texts(table: Table, user: str) -> Iterator[Item]:
-    """Records of what the user did that say from where themselves; not those of operators' acts.
+    """Records of the user's own acts that contain an address or user agent; operators' acts are left out.
 
     Raises `Busy`.
     """
@@ -212,7 +249,7 @@ def with_texts(table: Table, user: str) -> Iterator[Item]:
 
 
 def blank(item: Item, now: int) -> Update:
-    """Erases address and user agent of a record; what was done stays until it passes."""
+    """Erases address and user agent of a record; the record itself stays until it expires."""
     return Update(
         item["pk"],
         item["sk"],

@@ -1,7 +1,7 @@
-"""What the ledger keeps: accounts and entries, and the keys they lie under.
+"""Accounts and entries, and their keys in the table.
 
-An entry carries a hash over itself and its predecessor's hash, and the account the newest one, so
-that an edit from outside breaks the chain.
+Each entry stores a hash over itself and its predecessor's hash, and the account stores the newest hash,
+so an edit from outside breaks the chain.
 """
 
 import base64
@@ -18,7 +18,7 @@ from engine.platform.table import Item
 CREDITS = "credits"
 SEQ_DIGITS = 12
 START = "0" * 43
-"""What the first entry of an account names as its predecessor's hash."""
+"""The predecessor's hash in the first entry of an account."""
 
 _ACCOUNT_FACTS = (
     "available", "held", "seq", "head", "rate_from", "rate_used", "updated_at", "origin_salt",
@@ -27,7 +27,7 @@ _ACCOUNT_FACTS = (
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One user's balance in one unit, as one strongly consistent read saw it."""
+    """One user's balance in one unit, from one strongly consistent read."""
 
     user: str
     unit: str
@@ -41,14 +41,14 @@ class Account:
     updated_at: int = 0
     origin_salt: str = ""
     recent_origins: tuple[str, ...] = ()
-    """Ids of the origins that moves came from last; their texts are kept."""
+    """Ids of the latest origins; their texts are stored."""
     erased_at: int = 0
-    """When the person's data was erased last, 0 for never."""
+    """When the person's data was last erased, 0 for never."""
 
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change that is asked for: signed changes of `available` and `held`, and why."""
+    """A requested change: signed changes of `available` and `held`, and the act."""
 
     user: str
     type: str
@@ -56,9 +56,9 @@ class Move:
     held: int
     act: Act
     subject: str = ""
-    """What it is about: the jti of a hold, the id of a payment."""
+    """What the move is about: the jti of a hold, the id of a payment."""
     reverses: int | None = None
-    """The seq of the entry that this one resolves or takes back."""
+    """The seq of the entry that this move resolves or undoes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +80,12 @@ class Entry:
     reason: str
     request_id: str
     origin_id: str
-    """Names address and user agent, which lie apart: see `engine.ledger.origins`. Empty for none."""
+    """Id of address and user agent, which are stored apart: see `engine.ledger.origins`. Empty for none."""
     prev: str
     hash: str
 
     def expected_hash(self) -> str:
-        """What `hash` is if nobody changed the entry."""
+        """The value of `hash` in an unchanged entry."""
         facts = self._facts()
         del facts["hash"]
         text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
@@ -96,7 +96,7 @@ class Entry:
         return {"pk": account_pk(self.user), "sk": entry_sk(self.unit, self.seq), **facts}
 
     def _facts(self) -> dict[str, Any]:
-        """What `asdict` gives, without its deep copies: no member has members."""
+        """Like `asdict`, without its deep copies: no member is nested."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 
@@ -117,7 +117,7 @@ def entry_sk(unit: str, seq: int) -> str:
 
 
 def read_account(user: str, unit: str, item: Mapping[str, Any] | None) -> Account:
-    """The account in `item`; one that does not exist yet has nothing and has seen nothing."""
+    """The account in `item`; without an item, an empty account."""
     if item is None:
         return Account(user, unit)
     facts: dict[str, Any] = {name: item[name] for name in _ACCOUNT_FACTS}
@@ -131,7 +131,7 @@ def read_entry(item: Mapping[str, Any]) -> Entry:
 
 
 def next_entry(account: Account, move: Move) -> Entry:
-    """The entry that `move` makes on top of `account`."""
+    """The entry that `move` adds to `account`."""
     act = move.act
     facts: dict[str, Any] = {
         "user": move.user,

@@ -1,10 +1,9 @@
-"""Where moves came from: address and user agent, kept apart from the ledger so that they can be erased.
+"""Origins of moves: address and user agent, stored apart from the ledger so that they can be erased.
 
-An entry names its origin by an id, the first 128 bits of an HMAC-SHA-256 over both texts under the
-account's `origin_salt`; the texts lie once for each origin in `ORIGIN#<user>` / `<origin id>`. So the
-entry's hash commits to them, and once texts and salt are gone the id tells nothing of the person while
-every hash still holds. The account remembers its last few origins, so a move from a known one writes
-no more than any other.
+An entry names its origin by an id: 22 characters of an HMAC-SHA-256 over both texts, keyed with the
+account's `origin_salt`. The texts are stored once per origin in `ORIGIN#<user>` / `<origin id>`. The
+entry's hash therefore covers them, and after texts and salt are erased the id reveals nothing while every
+hash stays valid. The account stores its latest origins, so a move from one of them needs no extra write.
 """
 
 import base64
@@ -19,7 +18,7 @@ from engine.platform.table import Item, Put, Table, Update
 
 ID_LENGTH = 22
 REMEMBERED = 4
-"""A phone between two networks and the webhooks of its jobs alternate; more would only cost room."""
+"""A phone on two networks and the webhooks of its jobs alternate; more would only take space."""
 
 Name = tuple[str, str]
 """A user and the id of one of their origins."""
@@ -27,7 +26,7 @@ Name = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """What is known of an origin; both empty where it was erased, or where nothing was said."""
+    """The texts of an origin; both are empty if it was erased or unknown."""
 
     address: str = ""
     user_agent: str = ""
@@ -41,7 +40,7 @@ def new_salt() -> str:
 
 
 def origin_id(salt: str, address: str, user_agent: str) -> str:
-    """The id of an origin in the account with `salt`, empty where there is nothing to name."""
+    """The id of an origin in the account with `salt`; empty if both texts are empty."""
     if not address and not user_agent:
         return ""
     text = json.dumps([address, user_agent], separators=(",", ":"))
@@ -50,14 +49,14 @@ def origin_id(salt: str, address: str, user_agent: str) -> str:
 
 
 def remembered(recent: Sequence[str], name: str) -> tuple[str, ...]:
-    """`recent` with `name` in it: the same where it is there or empty, else without the oldest."""
+    """`recent` with `name` added; beyond `REMEMBERED` the oldest is dropped."""
     if not name or name in recent:
         return tuple(recent)
     return (*recent, name)[-REMEMBERED:]
 
 
 def put(user: str, unit: str, name: str, act: Act) -> Put:
-    """Keeps the texts of `act` under its id `name`; the same id has the same texts."""
+    """Stores the texts of `act` under the id `name`; equal ids have equal texts."""
     item = {
         "pk": partition(user),
         "sk": name,
@@ -69,7 +68,7 @@ def put(user: str, unit: str, name: str, act: Act) -> Put:
 
 
 def blank(user: str, name: str, now: int) -> Update:
-    """Erases the texts of one that is kept; the item stays, as what an entry names is never deleted."""
+    """Erases the texts of a stored origin; the item stays, because entries name it."""
     return Update(
         partition(user),
         name,
@@ -80,7 +79,7 @@ def blank(user: str, name: str, now: int) -> Update:
 
 
 def of_user(table: Table, user: str) -> Iterator[Item]:
-    """The user's origins, erased ones too. Raises `Busy`."""
+    """The user's origins, including erased ones. Raises `Busy`."""
     return table.ascending(partition(user), "!", "~", consistent=True)
 
 
@@ -89,13 +88,13 @@ def is_erased(item: Item) -> bool:
 
 
 def is_genuine(item: Item, salt: str) -> bool:
-    """Whether the item's id is what `salt` makes of its texts."""
+    """Whether the item's id matches its texts under `salt`."""
     made = origin_id(salt, item["address"], item["user_agent"])
     return hmac.compare_digest(made.encode(), str(item["sk"]).encode())
 
 
 def texts(table: Table, names: Iterable[Name]) -> Mapping[Name, Texts]:
-    """What is known of the named origins; `UNKNOWN` of one that was erased. Raises `Busy`."""
+    """The texts of the named origins; `UNKNOWN` for an erased one. Raises `Busy`."""
     wanted = {name for name in names if name[1]}
     found = table.get_many([(partition(user), name) for user, name in sorted(wanted)])
     known = {

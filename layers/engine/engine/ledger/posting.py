@@ -1,13 +1,13 @@
-"""Money moves: each is one transaction over the account, a new entry, and what makes it happen once.
+"""Money moves: each is one transaction over the account, a new entry, and a once-item.
 
-- The account changes where `available` is enough and `seq` is what the move was computed from.
-- The entry is put where none is.
-- An origin that the account does not remember is kept beside it, for the salt that the account has.
-- The once-item (the request's record, the hold, the payment) is put or changed where nobody was first.
+- The account changes only if `available` is sufficient and `seq` is the one the move was computed from.
+- The entry is put only if none exists.
+- An origin that the account does not list is stored in the same transaction, under the account's salt.
+- The once-item (the request's record, the hold, the payment) is written only if no earlier one exists.
 
-So a balance can not go below zero, a request can not be charged twice and no entry can be missing,
-whatever crashes when. When the store refuses, the once-item is looked at first: a retry whose first
-attempt was charged must find its answer, not a lowered balance.
+So a balance cannot go below zero, a request cannot be charged twice, and no entry can be missing, whatever
+crashes at any point. After a refusal the once-item is checked first: a retry of a charged attempt must
+find its answer, not a lowered balance.
 """
 
 import random
@@ -32,31 +32,31 @@ from engine.ledger.items import (
 )
 from engine.platform.errors import Busy, EngineError, InsufficientCredits, RateLimited
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
-from engine.web.limits import Window, policy_headers
+from engine.web.rate_limits import Window, policy_headers
 
 PATIENCE_S = 10.0
-"""How long a move is tried again: 32 debits of one account at once need up to 3 s on a busy engine,
-and a client would rather wait than be told to come again. API Gateway itself waits for 30 s."""
+"""How long a move is retried: 32 concurrent debits of one account take up to 3 s on a busy engine, and
+waiting is better for a client than an error. API Gateway waits for 30 s."""
 
 BACKOFF_S = 0.02
 BACKOFF_CAP_S = 0.5
 
 ACCOUNT, ENTRY, ONCE = 0, 1, 2
-"""Where the writes of a move stand in its transaction."""
+"""The positions of a move's writes in its transaction."""
 
 
 class Once(Protocol):
-    """The item whose condition lets a move happen once."""
+    """The item whose condition makes a move happen at most once."""
 
     def earlier(self) -> Item | None:
-        """What the first one left, if it was there before us."""
+        """The item that an earlier move wrote, None if there is none."""
 
     def write(self, entry: Entry) -> Write:
-        """The write that fails when somebody was first."""
+        """The write that is refused if an earlier move exists."""
 
 
 class AlreadyDone(Exception):
-    """Somebody was first; `item` is what they left."""
+    """The move was made earlier; `item` is the once-item it wrote."""
 
     def __init__(self, item: Item) -> None:
         super().__init__("already done")
@@ -64,12 +64,12 @@ class AlreadyDone(Exception):
 
 
 class BesideRefused(Exception):
-    """A condition of a write that goes beside the move refused it."""
+    """A condition of an additional write of the transaction refused the move."""
 
 
 @dataclass(frozen=True, slots=True)
 class Posted:
-    """A move that took place: its entry, and the account's rate window after it."""
+    """A completed move: its entry, and the account's rate window after it."""
 
     entry: Entry
     window: Window | None
@@ -118,13 +118,13 @@ class Ledger:
         new_account: EngineError | None = None,
         also: Callable[[Entry], list[Write]] = lambda _: [],
     ) -> Posted:
-        """Make `move` happen once.
+        """Make `move` at most once.
 
-        `rate_limit` counts it in the account's window; `new_account` is raised where the account
-        exists; `also` gives further writes of the same transaction.
+        `rate_limit` counts it in the account's window; `new_account` is raised if the account exists;
+        `also` returns further writes of the same transaction.
 
         Raises `AlreadyDone`, `BesideRefused`, `InsufficientCredits`, `RateLimited`, `Busy` (nothing
-        was changed) or `OutcomeUnknown` (repeat it with the same once-item).
+        was changed) or `OutcomeUnknown` (retry with the same once-item).
         """
         give_up_at = self._clock() + PATIENCE_S
         account = self.account(move.user)
@@ -153,7 +153,7 @@ class Ledger:
                 account = self._seen_anew(cancelled, move.user, tries)
 
     def transact_patiently(self, writes: Sequence[Write]) -> None:
-        """`writes` together, again where other writers met them. Raises `Cancelled` where a condition
+        """Make `writes` in one transaction, retried on conflicts. Raises `Cancelled` if a condition
         refused one, `Busy` or `OutcomeUnknown`.
         """
         give_up_at, tries = self._clock() + PATIENCE_S, 0
@@ -177,7 +177,7 @@ class Ledger:
         window: Window | None,
         new_account: EngineError | None,
     ) -> None:
-        """Raises where the account does not allow the move, unless it was made before."""
+        """Raises if the account does not allow the move; `AlreadyDone` if it was made before."""
         refusal: EngineError | None = None
         if account.exists and new_account is not None:
             refusal = new_account
@@ -192,7 +192,7 @@ class Ledger:
             raise refusal
 
     def _raise_if_done(self, cancelled: Cancelled, once: Once) -> None:
-        """The once-item's refusal wins over every other."""
+        """The once-item's refusal takes precedence over every other."""
         refusal = cancelled.refusals[ONCE]
         if refusal is not None and refusal.is_condition:
             item = refusal.item or once.earlier()
@@ -202,10 +202,10 @@ class Ledger:
             raise BesideRefused()
 
     def _seen_anew(self, cancelled: Cancelled, user: str, tries: int) -> Account:
-        """The account to try again from.
+        """The account to retry from.
 
-        After the first refusal that is what the store showed with it: two writers that met need no
-        more. After that there are many, and each waits, as hurrying would only make all of them lose.
+        After the first refusal it is the item that the refusal returned, which is enough for two
+        concurrent writers. After that there are many, and each pauses and reads again.
         """
         refusal = cancelled.refusals[ACCOUNT]
         if tries == 1 and refusal is not None and refusal.is_condition and refusal.item is not None:
@@ -214,12 +214,12 @@ class Ledger:
         return self.account(user)
 
     def _pause(self, tries: int) -> None:
-        """Full jitter, so that writers that met do not meet again."""
+        """Full jitter, so that conflicting writers do not conflict again."""
         self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2 ** min(tries, 10))))
 
 
 def _window(account: Account, now: int, limit: int | None) -> Window | None:
-    """The account's rate window with this move counted in."""
+    """The account's rate window including this move."""
     if limit is None:
         return None
     return Window(account.rate_from, account.rate_used, limit).counted(now)
@@ -280,7 +280,7 @@ def _account_change(account: Account, entry: Entry, window: Window | None) -> Up
 
 
 def _origin_writes(account: Account, entry: Entry, move: Move) -> list[Write]:
-    """Keeps where the move came from, unless the account remembers that it is kept."""
+    """Stores the move's origin, unless the account lists it as stored."""
     if not entry.origin_id or entry.origin_id in account.recent_origins:
         return []
     return [origins.put(account.user, account.unit, entry.origin_id, move.act)]

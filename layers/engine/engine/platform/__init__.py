@@ -1,1 +1,1 @@
-"""Mechanisms that know nothing of credits: the table, parameters, clocks of calls, errors, logs."""
+"""Mechanisms that do not depend on credits: the table, settings, outgoing calls, errors, logs."""

@@ -18,5 +18,5 @@ class Act:
 
 
 def by_system(part: str, request_id: str, reason: str, *, at: int) -> Act:
-    """An act of the system's own `part`, such as the sweeper: it comes from no address."""
+    """An act of a `part` of this system, such as the sweeper. It has no address."""
     return Act(f"system:{part}", request_id, "", "", reason, at=at)

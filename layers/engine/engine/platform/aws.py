@@ -1,4 +1,4 @@
-"""One botocore session for all of a function's clients: a second one would load its data again."""
+"""One botocore session shared by all clients of a function; a second would load its data again."""
 
 from functools import cache
 from typing import Any
@@ -6,9 +6,11 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import Session, get_session
 
+from engine.platform import snapshots
+
 CONNECT_S = 1
 READ_S = 2
-"""boto3 waits 60 s for either, twice as long as API Gateway waits for an answer."""
+"""boto3's default for each is 60 s, twice as long as API Gateway waits for an answer."""
 
 
 @cache
@@ -17,8 +19,16 @@ def session() -> Session:
     return get_session()
 
 
+def client(service: str, config: Config) -> Any:
+    """A client of `service`; region and endpoint come from the environment, and no connection from a
+    snapshot.
+    """
+    made: Any = session().create_client(service, config=config)
+    return snapshots.renews(made, lambda client: client.close())
+
+
 def limits(*, attempts: int, **more: Any) -> Config:
-    """The limits of a client: at most `attempts` calls, each at most `CONNECT_S` and `READ_S`."""
+    """A client's limits: at most `attempts` calls, each with the limits `CONNECT_S` and `READ_S`."""
     return Config(
         connect_timeout=CONNECT_S,
         read_timeout=READ_S,

@@ -1,12 +1,12 @@
-"""The circuit breaker before a service: after failures in a row it is left alone for a while.
+"""The circuit breaker of a service: after several failures in a row no calls are made for a while.
 
 - closed: calls pass; `FAILURES_TO_OPEN` failures in a row, counted in this process, open it;
-- open: calls are refused for `OPEN_S`, then one caller is elected to try;
-- half open: one trial at a time; `TRIALS_TO_CLOSE` good ones close it, a bad one opens it again.
+- open: calls are refused for `OPEN_S`, then one caller makes a trial call;
+- half open: one trial at a time; `TRIALS_TO_CLOSE` successful trials close it, a failed one opens it.
 
-The table is written only when the state changes, each time on condition of the version that was seen,
-so one of many instances makes each change; it is read at most every `LOOK_S`. Where the table does not
-answer, calls pass: the breaker protects, it must not be what fails.
+The table is written only when the state changes, on condition of the version that was read, so exactly
+one instance makes each change. It is read at most every `LOOK_S`. When the table does not answer, calls
+pass: the breaker must not itself become the failure.
 
 The item `CIRCUIT` / `<service>` holds `state`, `version`, `until` (of open), `trial_until`, `trials`,
 `slow_until`; times in epoch seconds.
@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+from engine.platform import snapshots
 from engine.platform.errors import Busy, CircuitOpen
 from engine.platform.logs import circuit_changed
 from engine.platform.table import ConditionFailed, Item, Table, Update
@@ -29,16 +30,16 @@ FAILURES_TO_OPEN = 5
 OPEN_S = 60
 TRIALS_TO_CLOSE = 3
 TRIAL_S = 30
-"""How long a trial may take before another caller is elected."""
+"""How long a trial may take before another caller makes one."""
 
 LOOK_S = 5
 SLOW_S = 120
-"""How long a service that let a caller wait in vain counts as slow."""
+"""How long a service counts as slow after a call to it timed out."""
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The state as it was last read or written; `version` 0 where the table has none."""
+    """The state as last read or written; `version` is 0 if the table has none."""
 
     state: str = CLOSED
     version: int = 0
@@ -49,22 +50,22 @@ class Seen:
 
 
 class Breaker(Protocol):
-    """What callers of a service ask and tell."""
+    """What callers of a service ask before a call and report after it."""
 
     def admit(self) -> None:
-        """Raises `CircuitOpen` where the service is left alone."""
+        """Raises `CircuitOpen` while calls are refused."""
 
     def succeeded(self) -> None:
-        """The service answered, whatever it said of the request."""
+        """The service answered, even if it refused the request."""
 
     def failed(self) -> None:
-        """The service did not answer, or answered that it is broken."""
+        """The service did not answer, or answered with a failure of its own."""
 
     def is_slow(self) -> bool:
-        """Whether somebody waited for the service in vain of late."""
+        """Whether a call timed out recently."""
 
     def slowed(self) -> None:
-        """Somebody waited in vain."""
+        """A call timed out."""
 
 
 class AlwaysClosed:
@@ -91,10 +92,15 @@ class Circuit:
 
     def __init__(self, table: Table, service: str, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
-        self.failures = 0
-        """In a row, seen by this process."""
         self._table = table
         self._service = service
+        self.forget()
+        snapshots.renews(self, Circuit.forget)
+
+    def forget(self) -> None:
+        """Know nothing of the service: the next call looks at the table."""
+        self.failures = 0
+        """In a row, seen by this process."""
         self._seen = Seen()
         self._look_again_at = 0
 
@@ -136,7 +142,7 @@ class Circuit:
         self._change(seen, replace(seen, slow_until=self._now() + SLOW_S))
 
     def look(self) -> Seen:
-        """The state, at most `LOOK_S` old; the last one known where the table does not answer."""
+        """The state, at most `LOOK_S` old. Closed if the table does not answer."""
         now = self._now()
         if now >= self._look_again_at:
             try:
@@ -147,7 +153,7 @@ class Circuit:
         return self._seen
 
     def _change(self, seen: Seen, after: Seen) -> bool:
-        """Whether it was us who made the change; a change of somebody else is taken over."""
+        """Whether this instance made the change. If another did, its state is taken over."""
         after = replace(after, version=seen.version + 1)
         try:
             self._keep(self._table.write(self._write(seen, after)))

@@ -1,12 +1,22 @@
 """The settings of a deployment, read once from the environment that `template.yaml` gives."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+CONTAINER_HOST = "host.docker.internal"
+"""How a container of Docker names the machine it runs on: the loopback of `sam local`."""
 TIKTOK = "https://www.tiktok.com"
+VIEWER_ADDRESS_HEADERS = frozenset({"", "cloudfront-viewer-address"})
+"""Headers that may name the caller's address, `ip:port`, in lower case; empty for none."""
+
+_PUBLIC_BASE = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?"
+    r"(?P<path>(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,24 +28,26 @@ class Settings:
     secrets_prefix: str
     ttt_base: str
     tiktok_base: str
-    """The real TikTok, or in the local run one origin that stands for all its hosts."""
+    """The real TikTok; in the local run, one stand-in for all its hosts."""
     ttt_signs: bool
-    """Whether the transcription service is also shown a short token, beside the shared secret."""
+    """Whether the transcription service is also sent a short-lived token, beside the shared secret."""
     request_timeout_s: int
-    """How long an app is kept waiting for the transcription service."""
+    """How long a request waits for the transcription service."""
     transcription_timeout_s: int
-    """How long the worker waits for it."""
+    """How long the worker waits for the transcription service."""
     calls_queue: str
-    """The address of the queue of calls for the worker; empty where there is none."""
+    """The URL of the worker's queue of calls; empty if there is none."""
     dead_letters: tuple[str, ...]
-    """The addresses of the queues of what nobody could work off, for the function that counts it."""
+    """The URLs of the dead-letter queues, for the function that counts unprocessable messages."""
     rate_limit: int
-    """Requests a minute and user, for each class of routes."""
+    """Requests per minute and user, for each class of routes."""
     welcome_credits: int
     user_token_max_age_s: int
     allow_user_create: bool
     allow_anonymous_vend: bool
     allow_anonymous_history: bool
+    require_request_ids: bool
+    """Whether requests that add or deduct credits are refused without a request id."""
     build_ref: str
     deployed_at: str
     audit_days: int
@@ -44,24 +56,44 @@ class Settings:
     """A notice is made when a balance falls below this."""
     openrouter_base: str
     openrouter_workspace: str
-    """The workspace of the operator's account that keys are made in, empty for the default one."""
+    """The OpenRouter workspace in which keys are created; empty for the default one."""
     plan_policy: str
-    """What becomes of a subscription that is used up: `reset`, `block` or `top_up`."""
+    """What happens to a subscription that is used up: `reset`, `block` or `top_up`."""
     house_low_usd: int
-    """An alarm is raised when the operator's OpenRouter account has less than this."""
+    """An alarm is raised when the operator's OpenRouter account has less than this, in US dollars."""
     kms_key: str
     notify_url: str
-    """Where notices about subscriptions are sent, empty for nowhere."""
+    """The URL to which notices about subscriptions are sent; empty for none."""
     text_days: int
     """How long a text that was charged can be read."""
     reuse_unused_token: bool
     """Whether a vend answers the user's unused token again, rather than holding a second credit."""
     rotate_after_days: int
-    """Age at which a key that signs is followed by a new one."""
+    """Age in days at which the signing key is replaced by a new one."""
+    repeats_request_ids: bool
+    """Whether requests share one `requestId`: `sam local start-api` makes a single one for all."""
+    public_base: str
+    """Where clients reach the gateway, `https://host[:port][/path]`; empty for the API's own domain."""
+    trusted_proxies: int
+    """How many proxies before the API append to `X-Forwarded-For` an address that is believed."""
+    viewer_address_header: str
+    """The header of `VIEWER_ADDRESS_HEADERS` that is believed."""
+    requires_front: bool
+    """Whether a request must show the secret that the proxy before the API adds."""
+
+    @property
+    def base_path(self) -> str:
+        """The path under which clients reach the gateway, such as `/gateway`; mostly empty."""
+        return urlsplit(self.public_base).path
+
+    @property
+    def believes_headers(self) -> bool:
+        """Whether a header may say where a request came from."""
+        return bool(self.trusted_proxies or self.viewer_address_header)
 
     @property
     def deployment(self) -> str:
-        """The stack's name, as it stands in names that are seen outside."""
+        """The stack's name, as used in names that others see."""
         return self.secrets_prefix.strip("/")
 
     @property
@@ -80,7 +112,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         environment=environment,
         table_name=environ["TABLE_NAME"],
         secrets_prefix="/" + environ["SECRETS_PREFIX"].strip("/") + "/",
-        ttt_base=_origin(environ["TTT_BASE"], local=environment == "local"),
+        ttt_base=_service_base(environ["TTT_BASE"], local=environment == "local"),
         tiktok_base=_tiktok(environ["TIKTOK_BASE"], local=environment == "local"),
         ttt_signs=environ["TTT_TOKEN"] == "true",
         request_timeout_s=int(environ["REQUEST_TIMEOUT"]),
@@ -93,11 +125,12 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         allow_user_create=environ["ALLOW_USER_CREATE"] == "true",
         allow_anonymous_vend=environ["ALLOW_ANONYMOUS_VEND"] == "true",
         allow_anonymous_history=environ["ALLOW_ANONYMOUS_HISTORY"] == "true",
+        require_request_ids=environ["REQUIRE_REQUEST_IDS"] == "true",
         build_ref=environ["BUILD_REF"],
         deployed_at=environ["DEPLOYED_AT"],
         audit_days=int(environ["AUDIT_DAYS"]),
         low_balance=int(environ["LOW_BALANCE"]),
-        openrouter_base=_origin(environ["OPENROUTER_BASE"], local=environment == "local"),
+        openrouter_base=_service_base(environ["OPENROUTER_BASE"], local=environment == "local"),
         openrouter_workspace=environ["OPENROUTER_WORKSPACE"],
         plan_policy=environ["PLAN_POLICY"],
         house_low_usd=int(environ["HOUSE_LOW_USD"]),
@@ -106,20 +139,51 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         text_days=int(environ["TEXT_DAYS"]),
         reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
+        public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
+        trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),
+        viewer_address_header=_viewer_address_header(environ["VIEWER_ADDRESS_HEADER"]),
+        requires_front=environ["REQUIRE_FRONT"] == "true",
+        repeats_request_ids=environment == "local" and environ.get("AWS_SAM_LOCAL") == "true",
     )
 
 
 def _tiktok(url: str, *, local: bool) -> str:
-    """`url` where the deployment is local; elsewhere nothing but the real TikTok is ever asked."""
+    """`url` if the deployment is local; otherwise only the real TikTok is accepted."""
     if not local and url != TIKTOK:
-        raise ValueError("another TikTok is for the local run only")
-    return _origin(url, local=local)
+        raise ValueError("a TikTok other than the real one is for the local run only")
+    return _service_base(url, local=local)
 
 
-def _origin(url: str, *, local: bool) -> str:
+def _public_base(url: str, *, local: bool) -> str:
+    """`url` as it is: an https origin and, where there is one, a path that does not end with a slash."""
+    if not url:
+        return ""
+    found = _PUBLIC_BASE.fullmatch(url)
+    if found is None:
+        raise ValueError(
+            "the public base is an https origin with an optional path, without a query"
+        )
+    if not local and (found["scheme"] != "https" or found["host"] in LOOPBACK):
+        raise ValueError("the public base must be https, and loopback is for the local run only")
+    return url
+
+
+def _trusted_proxies(number: str) -> int:
+    if int(number) < 0:
+        raise ValueError("the number of trusted proxies cannot be negative")
+    return int(number)
+
+
+def _viewer_address_header(name: str) -> str:
+    if name.lower() not in VIEWER_ADDRESS_HEADERS:
+        raise ValueError("no such header of the caller's address is known")
+    return name.lower()
+
+
+def _service_base(url: str, *, local: bool) -> str:
     """`url` as `scheme://host[:port]`: https only, loopback only where the deployment is local."""
     parts = urlsplit(url)
-    loopback = parts.hostname in LOOPBACK
+    loopback = parts.hostname in LOOPBACK or parts.hostname == CONTAINER_HOST
     if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         raise ValueError("an upstream address must be an http(s) origin")
     if loopback and not local:

@@ -1,7 +1,6 @@
-"""How many messages nobody could work off: what lies in the dead-letter queues.
+"""How many unprocessable messages the dead-letter queues hold.
 
-Failure policy: a figure beside others, so a queue that can not be asked within 2 s makes it unknown and
-nothing else.
+Failure policy: if a queue does not answer within 2 s, the figure is unknown; nothing else fails.
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ CLIENT_CONFIG = aws.limits(attempts=1, parameter_validation=False)
 
 
 def depth(queues: Sequence[str]) -> int | None:
-    """The messages in `queues` (their URLs), None where there are none to ask or one does not answer."""
+    """The number of messages in `queues` (URLs); None if there are no queues or one does not answer."""
     if not queues:
         return None
     try:
@@ -37,6 +36,6 @@ def _waiting(queue: str) -> int:
 
 @cache
 def _client() -> "SQSClient":
-    """Made when it is first needed: most calls of the admin API do not ask."""
-    client: SQSClient = aws.session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    """Created on first use: most requests to the admin API do not need it."""
+    client: SQSClient = aws.client("sqs", CLIENT_CONFIG)
     return client

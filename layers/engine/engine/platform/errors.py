@@ -1,8 +1,8 @@
-"""The errors that clients see: one small tree, raised deep, rendered once by `engine.web.http`.
+"""The errors that clients see: one tree of exceptions, rendered by `engine.web.http`.
 
 Texts avoid the words that the mobile app misreads (it classifies by substring): no "credits" or
 "insufficient" outside 402, no "exp", "auth" or "token" in a 4xx that is not about them, and no
-"unavailable", "connection", "network" or "timeout" in any 4xx. A test holds every text to that.
+"unavailable", "connection", "network" or "timeout" in any 4xx. `tests/test_contract.py` checks every text.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class EngineError(Exception):
     code = "internal_error"
     error = "Internal error"
     message = "Something went wrong on our side."
-    guidance = "Try again; give the requestId when you report it."
+    guidance = "Try again. If it fails again, report it with the requestId."
 
     def __init__(
         self,
@@ -45,6 +45,15 @@ class InvalidRequest(EngineError):
     guidance = "Correct the field named in details and send it again."
 
 
+class RequestIdRequired(InvalidRequest):
+    """The deployment requires a request id on this route, and the request has none."""
+
+    code = "request_id_required"
+    error = "Request id required"
+    message = "This request needs a request id, so that it can be repeated safely."
+    guidance = "Send an Idempotency-Key header, or clientRequestId in the body."
+
+
 class InvalidUrl(InvalidRequest):
     """The URL is not one of the TikTok forms that are served."""
 
@@ -57,8 +66,17 @@ class InvalidUrl(InvalidRequest):
         super().__init__(details={"field": "url"})
 
 
+class SeveralLinks(InvalidUrl):
+    """The text holds links to two different TikTok videos."""
+
+    code = "several_links"
+    error = "several_links"
+    message = "The text holds two different TikTok links; send one of them."
+    guidance = "Send one link, or the text of one share."
+
+
 class NotAVideo(InvalidRequest):
-    """A short link leads to something else of TikTok's, or TikTok knows no such id."""
+    """The link leads to another page of TikTok, or TikTok knows no such id."""
 
     code = "not_a_video"
     error = "not_a_video"
@@ -67,7 +85,7 @@ class NotAVideo(InvalidRequest):
 
 
 class Unauthorized(EngineError):
-    """No credential, or one that does not verify."""
+    """The credential is missing or invalid."""
 
     status = 401
     code = "unauthorized"
@@ -76,6 +94,7 @@ class Unauthorized(EngineError):
     guidance = "Send a valid credential in the header that this route documents."
 
     def __init__(self, reason: str = "missing", *, scheme: str = "Bearer") -> None:
+        """The challenge has the parameters of RFC 6750, section 3; without a credential only the realm."""
         challenge = f'{scheme} realm="pluct"'
         if scheme == "Bearer" and reason != "missing":
             challenge += f', error="invalid_token", error_description="{reason}"'
@@ -83,23 +102,23 @@ class Unauthorized(EngineError):
 
 
 class SessionEnded(Unauthorized):
-    """A dashboard's session is over, was ended, or never was."""
+    """A dashboard session has expired, was ended, or never existed."""
 
     code = "session_ended"
     error = "session_ended"
     message = "Your session has ended."
-    guidance = "Log in again; you come back to where you were."
+    guidance = "Log in again; the dashboard then returns to this page."
 
     def __init__(self) -> None:
         super().__init__("session", scheme="Session")
 
 
 class LoginRefused(Unauthorized):
-    """No operator has this name and this password; which of the two is wrong is not said."""
+    """Wrong name or password; the answer does not say which."""
 
     code = "login_refused"
     error = "login_refused"
-    message = "This name and password do not go together."
+    message = "Wrong name or password."
     guidance = "Check both. An operator with access to the stack can make a new password."
 
     def __init__(self) -> None:
@@ -107,7 +126,7 @@ class LoginRefused(Unauthorized):
 
 
 class InsufficientCredits(EngineError):
-    """The account can not pay for what was asked."""
+    """The balance is too low for the request."""
 
     status = 402
     code = "insufficient_credits"
@@ -124,17 +143,17 @@ class InsufficientCredits(EngineError):
 
 
 class SubscriptionUsedUp(EngineError):
-    """Everything that the subscription had is used; money that comes in lifts it."""
+    """The subscription's balance is used up; a payment reactivates it."""
 
     status = 402
     code = "subscription_used_up"
     error = "Subscription used up"
     message = "All credits of this subscription are used."
-    guidance = "Add credits; the next call then answers a key again."
+    guidance = "Add credits; the next request then returns a key."
 
 
 class SubscriptionBlocked(EngineError):
-    """The subscription is stopped, because it is used up or by an operator."""
+    """The subscription is blocked, by its policy or by an operator."""
 
     status = 402
     code = "subscription_blocked"
@@ -144,7 +163,7 @@ class SubscriptionBlocked(EngineError):
 
 
 class Forbidden(EngineError):
-    """The credential is good but does not allow this."""
+    """The credential is valid but does not allow this request."""
 
     status = 403
     code = "forbidden"
@@ -153,17 +172,33 @@ class Forbidden(EngineError):
     guidance = "Use a credential that allows it, or ask for less."
 
 
+class ScopeMissing(Forbidden):
+    """The credential lacks a scope. The challenge is that of RFC 6750, section 3.1."""
+
+    def __init__(self, scope: str) -> None:
+        challenge = f'Bearer realm="pluct", error="insufficient_scope", scope="{scope}"'
+        super().__init__(details={"scope": scope}, headers={"WWW-Authenticate": challenge})
+
+
 class CsrfRefused(Forbidden):
-    """A write came with a session's cookie but not from the dashboard's own page."""
+    """A write with a session cookie lacks the session's CSRF token."""
 
     code = "csrf_refused"
     error = "csrf_refused"
-    message = "This did not come from the dashboard's own page; nothing was changed."
+    message = "The request did not come from the dashboard's own page; nothing was changed."
     guidance = "Reload the dashboard and do it again."
 
 
+class FrontRequired(Forbidden):
+    """The request did not come through the proxy that this deployment requires."""
+
+    code = "front_required"
+    message = "This address does not take requests."
+    guidance = "Send the request to the public address of this service."
+
+
 class LegacyInsufficientCredits(Forbidden):
-    """`/vend-token` of the broker's document says 403 where the newer route says 402."""
+    """`/vend-token` answers 403, as the broker's document says; the newer route answers 402."""
 
     code = "insufficient_credits"
     error = "Insufficient credits"
@@ -172,7 +207,7 @@ class LegacyInsufficientCredits(Forbidden):
 
 
 class TokenAlreadyUsed(Forbidden):
-    """A vended token was shown a second time, for another call than the first."""
+    """A vended token was used again, for a different call."""
 
     code = "token_already_used"
     error = "token_already_used"
@@ -187,17 +222,17 @@ class TokenAlreadyUsed(Forbidden):
 
 
 class NotFound(EngineError):
-    """No such thing, or a thing of somebody else: the two answer alike."""
+    """The item does not exist, or belongs to another user: both get the same answer."""
 
     status = 404
     code = "not_found"
     error = "Not found"
-    message = "There is no such thing here."
+    message = "The requested item does not exist."
     guidance = "Check the id."
 
 
 class RouteNotFound(NotFound):
-    """No route has this path."""
+    """No route matches the path."""
 
     code = "route_not_found"
     error = "route_not_found"
@@ -214,53 +249,53 @@ class JobNotFound(NotFound):
 
 
 class MethodNotAllowed(EngineError):
-    """The path exists, with other methods."""
+    """The path exists, but not with this method."""
 
     status = 405
     code = "method_not_allowed"
     error = "method_not_allowed"
-    message = "This path does not take this method."
-    guidance = "Use a method that the Allow header names."
+    message = "This path does not support this method."
+    guidance = "Use a method listed in the Allow header."
 
 
 class UserExists(EngineError):
-    """A user is created once."""
+    """The user id is taken."""
 
     status = 409
     code = "user_exists"
     error = "User already exists"
-    message = "There is a user with this id."
-    guidance = "Choose another id, or use the credential you were given for this one."
+    message = "A user with this id already exists."
+    guidance = "Choose another id, or use the credential issued for this one."
 
 
 class AlreadyUndone(EngineError):
-    """An entry is taken back once."""
+    """The entry was already undone."""
 
     status = 409
     code = "already_undone"
     error = "Already undone"
-    message = "This entry was taken back before."
-    guidance = "Read the account's history; make a new adjustment if it is still not right."
+    message = "This entry was already undone."
+    guidance = "Read the account's history. If the balance is wrong, make a new adjustment."
 
 
 class NotUndoable(EngineError):
-    """Only what an operator, a key's holder or a payment did to a balance is taken back."""
+    """The entry's type cannot be undone: only additions and deductions can."""
 
     status = 409
     code = "not_undoable"
     error = "Not undoable"
-    message = "An entry of this kind is not taken back."
+    message = "An entry of this type cannot be undone."
     guidance = "Make an adjustment with a reason instead."
 
 
 class OperatorExists(EngineError):
-    """An operator is created once."""
+    """The operator's name is taken."""
 
     status = 409
     code = "operator_exists"
     error = "operator_exists"
-    message = "There is an operator with this name."
-    guidance = "Choose another name, or make a new password for this one."
+    message = "An operator with this name already exists."
+    guidance = "Choose another name, or create a new password for this one."
 
 
 class PayloadTooLarge(EngineError):
@@ -269,12 +304,25 @@ class PayloadTooLarge(EngineError):
     status = 413
     code = "payload_too_large"
     error = "Payload too large"
-    message = "The body is larger than this route takes."
+    message = "The body is larger than this route accepts."
     guidance = "Send at most 64 KB."
 
 
+class UnsupportedEncoding(EngineError):
+    """The body is compressed, or not in UTF-8."""
+
+    status = 415
+    code = "unsupported_encoding"
+    error = "Unsupported encoding"
+    message = "The body must be uncompressed and in UTF-8."
+    guidance = "Send it without Content-Encoding, in UTF-8."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Accept-Encoding": "identity"})
+
+
 class KeyReused(EngineError):
-    """The idempotency key was used before, for another payload."""
+    """The idempotency key was used with another payload."""
 
     status = 422
     code = "idempotency_key_reused"
@@ -284,13 +332,13 @@ class KeyReused(EngineError):
 
 
 class RateLimited(EngineError):
-    """More calls than the policy allows in its window."""
+    """More requests than the rate limit allows."""
 
     status = 429
     code = "rate_limited"
     error = "Too many requests"
     message = "Too many requests; slow down."
-    guidance = "Wait for the seconds that Retry-After gives, then send it again."
+    guidance = "Wait for the number of seconds in Retry-After, then send the request again."
 
     def __init__(self, retry_after_s: int, headers: Mapping[str, str]) -> None:
         super().__init__(
@@ -301,28 +349,28 @@ class RateLimited(EngineError):
 
 
 class TooManyAttempts(RateLimited):
-    """Log-ins failed too often, at this name or from this address."""
+    """Too many failed logins for this name or from this address."""
 
     code = "too_many_attempts"
-    message = "Too many log-ins failed."
-    guidance = "Wait for the seconds that Retry-After gives."
+    message = "Too many failed logins."
+    guidance = "Wait for the number of seconds in Retry-After."
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(retry_after_s, {})
 
 
 class UpstreamFailed(EngineError):
-    """The transcription service answered what it should not, or refused us."""
+    """The transcription service gave an invalid answer, or refused our credential."""
 
     status = 502
     code = "upstream_error"
     error = "upstream_error"
     message = "The transcription service did not give a usable answer."
-    guidance = "Try again in a while."
+    guidance = "Try again later."
 
 
 class Busy(EngineError):
-    """Nothing was changed: the store was slow, away, or too many writers met."""
+    """Nothing was changed: the store did not answer in time, or there were too many conflicts."""
 
     status = 503
     code = "busy"
@@ -339,32 +387,32 @@ class Busy(EngineError):
 
 
 class CircuitOpen(Busy):
-    """The transcription service failed again and again and is left alone for a while."""
+    """The circuit breaker of the transcription service is open."""
 
     code = "circuit_open"
     error = "circuit_open"
     message = "The transcription service is paused after repeated failures."
-    guidance = "Wait for the seconds that Retry-After gives, then try again."
+    guidance = "Wait for the number of seconds in Retry-After, then try again."
 
     def __init__(self, retry_after_s: int) -> None:
         super().__init__(retry_after_s=max(1, retry_after_s))
 
 
 class OutcomeUnknown(Busy):
-    """A write was sent and its answer lost: the retry with the same request id settles it."""
+    """The answer to a write was lost; a retry with the same request id settles it."""
 
     code = "outcome_unknown"
-    message = "The answer of the store was lost; whether it took effect is not known yet."
+    message = "The store's answer was lost; it is not known whether the write took effect."
 
 
 class KeysUnavailable(EngineError):
-    """No key can be made or read now, and none that is good is stored."""
+    """No OpenRouter key can be created or read, and no valid one is stored."""
 
     status = 503
     code = "keys_unavailable"
     error = "Keys unavailable"
-    message = "No key can be had at this moment."
-    guidance = "Send the same request again after the seconds that Retry-After gives."
+    message = "No key can be provided right now."
+    guidance = "Send the same request again after the number of seconds in Retry-After."
 
     def __init__(self, *, retry_after_s: int = 5) -> None:
         super().__init__(
@@ -374,13 +422,13 @@ class KeysUnavailable(EngineError):
 
 
 class UpstreamRefused(UpstreamFailed):
-    """The transcription service refused the job in words: its status and members are passed on."""
+    """The transcription service refused the job; its status and members are passed on."""
 
     status = 400
     code = "upstream_refused"
     error = "upstream_refused"
-    message = "The transcription service did not take the job."
-    guidance = "Your credit was given back. Vend anew and try again."
+    message = "The transcription service refused the job."
+    guidance = "Your credit was returned. Vend again, then retry."
 
     def __init__(
         self, status: int, members: Mapping[str, Any], headers: Mapping[str, str] | None = None
@@ -390,17 +438,17 @@ class UpstreamRefused(UpstreamFailed):
 
 
 class UpstreamTimedOut(EngineError):
-    """The transcription service did not answer a question about a job in time."""
+    """The transcription service did not answer a status request in time."""
 
     status = 504
     code = "upstream_timed_out"
     error = "upstream_timed_out"
     message = "The transcription service did not answer in time."
-    guidance = "Ask again in a while; nothing was changed."
+    guidance = "Ask again later; nothing was changed."
 
 
 class PostPrivate(EngineError):
-    """TikTok shows the post, or all posts of this person, to some people only."""
+    """The post, or its author's account, is private."""
 
     status = 403
     code = "post_private"
@@ -409,17 +457,37 @@ class PostPrivate(EngineError):
     guidance = "Ask the person who posted it to make it public."
 
 
+class AgeRestricted(EngineError):
+    """The post exists; TikTok shows it to adults who are logged in."""
+
+    status = 403
+    code = "age_restricted"
+    error = "age_restricted"
+    message = "TikTok shows this video only to adults who are logged in."
+    guidance = "Choose a video that TikTok shows to everybody."
+
+
+class LoginRequired(EngineError):
+    """The post exists; TikTok shows it to people who are logged in."""
+
+    status = 403
+    code = "login_required"
+    error = "login_required"
+    message = "TikTok shows this video only to people who are logged in."
+    guidance = "Choose a video that TikTok shows to everybody."
+
+
 class PostNotFound(NotFound):
-    """TikTok shows no such post; it does not say whether there ever was one."""
+    """TikTok shows no such post; it does not say whether it ever existed."""
 
     code = "post_not_found"
     error = "post_not_found"
-    message = "TikTok shows no such video: it is removed, private or restricted, or never was."
+    message = "TikTok shows no such video: it is removed, private or restricted, or never existed."
     guidance = "Open the address on TikTok to see whether it still works."
 
 
 class PostRemoved(PostNotFound):
-    """TikTok says that the post, or the person, is gone."""
+    """TikTok says that the post or its account was removed."""
 
     code = "post_removed"
     error = "post_removed"
@@ -428,13 +496,13 @@ class PostRemoved(PostNotFound):
 
 
 class TiktokFailed(EngineError):
-    """TikTok gave no answer that can be read."""
+    """TikTok gave no usable answer."""
 
     status = 502
     code = "tiktok_failed"
     error = "tiktok_failed"
     message = "TikTok did not give a usable answer."
-    guidance = "Try again after the seconds that Retry-After gives."
+    guidance = "Try again after the number of seconds in Retry-After."
 
     def __init__(self, *, retry_after_s: int = 60) -> None:
         super().__init__(
@@ -444,21 +512,21 @@ class TiktokFailed(EngineError):
 
 
 class LinkUnresolved(TiktokFailed):
-    """A short link leads nowhere that is followed, or through too many links."""
+    """A short link leads to an address that is not followed, or through too many links."""
 
     code = "link_unresolved"
     error = "link_unresolved"
-    message = "TikTok does not say which video this short link stands for."
+    message = "TikTok does not say which video this short link leads to."
     guidance = "Open the link, then send the address that the browser shows."
 
 
 class TiktokBlocked(TiktokFailed):
-    """TikTok showed a challenge or a login in place of an answer."""
+    """TikTok showed a challenge in place of an answer."""
 
     status = 503
     code = "tiktok_blocked"
     error = "tiktok_blocked"
-    message = "TikTok does not answer us at this moment."
+    message = "TikTok is not answering our requests right now."
 
 
 class TiktokSlow(TiktokFailed):

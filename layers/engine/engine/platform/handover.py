@@ -1,7 +1,7 @@
-"""Calls that are handed to a worker: one message names the hold that pays for the call.
+"""Calls handed to a worker: one message names the hold that pays for the call.
 
-Failure policy: a queue that can not be reached within 2 s, after one more try, takes nothing, and the
-caller finishes the call itself.
+Failure policy: if the queue cannot be reached within 2 s in two attempts, `NotHandedOver` is raised and
+the caller finishes the call itself.
 """
 
 import json
@@ -21,11 +21,11 @@ CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
 
 
 class NotHandedOver(Exception):
-    """Nobody took the call."""
+    """The queue did not accept the call."""
 
 
 class Handover(Protocol):
-    """Takes calls that a worker makes."""
+    """Accepts calls for a worker."""
 
     def send(self, user: str, jti: str) -> None:
         """Hands over the call that the hold of `jti` pays for. Raises `NotHandedOver`."""
@@ -39,7 +39,7 @@ class NoHandover:
 
 
 class QueueHandover:
-    """A queue with a worker behind it; its client is made when the first call is handed over."""
+    """A queue that a worker reads; its client is created with the first call."""
 
     def __init__(self, url: str, connect: Callable[[], "SQSClient"]) -> None:
         self._url = url
@@ -55,12 +55,12 @@ class QueueHandover:
 
 def connect() -> "SQSClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: SQSClient = aws.session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SQSClient = aws.client("sqs", CLIENT_CONFIG)
     return client
 
 
 def read_message(body: str) -> tuple[str, str]:
-    """User and jti of a message. Raises `ValueError` where it is not one of ours."""
+    """User and jti of a message. Raises `ValueError` if it is not a call."""
     document: Any = json.loads(body)
     user, jti = (
         (document.get("user"), document.get("jti")) if isinstance(document, dict) else (0, 0)

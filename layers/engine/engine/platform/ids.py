@@ -1,4 +1,4 @@
-"""The forms of ids that come from outside, and the ids that are made here."""
+"""The formats of ids from clients, and the ids created here."""
 
 import base64
 import hashlib
@@ -9,6 +9,7 @@ from typing import Any
 
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}\Z"
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
+PROVIDER = r"^[a-z0-9][a-z0-9_-]{0,31}\Z"
 PAYMENT_ID = r"^[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,254}\Z"
 
 _USER_ID = re.compile(USER_ID)
@@ -27,18 +28,18 @@ def is_job_id(value: Any) -> bool:
 
 
 def digest(*parts: str) -> str:
-    """22 characters (128 bits) that stand for `parts`, safe in keys, tokens and URLs."""
+    """A digest of `parts`: 22 characters (128 bits), safe in keys, tokens and URLs."""
     joined = "\x1f".join(parts).encode()
     return base64.urlsafe_b64encode(hashlib.sha256(joined).digest()[:16]).decode().rstrip("=")
 
 
 def shard(text: str, count: int) -> int:
-    """Which of `count` partitions `text` falls into: the same one always."""
+    """Which of `count` partitions `text` belongs to; always the same one."""
     return hashlib.sha256(text.encode()).digest()[0] % count
 
 
 def base36(number: int) -> str:
-    """`number` (not negative) in the digits 0 to 9 and a to z."""
+    """`number` (not negative) in base 36: 0 to 9 and a to z."""
     text = ""
     while True:
         number, digit = divmod(number, 36)
@@ -53,5 +54,5 @@ def new_mark() -> str:
 
 
 def new_id(prefix: str) -> str:
-    """An id of 96 random bits that sorts by the time it was made."""
+    """An id with 96 random bits that sorts by its time of creation."""
     return f"{prefix}_{base36(time.time_ns() // 1_000_000)}{secrets.token_hex(12)}"

@@ -1,14 +1,14 @@
-"""Logs and metrics: one structured line for each invocation, its metrics in it; never a body or secret.
+"""Logs and metrics: one structured line per invocation, with its metrics; never a body or a secret.
 
 Metrics are in CloudWatch's embedded format (EMF): the member `_aws` of a line names the members that
-are metrics. So an invocation costs one line, which is what CloudWatch charges for, and a figure that
-raised an alarm lies beside the request that caused it. The trace's id is added by Powertools' logger.
+are metrics. An invocation therefore costs one line, and a figure that raised an alarm is on the same line
+as the request that caused it. Powertools' logger adds the trace id.
 
-A line that the documents name (`be:vending ...`) is the message of its invocation's line; where one
-invocation has several of them, all but the last are lines of their own, without metrics.
+A documented line (`be:vending ...`) is the message of its invocation's line. If one invocation has
+several, all but the last are separate lines without metrics.
 
-A user id may be an e-mail address. No line shows one: `~` and `ids.digest` of it stand in its place, so
-that one user's lines can still be told from another's.
+A user id may be an e-mail address. No line shows one: it is replaced by `~` and its `ids.digest`, so the
+lines of one user can still be found.
 """
 
 import json
@@ -25,14 +25,14 @@ from aws_lambda_powertools import Logger
 from engine.platform.ids import digest
 
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Pluct")
-"""Powertools' own setting, as the logger reads its own: a stack's figures are not another stack's."""
+"""Powertools' own setting; it keeps the metrics of two stacks apart."""
 
 _EMAIL = re.compile(r"[\w.+%-]+@[\w.-]+")
 _started = False
 
 
 def _serialize(line: Mapping[str, Any]) -> str:
-    """`line` as JSON without e-mail addresses, wherever they stand: in facts or in a traceback."""
+    """`line` as JSON without e-mail addresses, also in facts and tracebacks."""
     text = json.dumps(line, default=str, separators=(",", ":"), ensure_ascii=False)
     return _EMAIL.sub(lambda found: "~" + digest(found[0]), text) if "@" in text else text
 
@@ -42,14 +42,14 @@ logger = Logger(
     log_uncaught_exceptions=False,
     location=None,
     json_serializer=_serialize,
-    json_deserializer=str,  # A message is text, also where it looks like JSON.
+    json_deserializer=str,  # A message is text, even if it looks like JSON.
     datefmt="%Y-%m-%dT%H:%M:%S.%FZ",
     utc=True,
 )
 
 
 class Line:
-    """What one invocation will have logged and counted when it ends."""
+    """What one invocation logs and counts when it ends."""
 
     def __init__(self, keys: Mapping[str, Any]) -> None:
         self._keys = keys
@@ -60,7 +60,7 @@ class Line:
         self._directives: list[dict[str, Any]] = []
 
     def say(self, message: str, facts: Mapping[str, Any]) -> None:
-        """Makes `message` that of the line; an earlier one becomes a line of its own."""
+        """Sets the line's message; an earlier message becomes a separate line."""
         if self._message:
             logger.info(self._message, extra={**self._facts, **self._keys})
             self._facts = {}
@@ -68,13 +68,17 @@ class Line:
         self._facts.update(facts)
 
     def count(self, name: str, number: float = 1) -> None:
-        """`number` more of a metric without dimensions."""
+        """Adds `number` to a metric without dimensions."""
         self._counts[name] = self._counts.get(name, 0) + number
 
-    def answered(self, route: str, status: int, code: str | None) -> None:
-        """The answer of a route ("GET /health"): its latency, its failure, its refusal by code.
+    def came_from(self, address: str) -> None:
+        """The caller's address, which the access log lacks where a proxy stands before the API."""
+        self._facts["address"] = address
 
-        `Latency` is in milliseconds; how many answers there were is its sample count.
+    def answered(self, route: str, status: int, code: str | None) -> None:
+        """The answer of a route ("GET /health"): its latency, its failure, its error code.
+
+        `Latency` is in milliseconds; its sample count is the number of answers.
         """
         took_ms = round((time.perf_counter() - self._began) * 1000, 1)
         self._facts |= {"route": route, "status": status, "Latency": took_ms}
@@ -91,7 +95,7 @@ class Line:
         self._message = self._message or "answered"
 
     def write(self) -> None:
-        """The line, unless nothing happened that is worth one."""
+        """Writes the line, unless there is nothing to log."""
         facts = {**self._facts, **self._counts}
         if self._counts:
             self._directives.append(_directive([[]], self._counts))
@@ -107,9 +111,9 @@ _LINE: ContextVar[Line | None] = ContextVar("line", default=None)
 
 @contextmanager
 def invocation(context: Any, request_id: str = "") -> Iterator[Line]:
-    """The line of what is done meanwhile, written at the end, also when it ends by an exception.
+    """The line of an invocation, written when the block ends, also by an exception.
 
-    `context` is Lambda's; `request_id` is the API's where there is one, else Lambda's own is taken.
+    `context` is Lambda's; `request_id` is the API's, or empty for Lambda's own.
     """
     keys: dict[str, Any] = {"request_id": request_id or str(getattr(context, "aws_request_id", ""))}
     if (name := getattr(context, "function_name", None)) is not None:
@@ -129,16 +133,16 @@ def invocation(context: Any, request_id: str = "") -> Iterator[Line]:
 
 
 def vending(user: str, *, ok: bool, replayed: bool = False, **facts: object) -> None:
-    """The documented line of a vend; only a replay says whether it is one."""
+    """The documented line of a vend; `replayed` is only logged if true."""
     if replayed:
         facts["replayed"] = True
     _say(f"be:vending user={user} ok={'true' if ok else 'false'}", facts)
 
 
 def upstream_call(call: str, status: int, **facts: object) -> None:
-    """The documented line of a call to the transcription service, `status` 0 where no answer came.
+    """The documented line of a call to the transcription service, `status` is 0 without an answer.
 
-    Counted as a call, and as a failure where no answer or a 5xx came.
+    Counted as a call, and as a failure without an answer or with a 5xx.
     """
     failed = status == 0 or status >= 500
     counted = ("UpstreamCalls", "UpstreamFailures") if failed else ("UpstreamCalls",)
@@ -146,7 +150,7 @@ def upstream_call(call: str, status: int, **facts: object) -> None:
 
 
 def job_webhook(job: str, outcome: str) -> None:
-    """The line of a webhook of the transcription service: our id of the job and what came of it."""
+    """The line of a webhook of the transcription service: our id of the job and the outcome."""
     logger.info(f"be:ttt webhook job={job} outcome={outcome}")
 
 
@@ -158,17 +162,17 @@ def circuit_changed(service: str, state: str) -> None:
 
 
 def tiktok_asked(subject: str, outcome: str, **facts: object) -> None:
-    """The line of a look-up at TikTok: what was asked for, and `ok`, `partial` or a refusal's code."""
+    """The line of a look-up at TikTok: its subject, and `ok`, `partial` or an error code."""
     logger.info(f"be:meta asked={subject} outcome={outcome}", extra=facts)
 
 
 def tiktok_not_kept(subject: str, trouble: str) -> None:
-    """The line of an answer of TikTok that went out and was not kept."""
+    """The line of an answer of TikTok that was returned but could not be cached."""
     logger.info(f"be:meta not-kept={subject}", extra={"trouble": trouble})
 
 
 def sweep(counts: Mapping[str, int], *, is_cut: bool) -> None:
-    """The line of a sweep: what it did. Counted where its time ran out before it was through."""
+    """The line of a sweep: what it did. Counted if its time ran out before it finished."""
     _say("sweep", counts, *(("SweeperBehind",) if is_cut else ()))
 
 
@@ -184,7 +188,14 @@ def not_projected(trouble: str) -> None:
         line.count("NotProjected")
 
 
-def house_balance(left_micros: int, low_usd: int) -> None:
+def set_aside(part: str, what: str, trouble: str) -> None:
+    """The line and the metric of one element that a round of `part` cannot handle, and passed over."""
+    with _line() as line:
+        logger.error("be:set-aside", extra={"part": part, "what": what, "trouble": trouble})
+        line.count("SetAside")
+
+
+def provider_balance(left_micros: int, low_usd: int) -> None:
     """The line and the metric of an operator's OpenRouter account that runs low."""
     if left_micros < low_usd * 1_000_000:
         with _line() as line:
@@ -200,19 +211,19 @@ def moved(entries: Mapping[str, int]) -> None:
 
 
 def rotated(name: str, *, made: Sequence[str], dropped: Sequence[str]) -> None:
-    """The line of a ring that was changed: names of keys, from which no key can be told."""
+    """The line of a changed ring: names of keys, which do not reveal the keys."""
     _say(f"be:rotated secret={name}", {"made": list(made), "dropped": list(dropped)})
 
 
 def not_rotated(name: str, trouble: str) -> None:
-    """The line and the metric of a ring that could not be looked at or changed."""
+    """The line and the metric of a ring that could not be read or changed."""
     with _line() as line:
         logger.error("be:not-rotated", extra={"secret": name, "trouble": trouble})
         line.count("NotRotated")
 
 
 def secret_ages(days: Mapping[str, int]) -> None:
-    """The age in days of each secret that signs or is shown; the metric's maximum is the oldest."""
+    """The age in days of each secret in use; the metric's maximum is the oldest."""
     if not days:
         return
     directive = _directive([[]], ["SecretAgeDays"])
@@ -229,7 +240,7 @@ def _say(message: str, facts: Mapping[str, Any], *counted: str) -> None:
 
 @contextmanager
 def _line() -> Iterator[Line]:
-    """The line of the invocation; outside of any, one that is written at once."""
+    """The invocation's line; outside an invocation, one that is written at once."""
     line = _LINE.get()
     if line is not None:
         yield line
@@ -251,6 +262,6 @@ def _metadata(directives: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _directive(dimensions: list[list[str]], metrics: Iterable[str]) -> dict[str, Any]:
-    """`metrics` by their names, without units, which say nothing of a count and cost a line a twentieth."""
+    """`metrics` by name. Units are left out: they add a twentieth to a line and say nothing about a count."""
     named = [{"Name": name} for name in metrics]
     return {"Namespace": NAMESPACE, "Dimensions": dimensions, "Metrics": named}

@@ -1,7 +1,7 @@
-"""Secrets at rest: encrypted by KMS, bound to their user and key, opened only to be answered.
+"""Secrets at rest: encrypted by KMS, bound to user and key, decrypted to answer a request.
 
-The key material never leaves KMS. The encryption context is authenticated with the text, so one user's
-sealed key, put into another user's item, does not open. Limits: 1 s to connect, 2 s to read, three tries.
+The key material never leaves KMS. The encryption context is authenticated with the ciphertext, so a sealed
+key does not decrypt when copied into another user's item. Limits: 1 s to connect, 2 s to read, three tries.
 """
 
 import base64
@@ -16,7 +16,7 @@ CLIENT_CONFIG = aws.limits(attempts=3)
 
 
 class KmsClient(Protocol):
-    """The two calls of KMS that are made."""
+    """The two operations of KMS that are used."""
 
     def encrypt(self, **request: Any) -> Any: ...
 
@@ -25,7 +25,7 @@ class KmsClient(Protocol):
 
 def connect() -> KmsClient:
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: KmsClient = aws.session().create_client("kms", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: KmsClient = aws.client("kms", CLIENT_CONFIG)
     return client
 
 
@@ -49,7 +49,7 @@ class Sealer:
         return base64.b64encode(answer["CiphertextBlob"]).decode()
 
     def open(self, sealed: str, *, user: str, hash_: str) -> str:
-        """The secret. Raises `Busy`, also where it was sealed for somebody else."""
+        """The secret. Raises `Busy`, also if it was sealed for another user or key."""
         try:
             answer = self._client.decrypt(
                 KeyId=self._key_id,

@@ -1,8 +1,8 @@
-"""DynamoDB, and nothing above it: values in and out, conditions refused, limits on every call.
+"""DynamoDB: values in and out, refused conditions, limits on every call.
 
 Failure policy: a call waits 1 s to connect and 2 s to read, and botocore tries three times (standard
-mode: back-off with jitter). Past that, reads raise `Busy`; writes raise `OutcomeUnknown`, because a
-lost answer does not say whether the write took effect. Both are 503 with `Retry-After`.
+mode: back-off with jitter). After that, reads raise `Busy` and writes raise `OutcomeUnknown`, because
+without an answer it is unknown whether the write took effect. Both are 503 with `Retry-After`.
 """
 
 import random
@@ -27,7 +27,7 @@ Item = dict[str, Any]
 CLIENT_CONFIG = aws.limits(
     attempts=3, max_pool_connections=10, tcp_keepalive=True, parameter_validation=False
 )
-"""`user_agent` and no parameter validation take a third off the CPU of every call (measured)."""
+"""A short `user_agent` and no parameter validation save a third of the CPU of every call (measured)."""
 
 CONFLICT = "TransactionConflictException"
 IN_PROGRESS = "TransactionInProgressException"
@@ -38,7 +38,7 @@ BATCH = 100
 
 
 class ConditionFailed(Exception):
-    """A condition refused the write. `item` is the item that was there, None if there was none."""
+    """A condition refused the write. `item` is the stored item, None if there was none."""
 
     def __init__(self, item: Item | None) -> None:
         super().__init__("condition refused")
@@ -47,7 +47,7 @@ class ConditionFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why one write of a transaction was refused; `item` is what was there, if the store said."""
+    """Why one write of a transaction was refused; `item` is the stored item, if it was returned."""
 
     code: str
     item: Item | None = None
@@ -58,7 +58,7 @@ class Refusal:
 
 
 class Cancelled(Exception):
-    """A transaction did not happen; `refusals` are in the order of its writes, None where fine."""
+    """A transaction was cancelled; `refusals` follow the order of its writes, None for those not refused."""
 
     def __init__(self, refusals: Sequence[Refusal | None]) -> None:
         super().__init__([refusal.code if refusal else None for refusal in refusals])
@@ -67,7 +67,7 @@ class Cancelled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """Put `item` where `condition` holds; an empty one always does."""
+    """Put `item` if `condition` holds; an empty condition always holds."""
 
     item: Item
     condition: str
@@ -78,7 +78,7 @@ class Put:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """Change the item at (`pk`, `sk`) by `change` where `condition` holds; an empty one always does."""
+    """Change the item at (`pk`, `sk`) by `change` if `condition` holds; an empty condition always holds."""
 
     pk: str
     sk: str
@@ -96,12 +96,12 @@ Write = Put | Update
 
 
 class _MetTransaction(Exception):
-    """A plain write conflicted with a transaction on its item and had no effect."""
+    """A single write conflicted with a transaction on the same item and did nothing."""
 
 
 def connect() -> "DynamoDBClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: DynamoDBClient = aws.session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: DynamoDBClient = aws.client("dynamodb", CLIENT_CONFIG)
     return client
 
 
@@ -122,7 +122,7 @@ class Table:
         self.name = name
 
     def beside(self, name: str) -> "Table":
-        """Another table of the same store."""
+        """Another table, with the same client."""
         return Table(self._client, name, sleep=self._sleep, new_mark=self._new_mark)
 
     def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
@@ -133,9 +133,9 @@ class Table:
         return unmarshal(answer["Item"]) if "Item" in answer else None
 
     def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
-        """The items of these `pk` and `sk` that are there, in no order; each key is given once.
+        """The existing items of these `pk` and `sk`, in no order; keys must be distinct.
 
-        Raises `Busy`, also where the store leaves keys over again and again.
+        Raises `Busy`, also if the store repeatedly leaves keys unprocessed.
         """
         found: list[Item] = []
         for start in range(0, len(keys), BATCH):
@@ -187,7 +187,7 @@ class Table:
     ) -> list[Item]:
         """Items of the index partition `attribute` = `value`, highest `sort_by` first, below `before`.
 
-        What an index shows lags behind the table. Raises `Busy`.
+        An index lags behind the table. Raises `Busy`.
         """
         condition, values = "#pk = :value", {":value": value}
         names = {"#pk": attribute}
@@ -208,8 +208,8 @@ class Table:
         return [unmarshal(item) for item in answer["Items"]]
 
     def due(self, index: str, shard: str, before: int, *, page: int) -> Iterator[Item]:
-        """Keys of the index of open holds whose `expires_at` is below `before`, oldest first, `page` of
-        them at a time as they are taken. Raises `Busy`.
+        """Keys in the index of open holds whose `expires_at` is below `before`, oldest first, read `page`
+        at a time as the iterator advances. Raises `Busy`.
         """
         request = {
             "TableName": self.name,
@@ -223,8 +223,8 @@ class Table:
     def ascending(
         self, pk: str, low: str, high: str, *, limit: int | None = None, consistent: bool = False
     ) -> Iterator[Item]:
-        """Items of `pk` from `low` to `high`, both included, in their order, page by page as they are
-        taken; at most `limit`. Raises `Busy`.
+        """Items of `pk` from `low` to `high`, both included, in ascending order, read page by page as the
+        iterator advances; at most `limit`. Raises `Busy`.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -245,10 +245,10 @@ class Table:
         after: tuple[str, str] | None = None,
         keys_only: bool = False,
     ) -> Iterator[Item]:
-        """Items of the whole table that `condition` lets through: for operators' commands only.
+        """Items of the whole table that match `condition`: for operators' commands only.
 
-        `after` is the `pk` and `sk` of an item, and what comes before it in the table's own order is
-        left out. `keys_only` spares sending the rest, not reading it. Raises `Busy`.
+        `after` is the `pk` and `sk` of the item to continue after, in the table's own order. `keys_only`
+        reduces what is sent, not what is read. Raises `Busy`.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -265,12 +265,11 @@ class Table:
         return self._pages("scan", request)
 
     def write(self, write: Write) -> Item:
-        """Do one write; the item as it is afterwards (of a Put: what was put).
+        """Do one write; returns the item after it (for a Put, the item that was put).
 
-        A write that conflicted with a transaction is done again, a few times, with jitter: botocore
-        leaves that to its callers. A write with a `mark` that took effect is told from one that another
-        writer refused, also where botocore repeated it. Raises `ConditionFailed`, `Busy` or
-        `OutcomeUnknown`.
+        A write that conflicts with a transaction is retried a few times with jitter: botocore does not
+        retry it. A write with a `mark` that took effect is told from one that another writer refused, also
+        if botocore repeated it. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
         """
         if not write.mark:
             return self._patiently(write)
@@ -316,8 +315,8 @@ class Table:
     def transact(self, writes: Sequence[Write]) -> None:
         """Do all `writes` or none. Raises `Cancelled` or `OutcomeUnknown`.
 
-        botocore repeats a call under one client request token, so its own retries are safe; it does
-        not retry `TransactionConflict`, which is the caller's to repeat after reading again.
+        botocore retries under one client request token, so its retries are safe. It does not retry
+        `TransactionConflict`: the caller does, after reading again.
         """
         items = [
             {"Put" if isinstance(write, Put) else "Update": self._expression(write)}
@@ -385,12 +384,12 @@ def _place(write: Write) -> tuple[str, str]:
 
 
 def marshal(item: Mapping[str, Any]) -> dict[str, Any]:
-    """Attribute values as DynamoDB's JSON. Raises `TypeError` on a float or a foreign type."""
+    """Attribute values as DynamoDB's JSON. Raises `TypeError` for a float or an unsupported type."""
     return {name: _marshal(value) for name, value in item.items()}
 
 
 def unmarshal(item: Mapping[str, Any]) -> Item:
-    """DynamoDB's JSON as plain values; numbers are whole, as nothing else is ever stored."""
+    """DynamoDB's JSON as plain values; every stored number is an integer."""
     return {name: _unmarshal(value) for name, value in item.items()}
 
 
@@ -434,7 +433,7 @@ def _code(error: ClientError) -> str:
 
 
 def _store_error(error: ClientError) -> Busy:
-    """A refusal that came back in words took no effect, except the server's own failures."""
+    """An error answer below 500 means that nothing was written; after a 5xx the outcome is unknown."""
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
     return OutcomeUnknown() if status >= 500 else Busy()
 

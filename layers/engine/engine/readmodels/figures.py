@@ -1,7 +1,6 @@
-"""Reads the read models: summaries by prefix and page, days, totals, notices. Nothing scans.
+"""Reads the read models: summaries in pages, days, totals, notices. Nothing scans.
 
-What is read here is behind the ledger by as much as the projector is: mostly well under a second.
-All of it raises `Busy`.
+Read models lag behind the ledger, mostly by well under a second. Everything here raises `Busy`.
 """
 
 import heapq
@@ -18,7 +17,7 @@ CONTROL_PK = "READMODELS"
 GENERATION_SK = "GENERATION"
 FIRST_GENERATION = 1
 RANKS = {folds.BY_BALANCE: "by_balance", folds.BY_START: "by_start"}
-"""What each index of the accounts is sorted by."""
+"""The sort attribute of each index of the accounts."""
 
 LOWEST_ID = "!"
 """Sorts before every user id."""
@@ -26,7 +25,7 @@ LOWEST_ID = "!"
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Summaries in the order that was asked for; `cursor` asks for the next page, None at the end."""
+    """Summaries in the requested order; `cursor` requests the next page, None on the last."""
 
     summaries: list[Summary]
     cursor: str | None
@@ -34,14 +33,14 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Generations:
-    """The generation that is read, and the one that a rebuild fills, if one is at work."""
+    """The generation in use, and the one that a running rebuild fills, None without a rebuild."""
 
     current: int
     building: int | None = None
 
     @property
     def written(self) -> tuple[int, ...]:
-        """The generations that entries are projected into."""
+        """The generations into which entries are projected."""
         return (self.current,) if self.building is None else (self.current, self.building)
 
 
@@ -55,7 +54,7 @@ def generations(table: Table, *, consistent: bool = False) -> Generations:
 def get_summary(
     table: Table, unit: str, user: str, *, generation: int | None = None, consistent: bool = False
 ) -> Summary | None:
-    """The account's summary, None where nothing of it was projected yet."""
+    """The account's summary; None if nothing of it has been projected."""
     pk = folds.summary_pk(unit, _generation(table, generation), user)
     item = table.get(pk, user, consistent=consistent)
     return folds.read_summary(item) if item is not None else None
@@ -72,7 +71,7 @@ def list_summaries(
 ) -> Page:
     """At most `limit` accounts whose user id starts with `prefix`, after the user id `cursor`.
 
-    Costs eight queries of at most `limit` items each, however many users there are.
+    Costs eight queries of at most `limit` items each, for any number of users.
     """
     found = _generation(table, generation)
     low, high = max(prefix or LOWEST_ID, cursor or ""), prefix + "\uffff"
@@ -92,7 +91,7 @@ def list_summaries(
 
 def ranked_summaries(table: Table, unit: str, index: str, cursor: str | None, limit: int) -> Page:
     """At most `limit` accounts in the order of `index` (`readmodels.BY_BALANCE` or `BY_START`), the
-    highest first, below the rank `cursor`. Costs eight queries, however many users there are.
+    highest first, below the rank `cursor`. Costs eight queries, for any number of users.
     """
     found, rank = _generation(table, None), RANKS[index]
     shards = [
@@ -116,15 +115,15 @@ def ranked_summaries(table: Table, unit: str, index: str, cursor: str | None, li
 def days(
     table: Table, unit: str, first: str, last: str, *, generation: int | None = None
 ) -> dict[str, Stats]:
-    """The figures of each UTC day (YYYY-MM-DD) from `first` to `last` in which something happened."""
+    """The figures of each UTC day (YYYY-MM-DD) from `first` to `last` that has entries."""
     return _periods(table, unit, folds.DAY_PREFIX, first, last, generation)
 
 
 def hours(
     table: Table, unit: str, first: str, last: str, *, generation: int | None = None
 ) -> dict[str, Stats]:
-    """The figures of each UTC hour (YYYY-MM-DDTHH) from `first` to `last` in which something
-    happened; hours are kept for three days.
+    """The figures of each UTC hour (YYYY-MM-DDTHH) from `first` to `last` that has entries;
+    hours are kept for three days.
     """
     return _periods(table, unit, folds.HOUR_PREFIX, first, last, generation)
 
@@ -143,7 +142,7 @@ def _periods(
 
 
 def days_until(table: Table, unit: str, before: str, *, limit: int) -> list[str]:
-    """At most `limit` UTC days before the day `before` in which something happened, newest first."""
+    """At most `limit` UTC days before the day `before` that have entries, newest first."""
     found = _generation(table, None)
     names = {
         item["sk"].removeprefix(folds.DAY_PREFIX)
@@ -159,7 +158,7 @@ def days_until(table: Table, unit: str, before: str, *, limit: int) -> list[str]
 
 
 def totals(table: Table, unit: str, *, generation: int | None = None) -> Stats:
-    """The figures of all accounts since the beginning."""
+    """The figures of all accounts over all time."""
     found = _generation(table, generation)
     items = (
         table.get(folds.stats_pk(unit, found, shard), folds.TOTAL_SK, consistent=False)

@@ -1,7 +1,7 @@
-"""The read models as pure folds of entries: account summaries, days, totals, and the keys they lie under.
+"""The read models as pure folds of entries: account summaries, days, totals, and their keys.
 
-Every figure is a sum over entries, so that projecting, rebuilding and comparing are one function:
-`fold`. An account's share of the totals is what its summary counts.
+Every figure is a sum over entries, so projecting, rebuilding and comparing share one function, `fold`. An
+account's share of the totals is the figures of its summary.
 
 Invariant, in every figure and at every prefix: issued = spent + available + held.
 
@@ -15,12 +15,11 @@ Invariant, in every figure and at every prefix: issued = spent + available + hel
 | copy of an entry | `FEED#<unit>#<YYYY-MM-DD>#<shard 0..3>` / `<time, 11 digits>#<userId>#<seq>` |
 | low-balance notice | `NOTICE#<userId>` / `<seq, 12 digits>` |
 
-A summary also carries what the lists in other orders are sorted by, each unique: `by_balance` and
-`by_start`, under `users_shard` in two indexes that hold nothing else. The feed has no generation: an
-entry's copy is the same whoever puts it.
+A summary also stores the sort keys of two other lists, `by_balance` and `by_start`, each unique, under
+`users_shard` in two indexes. The feed has no generation: an entry's copy is always the same.
 
-A shard is chosen by a digest of the user, so that no partition is hot. Why there are generations is
-told in `engine.readmodels.rebuild`.
+The shard is chosen by a digest of the user, so that no partition is hot. `engine.readmodels.rebuild`
+explains generations.
 """
 
 import calendar
@@ -45,14 +44,14 @@ TOTAL_SK = "TOTAL"
 DAY_PREFIX = "DAY#"
 HOUR_PREFIX = "HOUR#"
 HOURS_KEPT_S = 72 * HOUR_S
-"""Hours pass by TTL this long after they began; entries older than that are counted in none."""
+"""Hours expire this long after their start; older entries are counted in no hour."""
 
 AT_DIGITS = 11
 BALANCE_DIGITS = 15
 BY_BALANCE = "users-by-balance"
 BY_START = "users-by-start"
 CONSUMING = frozenset({"spend", "capture", "refund", "write_off", "usage", "usage_write_off"})
-"""Types that turn what was issued into what is spent, or back; every other type issues or takes back."""
+"""Types that move credits between issued and spent; every other type issues credits or withdraws them."""
 
 FIGURES = (
     "users",
@@ -78,9 +77,9 @@ class TypeStats:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Figures of an account, a day or everything; money in the unit's smallest coin.
+    """Figures of an account, a period or all accounts; amounts in the unit's smallest coin.
 
-    Of a day, `available` and `held` are how they changed in it and `users` are the new ones.
+    For a period, `available` and `held` are changes and `users` counts new users.
     """
 
     users: int = 0
@@ -106,7 +105,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """One account as far as it was folded: up to the entry `seq`. Times in epoch seconds."""
+    """One account up to the entry `seq`. Times in epoch seconds."""
 
     user: str
     unit: str
@@ -124,7 +123,7 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """What a run of one account's entries adds up to. `first_at` and `last_at` in epoch seconds."""
+    """The sums over consecutive entries of one account. `first_at` and `last_at` in epoch seconds."""
 
     seq: int
     first_at: int
@@ -135,7 +134,7 @@ class Folded:
 
 
 def fold(entries: Iterable[Entry]) -> Folded | None:
-    """The sums over contiguous entries of one account; None where there are none."""
+    """The sums over consecutive entries of one account; None without entries."""
     first: Entry | None = None
     last: Entry | None = None
     counts: Counts = Counter()
@@ -153,7 +152,7 @@ def fold(entries: Iterable[Entry]) -> Folded | None:
 
 
 def contribution(entry: Entry) -> Counts:
-    """What one entry adds to its account, its day and the totals."""
+    """The figures that one entry adds to its account, its periods and the totals."""
     change = entry.amount + entry.held
     share: Counts = Counter({"entries": 1, "available": entry.amount, "held": entry.held})
     share["users"] = int(entry.seq == 1)
@@ -171,13 +170,13 @@ def contribution(entry: Entry) -> Counts:
 
 
 def falls_low(entry: Entry, low_balance: int) -> bool:
-    """Whether `entry` brings its balance from `low_balance` or more to below it."""
+    """Whether `entry` lowers the balance from at least `low_balance` to below it."""
     before = entry.available_after - entry.amount
     return entry.unit == CREDITS and before >= low_balance > entry.available_after
 
 
 def stats(counts: Mapping[str, int]) -> Stats:
-    """Stored figures under their names."""
+    """Stored figures as `Stats`."""
     types = {
         name.removeprefix("count."): TypeStats(
             count, counts.get(f"sum.{name.removeprefix('count.')}", 0)
@@ -189,7 +188,7 @@ def stats(counts: Mapping[str, int]) -> Stats:
 
 
 def counts_in(item: Mapping[str, Any]) -> Counts:
-    """The figures of a stored item; those that are zero are left out."""
+    """The figures of a stored item, without zeros."""
     return Counter(
         {
             name: value
@@ -200,7 +199,7 @@ def counts_in(item: Mapping[str, Any]) -> Counts:
 
 
 def read_summary(item: Item) -> Summary:
-    """The summary in `item`; what was taken out of it from outside reads as nothing."""
+    """The summary in `item`; missing members read as zero or empty."""
     seq, first_at, last_at = (item.get(n, 0) for n in ("projected_seq", "first_at", "last_at"))
     listed = item.get("users_shard") == item["pk"]
     by_balance, by_start = (
@@ -219,7 +218,7 @@ def read_summary(item: Item) -> Summary:
 
 
 def summary_of(user: str, unit: str, folded: Folded) -> Summary:
-    """The summary of an account whose every entry was folded."""
+    """The summary of an account from the fold of all its entries."""
     counts = Counter({name: value for name, value in folded.counts.items() if value})
     return Summary(
         user,
@@ -234,12 +233,12 @@ def summary_of(user: str, unit: str, folded: Folded) -> Summary:
 
 
 def balance_rank(available: int, user: str) -> str:
-    """What the list by balance is sorted by."""
+    """The sort key of the list by balance."""
     return f"{available:0{BALANCE_DIGITS}d}#{user}"
 
 
 def start_rank(first_at: int, user: str) -> str:
-    """What the list by age is sorted by."""
+    """The sort key of the list by creation."""
     return f"{first_at:0{AT_DIGITS}d}#{user}"
 
 

@@ -1,4 +1,4 @@
-"""The figures of the whole system, from the read models alone: nothing here reads an account."""
+"""The figures of the whole system, from the read models only; no account is read."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def _totals(stats: Stats) -> dict[str, Any]:
 
 
 def _period(stats: Stats) -> dict[str, int]:
-    """A day or an hour: what happened in it."""
+    """The figures of a day or an hour."""
     return {
         "newUsers": stats.users,
         "transactions": stats.entries,
@@ -86,7 +86,7 @@ def _period(stats: Stats) -> dict[str, int]:
 
 
 def _refusals(refused: Mapping[str, Counter[str]]) -> dict[str, Any]:
-    """Of the days that are shown."""
+    """The refusals of the shown days."""
     by_code: Counter[str] = Counter()
     for counts in refused.values():
         by_code.update(counts)

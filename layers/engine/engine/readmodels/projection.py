@@ -1,25 +1,24 @@
-"""The projector: entries from the table's stream become read models, exactly once, in order per account.
+"""The projector: turns entries from the table's stream into read models, exactly once, in order per account.
 
-A delivered record is a sign that its account has entries up to a seq. The account's summary says how
-far it was projected; the entries after that are folded, at most `CHUNK` at a time, and one transaction
-advances the summary, where it is still as it was seen, and adds the same entries to their days, their
-hours and the totals, and keeps their copies in the feed, their audit records and notices.
-So a duplicate or older record does nothing, two projectors at once do the work of one, and a transaction
-whose answer was lost is not repeated.
+A record says that its account has entries up to a seq. The account's summary stores how far the account
+is projected. The entries after that are folded, at most `CHUNK` at a time, and one transaction advances the
+summary, on condition that it is unchanged, adds the entries to their days, hours and the totals, and writes
+their copies in the feed, audit records and notices. So a duplicate or older record does nothing, two
+concurrent projectors count an entry once, and a transaction whose answer was lost is not repeated.
 
-An entry is taken from its record's image; one that was not delivered (records lost with a poison batch)
-or whose image is not that of an entry is read from the ledger.
+An entry is taken from its record's image. One that was not delivered (lost with a poison batch) or whose
+image is not an entry is read from the ledger.
 
 Failure policy
-- `TransactionConflict`, throttling, a lost answer: the summary is read again and the chunk repeated, with
-  full jitter, for `PATIENCE_S`. Then the account has failed, and the others of the batch go on.
-- An entry in the ledger that is not as it was written (another version's, or edited from outside) is
-  never projected and nothing after it is: the account stands still until a code that reads it is
-  deployed or `pluct ledger verify` has shown what happened. The others go on.
-- What failed is reported to Lambda, which delivers it again, five times, and then puts where it stood
-  in the stream into the dead-letter queue. The next record of the account, or a rebuild, heals it.
-- The log line and the metric of a low balance come at most once, its notice exactly once: the item is
-  the truth. What is older than a day is no news, and healing makes no notice of it.
+- `TransactionConflict`, throttling, a lost answer: the summary is read again and the chunk retried with full
+  jitter for `PATIENCE_S`. After that the account has failed; the other accounts of the batch continue.
+- An entry that is not as it was written (by another version, or edited from outside) is never projected,
+  and neither is anything after it: the account is stalled until a version that reads it is deployed, or
+  `pluct ledger verify` has shown the cause. The other accounts continue.
+- A failure is reported to Lambda, which delivers the records again, five times, and then sends their
+  position to the dead-letter queue. The account's next record, or a rebuild, completes the account.
+- The log line and the metric of a low balance are written at most once, its notice exactly once. Entries
+  older than a day make no notice.
 """
 
 import random
@@ -53,10 +52,10 @@ PATIENCE_S = 2.0
 BACKOFF_S = 0.01
 BACKOFF_CAP_S = 0.2
 RESERVE_S = 5.0
-"""No account is begun with less time than this left."""
+"""No account is started with less time left."""
 
 NEWS_S = DAY_S
-"""As long as a record stays in the stream."""
+"""How long a record stays in the stream."""
 
 RECORD_ID_LENGTH = 22
 AUDITED: Mapping[str, str] = {
@@ -64,11 +63,11 @@ AUDITED: Mapping[str, str] = {
     "admin_add": "admin_add",
     "admin_deduct": "admin_deduct",
 }
-"""Types of entries that are vends and admin acts, each with the audit's name of it."""
+"""Entry types of vends and admin acts, each with its action in the audit."""
 
 
 class Stalled(Exception):
-    """An account could not be projected from `seq` on, for now."""
+    """An account could not be projected from `seq` on; a retry may succeed."""
 
     def __init__(self, user: str, seq: int, why: str) -> None:
         super().__init__(f"{user} from {seq} on: {why}")
@@ -77,12 +76,12 @@ class Stalled(Exception):
 
 
 class Unreadable(Stalled):
-    """The entry `seq` in the ledger is not as an entry is written; repeating does not help."""
+    """The entry `seq` in the ledger is not as it was written; a retry does not help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One record of a batch: which entry it tells of, and the entry if its image is one."""
+    """One record of a batch: the key of its entry, and the entry if the image contains one."""
 
     position: int
     user: str
@@ -92,7 +91,7 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class LowBalance:
     """A balance that fell below the threshold. `at` in epoch seconds."""
 
     user: str
@@ -105,16 +104,14 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Projected:
-    """What became of a batch: the record to deliver again from, what went wrong, and the notices."""
+    """The result of a batch: the record to deliver again from, the failures, and the notices."""
 
     failed_from: str | None
     """Sequence number of the first record that was not projected."""
     troubles: list[str]
-    notices: list[Notice]
+    notices: list[LowBalance]
     entries: Mapping[str, int]
-    """How many entries of each type were projected now: each entry is counted once, whatever comes
-    again.
-    """
+    """Number of entries projected by this batch, by type; an entry is counted by one batch only."""
 
 
 class Projector:
@@ -140,15 +137,15 @@ class Projector:
     def batch(
         self, records: Sequence[Mapping[str, Any]], remaining_s: Callable[[], float]
     ) -> Projected:
-        """Project what `records` of the stream tell of; `remaining_s` is the time left for it.
+        """Project the entries of `records`; `remaining_s` returns the time left.
 
-        Only the first failure is reported, because Lambda takes the lowest sequence number as the
-        place to go on from: everything after it comes again, and what of it was projected is then a
-        duplicate, which does nothing. Raises `Busy` where not even the generation can be read.
+        Only the first failure is reported, because Lambda delivers everything from the lowest sequence
+        number again; what was already projected is then a duplicate, which does nothing. Raises `Busy`
+        if the generation cannot be read.
         """
         accounts, failed, troubles = _by_account(records)
         generations = figures.generations(self.table, consistent=True)
-        notices: list[Notice] = []
+        notices: list[LowBalance] = []
         types: Counter[str] = Counter()
         for (user, unit), delivered in accounts.items():
             if remaining_s() < RESERVE_S:
@@ -175,13 +172,13 @@ class Projector:
         known: Mapping[int, Entry] | None = None,
         until: int | None = None,
         counted: Counter[str] | None = None,
-    ) -> list[Notice]:
-        """Bring the account's read models up to the entry `until`, else its last; the notices made.
+    ) -> list[LowBalance]:
+        """Project the account up to the entry `until`, or to its last; returns the notices made.
 
-        `known` spares reading these entries, by seq; what was projected is added to `counted`, by
-        type. Raises `Stalled` or `Unreadable`.
+        `known` contains entries by seq that need not be read; projected entries are added to `counted`
+        by type. Raises `Stalled` or `Unreadable`.
         """
-        notices: list[Notice] = []
+        notices: list[LowBalance] = []
         seen = 0
         give_up_at = self._clock() + PATIENCE_S
         tries = 0
@@ -209,7 +206,7 @@ class Projector:
         generation: int,
         delivered: list[Delivered],
         counted: Counter[str],
-    ) -> list[Notice]:
+    ) -> list[LowBalance]:
         known = {record.seq: record.entry for record in delivered if record.entry is not None}
         until = max(record.seq for record in delivered)
         return self.project(user, unit, generation, known=known, until=until, counted=counted)
@@ -222,9 +219,9 @@ class Projector:
     def _entries_after(
         self, user: str, unit: str, seen: int, known: Mapping[int, Entry], until: int | None
     ) -> list[Entry]:
-        """The next entries, contiguous, at most `CHUNK`; none where `until` or the end is reached.
+        """The next consecutive entries, at most `CHUNK`; none at `until` or at the end.
 
-        Raises `Unreadable` where already the first can not be read.
+        Raises `Unreadable` if the first cannot be read.
         """
         delivered = list(_contiguous(known.get, seen + 1))
         if delivered or (until is not None and seen >= until):
@@ -236,15 +233,15 @@ class Projector:
         stored = {entry.seq: entry for entry in map(readable, items) if entry is not None}
         entries = list(_contiguous(stored.get, seen + 1))
         if not entries and (items or until is not None):
-            raise Unreadable(user, seen + 1, "the ledger has no such entry as it was written")
+            raise Unreadable(user, seen + 1, "the ledger has no intact entry with this seq")
         return entries
 
     def _write(
         self, user: str, unit: str, generation: int, seen: int, entries: list[Entry]
-    ) -> list[Notice]:
-        """One transaction for `entries`, which follow on `seen`; the notices in it.
+    ) -> list[LowBalance]:
+        """Write `entries`, which follow `seen`, in one transaction; returns its notices.
 
-        Raises `Cancelled` (somebody else was here, or met us) or `Busy`.
+        Raises `Cancelled` (another writer was first, or a conflict) or `Busy`.
         """
         folded = folds.fold(entries)
         assert folded is not None  # noqa: S101 - there are entries
@@ -260,21 +257,21 @@ class Projector:
         )
         return notices
 
-    def _notices(self, entries: list[Entry]) -> list[Notice]:
+    def _notices(self, entries: list[Entry]) -> list[LowBalance]:
         news_from = self._now() - NEWS_S
         low = self._low_balance
         return [
-            Notice(entry.user, entry.unit, entry.seq, entry.available_after, low, entry.at)
+            LowBalance(entry.user, entry.unit, entry.seq, entry.available_after, low, entry.at)
             for entry in entries
             if entry.at >= news_from and folds.falls_low(entry, low)
         ]
 
     def _audit_write(self, entry: Entry) -> Put:
-        """Its key comes from the entry, so putting it again changes nothing."""
+        """Its key is derived from the entry, so putting it again changes nothing."""
         return Put(audit_record(entry, self._audit_days), condition="")
 
-    def _notice_write(self, notice: Notice) -> Update:
-        """An update, so that what an operator noted on it outlives a rebuild."""
+    def _notice_write(self, notice: LowBalance) -> Update:
+        """An update, so that members added by operators survive a rebuild."""
         return Update(
             folds.notice_pk(notice.user),
             folds.notice_sk(notice.seq),
@@ -295,14 +292,12 @@ class Projector:
 
 
 def is_audited(entry: Entry) -> bool:
-    """Whether `entry` is a vend or an admin act; a spend that takes back a refund is neither."""
+    """Whether `entry` is a vend or an admin act; a spend that reverses a refund is neither."""
     return entry.type in AUDITED and (entry.type != "spend" or entry.reverses is None)
 
 
 def audit_record(entry: Entry, audit_days: int) -> Item:
-    """The audit's item of a vend or an admin act; `unit` and `seq` are its entry's, and it names the
-    entry's origin as the entry does.
-    """
+    """The audit item of a vend or an admin act, with the entry's `unit`, `seq` and origin id."""
     act = Act(entry.actor, entry.request_id, "", "", entry.reason, at=entry.at)
     record = Record(entry.user, AUDITED[entry.type], True, "", act)
     item = record_item(record, entry.hash[:RECORD_ID_LENGTH], audit_days)
@@ -310,7 +305,7 @@ def audit_record(entry: Entry, audit_days: int) -> Item:
 
 
 def readable(item: Item) -> Entry | None:
-    """The entry in `item` if it is one, as it was written and by a code that writes as this one."""
+    """The entry in `item`; None if it is not exactly as this version writes one."""
     try:
         entry = read_entry(item)
         intact = entry.hash == entry.expected_hash() and entry.item() == item
@@ -322,7 +317,7 @@ def readable(item: Item) -> Entry | None:
 def _by_account(
     records: Sequence[Mapping[str, Any]],
 ) -> tuple[dict[tuple[str, str], list[Delivered]], list[int], list[str]]:
-    """The records of each account in their order, and the poison: positions and descriptions."""
+    """The records by account in their order, and positions and descriptions of unreadable records."""
     accounts: dict[tuple[str, str], list[Delivered]] = {}
     poison: list[int] = []
     troubles: list[str] = []
@@ -331,7 +326,7 @@ def _by_account(
             delivered = _delivered(position, record)
         except (KeyError, TypeError, ValueError, AttributeError) as trouble:
             poison.append(position)
-            troubles.append(f"record {position} can not be read: {trouble!r}")
+            troubles.append(f"record {position} cannot be read: {trouble!r}")
             continue
         if delivered is not None:
             accounts.setdefault((delivered.user, delivered.unit), []).append(delivered)
@@ -339,9 +334,9 @@ def _by_account(
 
 
 def _delivered(position: int, record: Mapping[str, Any]) -> Delivered | None:
-    """What `record` tells of, None if not of a new entry.
+    """The entry that `record` announces; None if it announces none.
 
-    The event source's filter lets only new entries through; a deployment without it is slow, not wrong.
+    The event source's filter passes only new entries; without it the projector is slower but correct.
     """
     keys = unmarshal(record["dynamodb"]["Keys"])
     kind, _, rest = keys["sk"].partition("#")
@@ -355,7 +350,7 @@ def _delivered(position: int, record: Mapping[str, Any]) -> Delivered | None:
 
 
 def _image(change: Mapping[str, Any], user: str, unit: str, seq: int) -> Entry | None:
-    """The entry in a record's image, None where it is not there or not an entry of that key."""
+    """The entry in a record's image; None if it is missing or has another key."""
     try:
         entry = readable(unmarshal(change["NewImage"]))
     except (KeyError, TypeError, ValueError, AttributeError):
@@ -366,7 +361,7 @@ def _image(change: Mapping[str, Any], user: str, unit: str, seq: int) -> Entry |
 
 
 def _contiguous(get: Callable[[int], Entry | None], first: int) -> Iterator[Entry]:
-    """At most `CHUNK` entries from the seq `first` on, up to the first that is missing."""
+    """At most `CHUNK` consecutive entries from the seq `first` on."""
     for seq in range(first, first + CHUNK):
         entry = get(seq)
         if entry is None:
@@ -375,7 +370,7 @@ def _contiguous(get: Callable[[int], Entry | None], first: int) -> Iterator[Entr
 
 
 def _first_position(delivered: list[Delivered], seq: int) -> int:
-    """The first record of an account that tells of `seq` or later."""
+    """The position of the account's first record for `seq` or later."""
     return next(
         (record.position for record in delivered if record.seq >= seq), delivered[0].position
     )
@@ -384,7 +379,7 @@ def _first_position(delivered: list[Delivered], seq: int) -> int:
 def _summary_write(
     user: str, unit: str, generation: int, seen: int, folded: Folded, available: int
 ) -> Update:
-    """Advances the summary from just what was seen of it; `available` is the balance after it."""
+    """Advances the summary if it is unchanged since `seen`; `available` is the balance after it."""
     add, names, values = _adding(folded.counts)
     pk = folds.summary_pk(unit, generation, user)
     change = "SET projected_seq = :next, last_at = :last, by_balance = :by_balance"
@@ -415,13 +410,13 @@ def _stats_writes(user: str, unit: str, generation: int, folded: Folded, now: in
 
 
 def _stats_write(pk: str, sk: str, counts: Counts) -> Update:
-    """Needs no condition of its own: the summary's, in the same transaction, lets it happen once."""
+    """Needs no condition: the summary's condition in the same transaction makes it happen once."""
     add, names, values = _adding(counts)
     return Update(pk, sk, add, condition="", names=names, values=values)
 
 
 def _hour_write(pk: str, hour: str, counts: Counts) -> Update:
-    """Likewise; the hour passes by itself."""
+    """Likewise; the item expires by TTL."""
     add, names, values = _adding(counts)
     ttl = folds.hour_start(hour) + folds.HOURS_KEPT_S
     return Update(

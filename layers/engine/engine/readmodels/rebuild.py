@@ -1,24 +1,23 @@
-"""Makes every read model anew from the ledger, and compares what is stored with what it should be.
+"""Rebuilds every read model from the ledger, and compares stored read models with the ledger.
 
-Read models lie under a generation number, and one control item says which generation is read and which
-one is being built. `write`
+Read models have a generation number in their keys, and one control item names the generation in use and
+the one being built. `write`
 1. announces a new generation: from then on projectors project into both;
-2. projects every account into it, from its first entry on, by the projector's own code;
-3. makes it the one that is read, in one write;
-4. marks the items of the old one to pass by TTL after a day.
+2. projects every account into it, from its first entry on, with the projector's own code;
+3. makes it the generation in use, in one write;
+4. sets a TTL of a day on the items of the old one.
 
-So readers never see half of it, and the projector goes on all the while: each generation of an account
-has its own `projected_seq`, so whoever comes first, an entry counts once in each. A projector whose
-batch began before 1 writes only the old generation, but its entries were in the ledger before 1, so 2
-finds them. A batch that is still at it after 3 may leave items in the old generation: nobody reads them.
+So readers never see an incomplete generation, and the projector keeps running: each generation of an
+account has its own `projected_seq`, so an entry counts once in each. A projector whose batch started before
+1 writes only the old generation, but its entries were in the ledger before 1, so 2 reads them. A batch that
+runs after 3 may write items of the old generation, which are not read.
 
-A rebuild that was cut short leaves the new generation half made and unread; projectors go on writing
-both until the next rebuild, which begins another one. Of two at once the later wins, the earlier raises
-`Overtaken`. An account that stands still for an entry that can not be read is left at that entry, as the
-projector leaves it, and named in the answer; a store that is away ends the rebuild.
+An interrupted rebuild leaves the new generation incomplete and unused; projectors write both until the next
+rebuild, which starts another one. Of two concurrent rebuilds the later wins, the earlier raises `Overtaken`.
+An account with an unreadable entry is projected up to that entry and named in the result. A store that does
+not answer ends the rebuild.
 
-Copies in the feed and audit records are put again where they are missing. Notices are told once, at the
-time; only those of the last day are made again.
+Missing copies in the feed and missing audit records are written again; notices only for the last day.
 """
 
 import contextlib
@@ -30,7 +29,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.credits.verify import all_accounts
+from engine.credits.verification import all_accounts
 from engine.ledger.audit import audit_pk
 from engine.ledger.items import SEQ_DIGITS, Entry, account_pk, account_sk, entry_sk
 from engine.platform.table import ConditionFailed, Item, Table, Update
@@ -50,23 +49,23 @@ from engine.readmodels.projection import (
 KEEP_OLD_S = DAY_S
 HOURS_COMPARED_S = 48 * 3600
 PASSES = 3
-"""How often everything is read again for figures that moved while it was read."""
+"""How often everything is read again for figures that changed meanwhile."""
 
 PAUSE_S = 1.0
-"""How long the projector has to catch up with an account before it counts as behind."""
+"""How long the projector may take to catch up with an account before it counts as behind."""
 
 
 LOWEST, HIGHEST = "!", "~"
-"""Before and after every sort key of a read model."""
+"""Below and above every sort key of a read model."""
 
 
 class Overtaken(Exception):
-    """Another rebuild began meanwhile; nothing of this one will be read."""
+    """Another rebuild has started; this one will not be used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A stored value that is not what the ledger says, both plain; None for what is not there."""
+    """A stored value that differs from the ledger; None for a missing one."""
 
     key: str
     stored: Any
@@ -75,7 +74,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was looked at, what differs, and the keys of what moved too fast to be compared."""
+    """What was compared, what differs, and the keys that changed too often to be compared."""
 
     accounts: int
     entries: int
@@ -85,7 +84,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """The generation that is read now, and the accounts that stand still, each with the reason."""
+    """The generation now in use, and the stalled accounts, each with the reason."""
 
     generation: int
     accounts: int
@@ -97,7 +96,7 @@ Figures = dict[str, Counts]
 
 
 def write(projector: Projector, *, now: int) -> Rebuilt:
-    """Replace every read model. Raises `Stalled`, `Busy`, `Overtaken`; then run it again."""
+    """Replace every read model. After `Stalled`, `Busy` or `Overtaken`, run it again."""
     table = projector.table
     before = figures.generations(table, consistent=True)
     made = _announce(table, before)
@@ -118,12 +117,11 @@ def write(projector: Projector, *, now: int) -> Rebuilt:
 def compare(
     table: Table, *, audit_days: int, now: int, sleep: Callable[[float], None] = time.sleep
 ) -> Comparison:
-    """What is stored against what the ledger says, while both are in use.
+    """Compare stored read models with the ledger while both are in use.
 
-    A summary is compared at the entry that it was projected to. A day or a total is compared if it was
-    the same before and after all accounts were read, for then nothing was projected into it meanwhile;
-    the others are tried again, and what never stood still is `unsettled`. Days that are over stand
-    still. Raises `Busy`.
+    A summary is compared at the entry up to which it is projected. A day or a total is compared if it is
+    equal before and after all accounts were read, because nothing was then projected into it meanwhile;
+    the others are read again, and those that never stabilise are `unsettled`. Raises `Busy`.
     """
     generation = figures.generations(table, consistent=True).current
     found: dict[str, Difference | None] = {}
@@ -150,7 +148,7 @@ def compare(
 
 
 class _Accounts:
-    """Reads all accounts, compares their summaries and audit records, and adds up what they did."""
+    """Reads all accounts, compares their summaries and audit records, and sums their figures."""
 
     def __init__(
         self,
@@ -172,7 +170,7 @@ class _Accounts:
         self.differences: list[Difference] = []
 
     def read(self) -> Figures:
-        """The days and totals that the entries add up to, each account's as far as it was projected."""
+        """The days and totals from the entries, each account's up to where it is projected."""
         sums: Figures = {}
         known: dict[str, set[str]] = {}
         for user, unit in all_accounts(self._table):
@@ -190,7 +188,7 @@ class _Accounts:
         return sums
 
     def _one(self, user: str, unit: str) -> Folded | None:
-        """What the account's projected entries add up to; its differences are kept."""
+        """The fold of the account's projected entries; its differences are stored."""
         stored = figures.get_summary(
             self._table, unit, user, generation=self._generation, consistent=True
         )
@@ -210,8 +208,8 @@ class _Accounts:
         return folded
 
     def _noted(self, entries: Iterable[Entry], records: dict[str, Item]) -> Iterator[Entry]:
-        """`entries`, leaving the audit records that must be there in `records`, by their sort key,
-        and what the feed must hold in `_feed`.
+        """`entries`; adds the expected audit records to `records`, by sort key, and the expected feed to
+        `_feed`.
         """
         for entry in entries:
             copy = folds.feed_item(entry)
@@ -225,7 +223,7 @@ class _Accounts:
     def _compare_audit(
         self, user: str, unit: str, projected: int, expected: Mapping[str, Item]
     ) -> None:
-        """Records of entries that were projected later, and those that are about to pass, are let be."""
+        """Ignores records of entries projected later, and records that have expired."""
         missing = dict(expected)
         pk = audit_pk(user)
         for item in self._table.ascending(pk, "0", "9", consistent=True):
@@ -238,7 +236,7 @@ class _Accounts:
             self._differs(f"{pk} {sk}", None, right)
 
     def _strays(self, unit: str, known: set[str]) -> None:
-        """Summaries of accounts that are not there."""
+        """Summaries of accounts that do not exist."""
         for shard in range(folds.USER_SHARDS):
             pk = folds.users_pk(unit, self._generation, shard)
             for item in self._table.ascending(pk, LOWEST, HIGHEST, consistent=True):
@@ -250,7 +248,7 @@ class _Accounts:
                     self._differs(f"{pk} {user}", item, None)
 
     def _left_behind(self) -> None:
-        """Accounts that the projector has not reached, after a pause in which it could have."""
+        """Accounts that the projector has not caught up with after a pause."""
         if self._behind:
             self._sleep(PAUSE_S)
         for (user, unit), last in self._behind.items():
@@ -267,7 +265,7 @@ class _Accounts:
 
 
 class _Entries:
-    """An account's entries, streamed; `last` is the newest seq that was there."""
+    """An account's entries, streamed; `last` is the newest seq found."""
 
     def __init__(self, table: Table, user: str, unit: str) -> None:
         items = table.ascending(
@@ -277,7 +275,7 @@ class _Entries:
         self._last = 0
 
     def up_to(self, seq: int) -> Iterator[Entry]:
-        """The entries 1 to `seq`, without a gap, as far as they can be read."""
+        """The entries 1 to `seq`, up to the first gap or unreadable one."""
         while self._last < seq:
             item = next(self._items, None)
             entry = readable(item) if item is not None else None
@@ -293,13 +291,13 @@ class _Entries:
 
 
 def _seq_in(sk: str) -> int:
-    """The number of the entry at `sk`, whatever lies there; 0 where no entry has such a key."""
+    """The seq in the sort key `sk`; 0 if it is not the key of an entry."""
     digits = sk.rpartition("#")[2]
     return int(digits) if len(digits) == SEQ_DIGITS and digits.isdecimal() else 0
 
 
 def _announce(table: Table, before: Generations) -> int:
-    """The number of the new generation, into which projectors write from now on."""
+    """Announces the new generation, into which projectors write from now on; returns its number."""
     made = max(before.written) + 1
     condition = (
         "attribute_not_exists(pk) OR (#current = :current AND attribute_not_exists(#building))"
@@ -313,7 +311,7 @@ def _announce(table: Table, before: Generations) -> int:
 
 
 def _use(table: Table, made: int) -> None:
-    """Makes the new generation the one that is read."""
+    """Makes the new generation the one in use."""
     change = "SET #current = :made REMOVE #building"
     _change_control(table, change, "#building = :made", {":made": made})
 
@@ -324,11 +322,11 @@ def _change_control(table: Table, change: str, condition: str, values: Mapping[s
     try:
         table.write(update)
     except ConditionFailed as refused:
-        raise Overtaken(f"another rebuild is at work: {refused.item}") from None
+        raise Overtaken(f"another rebuild is running: {refused.item}") from None
 
 
 def _retire(table: Table, unit: str, generation: int, ttl: int) -> None:
-    """Lets the items of a generation pass at `ttl` (epoch seconds)."""
+    """Sets the TTL of a generation's items to `ttl` (epoch seconds)."""
     shards = [folds.users_pk(unit, generation, n) for n in range(folds.USER_SHARDS)]
     shards += [folds.stats_pk(unit, generation, n) for n in range(folds.STATS_SHARDS)]
     for pk in shards:
@@ -337,7 +335,7 @@ def _retire(table: Table, unit: str, generation: int, ttl: int) -> None:
             update = Update(
                 pk, item["sk"], "SET #ttl = :ttl", "attribute_exists(pk)", names, values
             )
-            with contextlib.suppress(ConditionFailed):  # It has passed already.
+            with contextlib.suppress(ConditionFailed):  # It has already expired.
                 table.write(update)
 
 
@@ -371,14 +369,14 @@ def _stored_feed(table: Table, unit: str, day: str) -> Figures:
 
 
 def _weighed(copy: Item) -> Counts:
-    """A copy in the feed as a sum that no other set of copies has, in whatever order they come."""
+    """A copy in the feed as a sum that identifies a set of copies, in any order."""
     text = json.dumps(copy, sort_keys=True, separators=(",", ":"))
     weight = int.from_bytes(hashlib.sha256(text.encode()).digest()[:12], "big")
     return Counter({"copies": 1, "weight": weight})
 
 
 def _oldest_hour(now: int) -> str:
-    """The first hour that is compared: well within those that are kept."""
+    """The first hour that is compared, well within those that are kept."""
     return folds.hour_of(now - HOURS_COMPARED_S)
 
 
@@ -394,7 +392,7 @@ def _add(sums: Figures, pk: str, folded: Folded, oldest_hour: str) -> None:
 def _figures_difference(
     key: str, stored: Counts | None, expected: Counts | None
 ) -> Difference | None:
-    """Only the figures that differ are named; one that is not there counts as zero."""
+    """Names only the figures that differ; a missing figure counts as zero."""
     have, want = stored or Counter(), expected or Counter()
     names = sorted(name for name in have.keys() | want.keys() if have[name] != want[name])
     if not names:

@@ -4,24 +4,25 @@ Format: OpenRouter's specification of `/keys` and `/credits`. Amounts are read a
 micro-dollars; `usage` is the lifetime of a key and never resets. The limits are those of `platform.outgoing`,
 with 8 s for a call and 1 MB.
 
-What happened is told apart: `NotSent` and `Refused` (nothing was done), `Unknown` (it may have been),
-or an answer. Nothing of OpenRouter's words goes any further.
+The outcomes are `NotSent` and `Refused` (nothing was done), `Unknown` (it may have been), or an answer. No
+text of OpenRouter's is passed on.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlencode
 
 from engine.platform import outgoing
-from engine.platform.outgoing import RawAnswer, Unknown
+from engine.platform.outgoing import Answer, Limits, Unknown
 from engine.platform.times import iso
 from engine.subscriptions.plans import micros, shown
 
-TIMEOUT_S = 8.0
-SIZE_LIMIT = 1024 * 1024
+LIMITS = Limits(seconds=8.0, size=1024 * 1024)
 PAGE = 100
 BASE_PATH = "/api/v1"
 _HASH = re.compile(r"[A-Za-z0-9_-]{8,128}")
@@ -29,7 +30,7 @@ _SECRET = re.compile(r"[\x21-\x7e]{16,512}")
 
 
 class Refused(Exception):
-    """OpenRouter said no, so nothing was done; `retry_after_s` is what it asks to wait."""
+    """OpenRouter refused, so nothing was done; `retry_after_s` is its `Retry-After`."""
 
     def __init__(self, status: int, retry_after_s: int) -> None:
         super().__init__(status)
@@ -39,7 +40,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KeyFacts:
-    """A key as OpenRouter shows it now; `usage` in micro-dollars since it was made."""
+    """A key as OpenRouter shows it; `usage` in micro-dollars since it was created."""
 
     hash: str
     name: str
@@ -48,8 +49,16 @@ class KeyFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list: the keys that can be read, of `size` in all."""
+
+    keys: list[KeyFacts]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class CreatedKey:
-    """A new key; `secret` is shown this once."""
+    """A new key; OpenRouter shows `secret` only once."""
 
     hash: str
     secret: str
@@ -59,8 +68,8 @@ class CreatedKey:
 
 
 @dataclass(frozen=True, slots=True)
-class House:
-    """The operator's own account, in micro-dollars."""
+class ProviderBalance:
+    """The operator's account at OpenRouter, in micro-dollars."""
 
     granted: int
     used: int
@@ -72,14 +81,14 @@ class House:
 
 class OpenRouter:
     """OpenRouter at `base`; `management_key` gives the key of the operator's account, and raises
-    `NotSent` where there is none. With `workspace`, only the keys of that workspace are made and seen.
+    `NotSent` if there is none. With `workspace`, only keys of that workspace are created and listed.
     """
 
     def __init__(self, base: str, management_key: Callable[[], str], workspace: str = "") -> None:
         self._base = base + BASE_PATH
         self._management_key = management_key
         self._workspace = {"workspace_id": workspace} if workspace else {}
-        self._session = outgoing.new_session()
+        self._client = outgoing.Client()
 
     def create(self, name: str, limit: int, ends_at: int) -> CreatedKey:
         """A new key that may spend `limit` micro-dollars until `ends_at`. Not idempotent.
@@ -101,7 +110,7 @@ class OpenRouter:
         return CreatedKey(str(found[0]), str(found[1]))
 
     def read(self, hash_: str) -> KeyFacts | None:
-        """The key, None where there is none (any more). Raises `NotSent`, `Refused`, `Unknown`."""
+        """The key, None if there is none. Raises `NotSent`, `Refused`, `Unknown`."""
         try:
             facts = _facts(_data(self._ask("GET", f"/keys/{hash_}")))
         except Refused as refused:
@@ -112,16 +121,22 @@ class OpenRouter:
             raise Unknown("not_json")
         return facts
 
-    def disable(self, hash_: str) -> None:
-        """The key works no more; one that is gone is as good. Raises `NotSent`, `Refused`, `Unknown`."""
-        self._unless_gone("PATCH", hash_, {"disabled": True})
+    def disable(self, hash_: str) -> bool:
+        """Disables the key; False if OpenRouter says that there is none.
 
-    def delete(self, hash_: str) -> None:
-        """The key is gone, now or before. Raises `NotSent`, `Refused`, `Unknown`."""
-        self._unless_gone("DELETE", hash_, None)
+        Raises `NotSent`, `Refused`, `Unknown`.
+        """
+        return self._is_found("PATCH", hash_, {"disabled": True})
 
-    def page(self, offset: int) -> list[KeyFacts]:
-        """At most `PAGE` keys, the newest first, disabled ones too, after `offset` of them.
+    def delete(self, hash_: str) -> bool:
+        """Deletes the key; False if OpenRouter says that there is none.
+
+        Raises `NotSent`, `Refused`, `Unknown`.
+        """
+        return self._is_found("DELETE", hash_, None)
+
+    def page(self, offset: int) -> Page:
+        """At most `PAGE` keys after the first `offset`, newest first, disabled ones included.
 
         Raises `NotSent`, `Refused`, `Unknown`.
         """
@@ -129,33 +144,33 @@ class OpenRouter:
         listed = self._ask("GET", "/keys", query=query).get("data")
         if not isinstance(listed, list):
             raise Unknown("not_json")
-        return [_facts(member) for member in listed]
+        keys = []
+        for member in listed:
+            with contextlib.suppress(Unknown):
+                keys.append(_facts(member))
+        return Page(keys, len(listed))
 
-    def house(self) -> House:
-        """The money of the operator's account. Raises `NotSent`, `Refused`, `Unknown`."""
+    def balance(self) -> ProviderBalance:
+        """The operator's balance. Raises `NotSent`, `Refused`, `Unknown`."""
         data = _data(self._ask("GET", "/credits"))
-        return House(_amount(data.get("total_credits")), _amount(data.get("total_usage")))
+        return ProviderBalance(_amount(data.get("total_credits")), _amount(data.get("total_usage")))
 
-    def _unless_gone(self, method: str, hash_: str, body: Any) -> None:
+    def _is_found(self, method: str, hash_: str, body: Any) -> bool:
         try:
             self._ask(method, f"/keys/{hash_}", body=body)
         except Refused as refused:
-            if refused.status != 404:
-                raise
+            if refused.status == 404:
+                return False
+            raise
+        return True
 
     def _ask(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        answer = outgoing.send(
-            self._session,
-            method,
-            self._base + path,
-            headers={"Authorization": f"Bearer {self._management_key()}"},
-            timeout_s=TIMEOUT_S,
-            size_limit=SIZE_LIMIT,
-            body=body,
-            query=query,
-        )
+        url = self._base + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Authorization": f"Bearer {self._management_key()}"}
+        request = outgoing.json_request(method, url, headers, body)
+        answer = self._client.send(request, LIMITS)
         if 400 <= answer.status < 500 and answer.status != 408:
             raise Refused(answer.status, _wait_s(answer))
         if not 200 <= answer.status < 300:
@@ -166,8 +181,8 @@ class OpenRouter:
 def _parsed(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`, its fractions as decimals. Raises `Unknown`."""
     try:
-        document = json.loads(raw, parse_float=Decimal, parse_constant=_refuse)
-    except (ValueError, RecursionError, InvalidOperation):
+        document = json.loads(raw, parse_float=_number, parse_int=_number, parse_constant=str)
+    except (ValueError, RecursionError):
         raise Unknown("not_json") from None
     if not isinstance(document, dict):
         raise Unknown("not_json")
@@ -191,10 +206,10 @@ def _facts(data: Any) -> KeyFacts:
 
 
 def _amount(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if not isinstance(value, Decimal):
         raise Unknown("not_json")
     try:
-        return micros(Decimal(value))
+        return micros(value)
     except (ValueError, InvalidOperation):
         raise Unknown("not_json") from None
 
@@ -203,11 +218,15 @@ def _matches(form: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and form.fullmatch(value) is not None
 
 
-def _wait_s(answer: RawAnswer) -> int:
-    """What `Retry-After` says in seconds, between 1 and 60; 5 where it says nothing."""
+def _wait_s(answer: Answer) -> int:
+    """`Retry-After` in seconds, between 1 and 60; 5 if it is absent or has another form."""
     text = answer.retry_after or ""
     return min(60, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else 5
 
 
-def _refuse(constant: str) -> Any:
-    raise ValueError(constant)
+def _number(text: str) -> Decimal | str:
+    """The number in `text`; the text itself if it is beyond what a decimal holds, which makes no amount."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text

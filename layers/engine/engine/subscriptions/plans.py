@@ -9,16 +9,16 @@ UNIT = "usd_micros"
 CREDIT = 1_000_000
 
 KEY_LIMIT = CREDIT
-"""What a key may spend at most; one of the last money may spend less."""
+"""What a key may spend at most; less where less is available."""
 
 EXHAUSTED_AT = CREDIT // 10
 UNLIMITED_AT = 2 * CREDIT
-"""An unlimited plan is granted anew while there is still enough for a whole key."""
+"""An unlimited plan is renewed while there is still enough for a whole key."""
 
 RESET, BLOCK, TOP_UP = "reset", "block", "top_up"
 POLICIES = (RESET, BLOCK, TOP_UP)
-"""What becomes of a subscription that is used up: a new allowance, a stop until an operator lifts it,
-or a stop until money comes in.
+"""What happens to a subscription that is used up: a new allowance, a block until an operator lifts it, or a
+refusal until money comes in.
 """
 
 BASIC, PRO, ENTERPRISE = "basic", "pro", "enterprise"
@@ -26,7 +26,7 @@ BASIC, PRO, ENTERPRISE = "basic", "pro", "enterprise"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a subscriber gets; `allowance` in micro-dollars. An unlimited one is billed afterwards."""
+    """What a plan grants; `allowance` in micro-dollars. An unlimited plan is billed afterwards."""
 
     name: str
     allowance: int
@@ -34,7 +34,7 @@ class Plan:
 
     @property
     def used_up_at(self) -> int:
-        """At this or less of what is left, the policy comes in."""
+        """The remaining money at or below which the policy applies."""
         return UNLIMITED_AT if self.unlimited else EXHAUSTED_AT
 
 
@@ -46,9 +46,9 @@ PLANS: Final[Mapping[str, Plan]] = {
 
 
 def micros(dollars: Decimal) -> int:
-    """Whole micro-dollars; what OpenRouter counts beyond them is rounded to the nearest.
+    """Whole micro-dollars; further decimals are rounded to the nearest.
 
-    Raises `ValueError` for what is no amount.
+    Raises `ValueError` if `dollars` is negative, not finite, or a million million or more.
     """
     if not dollars.is_finite() or not 0 <= dollars < CREDIT * CREDIT:
         raise ValueError(f"no amount of money: {dollars}")
@@ -56,6 +56,11 @@ def micros(dollars: Decimal) -> int:
 
 
 def shown(amount: int) -> int | float:
-    """`amount` micro-dollars as a JSON number of credits, which prints with all of its six decimals."""
+    """`amount` micro-dollars as a JSON number of credits that keeps all six decimals."""
     whole, rest = divmod(amount, CREDIT)
     return amount / CREDIT if rest else whole
+
+
+def signed(amount: int) -> int | float:
+    """`shown` of an amount that may be negative."""
+    return -shown(-amount) if amount < 0 else shown(amount)

@@ -26,7 +26,7 @@ from engine.platform.table import ConditionFailed, Item, Put, Update
 from engine.platform.times import DAY_S
 from engine.transcription.outcomes import Heard, end_of, is_unclear
 from engine.web.http import dump
-from engine.web.idempotency import KEEP_S
+from engine.web.request_ids import KEEP_S
 
 PREFIX = "J#"
 OWN_JOB = "job-"

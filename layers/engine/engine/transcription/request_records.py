@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from engine.ledger.items import account_pk
 from engine.platform.ids import digest
 from engine.platform.table import Item, Put, Table
-from engine.web.idempotency import KEEP_S
+from engine.web.request_ids import KEEP_S
 
 
 @dataclass(frozen=True, slots=True)

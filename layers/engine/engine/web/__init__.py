@@ -1,1 +1,1 @@
-"""HTTP as Lambda delivers it: requests, answers, forms, idempotency keys, rate limits, static files."""
+"""HTTP as Lambda delivers it: requests, answers, forms, request ids, rate limits, static files."""

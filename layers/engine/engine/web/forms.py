@@ -1,6 +1,6 @@
-"""The bodies and queries that routes take; unknown members are passed over."""
+"""The bodies and queries that routes accept; unknown members are ignored."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -10,6 +10,9 @@ from engine.web import scopes
 from engine.web.scopes import Scope
 
 CREDITS_LIMIT = 1_000_000
+DEFAULT_PROVIDER: Final = "default"
+"""The provider of a payment that is reported without one."""
+
 AUDIT_CURSOR = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z#[A-Za-z0-9_-]{1,60}\Z"
 
 UserId = Annotated[str, Meta(pattern=ids.USER_ID)]
@@ -18,10 +21,11 @@ Reason = Annotated[str, Meta(max_length=200)]
 GivenReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
+Provider = Annotated[str, Meta(pattern=ids.PROVIDER)]
 
 
 class NoForm(Struct):
-    """A body of which nothing is used; it must be a JSON object all the same."""
+    """A body whose members are not used; it must still be a JSON object."""
 
 
 class UserForm(Struct, rename="camel"):
@@ -31,23 +35,24 @@ class UserForm(Struct, rename="camel"):
 
 
 class ValidateForm(Struct):
-    """A token to look at and, with `consume`, to redeem."""
+    """A token to check and, with `consume`, to redeem."""
 
     token: Annotated[str, Meta(max_length=4096)]
     consume: bool = False
 
 
 class AddForm(Struct, rename="camel"):
-    """Credits for a user; `transactionId` makes it safe to repeat for ever."""
+    """Credits for a user; a payment, `transactionId` at its `provider`, is added once, for ever."""
 
     user_id: UserId
     amount: Amount
     reason: Reason = ""
     transaction_id: PaymentId | None = None
+    provider: Provider = DEFAULT_PROVIDER
 
 
 class AdjustForm(Struct, rename="camel"):
-    """What an operator adds to a balance or deducts from it, and why."""
+    """An amount that an operator adds or deducts, and the reason."""
 
     user_id: UserId
     amount: Amount
@@ -55,20 +60,20 @@ class AdjustForm(Struct, rename="camel"):
 
 
 class UndoForm(Struct):
-    """Why an entry is taken back."""
+    """The reason for undoing an entry."""
 
     reason: GivenReason
 
 
 class EraseForm(Struct):
-    """Why a person's data is erased; `confirm` is the user's id once more, as nothing brings it back."""
+    """The reason for an erasure; `confirm` repeats the user's id, because an erasure cannot be undone."""
 
     reason: GivenReason
     confirm: UserId
 
 
 class KeyForm(Struct):
-    """A new API key: what it is for, and what it may do."""
+    """A new API key: its purpose and its scopes."""
 
     description: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=5)] = msgspec.field(
@@ -84,30 +89,32 @@ class CreateForm(Struct, rename="camel"):
 
 
 class ProfileForm(Struct):
-    """What an app keeps about its user: the whole of it, in place of what there was."""
+    """An app's profile of its user; replaces the stored one."""
 
     profile: Annotated[dict[str, Any], Meta(max_length=64)]
 
 
 class RefreshForm(Struct, rename="camel"):
-    """A device's secret for a fresh user token."""
+    """A device's refresh secret, exchanged for a new user token."""
 
     user_id: UserId
     refresh_secret: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
 class SubmitForm(Struct):
-    """The video to transcribe; an address of any length is refused as an address."""
+    """The video to transcribe: an address, or a text with one TikTok link."""
 
     url: str
 
 
 class UrlQuery(Struct):
+    """A video: an address, or a text with one TikTok link."""
+
     url: str
 
 
 class ResolveForm(Struct):
-    """The video to look up."""
+    """The video to look up: an address, or a text with one TikTok link."""
 
     url: str
 
@@ -127,11 +134,12 @@ class PageQuery(Struct):
 
 
 class TopUpForm(Struct, rename="camel"):
-    """Money for a subscription, in credits with up to six decimals; each `transactionId` counts once."""
+    """Money for a subscription, in credits with up to six decimals; a payment counts once, for ever."""
 
     user_id: UserId
     amount: Annotated[str, Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?\Z")]
     transaction_id: PaymentId
+    provider: Provider = DEFAULT_PROVIDER
     reason: Reason = ""
 
 
@@ -143,7 +151,7 @@ class SubscriptionAdjustForm(Struct):
 
 
 class PlanForm(Struct):
-    """The plan of a subscription, and its policy where that is to differ from the deployment's."""
+    """The plan of a subscription, and its policy if it differs from the deployment's."""
 
     plan: Annotated[str, Meta(pattern=r"^(basic|pro|enterprise)\Z")]
     reason: GivenReason
@@ -151,13 +159,13 @@ class PlanForm(Struct):
 
 
 class ReasonForm(Struct):
-    """Why an operator does it."""
+    """The reason for an operator's act."""
 
     reason: GivenReason
 
 
 class RotateForm(Struct):
-    """A key to replace; with `revoke` the old one works no longer."""
+    """A key to replace; with `revoke` the old key stops working at once."""
 
     reason: GivenReason
     revoke: bool = False
@@ -178,11 +186,16 @@ class WebhooksQuery(Struct):
     cursor: Annotated[str, Meta(pattern=r"^msg_[A-Za-z0-9_-]{1,60}\Z")] | None = None
 
 
-class AuditQuery(Struct):
-    """The records of a user or of a UTC day, newest first; `outcome` tells acts from refusals."""
+class AuditQuery(Struct, rename="camel"):
+    """The records of a user or of UTC days, newest first; `outcome` separates acts from refusals.
+
+    `day` is the range of this one day.
+    """
 
     user: UserId | None = None
     day: Day | None = None
+    from_day: Day | None = None
+    to_day: Day | None = None
     action: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")] | None = None
     outcome: Literal["any", "done", "refused"] = "any"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -190,7 +203,7 @@ class AuditQuery(Struct):
 
 
 class UsersQuery(Struct):
-    """A page of the users: by id from a prefix on, or the newest or the highest balance first."""
+    """A page of users: by id with a prefix, or newest first, or highest balance first."""
 
     prefix: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}\Z")] | None = None
     sort: Literal["id", "newest", "balance"] = "id"
@@ -199,12 +212,17 @@ class UsersQuery(Struct):
 
 
 class TransactionsQuery(Struct, rename="camel"):
-    """Which transactions, newest first; amounts are compared without their sign."""
+    """Which transactions, newest first; amounts are compared without their sign.
+
+    `day` is the range of this one UTC day.
+    """
 
     user: UserId | None = None
     type: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")] | None = None
     actor: Annotated[str, Meta(max_length=160)] | None = None
     day: Day | None = None
+    from_day: Day | None = None
+    to_day: Day | None = None
     min_amount: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     max_amount: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] | None = None
@@ -213,7 +231,7 @@ class TransactionsQuery(Struct, rename="camel"):
 
 
 class StatsQuery(Struct):
-    """How many days the series goes back, today included."""
+    """The length of the series in days, today included."""
 
     days: Annotated[int, Meta(ge=1, le=366)] = 30
 

@@ -1,4 +1,4 @@
-"""Scopes: what a token, an API key or an operator's role may do."""
+"""Scopes: what a token, an API key or a role may do."""
 
 from typing import Final, Literal
 
@@ -12,7 +12,7 @@ KEYS_WRITE: Final = "keys:write"
 SUBSCRIPTIONS_WRITE: Final = "subscriptions:write"
 ALL: Final = frozenset[Scope]({ADMIN, USERS_READ, CREDITS_WRITE, KEYS_WRITE, SUBSCRIPTIONS_WRITE})
 DEFAULT: Final[tuple[Scope, ...]] = (CREDITS_WRITE,)
-"""What a new API key may do where its maker names no scope."""
+"""The scopes of a new API key if none is given."""
 
 VIEWER: Final = frozenset[Scope]({USERS_READ})
 OPERATOR: Final = VIEWER | {CREDITS_WRITE, SUBSCRIPTIONS_WRITE}
@@ -20,4 +20,4 @@ ROLES: Final = {"viewer": VIEWER, "operator": OPERATOR, "admin": ALL}
 """What each role of the dashboard may do."""
 
 TRANSCRIBE: Final = "ttt:transcribe"
-"""The scope of user tokens that may vend, and of vended tokens."""
+"""The scope of user tokens that may vend, and of every vended token."""

@@ -1,0 +1,1 @@
+"""The commands of `pluct`: a module is named after its command."""

@@ -1,0 +1,98 @@
+"""The table and the parameters that a command works on: a local run's, or a deployment's in AWS.
+
+A deployment is reached with the usual AWS settings (environment, profile).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError
+from botocore.session import get_session
+
+from cli import local_run
+from cli.errors import CommandError
+from cli.options import GLOBAL
+from engine.access import keyrings
+from engine.platform.table import CLIENT_CONFIG, Table
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_ssm.client import SSMClient
+
+
+@dataclass(frozen=True, slots=True)
+class FoundTable:
+    """A table, and a description of where it is."""
+
+    table: Table
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class FoundParameters:
+    """The parameter store, the prefix of a deployment's secrets in it, and a description of it."""
+
+    client: "SSMClient"
+    prefix: str
+    title: str
+
+
+def find_table(run_file: Path | None, table_name: str | None) -> FoundTable:
+    """The table that the options name. Raises `CommandError`."""
+    run_path = _run_path(run_file, table_name, "--table")
+    if table_name is not None:
+        aws: DynamoDBClient = _aws_client("dynamodb", CLIENT_CONFIG)
+        return FoundTable(Table(aws, table_name), f"{table_name} at {aws.meta.endpoint_url}")
+    run = local_run.read(run_path, "engineUrl", "tableName")
+    address, name = run["engineUrl"], run["tableName"]
+    local = _local_client("dynamodb", address, CLIENT_CONFIG)
+    return FoundTable(Table(local, name), f"{name} of the local run at {address}")
+
+
+def find_parameters(run_file: Path | None, stack: str | None) -> FoundParameters:
+    """The parameters of the deployment that the options name. Raises `CommandError`."""
+    run_path = _run_path(run_file, stack, "--stack")
+    if stack is not None:
+        aws: SSMClient = _aws_client("ssm", keyrings.CLIENT_CONFIG)
+        return FoundParameters(aws, f"/{stack}/", f"The stack {stack}")
+    run = local_run.read(run_path, "engineUrl", "secretsPrefix")
+    local = _local_client("ssm", run["engineUrl"], keyrings.CLIENT_CONFIG)
+    return FoundParameters(local, run["secretsPrefix"], "The local run")
+
+
+def _run_path(run_file: Path | None, name: str | None, option: str) -> Path:
+    """The local run's file, unless `name`, the value of `option`, names a deployment.
+
+    Raises `CommandError` where both or neither are given.
+    """
+    run_file = run_file or GLOBAL.get().run_file
+    if run_file is not None and name is not None:
+        raise CommandError(f"Give either --run-file or {option}, not both.")
+    if run_file is None and name is None and not local_run.DEFAULT_PATH.exists():
+        what = option.removeprefix("--")
+        raise CommandError(
+            f"There is no local run ({local_run.DEFAULT_PATH}); name a {what} with {option}."
+        )
+    return run_file or local_run.DEFAULT_PATH
+
+
+def _local_client(service: str, address: str, config: Config) -> Any:
+    """A client of a local engine, which accepts any credentials."""
+    return get_session().create_client(
+        service,
+        endpoint_url=address,
+        region_name="us-east-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",
+        config=config,
+    )
+
+
+def _aws_client(service: str, config: Config) -> Any:
+    """A client with the usual AWS settings. Raises `CommandError` where they are incomplete."""
+    try:
+        return get_session().create_client(service, config=config)
+    except BotoCoreError as error:
+        raise CommandError(str(error)) from None

@@ -1,0 +1,466 @@
+"""Checks that an account is explained by its entries, and reports where it is not.
+
+Each entry stores a hash over itself and its predecessor's hash, and the account stores the newest hash. So
+any edit from outside is found, unless everything from the edited entry to the account was rewritten.
+
+Resolved holds expire by TTL, so the entries decide: a `spend` that holds a credit is resolved by exactly
+one entry that names it, or its hold is open. The holds that still exist must agree with the entries.
+
+The check needs 26 bytes of memory per entry, so an account may have any length.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from engine.credits import hold_items
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+from engine.ledger import origins
+from engine.ledger.items import (
+    CREDITS,
+    START,
+    Account,
+    Entry,
+    account_pk,
+    account_sk,
+    entry_prefix,
+    entry_sk,
+    read_account,
+    read_entry,
+)
+from engine.platform.errors import Busy
+from engine.platform.table import Item, Table
+
+NO_ENTRY, OTHER, HELD, PAID, CAPTURE, REFUND, LATE_REFUND, CHARGE, GIFT = range(9)
+"""The role of an entry for a hold: no entry, unrelated, holds a credit, pays at once, captures, refunds,
+refunds after a capture, charges again after a refund, writes off.
+"""
+
+ALLOWED = {
+    (HELD, CAPTURE): 0,
+    (PAID, CAPTURE): 0,
+    (HELD, REFUND): 1,
+    (PAID, REFUND): 1,
+    (CAPTURE, LATE_REFUND): 1,
+    (REFUND, CHARGE): -1,
+    (REFUND, GIFT): 0,
+}
+"""Allowed pairs (role of the named entry, role of the entry that names it), with the change of `available`
+in units of the vended amount.
+"""
+
+ENDS = {
+    CAPTURED: (CAPTURE, CHARGE),
+    RELEASED: (REFUND, LATE_REFUND),
+    WRITTEN_OFF: (GIFT,),
+}
+"""The allowed roles of a hold's resolving entry, by the hold's state."""
+
+
+OF_ACCOUNTS = ("ACCOUNT#", "E#", "H#", "U#", "R#", "KEY#", "SUBSCRIPTION")
+"""Sort keys of items that exist only with an account."""
+
+ROUNDS = 20
+"""How often an account in use is read again."""
+
+LARGEST = 2**62
+"""Larger than any number in an entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """An inconsistency. `kind` is a stable word, `seq` the entry concerned, None if there is none."""
+
+    kind: str
+    seq: int | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result for one account; amounts in the unit's smallest coin."""
+
+    user: str
+    unit: str
+    entries: int
+    available: int
+    held: int
+    findings: list[Finding]
+
+    @property
+    def ok(self) -> bool:
+        return not self.findings
+
+
+def verify_user(table: Table, unit: str, user: str) -> Verification:
+    """Check one account, also while it is in use. Raises `Busy`.
+
+    Every change of an account or of a hold's state changes the account's seq, and an erasure its salt. So
+    everything read between two equal readings of both is consistent; until they are equal, only new
+    entries are read. Raises `Busy` as well if the account never stabilises.
+    """
+    pk = account_pk(user)
+    check = AccountCheck(user, unit)
+    for _ in range(ROUNDS):
+        before = table.get(pk, account_sk(unit))
+        low, high = entry_sk(unit, check.seq + 1), entry_prefix(unit) + "\uffff"
+        for item in table.ascending(pk, low, high, consistent=True):
+            check.feed(item)
+        hold_items = list(_holds_of(table, pk, unit))
+        origin_items = [item for item in origins.of_user(table, user) if item.get("unit") == unit]
+        after = table.get(pk, account_sk(unit))
+        if _stand(before) == _stand(after):
+            account, trouble = _account(user, unit, after)
+            found = trouble + check.finish(account, hold_items)
+            found += _origin_findings(account, origin_items)
+            return Verification(user, unit, check.entries, account.available, account.held, found)
+    raise Busy(f"The account of {user} never stabilised while it was read.")
+
+
+def _holds_of(table: Table, pk: str, unit: str) -> Iterator[Item]:
+    """Only credits have holds; the other unit reserves money for keys."""
+    return table.ascending(pk, "H#", "H#\uffff", consistent=True) if unit == CREDITS else iter(())
+
+
+def verify_all(table: Table) -> Iterator[Verification]:
+    """Check every account, one after the other. Reads the whole table. Raises `Busy`."""
+    for user, unit in all_accounts(table):
+        yield verify_user(table, unit, user)
+
+
+def units_of(table: Table, user: str) -> list[str]:
+    """The units in which any item of an account of `user` exists. Raises `Busy`."""
+    items = table.ascending(account_pk(user), "!", "~", consistent=True)
+    return sorted({unit for _, unit in _owners(items)})
+
+
+def all_accounts(table: Table) -> Iterator[tuple[str, str]]:
+    """User and unit of every account, including those of which only other items remain.
+
+    Reads the whole table: for operators' commands. Raises `Busy`.
+    """
+    kinds = {f":kind{number}": kind for number, kind in enumerate(OF_ACCOUNTS)}
+    of_a_kind = " OR ".join(f"begins_with(sk, {name})" for name in kinds)
+    items = table.scan(
+        f"begins_with(pk, :owner) AND ({of_a_kind})",
+        {":owner": account_pk(""), **kinds},
+        keys_only=True,
+    )
+    return _owners(items)
+
+
+def _owners(items: Iterable[Item]) -> Iterator[tuple[str, str]]:
+    """User and unit of each account that any of `items` belongs to, once.
+
+    Some items do not name a unit in their key: their user must have an account in some unit.
+    """
+    seen: set[tuple[str, str]] = set()
+    users: set[str] = set()
+    unplaced: set[str] = set()
+    for item in items:
+        user, unit = item["pk"].removeprefix(account_pk("")), _unit_in(item["sk"])
+        if unit is None:
+            if user not in users and item["sk"].startswith(OF_ACCOUNTS):
+                unplaced.add(user)
+        elif (user, unit) not in seen:
+            seen.add((user, unit))
+            users.add(user)
+            yield user, unit
+    for user in sorted(unplaced - users):
+        yield user, CREDITS
+
+
+def _unit_in(sk: str) -> str | None:
+    """The unit of the account that an item with this sort key belongs to, None if the key has none."""
+    kind, _, rest = sk.partition("#")
+    if kind == "H":
+        return CREDITS
+    return rest.partition("#")[0] if kind in ("ACCOUNT", "E", "U") else None
+
+
+class AccountCheck:
+    """Reads an account's entries one by one and stores of each only what holds need."""
+
+    def __init__(self, user: str, unit: str) -> None:
+        self._user = user
+        self._unit = unit
+        self.seq = 0
+        """The newest seq read."""
+        self.entries = 0
+        self._findings: list[Finding] = []
+        self._roles = bytearray([NO_ENTRY])
+        self._resolved = bytearray([0])
+        self._amounts = array("q", [0])
+        self._subjects = array("q", [0])
+        self._places = array("q", [0])
+        """A digest of the members of the hold that this entry placed."""
+        self._heads = {START}
+        self._available = {0}
+        self._held = {0}
+        self._sum_available = self._sum_held = 0
+
+    def feed(self, item: Item) -> None:
+        """Check the next entry."""
+        entry = _entry(item)
+        if entry is None or entry_sk(self._unit, entry.seq) != item["sk"] or entry.seq <= self.seq:
+            self._foreign(item)
+            return
+        if entry.seq != self.seq + 1:
+            self._gap(entry.seq)
+            self._begin_anew(entry.seq)
+        self.seq = entry.seq
+        self.entries += 1
+        self._check_hash(entry, item)
+        self._check_sums(entry)
+        role = self._role(entry)
+        self._check_resolution(entry, role)
+        self._remember(entry, role)
+
+    def finish(self, account: Account, hold_items: Iterable[Item]) -> list[Finding]:
+        """All findings, after the last entry."""
+        self._check_account(account)
+        self._check_holds(hold_items)
+        return self._findings
+
+    def _find(self, kind: str, seq: int | None, text: str) -> None:
+        self._findings.append(Finding(kind, seq, text))
+
+    def _foreign(self, item: Item) -> None:
+        """Reports an item that is no entry; in the place of an entry, it counts as an unreadable one."""
+        digits = item["sk"].removeprefix(entry_prefix(self._unit))
+        seq = int(digits) if digits.isdecimal() else None
+        if seq is not None and entry_sk(self._unit, seq) == item["sk"] and seq > self.seq:
+            if seq != self.seq + 1:
+                self._gap(seq)
+            self._begin_anew(seq + 1)
+            self.seq = seq
+        self._find("foreign", seq, f"the item {item['sk']} is not an entry as one is written")
+
+    def _begin_anew(self, seq: int) -> None:
+        """Continues at `seq`, after entries that are missing."""
+        missing = seq - len(self._roles)
+        self._roles.extend(bytes(missing))
+        self._resolved.extend(bytes(missing))
+        for numbers in (self._amounts, self._subjects, self._places):
+            numbers.extend([0] * missing)
+        self._heads, self._available, self._held = set(), set(), set()
+
+    def _gap(self, seq: int) -> None:
+        which = _span(self.seq + 1, seq - 1)
+        self._find("gap", self.seq + 1, f"{which} missing before entry {seq}")
+
+    def _check_hash(self, entry: Entry, item: Item) -> None:
+        expected = entry.expected_hash()
+        if entry.hash != expected or entry.item() != item:
+            self._find("edited", entry.seq, f"entry {entry.seq} was changed after it was written")
+        elif self._heads and entry.prev not in self._heads:
+            text = f"entry {entry.seq} does not follow entry {entry.seq - 1}, which was replaced"
+            self._find("chain", entry.seq - 1, text)
+        if entry.user != self._user or entry.unit != self._unit:
+            text = f"entry {entry.seq} belongs to {entry.user} in {entry.unit}"
+            self._find("foreign", entry.seq, text)
+        # Only one of the two was changed: the next entry may follow either.
+        self._heads = {entry.hash, expected}
+
+    def _check_sums(self, entry: Entry) -> None:
+        """Balances after each entry; one wrong number makes one finding, not one per later entry."""
+        self._sum_available += entry.amount
+        self._sum_held += entry.held
+        should, self._available = _followed(self._available, entry.amount, entry.available_after)
+        if should is not None:
+            text = f"entry {entry.seq} says {entry.available_after} are available after it"
+            self._find("arithmetic", entry.seq, f"{text}, but it should be {should}")
+        should, self._held = _followed(self._held, entry.held, entry.held_after)
+        if should is not None:
+            text = f"entry {entry.seq} says {entry.held_after} are held after it"
+            self._find("arithmetic", entry.seq, f"{text}, but it should be {should}")
+        if entry.available_after < 0 or entry.held_after < 0:
+            self._find("negative", entry.seq, f"a balance is below zero after entry {entry.seq}")
+
+    def _check_resolution(self, entry: Entry, role: int) -> None:
+        named = entry.reverses
+        if named is None:
+            if role in (CAPTURE, REFUND, GIFT):
+                text = f"entry {entry.seq} ({entry.type}) does not say which entry it resolves"
+                self._find("resolution", entry.seq, text)
+            return
+        trouble = self._resolution_trouble(entry, role, named)
+        if trouble:
+            text = f"entry {entry.seq} ({entry.type}) names entry {named}, {trouble}"
+            self._find("resolution", entry.seq, text)
+        if 0 < named < entry.seq:
+            self._resolved[named] = 1
+
+    def _resolution_trouble(self, entry: Entry, role: int, named: int) -> str:
+        """What is wrong with `entry` resolving the entry `named`; empty for nothing."""
+        if not 0 < named < entry.seq or self._roles[named] == NO_ENTRY:
+            return "which does not exist"
+        if self._subjects[named] != hash(entry.subject):
+            return "which has another subject"
+        if self._resolved[named]:
+            return "which was already resolved"
+        return self._step_trouble(entry, role, self._roles[named], self._amounts[named])
+
+    def _step_trouble(self, entry: Entry, role: int, before: int, amount: int) -> str:
+        if before == role == OTHER:
+            return ""
+        if (before, role) not in ALLOWED:
+            return "which it cannot resolve"
+        right = (ALLOWED[before, role] * amount, -amount if before == HELD else 0)
+        return "" if (entry.amount, entry.held) == right else f"but does not move its {amount}"
+
+    def _role(self, entry: Entry) -> int:
+        named = entry.reverses or 0
+        match entry.type:
+            case "spend" if entry.reverses is not None:
+                return CHARGE
+            case "spend":
+                return HELD if entry.held else PAID
+            case "refund" if 0 < named < entry.seq and self._roles[named] == CAPTURE:
+                return LATE_REFUND
+        return {"capture": CAPTURE, "refund": REFUND, "write_off": GIFT}.get(entry.type, OTHER)
+
+    def _remember(self, entry: Entry, role: int) -> None:
+        named = entry.reverses if entry.reverses and 0 < entry.reverses < entry.seq else 0
+        self._roles.append(role)
+        self._resolved.append(0)
+        self._amounts.append(self._amounts[named] if named else abs(entry.amount))
+        self._subjects.append(hash(entry.subject))
+        self._places.append(_placed(entry) if role in (HELD, PAID) else 0)
+
+    def _check_account(self, account: Account) -> None:
+        if account.seq > self.seq:
+            which = _span(self.seq + 1, account.seq)
+            self._find("gap", self.seq + 1, f"{which} missing: the account continues up to there")
+        elif account.seq < self.seq:
+            which = _span(account.seq + 1, self.seq)
+            self._find("stray", account.seq + 1, f"{which} not known to the account")
+        elif self._heads and account.head not in self._heads:
+            text = f"the account does not follow entry {self.seq}: one of them was replaced"
+            self._find("chain", self.seq, text)
+        for name, sum_, shown in (
+            ("available", self._sum_available, account.available),
+            ("held", self._sum_held, account.held),
+        ):
+            if sum_ != shown:
+                text = f"the account says {shown} {name}, its entries add up to {sum_}"
+                self._find("account", None, text)
+
+    def _check_holds(self, hold_items: Iterable[Item]) -> None:
+        open_seqs: set[int] = set()
+        for item in hold_items:
+            hold = _hold(item)
+            if hold is None:
+                self._find("hold", None, f"the hold {item['sk']} cannot be read")
+            elif (trouble := self._hold_trouble(hold, item)) is not None:
+                self._find("hold", hold.seq, f"the hold {item['sk']} {trouble}")
+            elif hold.state == OPEN:
+                open_seqs.add(hold.seq)
+        for seq, role in enumerate(self._roles):
+            if role == HELD and not self._resolved[seq] and seq not in open_seqs:
+                text = f"entry {seq} holds credits that no entry resolved, and has no open hold"
+                self._find("unresolved", seq, text)
+
+    def _hold_trouble(self, hold: Hold, item: Item) -> str | None:
+        """What is wrong with a hold; None for nothing."""
+        if not 0 < hold.seq <= self.seq or self._roles[hold.seq] not in (HELD, PAID):
+            return f"names entry {hold.seq}, which is not a vend"
+        if _hold_says(hold) != self._places[hold.seq]:
+            return f"does not match entry {hold.seq}"
+        if item["sk"] != hold_items.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
+            return "is not stored under its name"
+        if hold.state == OPEN and item.get("open_shard") != hold_items.shard_of(hold.name):
+            return "is open, but missing from the sweeper's index"
+        return self._state_trouble(hold)
+
+    def _state_trouble(self, hold: Hold) -> str | None:
+        role, resolved = self._roles[hold.seq], bool(self._resolved[hold.seq])
+        if hold.state in (OPEN, SPENT):
+            if resolved or hold.resolved_seq is not None:
+                return f"is {hold.state}, but entry {hold.seq} was resolved"
+            return None if (hold.state == OPEN) == (role == HELD) else f"was never {hold.state}"
+        end = hold.resolved_seq or 0
+        if hold.state not in ENDS or not 0 < end <= self.seq or not resolved:
+            return f"is {hold.state}, but no entry resolved entry {hold.seq}"
+        right = self._roles[end] in ENDS[hold.state] and self._subjects[end] == hash(hold.jti)
+        if not right or self._resolved[end]:
+            return f"is {hold.state}, but entry {end} does not resolve it so"
+        return None
+
+
+def _span(first: int, last: int) -> str:
+    return f"entry {first} is" if first == last else f"entries {first} to {last} are"
+
+
+def _followed(candidates: set[int], change: int, after: int) -> tuple[int | None, set[int]]:
+    """The expected balance after `change` if `after` is wrong, and the balances that the next entry may start
+    from.
+
+    If they differ, either the change or the balance is wrong: the next entry shows which.
+    """
+    expected = {number + change for number in candidates}
+    if not expected or after in expected:
+        return None, {after}
+    should = min(expected)
+    return should, {should, after}
+
+
+def _placed(entry: Entry) -> int:
+    """A digest of the members of the hold that `entry` placed."""
+    return hash((entry.subject, -entry.amount, entry.at, entry.available_after, entry.request_id))
+
+
+def _hold_says(hold: Hold) -> int:
+    return hash((hold.jti, hold.amount, hold.issued_at, hold.balance_after, hold.request_id))
+
+
+def _entry(item: Item) -> Entry | None:
+    """The entry in `item`, even with a wrong hash; None if a member is missing or of another type."""
+    entry = read_entry(item)
+    numbers = (entry.seq, entry.at, entry.amount, entry.held)
+    after = (entry.available_after, entry.held_after, entry.reverses or 0)
+    texts = (entry.user, entry.unit, entry.type, entry.subject, entry.prev, entry.hash)
+    origin = (entry.actor, entry.reason, entry.request_id, entry.origin_id)
+    whole = all(_is_number(number) for number in (*numbers, *after))
+    return entry if whole and all(isinstance(text, str) for text in (*texts, *origin)) else None
+
+
+def _hold(item: Item) -> Hold | None:
+    """The hold in `item`; None if a member is missing or of another type."""
+    hold = hold_items.read(item)
+    numbers = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
+    texts = (hold.name, hold.jti, hold.state, hold.request_id)
+    whole = all(_is_number(number) for number in numbers)
+    return hold if whole and all(isinstance(text, str) for text in texts) else None
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) is int and abs(value) < LARGEST
+
+
+def _account(user: str, unit: str, item: Item | None) -> tuple[Account, list[Finding]]:
+    """The account, and the findings in its item."""
+    if item is None:
+        return Account(user, unit), [Finding("account", None, "there is no account item")]
+    try:
+        account = read_account(user, unit, item)
+    except KeyError as missing:
+        text = f"the account item has no {missing.args[0]}"
+        return Account(user, unit), [Finding("account", None, text)]
+    wrong = item.get("user") != user or item.get("unit") != unit
+    text = f"the account item belongs to {item.get('user')} in {item.get('unit')}"
+    return account, [Finding("account", None, text)] if wrong else []
+
+
+def _origin_findings(account: Account, items: Iterable[Item]) -> list[Finding]:
+    """Origins whose texts do not match their id: edited, or left by an incomplete erasure."""
+    return [
+        Finding("origin", None, f"the origin {item['sk']} does not match its id")
+        for item in items
+        if not origins.is_erased(item) and not origins.is_genuine(item, account.origin_salt)
+    ]
+
+
+def _stand(item: Item | None) -> tuple[Any, Any]:
+    return (item.get("seq"), item.get("origin_salt")) if item is not None else (None, None)

@@ -1,0 +1,157 @@
+"""Rate limits: exact for any number of callers, in windows of a minute that start with a call."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.platform.errors import RateLimited
+from engine.platform.table import Item, Table, Write
+from engine.web.rate_limits import WINDOW_S, Window, policy_headers, take
+from tests.support.gateway import Gateway
+from tests.support.properties import PROPERTY
+
+NOW = 1_800_000_000
+
+
+@pytest.fixture(scope="module")
+def table(gateway: Gateway) -> Table:
+    return gateway.ledger.table
+
+
+def allowed(table: Table, subject: str, limit: int, now: int) -> bool:
+    try:
+        take(table, subject, "read", limit, now)
+    except RateLimited:
+        return False
+    return True
+
+
+def from_20_threads(table: Table, subject: str, limit: int, now: int) -> Counter[bool]:
+    with ThreadPoolExecutor(20) as pool:
+        return Counter(pool.map(lambda _: allowed(table, subject, limit, now), range(60)))
+
+
+def test_a_window_begins_with_a_call_and_counts_down(table: Table) -> None:
+    windows = [take(table, "A#one", "read", 3, NOW + second) for second in (0, 20, 59)]
+    assert windows == [Window(NOW, 1, 3, 60), Window(NOW, 2, 3, 40), Window(NOW, 3, 3, 1)]
+    with pytest.raises(RateLimited) as refused:
+        take(table, "A#one", "read", 3, NOW + 59)
+    assert refused.value.headers == {
+        "RateLimit-Policy": '"default";q=3;w=60',
+        "RateLimit": '"default";r=0;t=1',
+        "Retry-After": "1",
+    }
+    assert refused.value.members == {"retryAfterSeconds": 1}
+    assert take(table, "A#one", "read", 3, NOW + 60) == Window(NOW + 60, 1, 3, 60)
+
+
+def test_the_limit_is_exact_from_20_threads_at_the_begin_of_a_window(table: Table) -> None:
+    assert from_20_threads(table, "A#begin", 25, NOW) == {True: 25, False: 35}
+
+
+def test_the_limit_is_exact_from_20_threads_at_the_end_of_a_window(table: Table) -> None:
+    """All see the same window to be over, and one of them begins the next."""
+    for _ in range(25):
+        take(table, "A#end", "read", 25, NOW)
+    assert from_20_threads(table, "A#end", 25, NOW + WINDOW_S - 1) == {False: 60}
+    assert from_20_threads(table, "A#end", 25, NOW + WINDOW_S) == {True: 25, False: 35}
+
+
+def test_a_refused_call_is_not_counted(table: Table) -> None:
+    take(table, "A#refused", "read", 1, NOW)
+    for _ in range(5):
+        assert not allowed(table, "A#refused", 1, NOW + 1)
+    kept = table.get("A#refused", "RATE#read")
+    assert kept is not None
+    assert (kept["rate_from"], kept["rate_used"]) == (NOW, 1)
+
+
+def test_subjects_and_classes_are_counted_apart(table: Table) -> None:
+    for subject in ("A#apart", "A#apart2", "IP#203.0.113.7"):
+        for route_class in ("read", "submit"):
+            assert take(table, subject, route_class, 1, NOW).used == 1
+
+
+def test_a_lowered_limit_applies_at_once(table: Table) -> None:
+    for _ in range(5):
+        take(table, "A#lowered", "read", 5, NOW)
+    assert not allowed(table, "A#lowered", 2, NOW)
+    assert allowed(table, "A#lowered", 6, NOW)
+
+
+class Counted(Table):
+    """Fails where a call needs more writes than a handful."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table._client, table.name)
+        self.writes = 0
+
+    def write(self, write: Write) -> Item:
+        self.writes += 1
+        assert self.writes < 10, "the call does not come to an end"
+        return super().write(write)
+
+
+@pytest.mark.parametrize("behind_s", [1, 30, 59])
+def test_a_machine_whose_clock_is_behind_refuses_without_looping(
+    table: Table, behind_s: int
+) -> None:
+    """Clocks of two machines differ; the window is the one that was begun."""
+    subject = f"A#behind-{behind_s}"
+    for _ in range(2):
+        take(table, subject, "read", 2, NOW)
+    assert not allowed(Counted(table), subject, 2, NOW - behind_s)
+
+
+def test_a_window_from_the_far_future_is_replaced(table: Table) -> None:
+    """One machine's clock was wrong by an hour: the call is let through or refused, in a few writes."""
+    take(table, "A#future", "read", 1, NOW + 3600)
+    counted = Counted(table)
+    allowed(counted, "A#future", 1, NOW)
+    assert counted.writes <= 3
+
+
+def test_a_call_needs_one_write_and_a_new_window_two(table: Table) -> None:
+    counted = Counted(table)
+    take(counted, "A#cheap", "read", 9, NOW)
+    assert counted.writes == 2
+    take(counted, "A#cheap", "read", 9, NOW + 1)
+    assert counted.writes == 3
+
+
+def test_counting_items_expire(table: Table) -> None:
+    take(table, "A#ttl", "read", 1, NOW)
+    kept = table.get("A#ttl", "RATE#read")
+    assert kept is not None and kept["ttl"] > NOW + WINDOW_S
+
+
+@PROPERTY
+@given(st.lists(st.integers(0, 40), max_size=40), st.integers(1, 5))
+def test_no_minute_that_begins_with_a_window_holds_more_than_the_limit(
+    gaps: list[int], limit: int
+) -> None:
+    window, now, taken = Window(0, 0, limit), NOW, Counter[int]()
+    for gap in gaps:
+        now += gap
+        following = window.counted(now)
+        assert following.start <= now < following.start + WINDOW_S
+        assert following.resets_in_s == following.start + WINDOW_S - now
+        if following.used <= limit:
+            window = following
+            taken[window.start] += 1
+    assert all(count <= limit for count in taken.values())
+
+
+def test_a_clock_that_is_behind_starts_no_new_window() -> None:
+    """Else two machines with clocks a second apart would let a user pass again and again."""
+    assert Window(NOW, 5, 5).counted(NOW - 1).used == 6
+
+
+def test_headers_never_show_a_negative_remainder() -> None:
+    assert policy_headers(Window(NOW, 9, 5, 7)) == {
+        "RateLimit-Policy": '"default";q=5;w=60',
+        "RateLimit": '"default";r=0;t=7',
+    }
