@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.credits import hold_items
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, Hold
 from engine.platform.errors import JobNotFound, UpstreamFailed
+from engine.platform.table import Item, Table
 from engine.transcription import status as job_status
 from engine.transcription.outcomes import (
     FORGOTTEN_AFTER_S,
@@ -202,6 +203,35 @@ def test_a_poll_that_saw_the_job_missing_and_lost_to_its_text_tells_the_text(job
     told = job.ask(GONE, 150, table=Interrupted(job.desk.table, charged_elsewhere, at=3))
     assert '"text":"the words"' in told and '"credit":"captured"' in told
     assert job.desk.types() == ["api_add", "spend", "capture"]
+
+
+class ReadTwice(Table):
+    """`action` happens once, after the first read."""
+
+    def __init__(self, table: Table, action: Callable[[], object]) -> None:
+        super().__init__(table._client, table.name)
+        self._actions = [action]
+
+    def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
+        found = super().get(pk, sk, consistent=consistent)
+        if self._actions:
+            self._actions.pop()()
+        return found
+
+
+def test_a_poll_that_read_the_job_before_another_one_charged_for_it_tells_the_text(
+    job: Watched,
+) -> None:
+    """It finds the hold captured, and reads the job again."""
+    job.ask(GONE, 1)
+    other = Service(job.service.job_id, says=DONE)
+
+    def charged_elsewhere() -> None:
+        gateway, act = proxy(other, job.desk.table), nowhere(NOW + 200)
+        job_status.status(gateway, job.desk.user, other.job_id, act)
+
+    told = job.ask(GONE, 1, table=ReadTwice(job.desk.table, charged_elsewhere))
+    assert '"text":"the words"' in told and '"credit":"captured"' in told
 
 
 @pytest.mark.parametrize("spent_elsewhere", [False, True])

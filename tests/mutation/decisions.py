@@ -457,8 +457,8 @@ CLAIMS: Final = [
     ),
     (
         "transcription.settling.loser-reads-again",
-        "jobs.heard_in(jobs.read(gateway.ledger, str(hold.job_id)))",
-        "heard",
+        "hold, heard = after, _stored(gateway, hold)",
+        "hold, heard = after, heard",
     ),
     ("transcription.status.text-is-paid-for", "heard.members if is_paid else", "heard.members or"),
     ("transcription.webhook.signature", "    if not signed:\n", "    if False:\n"),

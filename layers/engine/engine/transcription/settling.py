@@ -26,7 +26,7 @@ def settled(gateway: Gateway, hold: Hold, heard: Heard, act: Act) -> tuple[Hold,
     for _ in range(TRIES):
         found = heard.outcome(act.at)
         if found is None:
-            return hold, heard
+            return hold, _stored(gateway, hold) if hold.state == CAPTURED else heard
         outcome, why = found
         if outcome == hold.state or (outcome == RELEASED and hold.is_resolved):
             return hold, heard
@@ -35,5 +35,10 @@ def settled(gateway: Gateway, hold: Hold, heard: Heard, act: Act) -> tuple[Hold,
         after = holds.settle(gateway.ledger, hold, outcome, reasoned, beside=Beside(keep_s=keep_s))
         if after.state in (outcome, hold.state):
             return after, heard
-        hold, heard = after, jobs.heard_in(jobs.read(gateway.ledger, str(hold.job_id)))
+        hold, heard = after, _stored(gateway, hold)
     raise Busy()
+
+
+def _stored(gateway: Gateway, hold: Hold) -> Heard:
+    """What was heard last of the job that the hold paid for, as it is stored now."""
+    return jobs.heard_in(jobs.read(gateway.ledger, str(hold.job_id)))
