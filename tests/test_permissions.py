@@ -92,8 +92,9 @@ def _requests(endpoint: str, dead: str) -> None:
 
 def _transcriptions(endpoint: str, queue: str) -> None:
     with studio.opened(endpoint) as scene:
-        user, _, vended = scene.vend()
+        user, headers, vended = scene.vend()
         scene.submit(vended)
+        scene.gateway.vend(headers, "background_1")
         scene.vend()
         with scene.handing_over() as worker:
             _, _, other = scene.vend()

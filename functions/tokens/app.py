@@ -1,5 +1,7 @@
 """Vends single-use tokens for credits, and says whether a token is good."""
 
+from dataclasses import replace
+
 from engine.access import bearer, front_secret, keyrings, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
@@ -77,6 +79,8 @@ def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]
     vend = vending.vend_request(
         user, state, ring, asked.key or call.request_id, asked.fingerprint, act
     )
+    if state == OPEN and settings.reuse_unused_token:
+        vend = replace(vend, reuses=True)
     sell = vending.vend_held if state == OPEN else vending.vend_spent
     try:
         bearer.require_scope(granted, scopes.TRANSCRIBE)

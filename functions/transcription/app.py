@@ -94,6 +94,7 @@ def _gateway(call: Call) -> Gateway:
         call.public_base,
         circuit,
         calls,
+        settings.text_days,
     )
 
 

@@ -28,12 +28,26 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "admin.erasure": ("test_erasure",),
     **dict.fromkeys(
         ("credits.holds", "credits.hold_items", "credits.placing"),
-        (MONEY, JOBS, SWEEPS, "test_vending", "test_transcription_status", "test_crash_points"),
+        (
+            MONEY,
+            JOBS,
+            SWEEPS,
+            "test_vending",
+            "test_replays",
+            "test_lost_answers",
+            "test_crash_points",
+        ),
     ),
     "transcription.webhook": ("test_job_webhook",),
     **dict.fromkeys(
-        ("transcription.jobs", "transcription.asking", "transcription.outcomes"),
-        (JOBS, "test_job_answers", "test_transcription_status", "test_sweeping"),
+        (
+            "transcription.jobs",
+            "transcription.asking",
+            "transcription.outcomes",
+            "transcription.settling",
+            "transcription.status",
+        ),
+        (JOBS, "test_evidence", "test_job_answers", "test_transcription_status", "test_sweeping"),
     ),
     "subscriptions.monitor": ("test_subscription_monitor", "test_subscription_missing"),
     "subscriptions.lifecycle": (
@@ -73,7 +87,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.idempotency": (MONEY, "test_credits", "test_users", "test_crash_points"),
     **dict.fromkeys(
         ("transcription.starting", "transcription.answers"),
-        (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+        (JOBS, "test_transcription", "test_handover", "test_job_webhook", "test_replays"),
     ),
     "subscriptions.issuing": (
         "test_subscription",
@@ -89,7 +103,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     **dict.fromkeys(
         ("transcription.submission", "transcription.request_records"),
-        (JOBS, "test_transcription", "test_job_answers"),
+        (JOBS, "test_transcription", "test_job_answers", "test_replays"),
     ),
     "credits.users": (MONEY, "test_users", "test_crash_points"),
     "credits.vending": (JOBS, "test_vending", "test_transcription"),

@@ -43,6 +43,8 @@ SETTINGS = {
     "HOUSE_LOW_USD": "25",
     "KMS_KEY": "alias/none",
     "NOTIFY_URL": "",
+    "TEXT_DAYS": "30",
+    "REUSE_UNUSED_TOKEN": "false",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",
     "TRUSTED_PROXIES": "0",

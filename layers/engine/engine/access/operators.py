@@ -84,7 +84,7 @@ def create(table: Table, name: str, role: str, *, now: int, cost: Cost | None = 
         **_kept(password, cost or Cost()),
     }
     try:
-        table.write(Put(item, "attribute_not_exists(pk)"))
+        table.write(Put(item, "attribute_not_exists(pk)", mark="written_by"))
     except ConditionFailed as refused:
         if refused.item is None or refused.item.get("hash") != item["hash"]:
             raise OperatorExists() from None

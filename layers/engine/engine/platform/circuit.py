@@ -184,6 +184,7 @@ class Circuit:
             "attribute_not_exists(pk) OR version = :seen",
             names={"#state": "state", "#until": "until"},
             values=values,
+            mark="changed_by",
         )
 
     def _keep(self, item: Item | None) -> None:

@@ -64,6 +64,10 @@ class Settings:
     kms_key: str
     notify_url: str
     """The URL to which notices about subscriptions are sent; empty for none."""
+    text_days: int
+    """How long a text that was charged can be read."""
+    reuse_unused_token: bool
+    """Whether a vend answers the user's unused token again, rather than holding a second credit."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
     repeats_request_ids: bool
@@ -132,6 +136,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         house_low_usd=int(environ["HOUSE_LOW_USD"]),
         kms_key=environ["KMS_KEY"],
         notify_url=environ["NOTIFY_URL"],
+        text_days=int(environ["TEXT_DAYS"]),
+        reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
         public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
         trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),

@@ -214,6 +214,12 @@ class TokenAlreadyUsed(Forbidden):
     message = "This authorization was already used for another call."
     guidance = "Vend a new token for every transcription."
 
+    def __init__(self, message: str | None = None) -> None:
+        """The app buys a new token where the text that it shows says "auth": `details.message` is what
+        it shows before all else.
+        """
+        super().__init__(message, details={"message": message or type(self).message})
+
 
 class NotFound(EngineError):
     """The item does not exist, or belongs to another user: both get the same answer."""

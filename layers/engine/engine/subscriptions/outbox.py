@@ -256,7 +256,7 @@ def _is_changed(
 ) -> bool:
     named = {"#state": "state", **(names or {})}
     try:
-        table.write(Update(item["pk"], item["sk"], change, condition, named, values))
+        table.write(Update(item["pk"], item["sk"], change, condition, named, values, "changed_by"))
     except ConditionFailed:
         return False
     return True

@@ -367,7 +367,7 @@ def _transacted(ledger: Ledger, writes: Sequence[Write]) -> bool:
 
 def _written(table: Table, update: Update) -> bool:
     try:
-        table.write(update)
+        table.write(replace(update, mark="written_by"))
     except ConditionFailed:
         return False
     return True
