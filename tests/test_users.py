@@ -114,7 +114,7 @@ def test_a_bad_api_key_is_refused_and_not_ignored(gateway: Gateway, key: str) ->
 def test_with_creation_disabled_only_a_key_creates(strict: Gateway) -> None:
     reply = create(strict, "strict")
     assert_refused(reply, 401)
-    assert reply.headers["www-authenticate"].startswith("ApiKey ")
+    assert reply.headers["www-authenticate"].startswith("Bearer ")
     assert create(strict, "strict", 5000, **strict.api_key).status == 200
 
 

@@ -159,6 +159,7 @@ def records(call: Call) -> Answer:
     return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 
 
+@api.route("POST", "/admin/api-keys")
 @api.route("POST", "/admin/generate-key")
 def generate_key(call: Call) -> Answer:
     caller = access.require(call, KEYS_WRITE)
@@ -174,6 +175,7 @@ def generate_key(call: Call) -> Answer:
     )
 
 
+@api.route("GET", "/admin/api-keys")
 @api.route("GET", "/admin/keys")
 def keys(call: Call) -> Answer:
     access.require(call, KEYS_WRITE)
@@ -181,6 +183,7 @@ def keys(call: Call) -> Answer:
     return Answer({"ok": True, "keys": found})
 
 
+@api.route("DELETE", "/admin/api-keys/{id}")
 @api.route("DELETE", "/admin/keys/{id}")
 def revoke_key(call: Call, id: str) -> Answer:
     caller = access.require(call, KEYS_WRITE)

@@ -111,7 +111,7 @@ def _require_own_page(call: Call) -> None:
 
 def _sent(call: Call, asset: Asset, headers: dict[str, str]) -> Answer:
     common = {**headers, "Vary": "Accept-Encoding"}
-    if "gzip" in call.headers.get("accept-encoding", ""):
+    if assets.takes_gzip(call.headers.get("accept-encoding", "")):
         packed = {**common, "Content-Encoding": "gzip"}
         return Answer(asset.packed, headers=packed, content_type=asset.content_type)
     return Answer(asset.content, headers=common, content_type=asset.content_type)

@@ -149,7 +149,7 @@ def _creator(call: Call) -> tuple[str, bool]:
         caller.require(CREDITS_WRITE)
         return caller.actor, True
     if not settings.allow_user_create:
-        raise Unauthorized(scheme="ApiKey")
+        raise Unauthorized()
     return "anonymous", False
 
 

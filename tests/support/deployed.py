@@ -59,7 +59,12 @@ def functions() -> dict[str, dict[str, Any]]:
 
 @cache
 def routes() -> list[tuple[str, str, str]]:
-    """Function, method and path of every route but `$default`."""
+    """Function, method and path of every route but `$default` and those of HEAD."""
+    return [route for route in all_routes() if route[1] != "HEAD"]
+
+
+@cache
+def all_routes() -> list[tuple[str, str, str]]:
     return [
         (name, event["Properties"]["Method"], event["Properties"]["Path"])
         for name, properties in functions().items()

@@ -52,7 +52,7 @@ class Gateway:
             **settings,
         }
         self.modules: dict[str, ModuleType] = {}
-        self._routes = deployed.routes()
+        self._routes = deployed.all_routes()
         self.environment = environment
         self.dynamodb = boto3.client("dynamodb", **deployed.client_settings(endpoint))
         ssm = boto3.client("ssm", **deployed.client_settings(endpoint))

@@ -91,8 +91,9 @@ def functions() -> dict[str, Function]:
 
 
 def routes() -> set[str]:
-    """The route keys of all functions but `$default`."""
-    return {key for function in functions().values() for key in function.routes} - {DEFAULT_ROUTE}
+    """The route keys of all functions but `$default` and those of HEAD."""
+    found = {key for function in functions().values() for key in function.routes}
+    return {key for key in found - {DEFAULT_ROUTE} if not key.startswith("HEAD ")}
 
 
 def environment(name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from engine.access import tokens
 from engine.access.keyrings import Ring
 from engine.access.tokens import SubscriberToken, UserToken, VendedToken
 from engine.platform.config import Settings
-from engine.platform.errors import Forbidden, Unauthorized
+from engine.platform.errors import ScopeMissing, Unauthorized
 from engine.web.http import Call
 
 
@@ -24,9 +24,9 @@ def subscriber(call: Call, ring: Ring) -> SubscriberToken:
 
 
 def require_scope(scopes: frozenset[str], scope: str) -> None:
-    """Raises `Forbidden` where `scopes` lack `scope`."""
+    """Raises `ScopeMissing` if `scopes` lack `scope`."""
     if scope not in scopes:
-        raise Forbidden(details={"scope": scope})
+        raise ScopeMissing(scope)
 
 
 def vended(call: Call, ring: Ring) -> VendedToken:

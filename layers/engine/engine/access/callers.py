@@ -1,7 +1,7 @@
 """The callers of operators' and back ends' routes, and their scopes.
 
 A caller presents one of: `X-API-Key` with the engine's key or a generated one, `Authorization: Bearer`
-with the admin secret or a generated key, or a dashboard session's cookie. A function accepts only the
+with the admin secret, the engine's key or a generated key, or a dashboard session's cookie. A function accepts only the
 secrets whose rings it is given, so it needs no permission for others.
 
 The scope `admin` includes all others.
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from engine.access import api_keys, sessions
 from engine.access.keyrings import Ring
-from engine.platform.errors import Forbidden, Unauthorized
+from engine.platform.errors import ScopeMissing, Unauthorized
 from engine.platform.table import Table
 from engine.web.http import Call
 from engine.web.scopes import ADMIN, ALL, CREDITS_WRITE, USERS_READ
@@ -32,7 +32,7 @@ class Caller:
     def require(self, scope: str) -> None:
         """Raises `Forbidden` if the caller lacks `scope`."""
         if not self.may(scope):
-            raise Forbidden(details={"scope": scope})
+            raise ScopeMissing(scope)
 
 
 ENGINE_CALLER = Caller("api-key:engine", frozenset({CREDITS_WRITE, USERS_READ}))
@@ -80,8 +80,7 @@ class Access:
         """The caller, who has `scope`. Raises `Unauthorized`, `Forbidden`, `Busy`."""
         caller = self.find(call)
         if caller is None:
-            scheme = "Bearer" if self._admin is not None else "ApiKey"
-            raise Unauthorized("not known" if call.bearer else "missing", scheme=scheme)
+            raise Unauthorized("not known" if call.bearer else "missing")
         caller.require(scope)
         return caller
 
@@ -95,9 +94,16 @@ class Access:
         if call.bearer.startswith(api_keys.PREFIX):
             return self._by_generated(call, call.bearer, "Bearer")
         if call.bearer:
-            known = self._admin is not None and self._admin().matches(call.bearer)
-            return ADMIN_CALLER if known else None
+            return self._by_secret(call.bearer)
         return self._session(call)
+
+    def _by_secret(self, shown: str) -> Caller | None:
+        """The admin secret; also the engine's key, which older clients send as a bearer."""
+        if self._admin is not None and self._admin().matches(shown):
+            return ADMIN_CALLER
+        if self._engine is not None and self._engine().matches(shown):
+            return ENGINE_CALLER
+        return None
 
     def _by_api_key(self, call: Call) -> Caller:
         shown = call.headers["x-api-key"]

@@ -114,10 +114,10 @@ def issue_for_upstream(subject: str, secret: str, *, now: int) -> str:
 def verify_user(text: str, ring: Ring, *, now: int, max_age_s: int) -> UserToken:
     """The user of the token `text`. Raises `Unauthorized`.
 
-    `aud` must be absent or ours, and the remaining lifetime at most `max_age_s`.
+    `aud` must be absent or contain ours, and the remaining lifetime at most `max_age_s`.
     """
     claims = _verified(text, ring, now)
-    if claims.get("aud", ISSUER) not in (ISSUER, [ISSUER]):
+    if not _is_for(claims, ISSUER, absent=True):
         raise Unauthorized("wrong audience")
     if claims.get("typ") not in (None, "user", "access"):
         raise Unauthorized("wrong kind")
@@ -131,7 +131,7 @@ def verify_subscriber(text: str, ring: Ring, *, now: int) -> SubscriberToken:
     token with another audience.
     """
     claims = _verified(text, ring, now, "uid")
-    if claims.get("aud", ISSUER) not in (ISSUER, [ISSUER]):
+    if not _is_for(claims, ISSUER, absent=True):
         raise Forbidden("This credential is for another service.")
     return SubscriberToken(claims["uid"], _told(claims, "email"), _told(claims, "username"))
 
@@ -139,7 +139,7 @@ def verify_subscriber(text: str, ring: Ring, *, now: int) -> SubscriberToken:
 def verify_vended(text: str, ring: Ring, *, now: int) -> VendedToken:
     """The vended token in `text`. Raises `Unauthorized`."""
     claims = _verified(text, ring, now)
-    if claims.get("iss") != ISSUER or claims.get("aud") != UPSTREAM_AUDIENCE:
+    if claims.get("iss") != ISSUER or not _is_for(claims, UPSTREAM_AUDIENCE):
         raise Unauthorized("wrong audience")
     if scopes.TRANSCRIBE not in _scopes(claims):
         raise Unauthorized("wrong scope")
@@ -155,7 +155,17 @@ def is_for_upstream(text: str) -> bool:
         claims: Any = jwt.decode(text, options={"verify_signature": False})
     except (jwt.InvalidTokenError, ValueError, RecursionError):
         return False
-    return bool(claims.get("aud") == UPSTREAM_AUDIENCE)
+    return _is_for(claims, UPSTREAM_AUDIENCE)
+
+
+def _is_for(claims: Mapping[str, Any], audience: str, *, absent: bool = False) -> bool:
+    """Whether `aud` is `audience` or a list that contains it (RFC 7519, section 4.1.3); `absent` is the
+    answer without an `aud`.
+    """
+    if "aud" not in claims:
+        return absent
+    found = claims["aud"]
+    return audience in found if isinstance(found, list) else bool(found == audience)
 
 
 def _verified(text: str, ring: Ring, now: int, subject: str = "sub") -> dict[str, Any]:

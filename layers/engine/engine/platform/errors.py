@@ -85,6 +85,7 @@ class Unauthorized(EngineError):
     guidance = "Send a valid credential in the header that this route documents."
 
     def __init__(self, reason: str = "missing", *, scheme: str = "Bearer") -> None:
+        """The challenge has the parameters of RFC 6750, section 3; without a credential only the realm."""
         challenge = f'{scheme} realm="pluct"'
         if scheme == "Bearer" and reason != "missing":
             challenge += f', error="invalid_token", error_description="{reason}"'
@@ -160,6 +161,14 @@ class Forbidden(EngineError):
     error = "Forbidden"
     message = "This credential does not allow that."
     guidance = "Use a credential that allows it, or ask for less."
+
+
+class ScopeMissing(Forbidden):
+    """The credential lacks a scope. The challenge is that of RFC 6750, section 3.1."""
+
+    def __init__(self, scope: str) -> None:
+        challenge = f'Bearer realm="pluct", error="insufficient_scope", scope="{scope}"'
+        super().__init__(details={"scope": scope}, headers={"WWW-Authenticate": challenge})
 
 
 class CsrfRefused(Forbidden):
@@ -274,6 +283,19 @@ class PayloadTooLarge(EngineError):
     error = "Payload too large"
     message = "The body is larger than this route accepts."
     guidance = "Send at most 64 KB."
+
+
+class UnsupportedEncoding(EngineError):
+    """The body is compressed, or not in UTF-8."""
+
+    status = 415
+    code = "unsupported_encoding"
+    error = "Unsupported encoding"
+    message = "The body must be uncompressed and in UTF-8."
+    guidance = "Send it without Content-Encoding, in UTF-8."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Accept-Encoding": "identity"})
 
 
 class KeyReused(EngineError):

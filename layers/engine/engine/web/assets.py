@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 HASH_LENGTH = 12
+_QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,25 @@ def load(folder: Path, page: str, base: str) -> Assets:
         files[name] = _asset(content, path.suffix)
         text = text.replace("{{" + path.name + "}}", f"{base}/{name}")
     return Assets(_asset(text.encode(), ".html"), files)
+
+
+def takes_gzip(accepted: str) -> bool:
+    """Whether an `Accept-Encoding` accepts gzip (RFC 9110, section 12.5.3): by name or by `*`, and not with
+    a quality of zero, which refuses.
+    """
+    qualities = {
+        name.strip().lower(): _quality(parameters)
+        for name, _, parameters in (one.partition(";") for one in accepted.split(","))
+    }
+    return qualities.get("gzip", qualities.get("x-gzip", qualities.get("*", 0.0))) > 0
+
+
+def _quality(parameters: str) -> float:
+    """The `q` of a coding; 1 without one, 0 if it is malformed."""
+    name, _, value = parameters.partition("=")
+    if name.strip().lower() != "q":
+        return 1.0
+    return float(value) if _QUALITY.fullmatch(value.strip()) else 0.0
 
 
 def _asset(content: bytes, suffix: str) -> Asset:

@@ -7,6 +7,7 @@ Events have payload format 2.0 of API Gateway's HTTP API. API Gateway has alread
 import base64
 import json
 import math
+import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from engine.platform.errors import (
     PayloadTooLarge,
     RequestIdRequired,
     RouteNotFound,
+    UnsupportedEncoding,
 )
 from engine.platform.logs import logger
 from engine.platform.times import iso
@@ -36,6 +38,8 @@ QUERY_LIMIT = 10 * 1024
 """API Gateway's limit for the request line and headers."""
 
 DIGITS_LIMIT = 15
+CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
+_CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)")
 
 T = TypeVar("T")
 
@@ -96,7 +100,8 @@ class Call:
 
     @cached_property
     def raw_body(self) -> bytes:
-        """The body's bytes. Raises `InvalidRequest`, `PayloadTooLarge`."""
+        """The body's bytes. Raises `InvalidRequest`, `PayloadTooLarge`, `UnsupportedEncoding`."""
+        self._require_plain()
         body = self._event.get("body") or ""
         if len(body) > BODY_LIMIT * 2:
             raise PayloadTooLarge()
@@ -107,6 +112,13 @@ class Call:
         if len(raw) > BODY_LIMIT:
             raise PayloadTooLarge()
         return raw
+
+    def _require_plain(self) -> None:
+        """Raises `UnsupportedEncoding` for a compressed body or another character set than UTF-8."""
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        charset = _CHARSET.search(self.headers.get("content-type", "").lower())
+        if coding not in ("", "identity") or (charset and charset[1] not in CHARSETS):
+            raise UnsupportedEncoding()
 
     @property
     def _encoded(self) -> bool:
@@ -167,11 +179,14 @@ class Api:
     def route(
         self, method: str, path: str
     ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-        """Registers a route; path members stand in braces, as in `template.yaml`."""
+        """Registers a route; path members stand in braces, as in `template.yaml`. A route of GET also
+        answers HEAD.
+        """
 
         def register(handler: Callable[..., Answer]) -> Callable[..., Answer]:
-            self._handlers[f"{method} {path}"] = handler
-            self.routes.append((method, path))
+            for answered in ("GET", "HEAD") if method == "GET" else (method,):
+                self._handlers[f"{answered} {path}"] = handler
+                self.routes.append((answered, path))
             return handler
 
         return register
@@ -203,13 +218,17 @@ class Api:
 def _response(answer: Answer, call: Call) -> dict[str, Any]:
     """The response in payload format 2.0; bytes are sent as base64."""
     body = answer.body if isinstance(answer.body, str | bytes) else dump(answer.body)
+    own = {name.lower(): value for name, value in answer.headers.items()}
+    varies = ["Origin", own.pop("vary", "")]
+    if call.method == "HEAD":
+        body = ""
     return {
         "statusCode": answer.status,
         "headers": {
             "content-type": answer.content_type,
-            "vary": "Origin",
+            "vary": ", ".join(filter(None, varies)),
             "cache-control": "no-store",
-            **{name.lower(): value for name, value in answer.headers.items()},
+            **own,
             "x-request-id": call.request_id,
             "x-content-type-options": "nosniff",
         },

@@ -21,10 +21,17 @@ def listed(description: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def refusal(routes: list[tuple[str, str]], path: str) -> RouteNotFound | MethodNotAllowed:
     """The error for a call to `path` that no route matched."""
-    allowed = sorted({method for method, rule in routes if _takes(rule, path)})
+    allowed = sorted({method for method, rule in _with_heads(routes) if _takes(rule, path)})
+    if not allowed and path.endswith("/") and any(_takes(rule, path[:-1]) for _, rule in routes):
+        return RouteNotFound("This path ends with a slash that no route has.")
     if not allowed:
         return RouteNotFound()
     return MethodNotAllowed(details={"allow": allowed}, headers={"Allow": ", ".join(allowed)})
+
+
+def _with_heads(routes: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """`routes` with HEAD wherever GET is; the description lists GET alone."""
+    return [*routes, *(("HEAD", rule) for method, rule in routes if method == "GET")]
 
 
 def _takes(rule: str, path: str) -> bool:
