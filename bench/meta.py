@@ -1,7 +1,7 @@
 """The cost of parsing a TikTok page: `python -m bench.meta`.
 
-It prints the median and the maximum of the CPU of one parse, for invented pages of 900 KB (mostly styles, and
-data only, which no real page is) and for the saved pages if they are beside the checkout.
+CPU time of one parse, median and worst, for invented pages of 900 KB (styles before the data, and data
+alone, which no real page is), for one of the largest size that is read, and for the saved pages.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import time
 from collections.abc import Iterator
 
 from bench import ROOT
+from engine.metadata.client import PAGE_LIMIT
 from engine.metadata.facts import Facts
 from engine.metadata.pages import read_page
 from standins import tiktok_pages
-from standins.tiktok_posts import POSTS, Post
+from standins.tiktok_posts import GENERATIONS, POSTS, Post
 
 SIZE_KB = 900
 ROUNDS = 50
@@ -26,10 +27,12 @@ SAVED = ROOT.parent / "shared" / "tiktok"
 def pages() -> Iterator[tuple[str, str, bytes]]:
     """The name, the id of the post and the bytes of each page."""
     post = POSTS[0]
-    for generation in ("universal", "reflow", "sigi", "next_item", "next_video"):
+    for generation in GENERATIONS:
         page = tiktok_pages.page(post, generation, "_", SIZE_KB)
         yield f"{generation}, {SIZE_KB} KB of styles", post.id, page.encode()
     yield f"universal, {SIZE_KB} KB of data", post.id, _page_of_data(post)
+    largest = tiktok_pages.page(post, "universal", "_", PAGE_LIMIT // 1024 - 8)
+    yield "universal, 4 MB of styles", post.id, largest.encode()
     if SAVED.is_dir():
         for entry in json.loads((SAVED / "manifest.json").read_text()):
             if entry["file"].endswith(".html") and "id" in entry["expected"]:
@@ -37,7 +40,7 @@ def pages() -> Iterator[tuple[str, str, bytes]]:
 
 
 def _page_of_data(post: Post) -> bytes:
-    """A page that is almost all data: many other items before the detail."""
+    """A page that is all data: many other items come before the detail."""
     page = tiktok_pages.page(post, "universal", "_", 0)
     other = json.dumps({"itemList": [{"id": str(n), "desc": "x" * 80} for n in range(8200)]})
     return page.replace(
@@ -46,7 +49,7 @@ def _page_of_data(post: Post) -> bytes:
 
 
 def cpu_ms(post_id: str, body: bytes) -> list[float]:
-    """The CPU of `ROUNDS` parses in milliseconds, sorted."""
+    """CPU milliseconds of each of `ROUNDS` parses, sorted."""
     taken = []
     for _ in range(ROUNDS):
         started = time.process_time()

@@ -1,19 +1,20 @@
-"""Stand-in for TikTok: oEmbed, post pages and short links, one address for all hosts.
+"""Stand-in for TikTok: oEmbed, pages of posts, short links, on one address for all its hosts.
 
-Behaviour: the project's notes on TikTok. Names of the routes for faults and counts:
-``oembed``, ``page`` (addresses of a post), ``short`` (``/t/{code}`` and ``/{code}``),
-``elsewhere`` (home, login, link/v2, profiles: pages that a resolver must not fetch).
+Behaviour: docs/tiktok.md. Names of the routes for faults and counts: ``oembed``, ``page``
+(addresses of a post), ``embed`` (``/embed/v2/{id}``), ``short`` (``/t/{code}`` and ``/{code}``),
+``elsewhere`` (home, login, link/v2, profiles: nothing that a resolver should fetch).
 
 Its control API beside that of ``control``:
 
 - ``GET /_control/posts``: every post with the expected answer of a resolver
 - ``POST /_control/posts``: ``[{"id": "...", "caption"?, ...}]`` adds or replaces posts
 - ``GET /_control/links``: ``{code: Location}`` of every short link
+- ``POST /_control/links``: ``{code: Location}`` adds or replaces short links
 
 Fault kinds beside those of ``faults``: ``page`` (``as`` one of ``PAGES`` or of the
 generations, or ``file`` of the saved answers; ``code`` and ``message`` with ``as:
-status``) on the route ``page``, and ``oembed`` (``as`` one of ``OEMBEDS``, or ``file``)
-on the route ``oembed``.
+status``; ``browser`` where only a ``desktop`` or a ``phone`` gets it) on the route
+``page``, and ``oembed`` (``as`` one of ``OEMBEDS``, or ``file``) on the route ``oembed``.
 """
 
 import json
@@ -34,7 +35,20 @@ from .tiktok_links import HOME, NO_LOCATION, links
 from .tiktok_posts import GENERATIONS, POSTS, Post, post_of
 from .tiktok_saved import SavedAnswers
 
-PAGES = frozenset({"waf", "captcha", "shell", "decoy", "no_detail", "status", "login", "region"})
+PAGES = frozenset(
+    {
+        "waf",
+        "captcha",
+        "verify",
+        "shell",
+        "decoy",
+        "no_detail",
+        "status",
+        "age_gate",
+        "login",
+        "region",
+    }
+)
 OEMBEDS = frozenset({"error", "status_msg", "status_code", "profile", "shape_2020"})
 
 _PAGE_OPTIONS: Options = {
@@ -42,6 +56,7 @@ _PAGE_OPTIONS: Options = {
     "file": None,
     "code": None,
     "message": None,
+    "browser": frozenset({"desktop", "phone"}),
 }
 _OWN_KINDS = {
     "page": Kind(_PAGE_OPTIONS, frozenset({"page"})),
@@ -86,14 +101,16 @@ def create_app(
         desk.add(app, method, _with_slash(_POST_PATHS), routes.post_page, "page")
         desk.add(app, method, _with_slash(["/@{handle}/photo/{id}"]), routes.photo_page, "page")
         desk.add(app, method, _with_slash(_WORDS), routes.elsewhere, "elsewhere")
+        desk.add(app, method, _with_slash(["/embed/v2/{id}"]), routes.embed_page, "embed")
         desk.add(app, method, _with_slash(["/t/{code}"]), routes.short_link, "short")
         desk.add(
-            app, method, _with_slash(["/{code:[A-Za-z0-9]{5,21}}"]), routes.short_link, "short"
+            app, method, _with_slash(["/{code:[A-Za-z0-9_-]{5,100}}"]), routes.short_link, "short"
         )
         desk.add(app, method, ["/{rest:(?!_control/).*}"], routes.elsewhere, "elsewhere")
     app.router.add_get(PREFIX + "posts", routes.list_posts)
     app.router.add_post(PREFIX + "posts", routes.add_posts)
     app.router.add_get(PREFIX + "links", routes.list_links)
+    app.router.add_post(PREFIX + "links", routes.add_links)
     return app
 
 
@@ -108,9 +125,10 @@ class _Routes:
         self._saved = saved
         self._filler_kb = filler_kb
         self._posts = {post.id: post for post in POSTS}
+        self._more_links: dict[str, str] = {}
 
     async def oembed(self, request: web.Request) -> web.Response:
-        """The documented endpoint; the same 400 for everything that cannot be shown."""
+        """The documented endpoint; the same 400 for every post that is not shown."""
         action = own_action(request, "oembed")
         url = request.query.get("url", "")
         if action and action.get("file"):
@@ -134,7 +152,7 @@ class _Routes:
         post_id = request.match_info["id"]
         action = own_action(request, "page")
         post = self._posts.get(post_id)
-        if action:
+        if action and action.get("browser") in (None, _browser(request)):
             return self._odd_page(request, action, post or POSTS[0])
         if _CRAWLERS.search(request.headers.get("User-Agent", "")):
             return _page(tiktok_pages.decoy(post or POSTS[0]))
@@ -152,9 +170,15 @@ class _Routes:
             return await self.post_page(request)
         return _page(tiktok_pages.page_without_detail(self._filler_kb))
 
+    async def embed_page(self, request: web.Request) -> web.Response:
+        """The page for frames of other sites; it has data for the posts that are ``embedded`` only."""
+        post = self._posts.get(request.match_info["id"])
+        shown = post if post and post.embedded else None
+        return _page(tiktok_pages.embed_page(shown, self._filler_kb))
+
     async def short_link(self, request: web.Request) -> web.Response:
         """A redirect to the target of the code, or to the home page for an unknown code."""
-        location = links(self._posts.values()).get(request.match_info["code"], HOME)
+        location = self._links().get(request.match_info["code"], HOME)
         if location == NO_LOCATION or "Discordbot" in request.headers.get("User-Agent", ""):
             return _page(tiktok_pages.page_without_detail(0))
         return _redirect(location)
@@ -175,7 +199,15 @@ class _Routes:
 
     async def list_links(self, request: web.Request) -> web.Response:
         """``{code: Location}``, empty where the link has no Location."""
-        return web.json_response(links(self._posts.values()))
+        return web.json_response(self._links())
+
+    async def add_links(self, request: web.Request) -> web.Response:
+        """All links, with those added."""
+        self._more_links.update(await request.json())
+        return web.json_response(self._links())
+
+    def _links(self) -> dict[str, str]:
+        return {**links(self._posts.values()), **self._more_links}
 
     def _post_in(self, url: str) -> Post | None:
         found = _ID_IN_URL.search(url)
@@ -190,6 +222,8 @@ class _Routes:
         if wanted == "status":
             code, message = int(action.get("code", 10204)), str(action.get("message", ""))
             return _page(self._status_page(request, code, message))
+        if wanted == "age_gate":
+            return _page(tiktok_pages.age_gate(request.match_info["id"], self._filler_kb))
         if wanted == "no_detail":
             return _page(tiktok_pages.page_without_detail(self._filler_kb))
         return _odd_page(wanted, post)
@@ -203,7 +237,7 @@ class _Routes:
         return tiktok_pages.page(post, generation, handle, self._filler_kb)
 
     def _status_page(self, request: web.Request, code: int, message: str) -> str:
-        mobile = _is_phone(request)
+        mobile = _browser(request) == "phone"
         return tiktok_pages.status_page(code, message, mobile=mobile, filler_kb=self._filler_kb)
 
 
@@ -273,6 +307,7 @@ def _odd_page(wanted: str, post: Post) -> web.Response:
     texts = {
         "waf": tiktok_pages.WAF,
         "captcha": tiktok_pages.CAPTCHA,
+        "verify": tiktok_pages.VERIFY,
         "shell": tiktok_pages.downgraded_shell(),
         "decoy": tiktok_pages.decoy(post),
     }
@@ -280,11 +315,12 @@ def _odd_page(wanted: str, post: Post) -> web.Response:
 
 
 def _generation_for(request: web.Request, post: Post) -> str:
-    return "reflow" if post.generation == "universal" and _is_phone(request) else post.generation
+    is_phone = _browser(request) == "phone"
+    return "reflow" if post.generation == "universal" and is_phone else post.generation
 
 
-def _is_phone(request: web.Request) -> bool:
-    return "iPhone" in request.headers.get("User-Agent", "")
+def _browser(request: web.Request) -> str:
+    return "phone" if "iPhone" in request.headers.get("User-Agent", "") else "desktop"
 
 
 def _page(text: str) -> web.Response:

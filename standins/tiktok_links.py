@@ -1,12 +1,14 @@
-"""The targets of the TikTok stand-in's short links: posts, and other targets that were observed.
+"""Where the TikTok stand-in's short links lead: posts, and everything else that links have led to.
 
-Kinds of targets: sections 2 and 6 of the project's notes on TikTok.
+Kinds of targets: docs/tiktok.md.
 """
 
 from collections.abc import Iterable
+from urllib.parse import quote
 
 from .tiktok_posts import Post
 
+LOGIN = "https://www.tiktok.com/login?redirect_url="
 HOME = "https://www.tiktok.com/?_r=1"
 NO_LOCATION = ""
 """The target of a link that is answered with 200 and no ``Location``."""
@@ -27,6 +29,8 @@ def _ways_to(post: Post) -> dict[str, str]:
         "ZTmdot001": f"https://m.tiktok.com/v/{post.id}.html?_d=x&share_item_id={post.id}",
         "ZTshare01": f"https://www.tiktokv.com/share/video/{post.id}/",
         "ZTnohand1": f"https://www.tiktok.com/@/video/{post.id}/",
+        "ZTi18n001": f"https://t.tiktok.com/i18n/share/video/{post.id}/?_t=ZS-x",
+        "ZTlogin01": f"{LOGIN}https%3A%2F%2Fwww.tiktok.com%2F%40x%2Fvideo%2F{post.id}&lang=en",
         "ZThttp001": f"http://www.tiktok.com/@x/video/{post.id}",
         "ZTtwohops": "https://www.tiktok.com/t/ZTmdot001",
         "ZTthreehops": "https://vm.tiktok.com/ZTtwohops/",
@@ -38,7 +42,10 @@ def _traps(post: Post) -> dict[str, str]:
     """Codes that do not lead to a post, or must not be followed."""
     path = f"/@x/video/{post.id}"
     return {
-        "ZTlogin01": f"https://www.tiktok.com/login?redirect_url=https%3A%2F%2Fwww.tiktok.com{path}",
+        "ZTlogin02": "https://www.tiktok.com/login?lang=en",
+        "ZTlogin03": f"{LOGIN}https%3A%2F%2Fevil.example{path}",
+        "ZTlogin04": f"{LOGIN}{quote(f'{LOGIN}https://www.tiktok.com{path}')}",
+        "ZTbadurl1": "http://[oops",
         "ZTlinkv21": "https://www.tiktok.com/link/v2?target=https%3A%2F%2Fevil.example%2F",
         "ZThome001": HOME,
         "ZTshop001": "https://shop.tiktok.com/view/product/1729000000000000001",

@@ -1,8 +1,8 @@
 """Pages of the TikTok stand-in: the fields of each generation, with known traps.
 
-Source: sections 3 and 4 of the project's notes on TikTok. The traps: the sound has
-another duration; other posts, viewers and statistics come before the right ones;
-``<title>``, ``og:title`` and the canonical address are wrong.
+Source: the table of generations in docs/tiktok.md. The traps: the sound has another
+duration, other posts, viewers, comments and statistics stand beside the right ones,
+``<title>``, ``og:title`` and the canonical address mislead.
 """
 
 import html
@@ -36,6 +36,22 @@ def page_without_detail(filler_kb: int) -> str:
     return _document(_universal({}), filler_kb)
 
 
+def age_gate(post_id: str, filler_kb: int) -> str:
+    """HTTP 200 with a post of which nothing but its id is shown."""
+    item = {"id": post_id, "isContentClassified": True, "ContentClassificationReason": 209007}
+    detail = {"itemInfo": {"itemStruct": item}, "statusCode": 0, "statusMsg": ""}
+    return _document(_universal({"webapp.video-detail": detail}), filler_kb)
+
+
+def embed_page(post: Post | None, filler_kb: int) -> str:
+    """The page for frames of other sites; without data where ``post`` is None."""
+    shown = (
+        {f"/embed/v2/{post.id}": {"isReady": True, "videoData": _video_data(post)}} if post else {}
+    )
+    data = {"frontity": {"rendering": "both"}, "source": {"data": shown}}
+    return _document(_script("__FRONTITY_CONNECT_STATE__", data), filler_kb)
+
+
 WAF = (
     '<!DOCTYPE html><html lang="en"><head><script id="slardar-config" type="application/json">'
     '{"slardarClient":"SlardarWAF","bid":"slardar_us_waf"}</script></head><body>Please wait... '
@@ -46,6 +62,12 @@ CAPTCHA = (
     "<!DOCTYPE html><html><head><title>Security Check</title>"
     '<script id="captcha-config" type="application/json">{"type":"verify"}</script></head>'
     '<body><div id="captcha_container"></div></body></html>'
+)
+
+VERIFY = (
+    '<!DOCTYPE html><html><head><title></title></head><body><div id="verify-ele"></div>'
+    '<script>const option = {"title":"tiktok-verify-page","host":"https://verify.example/"};'
+    "</script></body></html>"
 )
 
 
@@ -148,6 +170,28 @@ def _sigi_persisted(post: Post, requested_handle: str) -> str:
     return f'<script id="sigi-persisted-data">{code}</script>'
 
 
+def _sigi_sharing(post: Post, requested_handle: str) -> str:
+    item = _item(post, author=_author(post))
+    shared = {"videoData": {"itemInfo": {"itemStruct": item}, "statusCode": 0}}
+    state = {"AppContext": {"appContext": {"user": None}}, "SharingVideoModule": shared}
+    return _script("SIGI_STATE", state)
+
+
+def _api_data(post: Post, requested_handle: str) -> str:
+    item = _item(post, author=_author(post))
+    detail = {"statusCode": 0, "statusMessage": "", "itemInfo": {"itemStruct": item}}
+    comment = {"aweme_id": post.id, "text": "a comment", "user": {"unique_id": "somebody.else"}}
+    data = {
+        "videoDetail": {**detail, "shareMeta": _share(post)},
+        "commentList": {"comments": [comment], "status_code": 0},
+    }
+    # Today's data stands on the page as well, without the post.
+    return (
+        _universal({})
+        + f'<script id="api-data" type="application/json">\n  {_json(data)}\n</script>'
+    )
+
+
 def _next_item(post: Post, requested_handle: str) -> str:
     item = {**_item(post, author=_author(post)), "createTime": post.created_at}
     props = {"statusCode": 0, "itemInfo": {"itemStruct": item}, "shareMeta": _share(post)}
@@ -155,6 +199,12 @@ def _next_item(post: Post, requested_handle: str) -> str:
 
 
 def _next_video(post: Post, requested_handle: str) -> str:
+    og_title = html.escape(f"{post.nickname} on TikTok")
+    meta = f'<meta property="og:title" content="{og_title}"/>'
+    return meta + _json_ld(post) + _next_data({"statusCode": 0, "videoData": _video_data(post)})
+
+
+def _video_data(post: Post) -> dict[str, Any]:
     likes, shares, comments, plays, _ = post.stats
     infos = {
         "id": post.id,
@@ -167,14 +217,11 @@ def _next_video(post: Post, requested_handle: str) -> str:
         "commentCount": comments,
         "playCount": plays,
     }
-    data = {
+    return {
         "itemInfos": infos,
         "authorInfos": {"uniqueId": post.handle, "nickName": post.nickname},
         "musicInfos": {"musicName": "a sound", "duration": post.music_seconds},
     }
-    og_title = html.escape(f"{post.nickname} on TikTok")
-    meta = f'<meta property="og:title" content="{og_title}"/>'
-    return meta + _json_ld(post) + _next_data({"statusCode": 0, "videoData": data})
 
 
 def _next_data(props: dict[str, Any]) -> str:
@@ -196,7 +243,9 @@ _RENDERERS: dict[str, Render] = {
     "universal": _desktop,
     "reflow": _reflow,
     "sigi": _sigi,
+    "api_data": _api_data,
     "sigi_persisted": _sigi_persisted,
+    "sigi_sharing": _sigi_sharing,
     "next_item": _next_item,
     "next_video": _next_video,
 }
@@ -233,7 +282,7 @@ def _author(post: Post) -> dict[str, Any]:
 
 def _images(post: Post) -> dict[str, Any]:
     urls = [f"{post.thumbnail}?place={place}" for place in range(post.image_count)]
-    return {"images": [{"imageURL": {"urlList": [url]}} for url in urls], "title": "window"}
+    return {"images": [{"imageURL": {"urlList": [url]}} for url in urls], "title": post.image_title}
 
 
 def _share(post: Post) -> dict[str, Any]:

@@ -1,13 +1,23 @@
 """The invented posts of the TikTok stand-in, for use without saved pages.
 
-They cover the cases in the notes on TikTok: every generation of page, captions in other
-scripts, empty captions, photo posts, age-gated posts, and each status code.
+They cover every generation of page, captions and handles in other scripts, empty
+captions, photo posts, age-gated posts, and each status code.
 """
 
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
-GENERATIONS = ("universal", "reflow", "sigi", "sigi_persisted", "next_item", "next_video")
+GENERATIONS = (
+    "universal",
+    "reflow",
+    "api_data",
+    "sigi",
+    "sigi_persisted",
+    "sigi_sharing",
+    "next_item",
+    "next_video",
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +39,8 @@ class Post:
     status_code: int = 0
     status_msg: str = ""
     oembed: bool = True
+    embedded: bool = False
+    image_title: str = ""
     stats: tuple[int, int, int, int, int] = field(default=(1200, 30, 45, 98_000, 210))
 
     @property
@@ -49,7 +61,7 @@ class Post:
     @property
     def url(self) -> str:
         """The canonical address."""
-        return f"https://www.tiktok.com/@{self.handle}/{self.media_type}/{self.id}"
+        return f"https://www.tiktok.com/@{quote(self.handle)}/{self.media_type}/{self.id}"
 
     @property
     def thumbnail(self) -> str:
@@ -60,7 +72,7 @@ class Post:
         """The expected answer of a resolver, and the addresses of the post."""
         return {
             "id": self.id,
-            "title": self.caption,
+            "title": self.image_title or self.caption,
             "description": self.caption,
             "author": self.nickname,
             "handle": self.handle,
@@ -73,6 +85,7 @@ class Post:
             "age_gated": self.age_gated,
             "status_code": self.status_code,
             "oembed": self.oembed,
+            "embedded": self.embedded,
         }
 
 
@@ -199,6 +212,7 @@ _VISIBLE = [
         duration_s=0,
         code="ZTslide10",
         image_count=5,
+        image_title="Window light",
     ),
     Post(
         id=_id(1_729_000_000, 111),
@@ -217,6 +231,33 @@ _VISIBLE = [
         duration_s=31,
         code="ZTponly12",
         oembed=False,
+    ),
+    Post(
+        id=_id(1_777_000_000, 114),
+        handle="phone.first",
+        nickname="Phone First",
+        caption="The page that phones get today",
+        duration_s=18,
+        code="ZTphone-14_first-phone",
+        generation="api_data",
+        embedded=True,
+    ),
+    Post(
+        id=_id(1_655_000_000, 115),
+        handle="shared.module",
+        nickname="Shared Module",
+        caption="The page that phones got in 2022",
+        duration_s=22,
+        code="ZTshared15",
+        generation="sigi_sharing",
+    ),
+    Post(
+        id=_id(1_600_000_000, 116),
+        handle="\u5934\u6587\u5b57m",
+        nickname="Early Letters",
+        caption="A handle from before 2021",
+        duration_s=14,
+        code="ZTearly16",
     ),
     # The video of the README's example, so that its metadata can be resolved too.
     Post(

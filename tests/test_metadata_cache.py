@@ -1,4 +1,4 @@
-"""Kept answers: one instance asks for all, freshness ends by chance, what is stale outlives an outage."""
+"""Kept answers: one instance asks for all, freshness ends at random, stale answers bridge an outage."""
 
 import json
 import threading
@@ -17,7 +17,7 @@ from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
 from tests.support.loglines import caught
 from tests.support.tiktok import HIDDEN, VISIBLE, TiktokStandin, address, forget, serving
-from tests.test_tiktok import ID, POSTS
+from tests.test_metadata_links import ID, POSTS
 
 VIDEO = VISIBLE[0]
 KEY = f"TIKTOK#{VIDEO.id}"
@@ -45,7 +45,7 @@ def shared(endpoint: str, running: TiktokStandin) -> Gateway:
 
 @pytest.fixture
 def meta(shared: Gateway, tiktok: TiktokStandin) -> Gateway:
-    """A gateway that has kept nothing yet, and whose time stands still."""
+    """A gateway that has kept nothing yet, and whose clock stands still."""
     forget(shared)
     shared.now = NOW
     return shared
@@ -78,7 +78,7 @@ def test_the_second_call_is_answered_from_the_table_with_its_age(
     assert tiktok.counts == ONCE
 
 
-def test_how_long_an_answer_is_fresh_is_left_to_chance_within_one_to_six_hours(
+def test_an_answer_is_fresh_for_a_random_time_of_one_to_six_hours(
     meta: Gateway,
 ) -> None:
     times = set()
@@ -99,7 +99,7 @@ def test_a_partial_answer_is_asked_for_again_sooner(meta: Gateway, tiktok: Tikto
     assert PARTIAL_S[0] <= item(meta)["fresh_until"] - NOW <= PARTIAL_S[1]
 
 
-def test_an_answer_past_its_time_is_asked_for_again_though_it_is_still_there(
+def test_an_expired_answer_is_asked_for_again_though_it_is_still_stored(
     meta: Gateway, tiktok: TiktokStandin
 ) -> None:
     ask(meta)
@@ -121,7 +121,7 @@ def test_a_refusal_is_kept_for_minutes(meta: Gateway, tiktok: TiktokStandin) -> 
     assert tiktok.counts == {"oembed": 2, "page": 2}
 
 
-def test_an_outage_is_kept_for_minutes_and_says_when_to_come_back(
+def test_an_outage_is_kept_for_minutes_and_says_when_to_retry(
     meta: Gateway, tiktok: TiktokStandin
 ) -> None:
     tiktok.down()
@@ -133,7 +133,7 @@ def test_an_outage_is_kept_for_minutes_and_says_when_to_come_back(
     assert int(second.headers["retry-after"]) == second.json["retryAfterSeconds"] == left_s
 
 
-def test_while_tiktok_is_down_what_is_stale_is_served_and_tiktok_left_alone(
+def test_while_tiktok_is_down_a_stale_answer_is_served_and_tiktok_is_not_asked(
     meta: Gateway, tiktok: TiktokStandin
 ) -> None:
     fresh = ask(meta).json
@@ -152,7 +152,7 @@ def test_while_tiktok_is_down_what_is_stale_is_served_and_tiktok_left_alone(
     assert (mended["cached"], mended["stale"], mended["age"]) == (False, False, 0)
 
 
-def test_what_is_too_old_is_not_served_even_in_an_outage(
+def test_an_answer_that_is_too_old_is_not_served_even_in_an_outage(
     meta: Gateway, tiktok: TiktokStandin
 ) -> None:
     ask(meta)
@@ -161,9 +161,7 @@ def test_what_is_too_old_is_not_served_even_in_an_outage(
     assert ask(meta).code == "tiktok_failed"
 
 
-def test_a_post_that_was_removed_meanwhile_is_not_served_any_more(
-    meta: Gateway, tiktok: TiktokStandin
-) -> None:
+def test_a_post_that_was_removed_is_no_longer_served(meta: Gateway, tiktok: TiktokStandin) -> None:
     ask(meta)
     tiktok.faults(
         ("page", {"kind": "page", "as": "status", "code": 10217}),
@@ -191,7 +189,7 @@ def test_a_hundred_first_calls_at_once_to_four_instances_ask_tiktok_once(
 
 
 def instance(gateway: Gateway) -> Callable[[str], dict[str, Any]]:
-    """The function loaded anew, as another instance has it."""
+    """The function in another instance."""
     module = deployed.load("metadata", gateway.environment)
 
     def call(url: str) -> dict[str, Any]:
@@ -216,7 +214,7 @@ def fetch(
 
 
 def never(_: Any) -> dict[str, Any]:
-    raise AssertionError("asked though it was not to be")
+    raise AssertionError("TikTok was asked")
 
 
 def lease(table: Table, key: str, until: int, **members: Any) -> None:
@@ -225,7 +223,7 @@ def lease(table: Table, key: str, until: int, **members: Any) -> None:
     )
 
 
-def test_a_lease_that_ends_without_an_answer_is_the_next_ones(table: Table) -> None:
+def test_a_lease_that_ends_without_an_answer_can_be_claimed(table: Table) -> None:
     lease(table, "TIKTOK#lost", NOW + 1)
     started = time.monotonic()
     kept = fetch(table, "TIKTOK#lost", lambda _: {"id": "1"})
@@ -234,13 +232,13 @@ def test_a_lease_that_ends_without_an_answer_is_the_next_ones(table: Table) -> N
 
 
 class Lagging(Table):
-    """A table whose cheap reads do not show the latest writes yet, as DynamoDB's need not."""
+    """A table whose eventually consistent reads do not show the latest writes."""
 
     def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
         return super().get(pk, sk) if consistent else None
 
 
-def test_what_a_read_did_not_show_yet_is_not_asked_for_again(gateway: Gateway) -> None:
+def test_an_answer_that_a_read_did_not_show_is_not_asked_for_again(gateway: Gateway) -> None:
     table = Lagging(gateway.dynamodb, gateway.table_name)
     brought = {"members": {"id": "1"}, "fetched_at": NOW - 5, "fresh_until": NOW + 3600}
     table.write(Put({"pk": "TIKTOK#unseen", "sk": SK, **brought}, ""))
@@ -248,7 +246,7 @@ def test_what_a_read_did_not_show_yet_is_not_asked_for_again(gateway: Gateway) -
     assert (kept.members, kept.cached, kept.age_s) == ({"id": "1"}, True, 5)
 
 
-def test_who_waits_gets_what_the_other_brings(table: Table) -> None:
+def test_a_waiting_caller_gets_the_answer_of_the_one_that_asked(table: Table) -> None:
     lease(table, "TIKTOK#slow", NOW + 5)
     brought = {"members": {"id": "1"}, "fetched_at": NOW, "fresh_until": NOW + 3600}
     put = Put({"pk": "TIKTOK#slow", "sk": SK, **brought}, "")
@@ -256,7 +254,7 @@ def test_who_waits_gets_what_the_other_brings(table: Table) -> None:
     assert fetch(table, "TIKTOK#slow", never).members == {"id": "1"}
 
 
-def test_who_waits_with_something_stale_at_hand_waits_for_a_second(table: Table) -> None:
+def test_a_caller_with_a_stale_answer_waits_for_a_second(table: Table) -> None:
     stale = {"members": {"id": "1"}, "fetched_at": NOW - 7200, "fresh_until": NOW - 3600}
     lease(table, "TIKTOK#stale", NOW + 60, **stale)
     started = time.monotonic()
@@ -266,13 +264,13 @@ def test_who_waits_with_something_stale_at_hand_waits_for_a_second(table: Table)
     assert time.monotonic() - started < 2.5
 
 
-def test_who_waits_in_vain_is_told_to_come_back(table: Table) -> None:
+def test_a_caller_whose_wait_ends_without_an_answer_gets_busy(table: Table) -> None:
     lease(table, "TIKTOK#never", NOW + 60)
     with pytest.raises(Busy):
         Cache(table, FINAL, OUTAGES).fetch("TIKTOK#never", never, Watch(NOW, 1), 1)
 
 
-def test_an_answer_that_comes_after_its_lease_does_not_replace_a_newer_one(table: Table) -> None:
+def test_an_answer_after_the_end_of_its_lease_replaces_no_newer_one(table: Table) -> None:
     def slow(_: Any) -> dict[str, Any]:
         change = "SET lease_by = :other"
         table.write(Update("TIKTOK#late", SK, change, "", values={":other": "other"}))
@@ -284,7 +282,7 @@ def test_an_answer_that_comes_after_its_lease_does_not_replace_a_newer_one(table
     assert (kept["lease_by"], "members" in kept) == ("other", False)
 
 
-def test_an_answer_goes_out_though_the_table_does_not_take_it(
+def test_an_answer_is_given_even_when_it_cannot_be_stored(
     table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = table.write
@@ -299,7 +297,7 @@ def test_an_answer_goes_out_though_the_table_does_not_take_it(
 
 
 @pytest.mark.parametrize("refusal", [PostNotFound(), TiktokFailed()])
-def test_a_refusal_is_not_stale_answer(table: Table, refusal: Exception) -> None:
+def test_a_refusal_is_never_a_stale_answer(table: Table, refusal: Exception) -> None:
     key = f"TIKTOK#{type(refusal).__name__}"
 
     def refuse(_: Any) -> dict[str, Any]:
@@ -314,7 +312,7 @@ def not_admitted(_: Any) -> dict[str, Any]:
     raise RateLimited(30, {})
 
 
-def test_a_refusal_of_the_caller_alone_is_not_kept_and_the_next_one_may_ask(table: Table) -> None:
+def test_a_refusal_that_concerns_the_caller_alone_is_not_kept(table: Table) -> None:
     key = "TIKTOK#alone"
     with pytest.raises(RateLimited):
         fetch(table, key, not_admitted)
@@ -326,7 +324,7 @@ def test_a_refusal_of_the_caller_alone_is_not_kept_and_the_next_one_may_ask(tabl
     assert time.monotonic() - started < 0.8
 
 
-def test_who_may_not_ask_is_given_what_is_stale(table: Table) -> None:
+def test_a_caller_that_may_not_ask_gets_the_stale_answer(table: Table) -> None:
     key = "TIKTOK#unasked"
     old = {"members": {"id": "1"}, "fetched_at": NOW - 7200, "fresh_until": NOW - 3600}
     table.write(Put({"pk": key, "sk": SK, **old}, ""))
@@ -339,7 +337,7 @@ def test_who_may_not_ask_is_given_what_is_stale(table: Table) -> None:
         fetch(table, key, not_admitted, now=NOW - 7200 + STALE_S)
 
 
-def test_who_may_not_ask_does_not_end_the_lease_of_another(table: Table) -> None:
+def test_a_caller_that_may_not_ask_leaves_the_lease_of_another(table: Table) -> None:
     def too_late(_: Any) -> dict[str, Any]:
         lease(table, "TIKTOK#taken", NOW + 60)
         raise Busy()
@@ -368,15 +366,15 @@ def test_every_refusal_of_tiktok_is_kept_and_answered_again_as_it_was(
         first, second = ask(meta, address(post)), ask(meta, address(post))
         assert (first.status, first.code) == (second.status, second.code)
     assert tiktok.counts["short"] == 3
-    # What TikTok's servers failed at is asked for twice at the first call.
+    # A failure of TikTok's servers is asked for twice in the first call.
     failing = sum(1 for post in HIDDEN if post.status_code in (10101, 100004))
     assert tiktok.counts["page"] == len(HIDDEN) + failing
 
 
-def test_every_form_of_an_address_shares_one_kept_answer(
+def test_all_forms_of_an_address_share_one_kept_answer(
     meta: Gateway, tiktok: TiktokStandin
 ) -> None:
-    """No form, handle or query brings about an answer of its own that others would get."""
+    """No form, handle or query creates a kept answer that other callers would get."""
     forms = [url.replace(ID, VIDEO.id) for url in POSTS]
     answers = [ask(meta, url).json for url in forms]
     assert {(a["url"], a["handle"], a["title"]) for a in answers} == {
@@ -385,7 +383,7 @@ def test_every_form_of_an_address_shares_one_kept_answer(
     assert tiktok.counts == ONCE
 
 
-def test_the_line_of_a_look_up_says_how_it_ended_and_nothing_of_what_was_found(
+def test_the_log_line_of_a_look_up_says_how_it_ended_and_nothing_about_the_post(
     meta: Gateway, tiktok: TiktokStandin
 ) -> None:
     tiktok.page_is("waf")
@@ -407,7 +405,7 @@ def test_the_line_of_a_look_up_says_how_it_ended_and_nothing_of_what_was_found(
     assert not any(word in text for word in ("sharer", VIDEO.caption, VIDEO.nickname, VIDEO.handle))
 
 
-def test_the_time_that_is_left_is_never_more_than_the_request_has(table: Table) -> None:
+def test_the_time_left_is_never_more_than_the_request_has(table: Table) -> None:
     watch = Watch(NOW, 0.4)
     assert watch.part(10)() <= 0.4
     assert 0.1 < watch.part(0.2)() <= 0.2
@@ -415,6 +413,36 @@ def test_the_time_that_is_left_is_never_more_than_the_request_has(table: Table) 
         Cache(table, FINAL, OUTAGES).fetch("TIKTOK#hurry", never, watch, 1)
 
 
-def test_kept_answers_are_no_part_of_any_account(meta: Gateway) -> None:
+def test_kept_answers_belong_to_no_account(meta: Gateway) -> None:
     ask(meta)
     assert Ledger(meta.ledger.table).entries(KEY, limit=10) == []
+
+
+def test_an_answer_that_an_earlier_version_stored_is_read(
+    meta: Gateway, tiktok: TiktokStandin
+) -> None:
+    """Version 57e622b answered an unknown duration as null, without `durationKnown`."""
+    members = {
+        "id": VIDEO.id, "title": "Kept", "description": "Kept", "author": "Someone", "handle": "someone",
+        "duration": None, "url": VIDEO.url, "thumbnail": None, "mediaType": "video",
+        "createdAt": "2024-06-01T00:00:00.000Z", "stats": None, "source": "oembed", "partial": True,
+        "warnings": ["page_blocked"],
+    }  # fmt: skip
+    stored = {
+        "members": members,
+        "fetched_at": NOW - 5,
+        "fresh_until": NOW + 3600,
+        "ttl": NOW + 90_000,
+    }
+    meta.ledger.table.write(Put({"pk": KEY, "sk": SK, **stored}, ""))
+    answer = ask(meta).json
+    assert {**answer, "duration": None} == {
+        "ok": True, **members, "durationKnown": False, "cached": True, "age": 5, "stale": False,
+    }  # fmt: skip
+    assert answer["duration"] == 0
+    meta.ledger.table.write(
+        Put({"pk": KEY, "sk": SK, **stored, "members": {**members, "duration": 34}}, "")
+    )
+    answer = ask(meta).json
+    assert (answer["duration"], answer["durationKnown"]) == (34, True)
+    assert tiktok.counts == {}

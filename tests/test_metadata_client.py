@@ -1,8 +1,7 @@
-"""Calls to TikTok: to public addresses alone, straight, bounded, and never somewhere else."""
+"""Calls to TikTok: to public addresses alone, direct, bounded, and to no other host."""
 
 import gzip
 import socket
-import threading
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -10,12 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import requests
 
-from engine.metadata.client import OEMBED_LIMIT, PAGE_LIMIT, REAL, Lost, Reply, Tiktok
+from engine.metadata.client import OEMBED_LIMIT, PAGE_LIMIT, REAL, Browser, Lost, Reply, Tiktok
 from engine.metadata.facts import Trouble
 from engine.metadata.links import ShortLink
+from engine.platform.outgoing import Client, Limits, NotSent, Request, Response
 from engine.platform.public_addresses import is_public
+from tests.support import rawserver
+from tests.support.rawserver import RawServer
 from tests.support.tiktok import VISIBLE
 
 POST_ID = VISIBLE[0].id
@@ -24,54 +25,17 @@ OK = "HTTP/1.1 200 OK"
 HTML = "Content-Type: text/html"
 
 
-class Server:
-    """Answers every request on loopback with the same bytes; `requests` is what came in."""
-
-    def __init__(self, answer: bytes) -> None:
-        self.requests: list[bytes] = []
-        self._answer = answer
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.base = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(5)
-                self.requests.append(connection.recv(65536))
-                if self.requests[-1]:
-                    self._send(connection)
-
-    def _send(self, connection: socket.socket) -> None:
-        try:
-            connection.sendall(self._answer)
-        except OSError:
-            # The client has hung up, as it should on what is too large.
-            return
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-
 @contextmanager
-def serving(*head: str, body: bytes = b"") -> Iterator[Server]:
-    lines = [*head, "Connection: close", "", ""]
-    server = Server("\r\n".join(lines).encode() + body)
-    try:
+def serving(*head: str, body: bytes = b"") -> Iterator[RawServer]:
+    """A server that answers every request with the same bytes."""
+    answer = "\r\n".join([*head, "Connection: close", "", ""]).encode() + body
+    with rawserver.serving(lambda connection: connection.sendall(answer)) as server:
         yield server
-    finally:
-        server.close()
 
 
 def page(*head: str, body: bytes = b"") -> Reply:
     with serving(*head, body=body) as server:
-        return Tiktok(server.base).page(POST_ID, 5)
+        return Tiktok(server.base).page(POST_ID, Browser.DESKTOP, 5)
 
 
 def trouble(call: Callable[[], object]) -> Trouble:
@@ -86,33 +50,29 @@ def leading_to(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
 
-def test_a_name_that_leads_into_a_private_network_is_hung_up_on_before_a_byte_is_sent(
+def test_a_name_that_leads_into_a_private_network_is_not_connected_to(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with serving(OK, HTML) as server:
         leading_to(server.port, monkeypatch)
         client = Tiktok(REAL)
-        for call in (
-            lambda: client.oembed(POST_ID, 2),
-            lambda: client.page(POST_ID, 2),
-            lambda: client.short_link(LINK, 2),
-        ):
+        for call in calls_of(client):
             assert trouble(call) is Trouble.FAILED
-        wait_for(lambda: len(server.requests) == 3)
-    assert server.requests == [b""] * 3
+        assert server.accepted == 0
 
 
-def wait_for(condition: Callable[[], bool]) -> None:
-    done = threading.Event()
-    for _ in range(200):
-        if condition():
-            return
-        done.wait(0.02)
-    raise AssertionError("it did not come about")
+def calls_of(client: Tiktok) -> list[Callable[[], Reply]]:
+    return [
+        lambda: client.oembed(POST_ID, 2),
+        lambda: client.page(POST_ID, Browser.DESKTOP, 2),
+        lambda: client.page(POST_ID, Browser.PHONE, 2),
+        lambda: client.embed(POST_ID, 2),
+        lambda: client.short_link(LINK, 2),
+    ]
 
 
 @pytest.mark.parametrize("address", ["8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8", "23.32.5.9"])
-def test_addresses_of_the_public_internet_are_talked_to(address: str) -> None:
+def test_addresses_of_the_public_internet_are_public(address: str) -> None:
     assert is_public(address)
 
 
@@ -123,32 +83,31 @@ def test_addresses_of_the_public_internet_are_talked_to(address: str) -> None:
      "::ffff:127.0.0.1", "::ffff:169.254.169.254", "2001:db8::1", "224.0.0.1", "ff02::1",
      "64:ff9b::a00:1", "2002:7f00:1::", "nonsense"],
 )  # fmt: skip
-def test_addresses_of_other_networks_are_not(address: str) -> None:
+def test_addresses_of_other_networks_are_not_public(address: str) -> None:
     assert not is_public(address)
 
 
 def test_the_real_tiktok_is_asked_at_its_own_hosts() -> None:
-    """Nothing of what was sent is in an address but digits and the letters of a code."""
+    """Nothing of what a client sent is in an address but digits and the letters of a code."""
     asked: list[str] = []
 
-    class Recorder(requests.Session):
-        def get(self, url: Any, **options: Any) -> Any:
-            asked.append(str(url))
-            assert options["allow_redirects"] is False
-            raise requests.ConnectionError
+    class Recorder(Client):
+        @contextmanager
+        def open(self, request: Request, limits: Limits) -> Iterator[Response]:
+            asked.append(request.url)
+            raise NotSent
+            yield
 
     client = Tiktok(REAL)
-    client._session = Recorder()
-    for call in (
-        lambda: client.oembed(POST_ID, 1),
-        lambda: client.page(POST_ID, 1),
-        lambda: client.short_link(LINK, 1),
-    ):
+    client._client = Recorder()
+    for call in calls_of(client):
         assert trouble(call) is Trouble.FAILED
     encoded = f"https%3A%2F%2Fwww.tiktok.com%2F%40_%2Fvideo%2F{POST_ID}"
     assert asked == [
         f"https://www.tiktok.com/oembed?url={encoded}",
         f"https://www.tiktok.com/@_/video/{POST_ID}",
+        f"https://www.tiktok.com/@_/video/{POST_ID}",
+        f"https://www.tiktok.com/embed/v2/{POST_ID}",
         "https://vt.tiktok.com/ZTx/",
     ]
 
@@ -156,9 +115,9 @@ def test_the_real_tiktok_is_asked_at_its_own_hosts() -> None:
 @pytest.mark.parametrize(
     "url", ["http://www.tiktok.com/", "file:///etc/passwd", "ftp://x.example/"]
 )
-def test_the_real_tiktok_is_spoken_to_in_https_alone(url: str) -> None:
-    with pytest.raises(requests.exceptions.InvalidSchema):
-        Tiktok(REAL)._session.get(url)
+def test_the_real_tiktok_is_called_over_https_alone(url: str) -> None:
+    with pytest.raises(NotSent):
+        Tiktok(REAL)._client.send(Request("GET", url), Limits(1, 10))
 
 
 def test_no_proxy_and_no_password_of_the_environment_is_used(
@@ -172,7 +131,7 @@ def test_no_proxy_and_no_password_of_the_environment_is_used(
             monkeypatch.setenv(name, proxy.base)
             monkeypatch.setenv(name.lower(), proxy.base)
         monkeypatch.setenv("NETRC", str(netrc))
-        assert Tiktok(server.base).page(POST_ID, 5).body == b"x"
+        assert Tiktok(server.base).page(POST_ID, Browser.DESKTOP, 5).body == b"x"
     assert proxy.requests == []
     assert b"authorization" not in server.requests[0].lower()
 
@@ -181,7 +140,7 @@ def test_no_cookie_comes_back() -> None:
     with serving(OK, HTML, "Set-Cookie: ttwid=1; Path=/", body=b"x") as server:
         client = Tiktok(server.base)
         for _ in range(2):
-            client.page(POST_ID, 5)
+            client.page(POST_ID, Browser.DESKTOP, 5)
     assert not any(b"cookie" in request.lower() for request in server.requests)
     assert len(server.requests) == 2
 
@@ -208,13 +167,13 @@ def test_a_compressed_body_that_comes_in_chunks_is_read() -> None:
 
 
 @pytest.mark.parametrize("name", ["br", "zstd", "compress", "gzip, gzip", "gzip, br", "x"])
-def test_what_was_not_asked_for_is_not_unpacked(name: str) -> None:
+def test_an_encoding_that_was_not_asked_for_is_a_failure(name: str) -> None:
     head = (OK, HTML, f"Content-Encoding: {name}")
     assert trouble(lambda: page(*head, body=gzip.compress(b"x"))) is Trouble.FAILED
 
 
 @pytest.mark.parametrize("name", ["gzip", "deflate"])
-def test_a_bomb_is_given_up_long_before_it_is_unpacked(name: str) -> None:
+def test_a_bomb_is_given_up_before_it_is_unpacked(name: str) -> None:
     bomb = compressed(bytes(100 * 1024 * 1024), name)
     tracemalloc.start()
     try:
@@ -226,12 +185,12 @@ def test_a_bomb_is_given_up_long_before_it_is_unpacked(name: str) -> None:
     assert peak < 16 * 1024 * 1024
 
 
-def test_bodies_have_a_size_at_which_they_are_given_up() -> None:
+def test_a_body_over_its_limit_is_given_up() -> None:
     def oembed(size: int) -> Reply:
         with serving(OK, "Content-Type: application/json", body=b"x" * size) as server:
             return Tiktok(server.base).oembed(POST_ID, 5)
 
-    assert len(page(OK, HTML, body=b"x" * PAGE_LIMIT).body) == PAGE_LIMIT == 3 * 1024 * 1024
+    assert len(page(OK, HTML, body=b"x" * PAGE_LIMIT).body) == PAGE_LIMIT == 4 * 1024 * 1024
     assert trouble(lambda: page(OK, HTML, body=b"x" * (PAGE_LIMIT + 1))) is Trouble.FAILED
     assert len(oembed(OEMBED_LIMIT).body) == OEMBED_LIMIT == 64 * 1024
     assert trouble(lambda: oembed(OEMBED_LIMIT + 1)) is Trouble.FAILED
@@ -247,12 +206,31 @@ def test_a_body_that_ends_early_is_a_failure() -> None:
 
 @pytest.mark.parametrize("status", [302, 403, 429, 500])
 def test_only_a_success_is_read(status: int) -> None:
-    """What a refusal carries does not matter, so that it can not hide that it is one."""
+    """The body of a refusal does not matter, however odd it is."""
     head = (f"HTTP/1.1 {status} x", "Content-Type: video/mp4", "Content-Encoding: br")
     reply = page(*head, "Location: https://www.tiktok.com/login", body=b"\xff" * 9)
     assert reply == Reply(status, b"", "https://www.tiktok.com/login" if status == 302 else None)
 
 
 @pytest.mark.parametrize("head", ["\x00\x01", "HTTP/9.9 x", "HTTP/1.1 200 OK\r\nA" + "x" * 70_000])
-def test_what_is_no_http_is_a_failure(head: str) -> None:
+def test_an_answer_that_is_not_http_is_a_failure(head: str) -> None:
     assert trouble(lambda: page(head)) is Trouble.FAILED
+
+
+def test_a_location_of_raw_bytes_is_read_as_utf_8_and_never_fails() -> None:
+    def location(raw: bytes) -> str | None:
+        answer = b"HTTP/1.1 302 Found\r\nLocation: " + raw + b"\r\nConnection: close\r\n\r\n"
+        with rawserver.serving(lambda connection: connection.sendall(answer)) as server:
+            return Tiktok(server.base).short_link(LINK, 5).location
+
+    assert location("/@\u5934/video/1".encode()) == "/@\u5934/video/1"
+    assert location(b"/@\xff/video/1") == "/@\ufffd/video/1"
+
+
+def test_each_browser_is_named_by_its_own_user_agent() -> None:
+    with serving(OK, HTML, body=b"x") as server:
+        for browser in Browser:
+            Tiktok(server.base).page(POST_ID, browser, 5)
+    desktop, phone = (request.decode() for request in server.requests)
+    assert "Windows NT" in desktop and "Chrome/" in desktop and "iPhone" not in desktop
+    assert "iPhone" in phone and "Mobile/" in phone

@@ -1,4 +1,4 @@
-"""Pages and oEmbed answers of every generation give their facts, and no damage to them raises."""
+"""Pages and oEmbed answers of every generation give their facts, and no damage to them raises an error."""
 
 import json
 import random
@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.metadata.client import PAGE_LIMIT
-from engine.metadata.facts import Facts, Trouble, from_next, from_oembed, from_sigi, from_universal
+from engine.metadata.facts import (
+    Facts,
+    Trouble,
+    from_api_data,
+    from_embed,
+    from_next,
+    from_oembed,
+    from_sigi,
+    from_universal,
+)
 from engine.metadata.pages import read_page
 from standins import tiktok_pages
 from standins.tiktok import oembed_json
@@ -65,14 +74,14 @@ POSTS_OF_GENERATIONS = [
     for post in VISIBLE
     for generation in GENERATIONS
     # Older pages had neither photos nor age gates.
-    if generation in ("universal", "reflow") or not (post.image_count or post.age_gated)
+    if generation in ("universal", "reflow", "api_data") or not (post.image_count or post.age_gated)
 ]
 
 
 @pytest.mark.parametrize(("post", "generation"), POSTS_OF_GENERATIONS)
 def test_every_generation_of_page_gives_the_same_facts(post: Post, generation: str) -> None:
     found = facts_of(page_of(post, generation), post.id)
-    assert found.caption == post.caption
+    assert (found.caption, found.title) == (post.caption, post.image_title or None)
     assert found.is_photo == bool(post.image_count)
     assert found.created_at == post.created_at
     if not post.age_gated:
@@ -83,13 +92,13 @@ def test_every_generation_of_page_gives_the_same_facts(post: Post, generation: s
     assert found.stats["likes"] == post.stats[0]
 
 
-def test_a_page_with_another_post_is_one_without_ours() -> None:
+def test_a_page_of_another_post_does_not_contain_ours() -> None:
     for post in VISIBLE:
         assert read_page(page_of(post), MISSING_ID) is Trouble.NO_POST
 
 
-def test_a_script_inside_a_script_is_not_looked_at() -> None:
-    """A caption may hold markup; whoever wrote it does not get to say what the page says."""
+def test_a_script_inside_a_script_is_not_read() -> None:
+    """A caption may hold markup; its author must not decide what the page says."""
     post, fake = VISIBLE[0], VISIBLE[2]
     inner = f'<script id="SIGI_STATE">{page_of(fake, "sigi").decode()}'.replace("</script>", "")
     page = f'<html><script id="x">var a = {json.dumps(inner)}</script>{page_of(post).decode()}'
@@ -124,17 +133,16 @@ def test_the_script_is_found_however_its_tag_is_written(opening: str) -> None:
         'data-pretty\n   type="application/json"\n   id="{id}"\n  ',
     ],
 )
-def test_the_data_of_every_generation_is_found_in_a_page_that_was_written_anew(
+def test_the_data_of_every_generation_is_found_in_a_reformatted_page(
     generation: str, attributes: str
 ) -> None:
-    """Browsers' dumps and formatters change the tags and the space about the data."""
+    """Browsers' dumps and formatters change the tags, and the white space around the data."""
     post = post_with(generation=generation)
     opening = re.compile(
-        r'<script id="(__UNI\w+|SIGI_STATE|sigi-persisted-data|__NEXT_DATA__)"[^>]*>'
+        r'<script id="(__UNI\w+|SIGI_STATE|sigi-persisted-data|__NEXT_DATA__|api-data)"[^>]*>'
     )
     text = page_of(post, generation).decode()
-    found = opening.search(text)
-    assert found
+    *_, found = opening.finditer(text)
     tag = f"<script {attributes.format(id=found[1])}>\n      "
     body = text[: found.start()] + tag + text[found.end() :].replace("</script>", "\n  </script>")
     assert facts_of(body.encode(), post.id).duration_s == post.duration_s
@@ -165,19 +173,19 @@ def test_a_comment_does_not_hide_the_data_behind_it() -> None:
     assert read_page(page.encode(), fake.id) is Trouble.NO_POST
 
 
-def test_a_tag_that_the_parser_rejects_is_passed_over() -> None:
+def test_a_tag_that_the_parser_rejects_is_skipped() -> None:
     body = "<script '__NEXT_DATA__'[/><![?>>?>?>--><![CDATA[>/"
     assert read_page(body.encode(), MISSING_ID) is Trouble.FAILED
     assert read_page(f"{body}</html>".encode(), MISSING_ID) is Trouble.NO_POST
 
 
-def test_of_two_generations_on_one_page_the_one_with_the_post_counts() -> None:
+def test_of_two_generations_on_one_page_the_one_with_the_post_is_used() -> None:
     post = post_with(generation="sigi")
     both = tiktok_pages.page_without_detail(0) + page_of(post).decode()
     assert facts_of(both.encode(), post.id).caption == post.caption
 
 
-def test_of_two_data_without_the_post_the_one_that_says_why_counts() -> None:
+def test_of_two_scripts_without_the_post_the_one_with_a_reason_is_used() -> None:
     for first, second in (("status", "none"), ("none", "status")):
         parts = {
             "status": tiktok_pages.status_page(10216, "", mobile=False, filler_kb=0),
@@ -187,7 +195,7 @@ def test_of_two_data_without_the_post_the_one_that_says_why_counts() -> None:
         assert read_page(body, MISSING_ID) is Trouble.PRIVATE
 
 
-def test_a_challenge_that_carries_data_without_the_post_is_one_all_the_same() -> None:
+def test_a_challenge_with_data_but_without_the_post_is_still_a_challenge() -> None:
     page = tiktok_pages.page_without_detail(0) + tiktok_pages.CAPTCHA
     assert read_page(page.encode(), MISSING_ID) is Trouble.BLOCKED
     post = VISIBLE[0]
@@ -205,7 +213,7 @@ CAPTIONS = [
 
 @pytest.mark.parametrize("caption", CAPTIONS, ids=lambda caption: ascii(caption)[:20])
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_a_caption_comes_out_as_it_went_in(generation: str, caption: str) -> None:
+def test_a_caption_is_read_unchanged(generation: str, caption: str) -> None:
     post = replace(post_with(generation=generation), caption=caption)
     assert facts_of(page_of(post), post.id).caption == caption
 
@@ -215,6 +223,18 @@ def test_a_caption_comes_out_as_it_went_in(generation: str, caption: str) -> Non
     [
         (tiktok_pages.WAF, Trouble.BLOCKED),
         (tiktok_pages.CAPTCHA, Trouble.BLOCKED),
+        (tiktok_pages.VERIFY, Trouble.BLOCKED),
+        ('{"code":"10000","type":"verify","subtype":"slide"}', Trouble.BLOCKED),
+        ("<html><title>Access Denied</title></html>", Trouble.BLOCKED),
+        ("<html><title>Just a moment...</title></html>", Trouble.BLOCKED),
+        (
+            "<html><body>Drag the slider to prove that you are not a robot</body></html>",
+            Trouble.BLOCKED,
+        ),
+        ("<html><title>Log in | TikTok</title></html>", Trouble.LOGIN_REQUIRED),
+        ("<html><a href='/login?redirect_url=x'>Go on</a></html>", Trouble.LOGIN_REQUIRED),
+        (tiktok_pages.age_gate(MISSING_ID, 10), Trouble.AGE_RESTRICTED),
+        (tiktok_pages.embed_page(None, 10), Trouble.NO_POST),
         (tiktok_pages.downgraded_shell(), Trouble.NO_POST),
         (tiktok_pages.decoy(VISIBLE[0]), Trouble.NO_POST),
         (tiktok_pages.page_without_detail(10), Trouble.NO_POST),
@@ -226,6 +246,39 @@ def test_a_page_without_data_says_why(body: str, trouble: Trouble) -> None:
     assert read_page(body.encode(), MISSING_ID) is trouble
 
 
+def test_a_shell_that_mentions_the_captcha_and_the_log_in_page_is_a_shell() -> None:
+    settings = '<script id="api-domains">{"captcha":"","login":"/login?redirect_url="}</script>'
+    page = tiktok_pages.downgraded_shell().replace("</body>", f"{settings}</body>")
+    assert read_page(page.encode(), MISSING_ID) is Trouble.NO_POST
+
+
+def test_a_page_with_data_that_mentions_a_challenge_is_none() -> None:
+    page = tiktok_pages.page_without_detail(0).replace("<body>", "<body>captcha, verify, robot")
+    assert read_page(page.encode(), MISSING_ID) is Trouble.NO_POST
+
+
+@pytest.mark.parametrize("mobile", [False, True])
+@pytest.mark.parametrize(
+    ("message", "trouble"),
+    [("content_classification", Trouble.AGE_RESTRICTED), ("age_restricted", Trouble.AGE_RESTRICTED),
+     ("need_login", Trouble.LOGIN_REQUIRED), ("Log in to view", Trouble.LOGIN_REQUIRED),
+     ("image page", Trouble.HIDDEN), ("item doesn't exist", Trouble.HIDDEN)],
+)  # fmt: skip
+def test_a_message_that_names_an_age_gate_or_a_login_says_so(
+    message: str, trouble: Trouble, mobile: bool
+) -> None:
+    page = tiktok_pages.status_page(10204, message, mobile=mobile, filler_kb=0)
+    assert read_page(page.encode(), MISSING_ID) is trouble
+
+
+def test_the_page_for_frames_has_the_facts_of_its_post() -> None:
+    post = VISIBLE[0]
+    found = facts_of(tiktok_pages.embed_page(post, 20).encode(), post.id)
+    assert (found.caption, found.author, found.handle) == (post.caption, post.nickname, post.handle)
+    assert (found.duration_s, found.is_photo) == (post.duration_s, False)
+    assert read_page(tiktok_pages.embed_page(post, 0).encode(), MISSING_ID) is Trouble.NO_POST
+
+
 @pytest.mark.parametrize("mobile", [False, True])
 @pytest.mark.parametrize(
     ("code", "trouble"),
@@ -233,13 +286,13 @@ def test_a_page_without_data_says_why(body: str, trouble: Trouble) -> None:
      (10216, Trouble.PRIVATE), (10222, Trouble.PRIVATE), (10217, Trouble.REMOVED), (10221, Trouble.REMOVED),
      (10101, Trouble.FAILED), (100004, Trouble.FAILED), (100002, Trouble.NOT_A_POST)],
 )  # fmt: skip
-def test_a_status_code_is_told_by_its_number(code: int, trouble: Trouble, mobile: bool) -> None:
+def test_a_status_code_is_read_by_its_number(code: int, trouble: Trouble, mobile: bool) -> None:
     page = tiktok_pages.status_page(code, "ok", mobile=mobile, filler_kb=0)
     assert read_page(page.encode(), MISSING_ID) is trouble
 
 
 def pages() -> Iterator[tuple[str, str, bytes]]:
-    """Name, id and bytes of every page there is to damage."""
+    """Name, post's id and bytes of each page to damage."""
     for post in VISIBLE:
         yield post.handle, post.id, page_of(post, filler_kb=8)
     for saved in MANIFEST:
@@ -252,7 +305,7 @@ PAGES = list(pages())
 
 
 @pytest.mark.parametrize(("name", "post_id", "body"), PAGES, ids=[name for name, _, _ in PAGES])
-def test_a_page_cut_off_at_any_kilobyte_raises_nothing_and_makes_up_nothing(
+def test_a_page_cut_off_at_any_kilobyte_raises_nothing_and_invents_nothing(
     name: str, post_id: str, body: bytes
 ) -> None:
     whole = read_page(body, post_id)
@@ -261,7 +314,7 @@ def test_a_page_cut_off_at_any_kilobyte_raises_nothing_and_makes_up_nothing(
         assert found == whole or isinstance(found, Trouble), length
 
 
-def test_a_page_cut_off_failed_on_its_way_and_is_no_missing_post() -> None:
+def test_a_page_that_is_cut_off_is_a_failure_and_no_missing_post() -> None:
     post = VISIBLE[0]
     body = page_of(post, filler_kb=8)
     for length in range(0, len(body) - 200, 97):
@@ -273,8 +326,8 @@ ODD: list[Any] = [
     {"uniqueId": 5}, "a" * 100_000,
 ]  # fmt: skip
 READERS = {
-    "universal": from_universal, "reflow": from_universal, "sigi": from_sigi, "next_item": from_next,
-    "next_video": from_next,
+    "universal": from_universal, "reflow": from_universal, "sigi": from_sigi, "sigi_sharing": from_sigi,
+    "api_data": from_api_data, "next_item": from_next, "next_video": from_next,
 }  # fmt: skip
 
 
@@ -338,7 +391,7 @@ JSON = st.recursive(
 @PROPERTY
 @given(JSON)
 def test_whatever_the_json_it_raises_nothing(document: Any) -> None:
-    for read in (from_oembed, from_universal, from_sigi, from_next):
+    for read in (from_oembed, from_universal, from_sigi, from_next, from_api_data, from_embed):
         assert isinstance(read(document, MISSING_ID), Trouble)
 
 
@@ -370,8 +423,8 @@ def test_whatever_the_markup_it_raises_nothing(markup: str) -> None:
      "-->",
      "<script id='SIGI_STATE", '<script id=SIGI_STATE>{"a":', "<", "</script"],
 )  # fmt: skip
-def test_three_megabytes_of_one_piece_of_markup_are_soon_read(piece: str) -> None:
-    """What takes time with the square of the size would take hours here."""
+def test_four_megabytes_of_one_piece_of_markup_are_read_in_linear_time(piece: str) -> None:
+    """Quadratic time would be hours here."""
     body = (piece * (PAGE_LIMIT // len(piece) + 1)).encode()
     assert isinstance(read_page(body, MISSING_ID), Trouble)
 

@@ -45,11 +45,18 @@ def data_of(page: str, script_id: str) -> Any:
 
 
 def item_of(page: str, post: Post, generation: str) -> dict[str, Any]:
-    """Caption, handle, nickname and duration, at the locations in the notes."""
+    """Caption, handle, nickname and duration, from where docs/tiktok.md says."""
     if generation in {"universal", "reflow"}:
         scope = data_of(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")["__DEFAULT_SCOPE__"]
         name = "webapp.video-detail" if generation == "universal" else "webapp.reflow.video.detail"
         item = scope[name]["itemInfo"]["itemStruct"]
+        author = item["author"]
+    elif generation == "api_data":
+        item = data_of(page, "api-data")["videoDetail"]["itemInfo"]["itemStruct"]
+        author = item["author"]
+    elif generation == "sigi_sharing":
+        module = data_of(page, "SIGI_STATE")["SharingVideoModule"]
+        item = module["videoData"]["itemInfo"]["itemStruct"]
         author = item["author"]
     elif generation.startswith("sigi"):
         state = data_of(page, "SIGI_STATE" if generation == "sigi" else "sigi-persisted-data")
@@ -77,9 +84,7 @@ def item_of(page: str, post: Post, generation: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-def test_every_generation_of_page_has_its_fields_at_the_locations_in_the_notes(
-    generation: str,
-) -> None:
+def test_every_generation_of_page_keeps_its_fields_where_the_docs_say(generation: str) -> None:
     post = POST_OF[generation]
 
     async def scenario(client: Client) -> None:
@@ -93,7 +98,7 @@ def test_every_generation_of_page_has_its_fields_at_the_locations_in_the_notes(
     play(app(), scenario)
 
 
-def test_the_built_in_posts_cover_the_special_cases() -> None:
+def test_the_built_in_posts_cover_the_unusual_ones() -> None:
     async def scenario(client: Client) -> None:
         posts = {post["code"]: post for post in await order(client, "posts", method="GET")}
         assert posts["ZTempty07"]["title"] == "" and "\u2028" in posts["ZTlines09"]["title"]
@@ -111,7 +116,7 @@ def test_the_built_in_posts_cover_the_special_cases() -> None:
     play(app(filler_kb=1), scenario)
 
 
-def test_the_page_depends_on_the_user_agent() -> None:
+def test_the_user_agent_decides_which_page_is_served() -> None:
     async def scenario(client: Client) -> None:
         path = f"/@_/video/{BREAD.id}"
         _, page, _ = await get(client, path, **{"User-Agent": "Mozilla/5.0 (iPhone)"})
@@ -170,6 +175,7 @@ def test_a_short_link_is_one_redirect_on_both_paths() -> None:
 def test_short_links_cover_every_kind_of_target_and_a_loop() -> None:
     async def scenario(client: Client) -> None:
         table = await order(client, "links", method="GET")
+        assert table.pop("ZTbadurl1") == "http://[oops"
         hosts = {urlsplit(target).hostname for target in table.values()}
         assert {"m.tiktok.com", "shop.tiktok.com", "evil.example", "169.254.169.254"} <= hosts
         paths = {urlsplit(target).path for target in table.values()}
@@ -192,6 +198,8 @@ def test_short_links_cover_every_kind_of_target_and_a_loop() -> None:
     [
         ({"as": "waf"}, 200, "SlardarWAF"),
         ({"as": "captcha"}, 200, "Security Check"),
+        ({"as": "verify"}, 200, "tiktok-verify-page"),
+        ({"as": "waf", "browser": "desktop"}, 200, "SlardarWAF"),
         ({"as": "shell"}, 200, 'data-downgrade="1"'),
         ({"as": "decoy"}, 200, "Make Your Day"),
         ({"as": "no_detail"}, 200, "webapp.app-context"),
@@ -201,7 +209,7 @@ def test_short_links_cover_every_kind_of_target_and_a_loop() -> None:
         ({"as": "region"}, 302, "/hk/notfound"),
     ],
 )
-def test_a_page_fails_as_configured(action: dict[str, Any], status: int, mark: str) -> None:
+def test_a_page_fails_as_ordered(action: dict[str, Any], status: int, mark: str) -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "page", {"kind": "page", **action}, match=BREAD.id)
         answered, page, _ = await get(client, f"/@_/video/{BREAD.id}")
@@ -223,7 +231,7 @@ def test_a_page_fails_as_configured(action: dict[str, Any], status: int, mark: s
         ("shape_2020", 200, {"title": BREAD.caption}),
     ],
 )
-def test_oembed_fails_as_configured(wanted: str, status: int, members: dict[str, Any]) -> None:
+def test_oembed_fails_as_ordered(wanted: str, status: int, members: dict[str, Any]) -> None:
     async def scenario(client: Client) -> None:
         await fault(client, "oembed", {"kind": "oembed", "as": wanted})
         answered, body = await oembed(client, BREAD.url)
@@ -231,6 +239,49 @@ def test_oembed_fails_as_configured(wanted: str, status: int, members: dict[str,
         assert "embed_product_id" not in body
 
     play(app(), scenario)
+
+
+def test_only_the_browser_that_a_fault_names_meets_it() -> None:
+    async def scenario(client: Client) -> None:
+        await fault(client, "page", {"kind": "page", "as": "waf", "browser": "phone"}, times=2)
+        path = f"/@_/video/{BREAD.id}"
+        assert "SlardarWAF" not in (await get(client, path))[1]
+        assert (
+            "SlardarWAF" in (await get(client, path, **{"User-Agent": "Mozilla/5.0 (iPhone)"}))[1]
+        )
+
+    play(app(filler_kb=1), scenario)
+
+
+def test_an_age_gate_shows_the_id_alone() -> None:
+    async def scenario(client: Client) -> None:
+        await fault(client, "page", {"kind": "page", "as": "age_gate"})
+        _, page, _ = await get(client, f"/@_/video/{BREAD.id}")
+        scope = data_of(page, "__UNIVERSAL_DATA_FOR_REHYDRATION__")["__DEFAULT_SCOPE__"]
+        item = scope["webapp.video-detail"]["itemInfo"]["itemStruct"]
+        assert (item["id"], item["isContentClassified"], len(item)) == (BREAD.id, True, 3)
+
+    play(app(filler_kb=1), scenario)
+
+
+def test_the_page_for_frames_has_the_embedded_posts_alone() -> None:
+    async def scenario(client: Client) -> None:
+        post = next(post for post in POSTS if post.embedded)
+        for post_id, name in ((post.id, f"/embed/v2/{post.id}"), (BREAD.id, None)):
+            status, page, _ = await get(client, f"/embed/v2/{post_id}")
+            shown = data_of(page, "__FRONTITY_CONNECT_STATE__")["source"]["data"]
+            assert (status, list(shown)) == (200, [name] if name else [])
+        assert len(await calls(client, "embed")) == 2
+
+    play(app(filler_kb=1), scenario)
+
+
+def test_links_can_be_added() -> None:
+    async def scenario(client: Client) -> None:
+        await order(client, "links", {"ZT-new_1": "https://www.tiktok.com/@a/video/1"})
+        assert (await get(client, "/t/ZT-new_1"))[2] == "https://www.tiktok.com/@a/video/1"
+
+    play(app(filler_kb=1), scenario)
 
 
 def test_posts_can_be_added() -> None:

@@ -84,6 +84,9 @@ def test_upstream_gets_the_secret_our_request_id_and_the_rebuilt_address(studio:
         "https://vm.tiktok.com/ZMFHvt5aj/",
         "https://vt.tiktok.com/ZSVu2Cmd9/",
         "https://www.tiktok.com/t/ZTSw2mYwR/",
+        "https://vm.tiktok.com/ZSHaBcD1Ef2gh-IJ_lm/",
+        "www.tiktok.com/@\u5934\u6587\u5b57m/video/7300000000000000001",
+        "Look at this! #TikTok > https://vm.tiktok.com/ZMFHvt5aj/ Download TikTok",
     ],
 )
 def test_every_form_that_is_accepted_here_is_handed_on_in_a_form_that_upstream_accepts(
@@ -92,6 +95,35 @@ def test_every_form_that_is_accepted_here_is_handed_on_in_a_form_that_upstream_a
     """Upstream takes `/@handle/video/id` and the short hosts `vm` and `vt`, nothing else."""
     _, _, vended = studio.vend()
     assert studio.submit(vended, url).status == 202
+
+
+def test_of_a_share_text_upstream_and_the_estimate_get_the_rebuilt_address_alone(
+    studio: Studio,
+) -> None:
+    user, _, vended = studio.vend()
+    text = "Look at this! $(id) > https://t.tiktok.com/i18n/share/video/7300000000000000001?x=`id`."
+    studio.submit(vended, text)
+    (call,) = studio.upstream.calls("transcribe")
+    rebuilt = "https://www.tiktok.com/@_/video/7300000000000000001"
+    assert json.loads(call["body"])["url"] == rebuilt
+    reader = studio.gateway.user_headers(user)
+    estimate = studio.gateway.call("GET", "/estimate", headers=reader, query={"url": text})
+    assert (estimate.status, estimate.json["videoUrl"]) == (200, rebuilt)
+
+
+def test_a_text_with_two_videos_is_refused_and_leaves_the_token_good(studio: Studio) -> None:
+    user, _, vended = studio.vend()
+    text = f"{VIDEO} {OTHER_VIDEO}"
+    reply = studio.submit(vended, text)
+    assert_refused(reply, 400)
+    assert reply.code == "several_links"
+    reader = studio.gateway.user_headers(user)
+    assert (
+        studio.gateway.call("GET", "/estimate", headers=reader, query={"url": text}).code
+        == reply.code
+    )
+    assert studio.upstream.count() == 0
+    assert studio.submit(vended).status == 202
 
 
 def test_the_same_call_again_gets_the_first_answer_byte_for_byte(studio: Studio) -> None:

@@ -1,8 +1,8 @@
-"""What a TikTok address shows: title, author, duration and the rest, for anybody."""
+"""What a TikTok link shows: title, author, duration and more; no credential is needed."""
 
 from typing import Any
 
-from engine.metadata.resolve import Metadata
+from engine.metadata.answers import Metadata
 from engine.platform import config, table
 from engine.platform.table import Table
 from engine.web import rate_limits
@@ -10,7 +10,7 @@ from engine.web.forms import ResolveForm, UrlQuery
 from engine.web.http import Answer, Api, Call
 
 LOOK_UP_FACTOR = 3
-"""Of an address's calls fewer may make us ask TikTok, which lets nobody ask without end."""
+"""An address may make us ask TikTok less often than it may call, because TikTok limits us as well."""
 
 settings = config.load()
 store = Table(table.connect(), settings.table_name)

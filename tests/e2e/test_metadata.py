@@ -1,4 +1,4 @@
-"""Metadata of the whole system: asked for once, kept, right, and never led astray."""
+"""Metadata of the whole system: asked for once, kept, right, and never from a hostile address."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +13,7 @@ from standins.tiktok_posts import Post
 from tests.e2e.conftest import App, Reply
 from tests.support.schema import check_answer
 from tests.support.tiktok import HIDDEN, VISIBLE, TiktokStandin, address
-from tests.test_tiktok import HOSTILE
+from tests.test_metadata_links import HOSTILE
 
 KEPT, TOGETHER, LINKED, DOWN, AGING, ENDED = VISIBLE[:6]
 
@@ -57,7 +57,7 @@ def test_many_first_calls_at_once_ask_tiktok_once(app: App, tiktok: TiktokStandi
     assert tiktok.counts == {"oembed": 1, "page": 1}
 
 
-def test_a_short_link_leads_to_its_post_and_a_bad_one_nowhere(
+def test_a_short_link_leads_to_its_post_and_a_bad_one_is_refused(
     app: App, tiktok: TiktokStandin
 ) -> None:
     def resolve(code: str) -> Reply:
@@ -65,7 +65,7 @@ def test_a_short_link_leads_to_its_post_and_a_bad_one_nowhere(
 
     assert resolve(LINKED.code).json["id"] == LINKED.id
     assert resolve("ZTevil004").code == "link_unresolved"
-    assert resolve("ZTlogin01").code == "link_unresolved"
+    assert resolve("ZTlogin02").code == "login_required"
     assert resolve("ZThome001").code == "post_not_found"
     assert resolve("ZTprofile").code == "not_a_video"
     assert tiktok.counts == {"short": 5, "oembed": 1, "page": 1}
@@ -78,8 +78,8 @@ def test_hostile_addresses_cause_no_request(app: App, tiktok: TiktokStandin) -> 
     assert tiktok.counts == {}
 
 
-def let_pass(app: App, post: Post, seconds: int) -> dict[str, Any]:
-    """Makes a kept answer so much older; the item as it is then."""
+def make_older(app: App, post: Post, seconds: int) -> dict[str, Any]:
+    """Makes a kept answer older by `seconds`; returns the changed item."""
     table = app.ledger.table
     item = table.get(f"TIKTOK#{post.id}", SK)
     assert item is not None
@@ -88,18 +88,18 @@ def let_pass(app: App, post: Post, seconds: int) -> dict[str, Any]:
     return item | older
 
 
-def test_a_kept_answer_lives_for_hours_is_served_stale_in_an_outage_and_then_renewed(
+def test_a_kept_answer_is_fresh_for_hours_stale_in_an_outage_and_then_renewed(
     app: App, tiktok: TiktokStandin
 ) -> None:
     assert ask(app, address(AGING)).json["cached"] is False
-    item = let_pass(app, AGING, 0)
+    item = make_older(app, AGING, 0)
     assert FRESH_S[0] <= item["fresh_until"] - item["fetched_at"] <= FRESH_S[1]
-    let_pass(app, AGING, 600)
+    make_older(app, AGING, 600)
     kept = ask(app, address(AGING)).json
     assert (kept["cached"], kept["stale"], 600 <= kept["age"] < 660) == (True, False, True)
     assert tiktok.counts == {"oembed": 1, "page": 1}
-    # DynamoDB deletes late: what is past its time is still there, and not served as fresh.
-    let_pass(app, AGING, FRESH_S[1])
+    # DynamoDB deletes late: an expired item is still there, and must not be served as fresh.
+    make_older(app, AGING, FRESH_S[1])
     tiktok.down()
     stale = ask(app, address(AGING)).json
     assert (stale["cached"], stale["stale"], stale["title"]) == (True, True, AGING.caption)
@@ -107,7 +107,7 @@ def test_a_kept_answer_lives_for_hours_is_served_stale_in_an_outage_and_then_ren
     tiktok.reset()
     assert ask(app, address(AGING)).json["stale"] is True
     assert tiktok.counts == {}
-    let_pass(app, AGING, REFUSED_S[1])
+    make_older(app, AGING, REFUSED_S[1])
     renewed = ask(app, address(AGING)).json
     assert (renewed["cached"], renewed["stale"]) == (False, False)
     assert tiktok.counts == {"oembed": 1, "page": 1}
@@ -117,17 +117,17 @@ def test_a_refusal_is_kept_for_minutes(app: App, tiktok: TiktokStandin) -> None:
     post = HIDDEN[0]
     assert [ask(app, address(post)).code for _ in range(3)] == ["post_not_found"] * 3
     assert tiktok.counts == {"oembed": 1, "page": 1}
-    item = let_pass(app, post, REFUSED_S[1])
+    item = make_older(app, post, REFUSED_S[1])
     assert REFUSED_S[0] <= item["fresh_until"] - item["fetched_at"] <= REFUSED_S[1]
     assert ask(app, address(post)).code == "post_not_found"
     assert tiktok.counts == {"oembed": 2, "page": 2}
 
 
-def test_many_calls_at_once_for_what_has_ended_ask_tiktok_once(
+def test_many_calls_at_once_for_an_expired_answer_ask_tiktok_once(
     app: App, tiktok: TiktokStandin
 ) -> None:
     ask(app, address(ENDED))
-    let_pass(app, ENDED, FRESH_S[1])
+    make_older(app, ENDED, FRESH_S[1])
     tiktok.reset()
     with ThreadPoolExecutor(50) as pool:
         replies = list(pool.map(lambda _: ask(app, address(ENDED)), range(50)))
@@ -135,7 +135,7 @@ def test_many_calls_at_once_for_what_has_ended_ask_tiktok_once(
     assert tiktok.counts == {"oembed": 1, "page": 1}
 
 
-def test_an_outage_is_a_typed_error(app: App, tiktok: TiktokStandin) -> None:
+def test_an_outage_is_an_error_of_its_own(app: App, tiktok: TiktokStandin) -> None:
     tiktok.down()
     reply = app.call("POST", "/meta/resolve", {"url": address(DOWN)})
     assert (reply.status, reply.code) == (502, "tiktok_failed")
@@ -149,4 +149,7 @@ def test_every_visible_post_is_answered_in_the_described_form(
 
     for post in VISIBLE[6:]:
         answer = resolve(post).json
-        assert (answer["title"], answer["duration"]) == (post.caption, post.expected()["duration"])
+        expected = post.expected()
+        assert (answer["title"], answer["url"]) == (expected["title"], expected["url"])
+        assert answer["duration"] == (expected["duration"] or 0)
+        assert answer["durationKnown"] == (expected["duration"] is not None)

@@ -13,6 +13,11 @@ from tests.support.gateway import Gateway
 from tests.support.upstream import Standin, served
 
 SAVED = ROOT.parent / "shared" / "tiktok"
+"""Whole saved pages, which lie beside the checkout or are not there."""
+
+DATA = ROOT / "tests" / "data" / "tiktok"
+"""Trimmed pages and pasted texts; names, ids and codes are invented."""
+
 VISIBLE = [post for post in POSTS if not post.status_code]
 HIDDEN = [post for post in POSTS if post.status_code]
 MISSING_ID = "7660566211100511519"
@@ -20,24 +25,24 @@ MISSING_ID = "7660566211100511519"
 
 
 class TiktokStandin(Standin):
-    """A running stand-in, as tests of the metadata order it about."""
+    """A running stand-in, with the orders that tests of the metadata give it."""
 
     @property
     def counts(self) -> dict[str, int]:
-        """Requests by route, without those that never came."""
+        """Requests by route, for the routes that were called."""
         found: dict[str, int] = self.order("calls", method="GET")["counts"]
         return {route: count for route, count in found.items() if count}
 
     def page_is(self, kind: str, **options: Any) -> None:
-        """What every page is from now on, until `reset`."""
+        """Makes every page one of `kind`, until `reset`."""
         self.faults(("page", {"kind": "page", "as": kind, **options}))
 
     def faults(self, *rules: tuple[str, dict[str, Any]]) -> None:
-        """Let every request to a route meet a fault, until `reset`."""
+        """Makes every request to a route meet a fault, until `reset`."""
         self.order("faults", [{"route": r, "action": a, "times": None} for r, a in rules])
 
     def down(self) -> None:
-        """Every request meets an error of TikTok's servers."""
+        """Makes every request meet an error of TikTok's servers."""
         self.faults(("*", {"kind": "status", "status": 503, "body": {}}))
 
     def reset(self) -> None:
@@ -47,7 +52,7 @@ class TiktokStandin(Standin):
 
 @contextmanager
 def serving(fixtures: Path | None = None, **settings: Any) -> Iterator[TiktokStandin]:
-    """A stand-in that answers on loopback while it lasts."""
+    """A stand-in on loopback, until the block ends."""
     with served(tiktok.create_app(fixtures, **settings)) as base:
         standin = TiktokStandin(base)
         try:
@@ -57,7 +62,7 @@ def serving(fixtures: Path | None = None, **settings: Any) -> Iterator[TiktokSta
 
 
 def forget(gateway: Gateway) -> None:
-    """Removes all kept answers, as if nobody had asked."""
+    """Removes all kept answers, as if no client had asked before."""
     kept = gateway.ledger.table.scan("begins_with(pk, :kept)", {":kept": "TIKTOK#"})
     for item in kept:
         key = {"pk": {"S": item["pk"]}, "sk": {"S": item["sk"]}}
@@ -79,6 +84,6 @@ def page_of(post: Post, generation: str | None = None, filler_kb: int = 0) -> by
 
 
 def document_of(generation: str, post: Post) -> Any:
-    """The JSON in a post's page of a generation that has nothing but JSON in its script."""
-    opened = page_of(post, generation).decode().partition(' type="application/json">')[2]
+    """The JSON in a post's page, for a generation whose script is JSON alone."""
+    opened = page_of(post, generation).decode().rpartition(' type="application/json">')[2]
     return json.loads(opened.partition("</script>")[0])

@@ -1,8 +1,8 @@
-"""Answers about TikTok, kept in the table, each asked for by one instance at a time.
+"""Answers of TikTok, kept in the table; one instance at a time asks for each.
 
-An item is fresh for a while, then stale, and passes by TTL; its times are checked when it is read, because
-DynamoDB deletes late. Who finds nothing fresh claims the item for a lease; the others wait for what that
-brings, or are served what is stale. A lease that ends without an answer is the next one's to claim.
+An item is fresh, then stale, and is deleted by TTL; its times are checked when it is read, because DynamoDB
+deletes late. A caller that finds no fresh answer claims the item with a lease; the others wait for the new
+answer, or get the stale one. A lease that ends without an answer can be claimed by the next caller.
 """
 
 import random
@@ -20,23 +20,23 @@ from engine.platform.table import ConditionFailed, Item, Put, Table, Update
 SK = "META"
 FRESH_S = (3600, 6 * 3600)
 PARTIAL_S = (3600, 2 * 3600)
-"""A page that failed may be back soon, but an hour is the least that an answer is kept."""
+"""A page that failed may soon be readable again; an hour is the shortest time that an answer is kept."""
 
 REFUSED_S = (60, 300)
 STALE_S = 24 * 3600
-"""Thumbnails are signed for about two days."""
+"""How old a stale answer may be: its thumbnail is signed for about two days."""
 
 POLL_S = (0.05, 0.5)
 STALE_AFTER_S = 1.0
-"""Who has something stale waits no longer than this for something fresh."""
+"""How long a caller waits for a fresh answer when there is a stale one."""
 
 LEASE_MARGIN_S = 2
 LEAST_S = 0.5
-"""With less time left nothing is begun any more."""
+"""With less time left, nothing is started."""
 
 
 class Watch:
-    """A request's time: epoch seconds that go on from its start, and what is left of its limit."""
+    """A request's time: epoch seconds, counted on from its start, and what is left of its limit."""
 
     def __init__(self, now: int, limit_s: float) -> None:
         self._now = now
@@ -56,31 +56,31 @@ class Watch:
         return time.monotonic() - self._started
 
     def part(self, limit_s: float) -> Callable[[], float]:
-        """What is left of a part of the time that begins now and takes at most `limit_s`."""
+        """A function that gives the seconds left of a part that starts now and takes at most `limit_s`."""
         ends = time.monotonic() + min(limit_s, self.left_s)
         return lambda: ends - time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An answer: `members`, or the code of a refusal. `age_s` since TikTok gave it."""
+    """An answer: `members`, or the code of a `refusal`; `age_s` counts from when TikTok gave it."""
 
     members: dict[str, Any]
     refusal: str
     age_s: int
     fresh_s: int
-    """Seconds that it stays fresh, at least 1."""
+    """Seconds that it is still fresh, at least 1."""
     cached: bool
     stale: bool = False
 
 
 Ask = Callable[[Callable[[], float]], dict[str, Any]]
-"""Asks TikTok within the seconds left that it is given; the members to keep. Raises what refuses."""
+"""Asks TikTok within the seconds that its argument says are left; returns the members to keep, or raises."""
 
 
 class Cache:
-    """Answers in `table`. Refusals with the codes of `final` are kept, and those of `outages`, which say
-    nothing about what was asked; any other is the caller's alone.
+    """Answers in `table`. Refusals with a code of `final` or `outages` are kept; an outage says nothing about
+    the post. Any other refusal concerns the caller alone.
     """
 
     def __init__(self, table: Table, final: frozenset[str], outages: frozenset[str]) -> None:
@@ -89,9 +89,9 @@ class Cache:
         self._outages = outages
 
     def fetch(self, key: str, ask: Ask, watch: Watch, limit_s: float) -> Kept:
-        """What is kept under `key`, or what `ask` brings within `limit_s`.
+        """What is kept under `key`, or what `ask` returns within `limit_s`.
 
-        Raises `Busy` when neither comes in time, or the table does not answer, and what `ask` raises
+        Raises `Busy` when there is neither in time or the table does not answer, and whatever `ask` raises
         that is not kept.
         """
         patience_s = watch.part(STALE_AFTER_S)
@@ -105,12 +105,12 @@ class Cache:
                 lease = secrets.token_hex(8)
                 claimed, item = self._claim(key, item, lease, watch, limit_s)
                 if claimed:
-                    return self._bring(item, ask, watch, limit_s)
+                    return self._ask(item, ask, watch, limit_s)
                 continue
             if _is_stale_answer(item, now) and patience_s() <= 0:
                 return _kept(item, now, stale=True)
             if watch.left_s <= LEAST_S:
-                raise Busy("This video is being looked up at this moment.")
+                raise Busy("This video is being looked up.")
             time.sleep(pause_s * random.uniform(0.5, 1))
             pause_s = min(POLL_S[1], pause_s * 1.5)
             item = self._table.get(key, SK) or {}
@@ -118,18 +118,18 @@ class Cache:
     def _claim(
         self, key: str, seen: Item, lease: str, watch: Watch, limit_s: float
     ) -> tuple[bool, Item]:
-        """Whether the lease is ours, and the item as it is now. Raises `Busy`."""
+        """Whether this caller has the lease, and the item as it is now. Raises `Busy`."""
         if watch.left_s <= LEAST_S:
-            raise Busy("This video is being looked up at this moment.")
+            raise Busy("This video is being looked up.")
         until = watch.now + int(limit_s) + LEASE_MARGIN_S
         values = {":now": watch.now, ":until": until, ":lease": lease}
         claim = Update(
             key,
             SK,
             "SET lease_until = :until, lease_by = :lease, #ttl = :ttl",
-            # Nobody else asks, or their time is over.
+            # No other caller is asking, or its lease has ended.
             "(attribute_not_exists(lease_until) OR lease_until <= :now)"
-            # Nobody has brought an answer since it was looked for.
+            # No answer has been stored since the item was read.
             " AND (attribute_not_exists(fresh_until) OR fresh_until <= :now)",
             names={"#ttl": "ttl"},
             values={**values, ":ttl": max(seen.get("ttl", 0), until + REFUSED_S[1])},
@@ -139,8 +139,8 @@ class Cache:
         except ConditionFailed as refused:
             return False, refused.item or {}
 
-    def _bring(self, claimed: Item, ask: Ask, watch: Watch, limit_s: float) -> Kept:
-        """Asks, keeps what comes, and answers it; a stale answer where TikTok is down."""
+    def _ask(self, claimed: Item, ask: Ask, watch: Watch, limit_s: float) -> Kept:
+        """Asks TikTok, keeps the answer and returns it; a stale answer where TikTok is down."""
         started = time.monotonic()
         try:
             found: dict[str, Any] = {"members": ask(watch.part(limit_s))}
@@ -160,7 +160,7 @@ class Cache:
         return _kept(item, now, cached="is_stale" in item)
 
     def _give_up(self, claimed: Item, refusal: EngineError, now: int) -> Kept:
-        """Leaves the item to the next one; the caller gets what is stale, or the refusal."""
+        """Releases the item to the next caller; returns the stale answer, or raises `refusal`."""
         release = Update(
             claimed["pk"],
             SK,
@@ -175,7 +175,7 @@ class Cache:
         raise refusal
 
     def _keep(self, item: Item, lease: str) -> None:
-        """Puts the item unless the lease was lost; without the store, the answer goes out all the same."""
+        """Stores the item unless the lease was lost; the answer is given even when it cannot be stored."""
         try:
             self._table.write(Put(item, "lease_by = :lease", values={":lease": lease}))
         except (ConditionFailed, Busy) as error:
@@ -205,7 +205,7 @@ def _is_stale_answer(item: Item, now: int) -> bool:
 
 
 def _fresh_s(found: Item) -> int:
-    """How long it is fresh: by chance, so that what was asked together does not end together."""
+    """How long it is fresh: a random time, so that answers that came together do not expire together."""
     if "refusal" in found or "is_stale" in found:
         return random.randint(*REFUSED_S)
     return random.randint(*(PARTIAL_S if found["members"].get("partial") else FRESH_S))

@@ -1,8 +1,8 @@
 """A post's page as TikTok serves it: the facts in its embedded JSON, or why there are none.
 
 `<title>`, `og:` members and the canonical address are never read: they hold the author, counts, texts of
-TikTok's own, or what was asked for. Only whole script elements with a known id are parsed, which keeps a
-page of 900 KB in a few milliseconds; nothing is looked for inside another script.
+TikTok's own, or the address that was asked for. Only script elements with a known id are given to the HTML
+parser, because it takes quadratic time on some markup; other scripts are skipped whole.
 """
 
 import json
@@ -18,6 +18,8 @@ from bs4.filter import SoupStrainer
 from engine.metadata.facts import (
     Facts,
     Trouble,
+    from_api_data,
+    from_embed,
     from_next,
     from_sigi,
     from_universal,
@@ -25,12 +27,14 @@ from engine.metadata.facts import (
 )
 
 UNIVERSAL, SIGI, NEXT = "__UNIVERSAL_DATA_FOR_REHYDRATION__", "SIGI_STATE", "__NEXT_DATA__"
-PERSISTED = "sigi-persisted-data"
+PERSISTED, API_DATA, FRONTITY = "sigi-persisted-data", "api-data", "__FRONTITY_CONNECT_STATE__"
 _READERS = {
     UNIVERSAL: from_universal,
     SIGI: from_sigi,
     PERSISTED: from_sigi,
     NEXT: from_next,
+    API_DATA: from_api_data,
+    FRONTITY: from_embed,
 }
 _SCRIPTS = SoupStrainer("script", id=list(_READERS))
 _OPENING = re.compile(r"<!--|<[sS][cC][rR][iI][pP][tT](?=[\s>/])")
@@ -44,14 +48,32 @@ _CHALLENGES = (
     'id="wci"',
     "id='wci'",
     "captcha-config",
+    "tiktok-verify-page",
     "Security Check<",
 )
+"""Marks of a challenge, which may stand beside data without the post."""
+
+_CHALLENGE_WORDS = re.compile(
+    r"captcha|verif(?:y|ication)|challenge|robot|are you human|unusual traffic|access denied|just a moment"
+    r"|please wait|security check|checking your browser|too many requests",
+    re.IGNORECASE,
+)
+"""What a page without any data says when it is a challenge of a kind not seen before."""
+
+_SHELL = re.compile(r"""data-downgrade|id=["']?app["'\s>]""")
+"""TikTok's own page without its data; its settings name the captcha and the log-in page in passing."""
+
+_LOGIN_TITLE = re.compile(r"<title[^>]{0,200}>\s{0,99}Log in\b", re.IGNORECASE)
+_LOGIN_LINK = re.compile(r"/login/?\?redirect_url=")
+_DATALESS_LIMIT = 100_000
+"""Characters; challenges and log-in pages are far smaller."""
+
 _TAG_LIMIT = 2048
 _SCRIPTS_LIMIT = 16
 
 
 def read_page(body: bytes, post_id: str) -> Facts | Trouble:
-    """What a page says about the post. Raises nothing, whatever the bytes."""
+    """What a page says about the post. No bytes whatever make it raise."""
     text = body.decode("utf-8", "replace")
     scripts = 0
 
@@ -61,7 +83,7 @@ def read_page(body: bytes, post_id: str) -> Facts | Trouble:
             scripts += 1
             yield _read_script(script_id, source, post_id)
 
-    # Pages of the years between carry two generations of data.
+    # Some pages carry two generations of data.
     found = most_telling(each())
     return _without_post(text, scripts) if found is Trouble.NO_POST else found
 
@@ -69,13 +91,19 @@ def read_page(body: bytes, post_id: str) -> Facts | Trouble:
 def _without_post(text: str, scripts: int) -> Trouble:
     if any(mark in text for mark in _CHALLENGES):
         return Trouble.BLOCKED
-    # What has no data and does not end as a page was cut off on its way.
+    if not scripts and len(text) <= _DATALESS_LIMIT:
+        is_shell = _SHELL.search(text) is not None
+        if _LOGIN_TITLE.search(text) or (not is_shell and _LOGIN_LINK.search(text)):
+            return Trouble.LOGIN_REQUIRED
+        if not is_shell and _CHALLENGE_WORDS.search(text):
+            return Trouble.BLOCKED
+    # A page without data and without its end was cut off.
     is_whole = scripts or "</html" in text[-_TAG_LIMIT:].lower()
     return Trouble.NO_POST if is_whole else Trouble.FAILED
 
 
 def _data_scripts(text: str) -> Iterator[tuple[str, str]]:
-    """Id and content of the script elements that hold data."""
+    """Id and content of the script elements with data."""
     for element in islice(_elements(text), _SCRIPTS_LIMIT):
         try:
             tags = BeautifulSoup(element, "html.parser", parse_only=_SCRIPTS).find_all("script")
@@ -86,9 +114,9 @@ def _data_scripts(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _elements(text: str) -> Iterator[str]:
-    """Whole script elements whose start tag names the data, one after the other; none in comments.
+    """Whole script elements whose start tag names the data, in order; those in comments are left out.
 
-    Every byte is looked at a few times at most, whatever the page.
+    Takes linear time, whatever the page.
     """
     position, last_comment_end = 0, text.rfind("-->")
     while opening := _OPENING.search(text, position):
@@ -100,7 +128,7 @@ def _elements(text: str) -> Iterator[str]:
         position = closing.start() if closing else len(text)
         near = text[opening.end() : min(position, opening.end() + _TAG_LIMIT)]
         attributes = _ATTRIBUTES.match(near)
-        # A quote that is never closed leaves the plain end of the tag.
+        # Where a quote is never closed, the tag ends at the first ">".
         if _NAMES_DATA.search(attributes[0] if attributes else near.partition(">")[0]):
             yield text[opening.start() : position] + "</script>"
 
@@ -116,7 +144,7 @@ def _document(script_id: str, source: str) -> Any:
     """The JSON in a script. Raises `ValueError`, `RecursionError`."""
     if script_id not in (SIGI, PERSISTED) or source.lstrip().startswith("{"):
         return json.loads(source)
-    # For a time the state was assigned in code: what follows the value is more code.
+    # In some years the state was assigned in code, and more code follows the value.
     assigned = _ASSIGNED.search(source)
     if assigned is None:
         raise ValueError("no state is assigned")

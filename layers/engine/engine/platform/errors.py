@@ -66,6 +66,15 @@ class InvalidUrl(InvalidRequest):
         super().__init__(details={"field": "url"})
 
 
+class SeveralLinks(InvalidUrl):
+    """The text holds links to two different TikTok videos."""
+
+    code = "several_links"
+    error = "several_links"
+    message = "The text holds two different TikTok links; send one of them."
+    guidance = "Send one link, or the text of one share."
+
+
 class NotAVideo(InvalidRequest):
     """The link leads to another page of TikTok, or TikTok knows no such id."""
 
@@ -434,8 +443,28 @@ class PostPrivate(EngineError):
     guidance = "Ask the person who posted it to make it public."
 
 
+class AgeRestricted(EngineError):
+    """The post exists; TikTok shows it to adults who are logged in."""
+
+    status = 403
+    code = "age_restricted"
+    error = "age_restricted"
+    message = "TikTok shows this video only to adults who are logged in."
+    guidance = "Choose a video that TikTok shows to everybody."
+
+
+class LoginRequired(EngineError):
+    """The post exists; TikTok shows it to people who are logged in."""
+
+    status = 403
+    code = "login_required"
+    error = "login_required"
+    message = "TikTok shows this video only to people who are logged in."
+    guidance = "Choose a video that TikTok shows to everybody."
+
+
 class PostNotFound(NotFound):
-    """TikTok shows no such post; the reason is not known."""
+    """TikTok shows no such post; it does not say whether it ever existed."""
 
     code = "post_not_found"
     error = "post_not_found"
@@ -453,7 +482,7 @@ class PostRemoved(PostNotFound):
 
 
 class TiktokFailed(EngineError):
-    """TikTok gave no readable answer."""
+    """TikTok gave no usable answer."""
 
     status = 502
     code = "tiktok_failed"
@@ -469,7 +498,7 @@ class TiktokFailed(EngineError):
 
 
 class LinkUnresolved(TiktokFailed):
-    """A short link leads outside TikTok, or through too many redirects."""
+    """A short link leads to an address that is not followed, or through too many links."""
 
     code = "link_unresolved"
     error = "link_unresolved"
@@ -478,7 +507,7 @@ class LinkUnresolved(TiktokFailed):
 
 
 class TiktokBlocked(TiktokFailed):
-    """TikTok answered with a challenge or a login page."""
+    """TikTok showed a challenge in place of an answer."""
 
     status = 503
     code = "tiktok_blocked"

@@ -1,107 +1,207 @@
-"""JSON calls to services outside: limits on every one, and what happened told apart by what it means.
+"""Calls to services outside: one deadline and one size limit for each exchange, and two errors.
 
-Limits: 3 s to connect, the given seconds in all, the given size, no redirect, no proxy of the
-environment, one attempt. `NotSent`: the service can not have the request. `Unknown`: it may have it.
+The deadline covers resolution, connection, TLS, request, headers and body; the size limit is on the
+body after it is decompressed, checked while it comes in. One attempt a call, no redirect followed and
+none of its body read, no proxy, credential or cookie of the surroundings. Only gzip and deflate are
+unpacked.
+
+Whatever the peer sends, the only errors are `NotSent` (the service cannot have the request) and
+`Unknown` (it may).
 """
 
+import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from http.client import HTTPException
 from typing import Any
 
-import requests
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+import certifi
+from urllib3 import BaseHTTPResponse, PoolManager
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
-CONNECT_S = 3.0
+from engine.platform import dialing
+from engine.platform.dialing import Exchange, NotSent, Unknown
+
+__all__ = [
+    "Answer",
+    "Client",
+    "Limits",
+    "NotSent",
+    "Request",
+    "Response",
+    "Unknown",
+    "json_request",
+]
+
 CHUNK = 64 * 1024
-
-
-class NotSent(Exception):
-    """No connection was made, so the service can not have the request."""
-
-
-class Unknown(Exception):
-    """The request went out and no answer that can be read came back."""
-
-    def __init__(self, kind: str) -> None:
-        super().__init__(kind)
-        self.kind = kind
-        """`timeout`, `broken`, `too_large`, `not_json`, or `failed` where it answered that it failed."""
+POOLED = 10
+_ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 
 
 @dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """An answer as it came."""
+class Request:
+    """`url` must be one that we made: its host is called."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Of one exchange: seconds in all, and bytes of the decompressed body."""
+
+    seconds: float
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer with its whole body; empty where it redirects."""
 
     status: int
     raw: bytes
     retry_after: str | None
 
 
-def new_session() -> requests.Session:
-    """A session that takes no proxy and no credential from its surroundings."""
-    session = requests.Session()
-    session.trust_env = False
-    return session
+class Response:
+    """An answer whose headers are there and whose body can be read."""
+
+    def __init__(self, raw: BaseHTTPResponse, exchange: Exchange, size: int) -> None:
+        self._raw = raw
+        self._exchange = exchange
+        self._size = size
+
+    @property
+    def status(self) -> int:
+        return self._raw.status
+
+    @property
+    def is_redirect(self) -> bool:
+        return 300 <= self.status < 400
+
+    def header(self, name: str) -> str | None:
+        """The value as ISO 8859-1, which no byte can fail."""
+        return self._raw.headers.get(name)
+
+    def read(self) -> bytes:
+        """The whole body. Raises `Unknown`."""
+        with _errors_of(self._exchange):
+            if self._raw.headers.get("Content-Encoding", "").strip().lower() not in _ENCODINGS:
+                raise Unknown("broken")
+            body = bytearray()
+            while chunk := self._next():
+                body += chunk
+                if len(body) > self._size:
+                    raise Unknown("too_large")
+            return bytes(body)
+
+    def _next(self) -> bytes:
+        # Bytes that wait in a buffer reach no socket: the time is checked here as well.
+        self._exchange.left_s()
+        # One byte more than may be kept, so that a small body that unpacks to gigabytes is not unpacked.
+        return self._raw.read1(min(CHUNK, self._size + 1), decode_content=True)
 
 
-def send(
-    session: requests.Session,
-    method: str,
-    url: str,
-    *,
-    headers: Mapping[str, str],
-    timeout_s: float,
-    size_limit: int,
-    body: Any = None,
-    query: Mapping[str, str] | None = None,
-) -> RawAnswer:
-    """One call with a JSON body, if there is one. Raises `NotSent`, `Unknown`."""
-    deadline = time.monotonic() + timeout_s
+def anywhere(address: str) -> bool:
+    """Every address is allowed: for origins that the deployment names."""
+    return True
+
+
+class Client:
+    """Calls, with connections that are used again. `allows` says which IP addresses may be called."""
+
+    def __init__(
+        self, *, allows: Callable[[str], bool] = anywhere, is_tls_only: bool = False
+    ) -> None:
+        self._allows = allows
+        self._is_tls_only = is_tls_only
+
+    def send(self, request: Request, limits: Limits) -> Answer:
+        """The answer with its body. Raises `NotSent`, `Unknown`."""
+        with self.open(request, limits) as response:
+            raw = b"" if response.is_redirect else response.read()
+            return Answer(response.status, raw, response.header("Retry-After"))
+
+    @contextmanager
+    def open(self, request: Request, limits: Limits) -> Iterator[Response]:
+        """The answer once its headers are there; a body that was not read whole is dropped with its
+        connection.
+
+        Raises `NotSent`, `Unknown`.
+        """
+        is_tls = request.url.startswith("https://")
+        if self._is_tls_only and not is_tls:
+            raise NotSent("not_allowed")
+        # Reading the certificates takes milliseconds once, and belongs to no exchange.
+        pools = self._tls_pools if is_tls else self._plain_pools
+        exchange = Exchange(time.monotonic() + limits.seconds, self._allows)
+        token = dialing.current.set(exchange)
+        raw = None
+        try:
+            with _errors_of(exchange):
+                raw = pools.urlopen(
+                    request.method,
+                    request.url,
+                    headers={"Accept-Encoding": "gzip, deflate", **request.headers},
+                    body=request.body,
+                    redirect=False,
+                    retries=False,
+                    preload_content=False,
+                )
+            exchange.is_head = False
+            yield Response(raw, exchange, limits.size)
+        finally:
+            if raw is not None:
+                # A body that was read whole has returned its connection by now; any other is cut off here.
+                raw.close()
+                raw.release_conn()
+            dialing.current.reset(token)
+
+    @cached_property
+    def _tls_pools(self) -> PoolManager:
+        pools = PoolManager(maxsize=POOLED, ssl_context=dialing.tls_context(certifi.where()))
+        pools.pool_classes_by_scheme = {"https": dialing.TlsPool}
+        return pools
+
+    @cached_property
+    def _plain_pools(self) -> PoolManager:
+        pools = PoolManager(maxsize=POOLED)
+        pools.pool_classes_by_scheme = {"http": dialing.Pool}
+        return pools
+
+
+def json_request(method: str, url: str, headers: Mapping[str, str], body: Any = None) -> Request:
+    """A request that wants JSON, and carries it unless `body` is None."""
+    wanted = {"Accept": "application/json", **headers}
+    if body is None:
+        return Request(method, url, wanted)
+    raw = json.dumps(body, allow_nan=False).encode()
+    return Request(method, url, {"Content-Type": "application/json", **wanted}, raw)
+
+
+@contextmanager
+def _errors_of(exchange: Exchange) -> Iterator[None]:
+    """Turns whatever goes wrong on a connection into `NotSent` or `Unknown`."""
     try:
-        with session.request(
-            method,
-            url,
-            json=body,
-            params=query,
-            headers={"Accept": "application/json", **headers},
-            timeout=(min(CONNECT_S, timeout_s), timeout_s),
-            allow_redirects=False,
-            stream=True,
-        ) as response:
-            raw = _read(response, deadline, size_limit)
-    except requests.ConnectTimeout as error:
-        raise NotSent() from error
-    except requests.ConnectionError as error:
-        raise _lost(error) from error
-    except (requests.Timeout, ReadTimeoutError) as error:
-        raise Unknown("timeout") from error
-    except (requests.RequestException, HTTPError, OSError) as error:
-        raise Unknown("broken") from error
-    return RawAnswer(response.status_code, raw, response.headers.get("Retry-After"))
+        yield
+    except (HTTPError, HTTPException, OSError, ValueError, zlib.error) as error:
+        kind = _kind(error)
+        raise (Unknown(kind) if exchange.is_sent else NotSent(kind)) from error
 
 
-def _read(response: requests.Response, deadline: float, limit: int) -> bytes:
-    """The whole body, within the size and time limits."""
-    raw = bytearray()
-    while True:
-        left_s = deadline - time.monotonic()
-        if left_s <= 0:
-            raise Unknown("timeout")
-        connection = response.raw.connection
-        if connection is not None and connection.sock is not None:
-            connection.sock.settimeout(left_s)
-        chunk = response.raw.read1(CHUNK, decode_content=True)
-        if not chunk:
-            return bytes(raw)
-        raw += chunk
-        if len(raw) > limit:
-            raise Unknown("too_large")
-
-
-def _lost(error: requests.ConnectionError) -> Exception:
-    """A refused connection was never made; any other may have carried the request."""
-    reason: Any = error.args[0] if error.args else None
-    reason = getattr(reason, "reason", reason)
-    never_made = type(reason).__name__ in ("NewConnectionError", "NameResolutionError")
-    return NotSent() if never_made else Unknown("broken")
+def _kind(error: Exception) -> str:
+    # urllib3 keeps what it wraps as the last argument of its own error.
+    wrapped = error.args[-1] if error.args else None
+    for one in (error, wrapped):
+        if isinstance(one, (TimeoutError, PoolTimeoutError)):
+            return "timeout"
+        if isinstance(one, dialing.HeadTooLarge):
+            return "too_large"
+    return "broken"

@@ -22,6 +22,15 @@ def read(text: str) -> IPv4Address | IPv6Address | None:
     return address
 
 
+def is_address(text: str) -> bool:
+    """Whether `text` is an IP address, and not a name."""
+    try:
+        ip_address(text.partition("%")[0])
+    except ValueError:
+        return False
+    return True
+
+
 def is_public(text: str) -> bool:
     """Whether `text` is an address of one machine of the public Internet."""
     address = read(text)

@@ -14,14 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
+from urllib.parse import urlencode
 
 from engine.platform import outgoing
-from engine.platform.outgoing import RawAnswer, Unknown
+from engine.platform.outgoing import Answer, Limits, Unknown
 from engine.platform.times import iso
 from engine.subscriptions.plans import micros, shown
 
-TIMEOUT_S = 8.0
-SIZE_LIMIT = 1024 * 1024
+LIMITS = Limits(seconds=8.0, size=1024 * 1024)
 PAGE = 100
 BASE_PATH = "/api/v1"
 _HASH = re.compile(r"[A-Za-z0-9_-]{8,128}")
@@ -79,7 +79,7 @@ class OpenRouter:
         self._base = base + BASE_PATH
         self._management_key = management_key
         self._workspace = {"workspace_id": workspace} if workspace else {}
-        self._session = outgoing.new_session()
+        self._client = outgoing.Client()
 
     def create(self, name: str, limit: int, ends_at: int) -> CreatedKey:
         """A new key that may spend `limit` micro-dollars until `ends_at`. Not idempotent.
@@ -146,16 +146,10 @@ class OpenRouter:
     def _ask(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
-        answer = outgoing.send(
-            self._session,
-            method,
-            self._base + path,
-            headers={"Authorization": f"Bearer {self._management_key()}"},
-            timeout_s=TIMEOUT_S,
-            size_limit=SIZE_LIMIT,
-            body=body,
-            query=query,
-        )
+        url = self._base + path + (f"?{urlencode(query)}" if query else "")
+        headers = {"Authorization": f"Bearer {self._management_key()}"}
+        request = outgoing.json_request(method, url, headers, body)
+        answer = self._client.send(request, LIMITS)
         if 400 <= answer.status < 500 and answer.status != 408:
             raise Refused(answer.status, _wait_s(answer))
         if not 200 <= answer.status < 300:
@@ -203,7 +197,7 @@ def _matches(form: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and form.fullmatch(value) is not None
 
 
-def _wait_s(answer: RawAnswer) -> int:
+def _wait_s(answer: Answer) -> int:
     """`Retry-After` in seconds, between 1 and 60; 5 if it is absent or has another form."""
     text = answer.retry_after or ""
     return min(60, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else 5

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.access import tokens
 from engine.platform import outgoing
-from engine.platform.outgoing import NotSent, Unknown
+from engine.platform.outgoing import Limits, NotSent, Unknown
 from engine.web.http import dump, too_deep
 
 __all__ = ["NotSent", "Unknown", "Upstream", "UpstreamAnswer", "parse"]
@@ -48,7 +48,7 @@ class Upstream:
         self.base = base
         self._signs = signs
         self._clock = clock
-        self._session = outgoing.new_session()
+        self._client = outgoing.Client()
 
     def transcribe(
         self, url: str, request_id: str, secret: str, timeout_s: float
@@ -82,15 +82,9 @@ class Upstream:
         timeout_s: float,
         body: dict[str, Any] | None,
     ) -> UpstreamAnswer:
-        answer = outgoing.send(
-            self._session,
-            method,
-            self.base + path,
-            headers=headers,
-            timeout_s=timeout_s,
-            size_limit=SUBMIT_LIMIT if method == "POST" else SIZE_LIMIT,
-            body=body,
-        )
+        request = outgoing.json_request(method, self.base + path, headers, body)
+        limits = Limits(timeout_s, SUBMIT_LIMIT if method == "POST" else SIZE_LIMIT)
+        answer = self._client.send(request, limits)
         return UpstreamAnswer(answer.status, parse(answer.raw), answer.retry_after)
 
 

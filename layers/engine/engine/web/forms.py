@@ -102,17 +102,19 @@ class RefreshForm(Struct, rename="camel"):
 
 
 class SubmitForm(Struct):
-    """The video to transcribe. `url` has no length limit here: a bad one is refused as `invalid_url`."""
+    """The video to transcribe: an address, or a text with one TikTok link."""
 
     url: str
 
 
 class UrlQuery(Struct):
+    """A video: an address, or a text with one TikTok link."""
+
     url: str
 
 
 class ResolveForm(Struct):
-    """The video to look up."""
+    """The video to look up: an address, or a text with one TikTok link."""
 
     url: str
 

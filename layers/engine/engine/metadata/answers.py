@@ -1,6 +1,6 @@
-"""What a TikTok address shows: kept answers first, TikTok asked once for all who ask together.
+"""What a TikTok link shows: kept answers first, and TikTok asked once for all callers who ask together.
 
-What a kept answer does not need (requests, BeautifulSoup) is loaded only when TikTok is asked.
+What a kept answer does not need (the HTTP client, BeautifulSoup) is loaded only when TikTok is asked.
 """
 
 from collections.abc import Callable
@@ -11,8 +11,10 @@ from engine.metadata import links
 from engine.metadata.cache import Ask, Cache, Kept, Watch
 from engine.metadata.links import Post, ShortLink
 from engine.platform.errors import (
+    AgeRestricted,
     EngineError,
     LinkUnresolved,
+    LoginRequired,
     NotAVideo,
     PostNotFound,
     PostPrivate,
@@ -27,18 +29,25 @@ if TYPE_CHECKING:
     from engine.metadata.client import Tiktok
 
 REQUEST_S = 24.0
-POST_S = 11.0
+POST_S = 8.0
 LINK_S = 4.0
-"""Waiting for somebody else's look-up of both and then doing one's own stays below the 24."""
+"""Waiting for another instance's look-up of both and then doing both oneself stays below the 24."""
 
-_SAYS_NOTHING: tuple[type[TiktokFailed], ...] = (
+_OUTAGE_ERRORS: tuple[type[TiktokFailed], ...] = (
     TiktokFailed,
     LinkUnresolved,
     TiktokBlocked,
     TiktokSlow,
 )
-_FINAL: tuple[type[EngineError], ...] = (NotAVideo, PostNotFound, PostPrivate, PostRemoved)
-_OUTAGES = {error.code: error for error in _SAYS_NOTHING}
+_FINAL: tuple[type[EngineError], ...] = (
+    AgeRestricted,
+    LoginRequired,
+    NotAVideo,
+    PostNotFound,
+    PostPrivate,
+    PostRemoved,
+)
+_OUTAGES = {error.code: error for error in _OUTAGE_ERRORS}
 _REFUSALS = {error.code: error for error in _FINAL}
 
 
@@ -50,11 +59,12 @@ class Metadata:
         self._base = base
 
     def of(self, url: str, now: int, admit: Callable[[], object]) -> dict[str, Any]:
-        """The members of an answer about the post that `url` addresses.
+        """The members of an answer about the post that `url` links to: an address, or a text with one.
 
-        `admit` is called each time before TikTok is asked, and may raise to prevent it; then what is
-        stale is answered, if there is anything. Raises that, `InvalidUrl` before anything is asked,
-        `NotAVideo`, `PostNotFound`, `PostPrivate`, `PostRemoved`, `TiktokFailed` and its kinds, `Busy`.
+        `admit` is called before each time that TikTok is asked, and may raise to prevent it; a stale
+        answer is given then, if there is one. Raises what `admit` raises, `InvalidUrl` before TikTok is
+        asked, `NotAVideo`, `PostNotFound`, `PostPrivate`, `PostRemoved`, `AgeRestricted`,
+        `LoginRequired`, `TiktokFailed` and its subclasses, `Busy`.
         """
         target = links.parse(url)
         watch = Watch(now, REQUEST_S)
@@ -101,9 +111,13 @@ def _client(base: str) -> "Tiktok":
 
 
 def _answer(kept: Kept) -> dict[str, Any]:
+    """An unknown duration is kept as None and answered as 0: some clients read numbers only."""
+    duration_s = kept.members["duration"]
     return {
         "ok": True,
         **kept.members,
+        "duration": duration_s or 0,
+        "durationKnown": duration_s is not None,
         "cached": kept.cached,
         "age": kept.age_s,
         "stale": kept.stale,
