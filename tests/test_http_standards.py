@@ -182,7 +182,7 @@ def test_a_trailing_slash_is_refused_in_words(gateway: Gateway) -> None:
     assert "slash" not in gateway.call("GET", "/none/").json["message"]
 
 
-def test_the_engines_key_is_accepted_as_a_bearer_where_it_is_in_its_own_header(
+def test_the_engines_key_is_accepted_as_a_bearer_where_credits_are_added(
     gateway: Gateway,
 ) -> None:
     key = gateway.rings["ENGINE_ADMIN_KEY"].signing
@@ -191,7 +191,7 @@ def test_the_engines_key_is_accepted_as_a_bearer_where_it_is_in_its_own_header(
     body = {"userId": user, "amount": 3}
     assert gateway.call("POST", "/v1/credits/add", body, headers=bearer).json["newBalance"] == 3
     assert gateway.entries(user)[-1].actor == "api-key:engine"
-    assert gateway.call("GET", f"/user/{user}/balance", headers=bearer).status == 200
+    assert gateway.call("GET", f"/user/{user}/balance", headers=bearer).status == 401
     assert gateway.call("GET", "/admin/users", headers=bearer).status == 401
     assert gateway.call("POST", "/v1/credits/add", body, headers=headers).status == 401
     assert gateway.call("POST", "/v1/credits/add", body, headers=gateway.admin).status == 401

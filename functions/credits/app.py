@@ -25,7 +25,7 @@ rings = KeyRings(
     settings.secrets_prefix,
     (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
 )
-access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY])
+access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY], engine_as_bearer=True)
 api = Api(settings)
 lambda_handler = api
 
