@@ -8,7 +8,7 @@ LAYER = layers/engine
 DYNOXIDE = .cache/dynoxide/node_modules/@dynoxide/linux-x64/dynoxide
 
 .PHONY: run test test-browser browser dynoxide test-many prove mutants check check-code check-types check-template \
-	check-policy setup setup-sam setup-checkov format build bench smoke clean lock
+	check-policy sam-local sam-invoke check-sam-local setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
 	@exec $(BIN)/python -m local
@@ -77,6 +77,18 @@ check-policy: setup-checkov
 build: setup setup-sam
 	SAM_CLI_TELEMETRY=0 .venv-sam/bin/sam build
 	$(BIN)/python -m tools.artifact $(if $(UNCOMPILED),--uncompiled)
+
+# Like `make run`, but with the functions in containers, by `sam local start-api`; needs Docker.
+sam-local: setup setup-sam
+	@exec $(BIN)/python -m tools.sam
+
+# During such a run: one event in one container, for example EVENT=events/vend_token.json.
+sam-invoke:
+	@$(BIN)/python -m tools.sam.invoke $(EVENT)
+
+# Checks such a run from start to stop; needs Docker, or root on Debian (docs/deployment.md).
+check-sam-local: setup setup-sam
+	$(BIN)/python -m tools.sam.check
 
 bench: setup
 	$(BIN)/python -m bench.vend

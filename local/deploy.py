@@ -19,7 +19,7 @@ from local.translate import API_ID, Translation, translate, without_types
 
 STACK_NAME = "pluct-local"
 SECRETS_PREFIX = f"/{STACK_NAME}/"
-_BUCKET = "pluct-local-code"
+CODE_BUCKET = "pluct-local-code"
 _CHANGE_SET = "deploy"
 _TIMEOUT_S = 90.0
 _POLL_S = 0.02
@@ -68,7 +68,7 @@ def deploy(
     """
     _upload(endpoint, packages)
     values = parameter_values(template, parameters)
-    translation = translate(decided(template, values), _BUCKET)
+    translation = translate(decided(template, values), CODE_BUCKET)
     translation = _create(endpoint, translation, parameters)
     physical = _physical_ids(endpoint)
     _finish_tables(endpoint, translation.template, physical)
@@ -103,9 +103,9 @@ def _api_path() -> str:
 
 def _upload(endpoint: str, packages: dict[str, bytes]) -> None:
     store = aws_client("s3", endpoint, s3={"addressing_style": "path"})
-    store.create_bucket(Bucket=_BUCKET)
+    store.create_bucket(Bucket=CODE_BUCKET)
     for name, package in packages.items():
-        store.put_object(Bucket=_BUCKET, Key=name, Body=package)
+        store.put_object(Bucket=CODE_BUCKET, Key=name, Body=package)
 
 
 def _create(endpoint: str, translation: Translation, parameters: dict[str, str]) -> Translation:
@@ -134,13 +134,13 @@ def _create_change_set(
 ) -> None:
     # By URL, because a template in the call itself is limited to 51,200 bytes.
     aws_client("s3", endpoint, s3={"addressing_style": "path"}).put_object(
-        Bucket=_BUCKET, Key="template.json", Body=json.dumps(template).encode()
+        Bucket=CODE_BUCKET, Key="template.json", Body=json.dumps(template).encode()
     )
     stacks.create_change_set(
         StackName=STACK_NAME,
         ChangeSetName=_CHANGE_SET,
         ChangeSetType="CREATE",
-        TemplateURL=f"{endpoint}/{_BUCKET}/template.json",
+        TemplateURL=f"{endpoint}/{CODE_BUCKET}/template.json",
         Parameters=[
             {"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()
         ],

@@ -83,27 +83,33 @@ def layer_package(layer: Layer, cache: Path, workdir: Path) -> bytes:
     )
 
 
-def dependencies_folder(layer: Layer, cache: Path, *, trim: bool = True) -> Path:
+def dependencies_folder(
+    layer: Layer, cache: Path, *, trim: bool = True, machine: str | None = None
+) -> Path:
     """The folder of the layer's built dependencies, for `sys.path`; it may not exist yet."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]}{_aws_calls(layer) if trim else ''}".encode())
+    target = machine or str(sys.version_info[:2])
+    digest = hashlib.sha256(f"{target}{_aws_calls(layer) if trim else ''}".encode())
     for path in _builders(layer):
         digest.update(path.read_bytes())
     return cache / f"{layer.logical_id}-{digest.hexdigest()[:16]}" / "python"
 
 
-def build_dependencies(layer: Layer, cache: Path, *, trim: bool = True) -> None:
+def build_dependencies(
+    layer: Layer, cache: Path, *, trim: bool = True, machine: str | None = None
+) -> None:
     """Builds the layer with its Makefile for this machine, unless that was done before.
 
-    `trim` removes files that the functions never read, as for a deployment. Raises PackageError with the
-    output of the build when it fails; a failed build leaves no files.
+    `trim` removes files that the functions never read, as for a deployment. With `machine`, a processor
+    as wheels name it ("aarch64"), the build is for Lambda's runtime on that processor. Raises PackageError
+    with the output of the build when it fails; a failed build leaves no files.
     """
-    target = dependencies_folder(layer, cache, trim=trim).parent
+    target = dependencies_folder(layer, cache, trim=trim, machine=machine).parent
     if target.exists():
         return
     cache.mkdir(parents=True, exist_ok=True)
     building = Path(tempfile.mkdtemp(prefix=f"{target.name}.", dir=cache))
     try:
-        _make(layer, building, trim=trim)
+        _make(layer, building, trim=trim, machine=machine)
         for package in _own_packages(layer):
             shutil.rmtree(building / "python" / package.name)
         # Another run may have finished the same build first.
@@ -113,14 +119,14 @@ def build_dependencies(layer: Layer, cache: Path, *, trim: bool = True) -> None:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _make(layer: Layer, artifacts: Path, *, trim: bool) -> None:
+def _make(layer: Layer, artifacts: Path, *, trim: bool, machine: str | None) -> None:
     command = [
         "make",
         "--no-print-directory",
         "-C",
         str(layer.source),
         f"build-{layer.logical_id}",
-        "TARGET=host",
+        *(["TARGET=lambda", f"MACHINE={machine}"] if machine else ["TARGET=host"]),
         f"TRIM={'yes' if trim else 'no'}",
         f"PYTHON={sys.executable}",
         f"ARTIFACTS_DIR={artifacts}",

@@ -51,7 +51,7 @@ async def run(settings: Settings, listener: socket.socket, started: float) -> No
     Raises RunError, DeployError, EngineError or PackageError when the run cannot continue.
     """
     serving = asyncio.create_task(_serve(settings, listener, started))
-    _cancel_on_signals(serving)
+    cancel_on_signals(serving)
     try:
         await serving
     except asyncio.CancelledError:
@@ -64,7 +64,8 @@ async def _serve(settings: Settings, listener: socket.socket, started: float) ->
         raise RunError(f"The engine stopped unexpectedly: {await ended}")
 
 
-def _cancel_on_signals(serving: asyncio.Task[None]) -> None:
+def cancel_on_signals(serving: asyncio.Task[None]) -> None:
+    """Has Ctrl-C and its like cancel `serving`, once."""
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -187,9 +188,12 @@ def _parameters(
         "AllowUserCreate": "true",
         "AllowAnonymousVend": "true",
         "AllowAnonymousHistory": "true",
+        # As the first version documents it; a deployment must choose it.
+        "PlanPolicy": "reset",
         "BuildRef": _build_ref(settings.root),
         "DeployedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **{upstream.service.parameter: upstream.base for upstream in upstreams},
+        **settings.front,
     }
     return known_parameters(template, wanted)
 
@@ -248,6 +252,7 @@ async def _start_front(
     front = Front(
         target=parts.engine.endpoint + parts.deployment.api_path,
         own_host=parts.base_url.removeprefix("http://"),
+        secret=parts.deployment.secrets.get("FRONT_SECRET", ""),
         show=_nothing if settings.quiet else to_terminal,
         show_error=lambda text: to_terminal(f"  engine | {printable(text)}\n"),
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from engine.ledger import audit
+from engine.platform.times import DAY_S
 from tests.support.gateway import Gateway
 
 DAY = "2027-01-15"
@@ -109,6 +110,12 @@ def test_the_outcome_filter_separates_acts_from_refusals(
         ({"user": user, "day": DAY}, 12),
         ({"user": user, "day": "2027-01-14"}, 0),
         ({"user": user, "day": "2027-01-16"}, 0),
+        ({"user": user, "fromDay": DAY}, 12),
+        ({"user": user, "fromDay": "2027-01-16"}, 0),
+        ({"user": user, "toDay": "2027-01-14"}, 0),
+        ({"fromDay": "2027-01-01", "toDay": DAY}, 18),
+        ({"fromDay": "2027-01-01", "toDay": "2027-01-14"}, 0),
+        ({"toDay": "2027-01-31", "action": "admin_deduct"}, 6),
         ({}, 18),
     ):
         found: list[dict[str, Any]] = []
@@ -123,6 +130,28 @@ def test_the_outcome_filter_separates_acts_from_refusals(
         assert len({one["key"] for one in found}) == len(found) == count
         times = [one["timestamp"] for one in found]
         assert times == sorted(times, reverse=True)
+
+
+def test_a_long_range_of_days_is_read_in_pages_that_can_be_empty(
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "MOST_DAYS", 4)
+    gateway = Gateway(endpoint)
+    user, _ = gateway.user()
+    for day in (0, 9):
+        gateway.now = NOON + day * DAY_S
+        gateway.vend(gateway.user_headers(user))
+    query = {"fromDay": "2027-01-01", "toDay": "2027-01-24"}
+    sizes, found = [], []
+    while True:
+        page = gateway.call("GET", "/admin/audit", headers=gateway.admin, query=query).json
+        sizes.append(len(page["records"]))
+        found += [record["timestamp"][:10] for record in page["records"]]
+        if page["nextCursor"] is None:
+            break
+        query["cursor"] = page["nextCursor"]
+    assert found == ["2027-01-24", DAY]
+    assert 0 in sizes
 
 
 @pytest.mark.parametrize(
@@ -156,6 +185,8 @@ def test_a_cursor_of_another_day_only_changes_the_page(
         {"day": DAY, "outcome": "yes"},
         {"day": DAY, "action": "Vend"},
         {"day": "today"},
+        {"day": "2027-02-30"},
+        {"user": "u1", "fromDay": "2027-00-10"},
         {"user": "#"},
         {"day": DAY, "limit": "0"},
     ],

@@ -222,6 +222,13 @@ FILTERS: list[tuple[dict[str, str | int], Any]] = [
     ({"actor": "user:test"}, lambda e: e.actor == "user:test"),
     ({"day": DAY}, lambda e: e.at >= NOW - DAY_S),
     ({"day": "2027-01-15"}, lambda e: e.at == 0),
+    ({"fromDay": "2027-01-14"}, lambda e: e.at >= NOW - 3 * DAY_S),
+    ({"toDay": "2027-01-14"}, lambda e: e.at < NOW - DAY_S),
+    ({"fromDay": "2027-01-11", "toDay": "2027-01-15"},
+     lambda e: NOW - 5 * DAY_S < e.at < NOW - DAY_S),
+    ({"user": "bob", "fromDay": "2027-01-11", "toDay": "2027-01-14"},
+     lambda e: e.user == "bob" and NOW - 5 * DAY_S < e.at < NOW - DAY_S),
+    ({"fromDay": DAY, "toDay": "2027-01-12"}, lambda e: e.at == 0),
     ({"minAmount": 10}, lambda e: abs(e.amount) >= 10),
     ({"maxAmount": 2}, lambda e: abs(e.amount) <= 2),
     ({"minAmount": 2, "maxAmount": 5}, lambda e: 2 <= abs(e.amount) <= 5),
@@ -282,12 +289,22 @@ def test_a_transaction_shows_its_actor_and_origin(ledgers: Ledgers) -> None:
     assert all(one["undoable"] for one in adds)
 
 
+def test_an_audited_act_names_its_entry(ledgers: Ledgers) -> None:
+    reply = ledgers.desk.ask("/admin/audit", user="ann", action="admin_add")
+    found = [(record["unit"], record["seq"]) for record in reply.json["records"]]
+    added = [e.seq for e in ledgers.entries if (e.user, e.type) == ("ann", "admin_add")]
+    assert found == [("credits", seq) for seq in added]
+
+
 @pytest.mark.parametrize(
     "query",
     [
         {"user": "#"},
         {"type": "Spend"},
         {"day": "yesterday"},
+        {"day": "2027-02-30"},
+        {"fromDay": "2027-13-01"},
+        {"toDay": "20270101"},
         {"minAmount": "-1"},
         {"maxAmount": "1.5"},
         {"limit": "0"},

@@ -120,8 +120,8 @@ def block(name: str) -> str:
     ("name", "printed"),
     [
         ("units", cost.units_table), ("costs", cost.costs_table), ("fixed", cost.fixed_table),
-        ("prices", cost.prices_table), ("limits", throughput_limits.table),
-        ("rates", throughput_limits.rates_table),
+        ("snapshots", cost.snapshots_table), ("prices", cost.prices_table),
+        ("limits", throughput_limits.table), ("rates", throughput_limits.rates_table),
     ],
 )  # fmt: skip
 def test_the_document_contains_the_output_of_the_command(

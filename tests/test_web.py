@@ -32,6 +32,18 @@ def test_a_module_is_bundled_once_and_after_its_dependencies(tmp_path: Path) -> 
     assert "import" not in text and "export" not in text
 
 
+def test_comments_are_left_out_of_our_modules_and_kept_in_the_packages(tmp_path: Path) -> None:
+    (tmp_path / "vendor").mkdir()
+    root = source(
+        tmp_path,
+        main='// Starts.\nimport htm from "htm";\n  // Why.\nhtm("// text", 1); // kept',
+        **{"vendor/htm": "// Licence.\nexport default 1;"},
+    )
+    text = web.script(root)
+    assert "Starts." not in text and "Why." not in text and "// Licence." in text
+    assert 'htm("// text", 1); // kept' in text
+
+
 def test_lists_and_defaults_are_exported_under_their_outer_names(tmp_path: Path) -> None:
     root = source(
         tmp_path,

@@ -33,6 +33,8 @@ NOTICE = (
     " by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */\n"
 )
 
+# A line of our modules that is a comment alone: browsers need not fetch it.
+_COMMENT_LINE = re.compile(r"^ *//.*\n", re.MULTILINE)
 _IMPORT = re.compile(r'import\s*(?:(\w+)|\{([^}]*)\})\s*from\s*"([^"]+)";?')
 _EXPORT_LIST = re.compile(r"export\s*\{([^}]*)\};?")
 _EXPORT_DEFAULT = re.compile(r"export default ")
@@ -93,6 +95,8 @@ def _module(name: str, text: str) -> str:
         exports[found[2]] = found[2]
         return f"{found[1]} {found[2]}"
 
+    if not name.startswith("vendor/"):
+        text = _COMMENT_LINE.sub("", text)
     text = _IMPORT.sub(bring_in, text)
     text = _EXPORT_LIST.sub(listed, text)
     text = _EXPORT.sub(declared, text)

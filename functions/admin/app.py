@@ -1,6 +1,6 @@
 """Operators' routes: users, balances, transactions, statistics, API keys, audit."""
 
-from engine.access import api_keys, keyrings
+from engine.access import api_keys, front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
 from engine.admin import accounts, erasure, transactions_csv
@@ -8,13 +8,13 @@ from engine.credits import adjustments, bulk
 from engine.credits.adjustments import Adjusted, Adjustment
 from engine.ledger import audit as audit_records
 from engine.ledger import origins
-from engine.ledger.audit import Audit, Record
+from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, dead_letters, table
 from engine.platform.errors import Forbidden, InvalidRequest, NotFound
 from engine.platform.ids import is_user_id
 from engine.platform.table import Table
-from engine.platform.times import iso
+from engine.platform.times import DAY_S, is_day, iso
 from engine.readmodels import feed, overview
 from engine.readmodels.feed import EntryFilter
 from engine.web.forms import (
@@ -38,9 +38,11 @@ CSV_PAGE = 5000
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 audit = Audit(ledger.table, settings.audit_days)
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET,))
+rings = KeyRings(
+    keyrings.connect(), settings.secrets_prefix, front_secret.names(settings, ADMIN_SECRET)
+)
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -120,8 +122,9 @@ def adjust_many(call: Call) -> Answer:
 def transactions(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(TransactionsQuery)
+    first, last = _days(query)
     wanted = EntryFilter(
-        query.user, query.type, query.actor, query.day, query.min_amount, query.max_amount
+        query.user, query.type, query.actor, first, last, query.min_amount, query.max_amount
     )
     is_csv = query.format == "csv"
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
@@ -150,9 +153,7 @@ def stats(call: Call) -> Answer:
 def records(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(AuditQuery)
-    day = query.day or (iso(call.now)[:10] if query.user is None else None)
-    ok = None if query.outcome == "any" else query.outcome == "done"
-    wanted = audit_records.RecordFilter(query.user, day, query.action, ok)
+    wanted = _wanted_records(query, call.now)
     page = audit_records.page(ledger.table, wanted, query.cursor, query.limit)
     known = origins.texts(ledger.table, map(audit_records.origin_name, page.items))
     shown = [audit_records.members(item, known) for item in page.items]
@@ -166,10 +167,8 @@ def generate_key(call: Call) -> Answer:
     form = call.read(KeyForm)
     for scope in form.scopes:
         caller.require(scope)
-    made, text = api_keys.generate(
-        ledger.table, form.description, form.scopes, caller.actor, now=call.now
-    )
-    _keep(call, made.id, "key_generate", caller.actor, form.description)
+    act = call.act(caller.actor, form.description)
+    made, text = api_keys.generate(ledger, audit, form.description, form.scopes, act)
     return Answer(
         legacy({"key": text, "apiKey": text, **api_keys.members(made)}, call.now), status=201
     )
@@ -192,8 +191,8 @@ def revoke_key(call: Call, id: str) -> Answer:
         raise NotFound()
     if not known.scopes <= caller.scopes and not caller.may("admin"):
         raise Forbidden()
-    revoked = api_keys.revoke(ledger.table, id, now=call.now)
-    _keep(call, id, "key_revoke", caller.actor, known.description)
+    act = call.act(caller.actor, known.description)
+    revoked = api_keys.revoke(ledger, audit, id, act)
     return Answer({"ok": True, "key": api_keys.members(revoked or known)})
 
 
@@ -201,6 +200,30 @@ def _csv(text: str, cursor: str | None) -> Answer:
     headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
     headers |= {"X-Next-Cursor": cursor} if cursor else {}
     return Answer(text, headers=headers, content_type="text/csv; charset=utf-8")
+
+
+def _days(query: TransactionsQuery | AuditQuery) -> tuple[str | None, str | None]:
+    """The first and the last day that `query` asks for. Raises `InvalidRequest`."""
+    first, last = query.from_day or query.day, query.to_day or query.day
+    for name, day in (("fromDay", first), ("toDay", last)):
+        if day is not None and not is_day(day):
+            raise InvalidRequest("This is not a day of the calendar.", details={"field": name})
+    return first, last
+
+
+def _wanted_records(query: AuditQuery, now: int) -> audit_records.RecordFilter:
+    """Without a user, the days are today alone, or as far back as records are kept.
+
+    Raises `InvalidRequest`.
+    """
+    ok = None if query.outcome == "any" else query.outcome == "done"
+    first, last = _days(query)
+    if query.user is None:
+        today = iso(now)[:10]
+        oldest = iso(now - settings.audit_days * DAY_S)[:10]
+        first = max(oldest, first or (oldest if last else today))
+        last = min(today, last or today)
+    return audit_records.RecordFilter(query.user, first, last, query.action, ok)
 
 
 def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:
@@ -213,8 +236,3 @@ def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:
 def _shown(made: Adjusted) -> Answer:
     headers = replay_headers(made.replayed)
     return Answer(legacy(accounts.adjusted_members(made), made.at), headers=headers)
-
-
-def _keep(call: Call, key_id: str, action: str, actor: str, reason: str) -> None:
-    record = Record(key_id, action, True, "", call.act(actor, reason))
-    audit.keep(record)

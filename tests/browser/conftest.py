@@ -1,13 +1,15 @@
-"""A real browser before a real local run. Where there is no Chromium, `make test-browser` installs it."""
+"""A real browser at a real local run. `make test-browser` installs Chromium where it is missing."""
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import boto3
+import jwt
 import pytest
 import requests
 from selenium import webdriver
@@ -30,7 +32,7 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Office:
-    """The local run with what operators and users have done there."""
+    """The local run, with the acts of operators and users that a test needs."""
 
     run: dict[str, str]
     table: Table
@@ -57,6 +59,15 @@ class Office:
         self.post("/user/create", {"userId": user})
         if balance:
             self.pay(user, balance)
+        return user
+
+    def subscriber(self) -> str:
+        """A new subscriber with a key."""
+        user = f"subscriber-{next(_numbers)}"
+        secret = self.run["subscriptionJwtSecret"]
+        claims = {"uid": user, "email": "sub@example.com", "exp": int(time.time()) + 600}
+        token = jwt.encode(claims, secret, algorithm="HS256")
+        self.post("/api/key", {}, {"authorization": f"Bearer {token}"})
         return user
 
     def pay(self, user: str, amount: int, reason: str = "") -> None:
@@ -92,7 +103,7 @@ def driver() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture
 def nobody(driver: webdriver.Chrome, office: Office) -> Iterator[Desk]:
-    """A browser in which nobody is logged in."""
+    """A browser without a log-in."""
     desk = Desk(driver, office.base)
     desk.size(1440)
     desk.theme("light")
@@ -103,6 +114,6 @@ def nobody(driver: webdriver.Chrome, office: Office) -> Iterator[Desk]:
 
 @pytest.fixture
 def desk(nobody: Desk, office: Office) -> Desk:
-    """A browser in which an admin is logged in."""
+    """A browser with an admin logged in."""
     nobody.start(*office.operator("admin"))
     return nobody

@@ -1,4 +1,4 @@
-"""An operator in front of a real browser, in words of what they see and do."""
+"""An operator at a real browser: what they see and do."""
 
 import re
 import time
@@ -14,16 +14,36 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 PATIENCE_S = 20.0
-OURS_TO_IGNORE = re.compile(r"status of 4\d\d|status of 503|ERR_INTERNET_DISCONNECTED")
-"""A refused call shows in the console; what it leads to on the page is what tests look at."""
+EXPECTED = re.compile(r"status of 4\d\d|status of 503|ERR_INTERNET_DISCONNECTED")
+"""A refused call appears in the console; tests look at what the page makes of it."""
+
+
+ANSWERS = """
+    const [how, of] = arguments;
+    window.realFetch ??= window.fetch;
+    window.release?.();
+    window.fetch = async (path, options = {}) => {
+      if (how === 'normal' || !`${options.method} ${path}`.includes(of)) return realFetch(path, options);
+      if (how === 'failed') throw new TypeError('not sent');
+      if (how === 'held') {
+        await new Promise((go, stop) => {
+          const before = window.release;
+          window.release = () => { before?.(); go(); };
+          options.signal?.addEventListener('abort', () => stop(options.signal.reason));
+        });
+        return realFetch(path, options);
+      }
+      await realFetch(path, options);
+      throw new TypeError('the answer was lost');
+    };"""
 
 
 class NotSeen(AssertionError):
-    """The page did not come to show what was waited for."""
+    """The page did not show what was waited for."""
 
 
 class Desk:
-    """`base` is the gateway's origin; waits are for what a person would wait for, never fixed."""
+    """`base` is the gateway's origin; each wait is for something to be seen, never for a fixed time."""
 
     def __init__(self, driver: webdriver.Chrome, base: str) -> None:
         self.driver = driver
@@ -42,15 +62,17 @@ class Desk:
         self.press("Log in")
 
     def start(self, name: str, password: str, path: str = "") -> None:
-        """Logged in and at `path`, whatever was before."""
+        """Logged in and at `path`, whatever page was open before."""
         self.forget()
         self.open(path)
         self.log_in(name, password)
         self.wait(lambda: self.maybe("main h1[tabindex]"))
 
     def forget(self) -> None:
-        """No cookie, no stored choice."""
+        """No cookie, no write with an unknown outcome."""
         self.driver.delete_all_cookies()
+        if self.driver.current_url.startswith(self.base):
+            self.driver.execute_script("localStorage.removeItem('pluct-writes')")
 
     # What is there
     @property
@@ -82,13 +104,13 @@ class Desk:
 
     # What one does
     def press(self, label: str, within: str = "body") -> None:
-        """Clicks the button or link that is called `label`."""
-        self.wait(lambda: self._press(label, within), f"a button called {label}")
+        """Clicks the button or link named `label`."""
+        self.wait(lambda: self._press(label, within), f"a button named {label}")
 
     def _press(self, label: str, within: str) -> bool:
         script = """
             const named = e => (e.getAttribute('aria-label') || e.innerText).trim();
-            const seen = e => e.checkVisibility() && !e.disabled;
+            const seen = e => e.checkVisibility() && !e.disabled && e.ariaDisabled !== 'true';
             return [...document.querySelectorAll(arguments[0])]
               .flatMap(root => [...root.querySelectorAll('button, a, summary')])
               .find(e => seen(e) && named(e) === arguments[1])"""
@@ -121,6 +143,18 @@ class Desk:
     def keys(self, *keys: str) -> None:
         webdriver.ActionChains(self.driver).send_keys(*keys).perform()
 
+    def answers(self, how: str, *, of: str = "") -> None:
+        """What becomes of the page's calls whose method and path contain `of`, until the next load:
+        `lost` (carried out, the answer never arrives), `failed` (not even sent), `held` (sent once
+        `answers` is called again), `normal`.
+        """
+        self.driver.execute_script(ANSWERS, how, of)
+
+    def focused(self) -> str:
+        """The tag and the text of the focused element."""
+        script = "const e = document.activeElement; return `${e.tagName} ${e.innerText}`.trim()"
+        return str(self.driver.execute_script(script))
+
     # Waiting
     def wait(self, condition: Callable[[], Any], what: str = "") -> Any:
         deadline = time.monotonic() + PATIENCE_S
@@ -132,7 +166,7 @@ class Desk:
             if found:
                 return found
             time.sleep(0.05)
-        raise NotSeen(f"{what or condition} never came; the page says:\n{self.text[:3000]}")
+        raise NotSeen(f"not seen: {what or condition}; the page says:\n{self.text[:3000]}")
 
     def sees(self, *texts: str) -> None:
         for text in texts:
@@ -144,16 +178,16 @@ class Desk:
 
     # The browser
     def console(self) -> list[str]:
-        """What the browser complained of since the last look, but for refused calls."""
+        """The browser's errors and warnings since the last call, except refused calls."""
         found = [str(line["message"]) for line in self.driver.get_log("browser")]
-        return [line for line in found if not OURS_TO_IGNORE.search(line)]
+        return [line for line in found if not EXPECTED.search(line)]
 
     def size(self, width: int, height: int = 900) -> None:
         given = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", given)
 
     def theme(self, theme: str) -> None:
-        """`light` or `dark`, as the operating system would ask for."""
+        """`light` or `dark`, as the operating system sets it."""
         wanted = {"features": [{"name": "prefers-color-scheme", "value": theme}]}
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", wanted)
 

@@ -1,4 +1,4 @@
-"""A picture of every page, narrow and wide, light and dark.
+"""A screenshot of every page, from narrow to wide, light and dark.
 
 `PYTHONPATH=layers/engine python -m tests.browser.screens RUN_FILE FOLDER`
 """
@@ -17,7 +17,7 @@ from tests.browser.desk import Desk, chrome
 from tests.browser.past import Past
 from tests.support import deployed
 
-WIDTHS = (390, 1440)
+WIDTHS = (360, 390, 768, 1024, 1280, 1920)
 THEMES = ("light", "dark")
 PAGES = {
     "overview": "?range=7d", "users": "/users", "transactions": "/transactions", "keys": "/keys",

@@ -1,4 +1,4 @@
-"""Every page: what it shows, its filters and deep links, and that what came from outside stays text."""
+"""Every page: what it shows, its filters and deep links, and that text from outside stays text."""
 
 import base64
 import time
@@ -57,7 +57,7 @@ def test_users_are_found_by_the_beginning_of_their_id(desk: Desk, office: Office
     desk.type_into("#q", "find-nobody")
     desk.sees("No user id begins with “find-nobody”")
     desk.type_into("#q", "<b>")
-    desk.sees("No user id looks like this")
+    desk.sees("This cannot be the beginning of a user id")
 
 
 def test_users_are_ordered_by_balance(desk: Desk, office: Office) -> None:
@@ -68,7 +68,9 @@ def test_users_are_ordered_by_balance(desk: Desk, office: Office) -> None:
     assert balances == sorted(balances, reverse=True)
 
 
-def test_a_story_tells_who_why_from_where_and_what_it_reverses(desk: Desk, office: Office) -> None:
+def test_a_story_shows_who_why_from_where_and_what_an_entry_reverses(
+    desk: Desk, office: Office
+) -> None:
     user, past, now = office.user(), office.past, int(time.time())
     past.buy(user, 10, now - 4000, "M-Pesa QK7")
     past.deliver(past.vend(user, now - 3000), now - 2900)
@@ -78,12 +80,12 @@ def test_a_story_tells_who_why_from_where_and_what_it_reverses(desk: Desk, offic
     desk.sees(
         "Adds up", "7 entries explain this balance.",
         "Bought 10 credits", "“M-Pesa QK7”", "the payment provider", "from 198.51.100.7",
-        "1 credit set aside for a token", "delivered", "given back",
-        "1 credit set aside before is given back", "“the token was not used”", "system (sweeper)",
+        "1 credit held for a token", "captured", "released",
+        "Released: 1 credit returned from the hold", "“the token was not used”", "system (sweeper)",
         "Token not used",
     )  # fmt: skip
     figures = {t.split("\n")[0]: t.split("\n")[1] for t in desk.texts(".figure")}
-    assert (figures["Can be spent"], figures["Set aside"]) == ("8", "1")
+    assert (figures["Available"], figures["Held"]) == ("8", "1")
 
 
 def test_times_are_local_and_utc_is_a_hover_away(desk: Desk, office: Office) -> None:
@@ -95,7 +97,7 @@ def test_times_are_local_and_utc_is_a_hover_away(desk: Desk, office: Office) -> 
     assert "5:13:20" in moment.text or "17:13:20" in moment.text
 
 
-def test_a_ledger_that_was_tampered_with_is_said_loudly(desk: Desk, office: Office) -> None:
+def test_a_ledger_that_was_tampered_with_is_reported_at_the_top(desk: Desk, office: Office) -> None:
     from engine.ledger.items import account_pk, entry_sk
     from engine.platform.table import Update
 
@@ -104,7 +106,9 @@ def test_a_ledger_that_was_tampered_with_is_said_loudly(desk: Desk, office: Offi
                   {"#reason": "reason"}, {":r": "forged"})  # fmt: skip
     office.table.write(edit)
     desk.open(desk.user_path(user))
-    desk.sees("Does not add up", "Do not adjust this balance", "Entry 2")
+    desk.sees(
+        "Does not add up", "Do not adjust this balance before the fault is understood.", "Entry 2"
+    )
 
 
 def test_every_filter_of_transactions_is_a_deep_link(desk: Desk, office: Office) -> None:
@@ -115,8 +119,8 @@ def test_every_filter_of_transactions_is_a_deep_link(desk: Desk, office: Office)
     desk.fill("User", user)
     desk.choose("select[name=type]", "add_webhook")
     desk.fill("By", "webhook:payment")
-    desk.fill("From", "40")
-    desk.fill("To", "60")
+    desk.fill("Amount from", "40")
+    desk.fill("Amount to", "60")
     desk.press("Filter")
     desk.wait(lambda: len(desk.all("tbody tr")) == 1)
     day = time.strftime("%Y-%m-%d", time.gmtime())
@@ -127,7 +131,8 @@ def test_every_filter_of_transactions_is_a_deep_link(desk: Desk, office: Office)
     desk.open(desk.path + f"&day={day}")
     desk.wait(lambda: len(desk.all("tbody tr")) == 1)
     assert desk.one("select[name=type]").get_attribute("value") == "add_webhook"
-    assert desk.one("input[name=day]").get_attribute("value") == day
+    for name in ("fromDay", "toDay"):
+        assert desk.one(f"input[name={name}]").get_attribute("value") == day
     desk.open(f"/transactions?user={user}&day=2020-01-01")
     desk.sees("Nothing matches these filters")
     desk.press("Show everything")
@@ -135,7 +140,7 @@ def test_every_filter_of_transactions_is_a_deep_link(desk: Desk, office: Office)
     assert desk.path == "/transactions"
 
 
-def test_transactions_go_on_page_by_page_and_back(desk: Desk, office: Office) -> None:
+def test_transactions_are_paged_forward_and_back(desk: Desk, office: Office) -> None:
     user = office.user()
     for number in range(1, 61):
         office.past.buy(user, number, 1_790_000_000 + number)
@@ -157,16 +162,16 @@ def test_the_audit_shows_refusals_and_logins_by_day_and_by_name(
     nobody.open(f"/audit?user=operator%3A{name}")
     nobody.wait(lambda: len(nobody.all("tbody tr")) == 1)
     nobody.open("/audit?day=2020-01-01")
-    nobody.sees("Nothing was refused or done on 2020-01-01")
+    nobody.sees("No record on 2020-01-01")
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/keys/x", "/users/nobody-has-this"])
-def test_an_address_that_leads_nowhere_says_so(desk: Desk, path: str) -> None:
+def test_an_unknown_address_says_so(desk: Desk, path: str) -> None:
     desk.open(path)
-    desk.wait(lambda: "no such" in desk.text)
+    desk.wait(lambda: "There is no such" in desk.text or "No page has this address" in desk.text)
 
 
-def test_what_came_from_outside_stays_text_everywhere(desk: Desk, office: Office) -> None:
+def test_text_from_outside_stays_text_everywhere(desk: Desk, office: Office) -> None:
     user = office.user()
     office.pay(user, 3, SCRIPT)
     for path in (desk.user_path(user), f"/transactions?user={user}"):
@@ -179,9 +184,9 @@ def test_what_came_from_outside_stays_text_everywhere(desk: Desk, office: Office
         desk.settled()
     desk.open("/keys")
     desk.press("New key")
-    desk.fill("What is it for?", SCRIPT)
-    desk.press("Make the key")
-    desk.press("I have it")
+    desk.fill("Purpose", SCRIPT)
+    desk.press("Create the key")
+    desk.press("I have copied it")
     desk.sees(SCRIPT)
     assert not desk.all("img, iframe, main script")
 
@@ -205,7 +210,7 @@ def test_a_csv_has_all_lines_and_no_formula(desk: Desk, office: Office, tmp_path
     assert f",{FORMULA[:5]}" not in content
 
 
-def test_all_of_it_works_with_the_keyboard_alone(desk: Desk, office: Office) -> None:
+def test_a_balance_is_changed_with_the_keyboard_alone(desk: Desk, office: Office) -> None:
     user = office.user(5)
     desk.open(desk.user_path(user))
     desk.sees("Bought 5 credits")
@@ -219,12 +224,12 @@ def test_all_of_it_works_with_the_keyboard_alone(desk: Desk, office: Office) -> 
     desk.keys(Keys.ENTER)
     desk.sees(f"The balance of {user} is 13.")
     assert office.balance(user) == 13
-    tab_to(desk, "Take credits off")
+    tab_to(desk, "Deduct credits")
     desk.keys(Keys.ENTER)
     desk.wait(lambda: desk.maybe("dialog[open]"))
     desk.keys(Keys.ESCAPE)
     desk.wait(lambda: not desk.maybe("dialog[open]"))
-    assert named_focus(desk) == "Take credits off", "focus comes back to where it was"
+    assert named_focus(desk) == "Deduct credits", "the focus returns to where it was"
 
 
 def focus(desk: Desk) -> str:
@@ -240,7 +245,7 @@ def tab_to(desk: Desk, name: str) -> None:
         if named_focus(desk) == name:
             return
         desk.keys(Keys.TAB)
-    raise AssertionError(f"no way by Tab to {name}")
+    raise AssertionError(f"Tab does not reach {name}")
 
 
 def test_focus_goes_to_the_heading_of_a_new_page(desk: Desk) -> None:

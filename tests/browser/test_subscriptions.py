@@ -1,4 +1,4 @@
-"""Subscriptions on the dashboard, with the real service behind: every act, and what it leaves."""
+"""Subscriptions on the dashboard, with the real service behind it: every act, and its entry."""
 
 import time
 
@@ -14,7 +14,7 @@ from tests.browser.desk import Desk
 
 
 class Subscriber:
-    """Somebody with a key."""
+    """A user with a key."""
 
     def __init__(self, office: Office, user: str) -> None:
         self.office = office
@@ -47,7 +47,8 @@ def test_a_subscriber_is_found_and_shown_without_the_key(
 ) -> None:
     desk.open("/subscriptions")
     desk.press(subscriber.user)
-    desk.sees("Keys and rotations", "Adds up", "sub@example.com", "plan grant", "key fund")
+    desk.sees("Keys and rotations", "Adds up", "sub@example.com")
+    desk.sees("Allowance of the plan granted", "held for a key")
     desk.settled()
     assert desk.heading.startswith(subscriber.user)
     assert subscriber.key not in str(desk.driver.page_source)
@@ -55,7 +56,7 @@ def test_a_subscriber_is_found_and_shown_without_the_key(
 
 def test_a_top_up_is_an_entry_of_the_operator(desk: Desk, subscriber: Subscriber) -> None:
     desk.open(f"/subscriptions/{subscriber.user}")
-    desk.press("Top up or take off")
+    desk.press("Add or deduct")
     desk.fill("Amount in dollars", "2.50")
     desk.fill("Reason", "Paid by bank transfer")
     desk.press("Send", "dialog")
@@ -84,7 +85,7 @@ def test_a_blocked_subscriber_gets_no_key_until_unblocked(
         402, "subscription_blocked",
     )  # fmt: skip
     act(desk, "Unblock", "Settled", "Unblock")
-    desk.sees("The subscription is not blocked any more.")
+    desk.sees("The subscription is unblocked.")
     assert subscriber.call().status_code == 200
 
 

@@ -35,15 +35,21 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ("transcription.jobs", "transcription.asking", "transcription.outcomes"),
         (JOBS, "test_job_answers", "test_transcription_status", "test_sweeping"),
     ),
-    "subscriptions.monitor": ("test_subscription_monitor",),
+    "subscriptions.monitor": ("test_subscription_monitor", "test_subscription_missing"),
     "subscriptions.lifecycle": (
         "test_subscription",
+        "test_subscription_missing",
         "test_subscription_monitor",
         "test_subscription_races",
     ),
-    "subscriptions.provider_keys": ("test_subscription_transitions", "test_subscription_monitor"),
+    "subscriptions.provider_keys": (
+        "test_subscription_transitions",
+        "test_subscription_missing",
+        "test_subscription_monitor",
+    ),
     "subscriptions.subscription": (
         "test_subscription_transitions",
+        "test_subscription_money",
         "test_subscription",
         "test_erasure",
     ),
@@ -76,6 +82,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "subscriptions.transitions": (
         "test_subscription_transitions",
+        "test_subscription_money",
         "test_subscription",
         "test_subscription_admin",
     ),

@@ -1,123 +1,146 @@
-// Changing a balance by hand: a reason, a preview, a confirmation, and a way back.
-import { html, useRef, useState } from "./html.js";
-import { call, get, newKey } from "./api.js";
-import { change, credits, number } from "./format.js";
-import { Dialog, Field, say, WriteTrouble } from "./ui.js";
+// Changing a balance: a reason, a preview, a confirmation, and an undo.
+import { html, useState } from "./html.js";
+import { get } from "./api.js";
+import { Buttons, Dialog } from "./dialog.js";
+import { change, clock, credits, number } from "./format.js";
+import { useLoad } from "./loading.js";
+import { Field, say, Trouble } from "./ui.js";
+import { Refused, Unknown, useOutcome, useWrite } from "./writes.js";
 
 const MOST = 1000000;
-const REASONS = {
-  add: ["Transcription was wrong", "Paid, but not credited", "Goodwill", "Test"],
-  deduct: ["Credited twice", "Payment was refunded", "Test"],
+const KINDS = {
+  add: {
+    title: "Add credits", ask: "Add these credits?", path: "/admin/add-credits", type: "admin_add", sign: 1, done: "added",
+    act: (size) => `Add ${credits(size)}`, reasons: ["Transcription was wrong", "Paid, but not credited", "Goodwill", "Test"],
+  },
+  deduct: {
+    title: "Deduct credits", ask: "Deduct these credits?", path: "/admin/deduct-credits", type: "admin_deduct", sign: -1, done: "deducted",
+    act: (size) => `Deduct ${credits(size)}`, reasons: ["Credited twice", "Payment was refunded", "Test"],
+  },
 };
 
-// One write that can be sent again: the same key for as long as it says the same.
-function useWrite() {
-  const key = useRef({ said: "", key: "" });
-  const [busy, setBusy] = useState(false);
-  const [failure, setFailure] = useState(null);
-  const send = async (path, body) => {
-    const said = JSON.stringify([path, body]);
-    if (key.current.said !== said) key.current = { said, key: newKey() };
-    setBusy(true);
-    setFailure(null);
-    try {
-      return await call("POST", path, { body, key: key.current.key });
-    } catch (error) {
-      if (error.code !== "session_ended") setFailure(error);
-      return null;
-    } finally {
-      setBusy(false);
-    }
-  };
-  return { busy, failure, send };
+// The account as it is now: `{ balance, seq }`, with the seq of its newest entry.
+const read = (userId, signal) => get(`/admin/users/${encodeURIComponent(userId)}`, {}, { signal })
+  .then((user) => ({ balance: user.balance, seq: user.transactions[0]?.seq || 0 }));
+
+function BalanceNow({ page, userId }) {
+  if (page.failure && !page.found) return html`<${Trouble} failure=${page.failure} retry=${page.reload} />`;
+  return html`<p class="quiet">User <span class="id">${userId}</span>. ${page.found ? `Available: ${credits(page.found.balance)}, read at ${clock(page.at)}.` : "Reading the balance…"}</p>`;
 }
 
-// Says how it went; a balance that moved meanwhile is named, as the preview promised another one.
+// Says the outcome. A balance that differs from the preview is named, as is an answer that was given before.
 function sayDone(userId, made, expected, done, onDone) {
-  const moved = made.newBalance !== expected ? ` It had changed while you looked, so it is not ${number(expected)}.` : "";
-  say(`${credits(Math.abs(made.amount))} ${done}. The balance of ${userId} is ${number(made.newBalance)}.${moved}`, {
-    action: { label: "Undo", run: () => onDone({ undo: made }) },
-  });
+  const moved = made.newBalance !== expected ? ` The balance had changed since the preview, so it is not ${number(expected)}.` : "";
+  const text = made.replayed ? `This had been carried out before; the balance of ${userId} was ${number(made.newBalance)} then.`
+    : `The balance of ${userId} is ${number(made.newBalance)}.${moved}`;
+  say(`${credits(Math.abs(made.amount))} ${done}. ${text}`, { action: { label: "Undo", run: () => onDone({ undo: made }) } });
 }
 
-export function AdjustDialog({ kind, userId, balance: known, onClose, onDone }) {
-  const adding = kind === "add";
+export function AdjustDialog({ kind, userId, session, onClose, onDone }) {
+  const how = KINDS[kind];
   const [amount, setAmount] = useState("");
   const [reason, setReason] = useState("");
   const [step, setStep] = useState("form");
-  const [balance, setBalance] = useState(known);
+  const [seen, setSeen] = useState(null);
+  const [checking, setChecking] = useState(false);
+  const [unread, setUnread] = useState(null);
   const [tried, setTried] = useState(false);
-  const write = useWrite();
+  const now = useLoad((signal) => read(userId, signal), [userId]);
+  const act = `${kind}:${userId}`;
+  const write = useWrite(act);
+  useOutcome(act, (done) => (done ? onDone({}) : write.forget()));
   const size = /^[0-9]{1,7}$/.test(amount) ? Number(amount) : NaN;
-  const after = balance + (adding ? size : -size);
+  const balance = seen?.balance ?? now.found?.balance;
+  const after = balance + how.sign * size;
   const wrong = {
     amount: !(size >= 1 && size <= MOST) ? `A whole number from 1 to ${number(MOST)}.`
-      : after < 0 ? `Only ${credits(balance)} can be taken off.` : "",
-    reason: reason.trim() ? "" : "Say why; the ledger keeps it for ever.",
+      : after < 0 ? `Only ${credits(balance)} can be deducted.` : "",
+    reason: reason.trim() ? "" : "A reason is required. The ledger keeps it permanently.",
   };
   const review = async (event) => {
     event.preventDefault();
     setTried(true);
-    if (wrong.amount || wrong.reason) return;
+    if (wrong.amount && !(seen && after < 0) || wrong.reason || checking) return;
+    setChecking(true);
+    setUnread(null);
     try {
-      setBalance((await get(`/admin/users/${encodeURIComponent(userId)}`)).balance);
+      setSeen(await read(userId));
+      setStep("confirm");
     } catch (failure) {
-      if (failure.code === "session_ended") return; // One reviews it again after the log-in.
+      if (!failure.loggedOut) setUnread(failure);
     }
-    setStep("confirm");
+    setChecking(false);
   };
-  const confirm = async () => {
+  const confirm = async (event) => {
+    event.preventDefault();
+    if (write.busy || after < 0) return;
     const body = { userId, amount: size, reason: reason.trim() };
-    const made = await write.send(adding ? "/admin/add-credits" : "/admin/deduct-credits", body);
+    const about = {
+      kind: "entry", user: userId, after: seen.seq, type: how.type, amount: how.sign * size, reason: body.reason,
+      actor: `operator:${session.name}`, once: true, text: `${how.act(size)} · ${userId}`,
+    };
+    const made = await write.send(how.path, body, about);
     if (!made) return;
-    sayDone(userId, { ...made, amount: size }, after, adding ? "added" : "taken off", onDone);
+    sayDone(userId, { ...made, amount: size }, after, how.done, onDone);
     onDone({});
   };
-  const title = adding ? "Add credits" : "Take credits off";
-  if (step === "confirm") {
-    return html`<${Dialog} title=${adding ? "Add these credits?" : "Take these credits off?"} onClose=${onClose} busy=${write.busy}>
-      <${Preview} userId=${userId} balance=${balance} size=${adding ? size : -size} reason=${reason.trim()} />
-      ${after < 0 && html`<p class="error" role="alert">The balance fell to ${number(balance)} meanwhile; this can not be taken off any more.</p>`}
-      <${WriteTrouble} failure=${write.failure} />
-      <footer><button disabled=${write.busy} onClick=${() => setStep("form")}>Back</button>
-        <button class=${adding ? "primary" : "danger"} data-first disabled=${write.busy || after < 0} onClick=${confirm}>
-          ${write.busy ? "Sending…" : write.failure ? "Send again" : adding ? `Add ${credits(size)}` : `Take ${credits(size)} off`}</button></footer>
-    <//>`;
+  if (write.pending) {
+    return html`<${Dialog} title=${how.title} step="unknown" onClose=${onClose}>
+      <${Unknown} write=${write.pending} /><${Buttons} back="Close" onBack=${onClose} /><//>`;
   }
-  return html`<${Dialog} title=${title} onClose=${onClose}>
+  if (step === "confirm") {
+    const blocked = after < 0 || write.failure?.definite;
+    return html`<${Dialog} title=${how.ask} step="confirm" onClose=${onClose} busy=${write.busy}><form class="stack" onSubmit=${confirm}>
+      <${Preview} userId=${userId} balance=${seen.balance} size=${how.sign * size} reason=${reason.trim()} />
+      ${after < 0 && html`<p class="error" role="alert">The balance fell to ${number(balance)} since the dialog was opened, so this amount cannot be deducted.</p>`}
+      <${Refused} failure=${write.failure} />
+      <${Buttons} back="Back" onBack=${() => { write.forget(); setStep("form"); }} busy=${write.busy} doing="Sending…" danger=${kind === "deduct"} first=${true}
+        act=${blocked ? "" : write.failure ? "Try again" : how.act(size)} /></form><//>`;
+  }
+  return html`<${Dialog} title=${how.title} step="form" onClose=${onClose}>
     <form class="stack" onSubmit=${review} novalidate>
-      <p class="quiet">For <span class="id">${userId}</span>, who can spend ${credits(balance)}.</p>
-      <${Field} label="Credits" error=${tried && wrong.amount} hint=${Number.isNaN(size) || after < 0 ? "" : `New balance: ${number(after)}`}>
+      <${BalanceNow} page=${now} userId=${userId} />
+      <${Field} label="Credits" error=${tried && wrong.amount} hint=${Number.isNaN(after) || after < 0 ? "" : `New balance: ${number(after)}`}>
         ${(given) => html`<input ...${given} inputmode="numeric" autocomplete="off" data-first value=${amount} onInput=${(event) => setAmount(event.target.value.trim())} />`}<//>
       <${Field} label="Reason" error=${tried && wrong.reason}>
-        ${(given) => html`<input ...${given} maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
-      <div class="chips" role="group" aria-label="Common reasons">${REASONS[kind].map((text) => html`
+        ${(given) => html`<input ...${given} dir="auto" maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
+      <div class="chips" role="group" aria-label="Common reasons">${how.reasons.map((text) => html`
         <button type="button" class="chip" key=${text} onClick=${() => setReason(text)}>${text}</button>`)}</div>
-      <footer><button type="button" onClick=${onClose}>Cancel</button><button class="primary">Review</button></footer>
+      ${unread && html`<div class="trouble compact" role="alert"><p class="title">The balance could not be read. ${unread.message}</p><p>Nothing was sent.</p></div>`}
+      <${Buttons} back="Cancel" onBack=${onClose} act="Review" doing="Reading the balance…" busy=${checking} />
     </form><//>`;
 }
 
-export function UndoDialog({ userId, entry, balance, onClose, onDone }) {
+export function UndoDialog({ userId, entry, onClose, onDone }) {
   const [reason, setReason] = useState(`Undo of entry ${entry.seq}`);
-  const write = useWrite();
-  const after = balance - entry.amount;
+  const now = useLoad((signal) => read(userId, signal), [userId]);
+  const act = `undo:${userId}:${entry.seq}`;
+  const write = useWrite(act);
+  useOutcome(act, (done) => done && onDone({}));
+  const after = now.found && now.found.balance - entry.amount;
   const confirm = async (event) => {
     event.preventDefault();
+    if (write.busy) return;
     const path = `/admin/users/${encodeURIComponent(userId)}/transactions/${entry.seq}/undo`;
-    const made = await write.send(path, { reason: reason.trim() || `Undo of entry ${entry.seq}` });
+    const about = { kind: "entry", user: userId, reverses: entry.seq, once: true, text: `Undo entry ${entry.seq} · ${userId}` };
+    const made = await write.send(path, { reason: reason.trim() || `Undo of entry ${entry.seq}` }, about);
     if (!made) return;
-    say(`Entry ${entry.seq} is taken back. The balance of ${userId} is ${number(made.newBalance)}.`);
+    say(`Entry ${entry.seq} is undone. The balance of ${userId} ${made.replayed ? "was" : "is"} ${number(made.newBalance)}.`);
     onDone({});
   };
-  return html`<${Dialog} title=${`Take back entry ${entry.seq}?`} onClose=${onClose} busy=${write.busy}>
+  const title = `Undo entry ${entry.seq}?`;
+  if (write.pending) {
+    return html`<${Dialog} title=${title} step="unknown" onClose=${onClose}>
+      <${Unknown} write=${write.pending} /><${Buttons} back="Close" onBack=${onClose} /><//>`;
+  }
+  return html`<${Dialog} title=${title} step="form" onClose=${onClose} busy=${write.busy}>
     <form class="stack" onSubmit=${confirm}>
-      <p>Entries are never changed or removed: a new one is made that reverses it and names it.</p>
-      <${Preview} userId=${userId} balance=${balance} size=${-entry.amount} />
-      ${after < 0 && html`<p class="error">Some of it is spent already: the balance can not go below 0, so this will be refused.</p>`}
-      <${Field} label="Reason">${(given) => html`<input ...${given} maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
-      <${WriteTrouble} failure=${write.failure} />
-      <footer><button type="button" disabled=${write.busy} onClick=${onClose}>Cancel</button>
-        <button class="primary" disabled=${write.busy}>${write.busy ? "Sending…" : write.failure ? "Send again" : "Take it back"}</button></footer>
+      <p>Entries are never changed or removed. The undo is a new entry that reverses entry ${entry.seq} and names it.</p>
+      ${now.found ? html`<${Preview} userId=${userId} balance=${now.found.balance} size=${-entry.amount} />` : html`<${BalanceNow} page=${now} userId=${userId} />`}
+      ${after < 0 && html`<p class="error">Part of these credits is spent: the balance cannot go below 0, so the undo will be refused.</p>`}
+      <${Field} label="Reason">${(given) => html`<input ...${given} dir="auto" data-first maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
+      <${Refused} failure=${write.failure} />
+      <${Buttons} back="Cancel" onBack=${onClose} busy=${write.busy} doing="Sending…" act=${write.failure?.definite ? "" : write.failure ? "Try again" : "Undo"} />
     </form><//>`;
 }
 
@@ -126,5 +149,5 @@ function Preview({ userId, balance, size, reason }) {
     <div><dt>Balance</dt><dd class="num">${number(balance)}</dd></div>
     <div><dt>Change</dt><dd class=${`num ${size > 0 ? "up" : "down"}`}>${change(size)}</dd></div>
     <div class="total"><dt>New balance</dt><dd class="num">${number(balance + size)}</dd></div>
-    ${reason && html`<div><dt>Reason</dt><dd>${reason}</dd></div>`}</dl>`;
+    ${reason && html`<div><dt>Reason</dt><dd><bdi>${reason}</bdi></dd></div>`}</dl>`;
 }

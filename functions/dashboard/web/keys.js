@@ -1,15 +1,18 @@
-// API keys: made here, shown once.
+// API keys: created here, shown once.
 import { html, useState } from "./html.js";
-import { call, get } from "./api.js";
-import { Ago, Time } from "./format.js";
-import { Badge, Copy, Dialog, Empty, Field, Head, say, Skeleton, Table, Trouble, useLoad, WriteTrouble } from "./ui.js";
+import { get } from "./api.js";
+import { Buttons, Dialog } from "./dialog.js";
+import { Ago, isolated, Time } from "./format.js";
+import { useLoad } from "./loading.js";
+import { Badge, Copy, Empty, Field, Head, ReadState, say, Skeleton, Table } from "./ui.js";
 import { who } from "./words.js";
+import { Refused, Unknown, useOutcome, useWrite } from "./writes.js";
 
 const SCOPES = {
-  "credits:write": "Add and take off credits",
+  "credits:write": "Add and deduct credits",
   "users:read": "Read users, transactions and figures",
   "subscriptions:write": "Change subscriptions",
-  "keys:write": "Make and revoke keys",
+  "keys:write": "Create and revoke keys",
   admin: "Everything",
 };
 
@@ -24,77 +27,81 @@ export function Keys({ session }) {
     page.reload();
   };
   const columns = [
-    { label: "What for", cls: "main", cell: (key) => html`${key.description} ${key.revokedAt && html`<${Badge} tone="bad">revoked<//>`}` },
+    { label: "Purpose", cls: "main", cell: (key) => html`<bdi>${key.description}</bdi> ${key.revokedAt && html`<${Badge} tone="bad">revoked<//>`}` },
     { label: "Key", cls: "who", cell: (key) => html`<code>${key.hint || key.id}</code>` },
     { label: "Scopes", cell: (key) => html`<span class="tags">${key.scopes.map((scope) => html`<${Badge} key=${scope}>${scope}<//>`)}</span>` },
-    { label: "Made", cls: "when", cell: (key) => html`<${Time} at=${key.createdAt} style="day" /> <span class="quiet">by ${who(key.createdBy)}</span>` },
+    { label: "Created", cls: "when", cell: (key) => html`<${Time} at=${key.createdAt} style="day" /> <span class="quiet">by ${who(key.createdBy)}</span>` },
     { label: "Last used", cls: "when", cell: (key) => html`<${Ago} at=${key.lastUsedAt} />` },
     { label: "Revoke", cls: "act", cell: (key) => (key.revokedAt ? html`<span class="quiet">since <${Time} at=${key.revokedAt} style="day" /></span>`
       : mayChange && html`<button class="small" aria-label=${`Revoke ${key.description}`} onClick=${() => setDialog({ revoke: key })}>Revoke</button>`) },
   ];
-  return html`<${Head} title="API keys">${mayChange && html`<button class="primary" onClick=${() => setDialog({ make: true })}>New key</button>`}<//>
-    ${page.failure && html`<${Trouble} failure=${page.failure} retry=${page.reload} />`}
-    ${!keys && page.loading && html`<${Skeleton} rows=${5} label="Loading keys" />`}
-    ${keys && !page.failure && (keys.length ? html`<${Table} caption="API keys" columns=${columns} rows=${keys} rowKey=${(key) => key.id} busy=${page.loading} />`
+  return html`<${Head} title="API keys" page=${page}>${mayChange && keys && html`<button class="primary" onClick=${() => setDialog({ make: true })}>New key</button>`}<//>
+    <${ReadState} page=${page} />
+    ${!keys && !page.failure && html`<${Skeleton} rows=${5} label="Loading keys" />`}
+    ${keys && (keys.length ? html`<${Table} caption="API keys" columns=${columns} rows=${keys} rowKey=${(key) => key.id} busy=${page.loading} />`
       : html`<${Empty} title="There are no keys yet">A key lets a back end add credits or read users without an operator.<//>`)}
-    ${dialog?.make && html`<${Make} onClose=${done} scopes=${session.scopes} />`}
+    ${dialog?.make && html`<${Make} onClose=${done} scopes=${session.scopes} known=${keys.map((key) => key.id)} />`}
     ${dialog?.revoke && html`<${Revoke} apiKey=${dialog.revoke} onClose=${close} onDone=${done} />`}`;
 }
 
-function Make({ onClose, scopes: own }) {
+function Make({ onClose, scopes: own, known }) {
   const [description, setDescription] = useState("");
   const [scopes, setScopes] = useState(["credits:write"]);
   const [tried, setTried] = useState(false);
-  const [busy, setBusy] = useState(false);
-  const [failure, setFailure] = useState(null);
   const [made, setMade] = useState(null);
+  const write = useWrite("key");
+  useOutcome("key", (done) => done && onClose());
   const toggle = (scope) => setScopes(scopes.includes(scope) ? scopes.filter((one) => one !== scope) : [...scopes, scope]);
   const submit = async (event) => {
     event.preventDefault();
     setTried(true);
-    if (!description.trim() || !scopes.length) return;
-    setBusy(true);
-    try {
-      setMade(await call("POST", "/admin/generate-key", { body: { description: description.trim(), scopes } }));
-    } catch (error) {
-      if (error.code !== "session_ended") setFailure(error);
-    }
-    setBusy(false);
+    const purpose = description.trim();
+    if (!purpose || !scopes.length || write.busy) return;
+    const about = { kind: "key", description: purpose, known, text: `Create the API key “${isolated(purpose)}”`, then: "Its secret was not shown: revoke it and create another." };
+    setMade(await write.send("/admin/generate-key", { description: purpose, scopes }, about));
   };
   if (made) {
-    return html`<${Dialog} title="The key, shown this once" onClose=${onClose}>
-      <p>Copy it now: only its hash is kept, so nobody can show it again.</p>
+    return html`<${Dialog} title="The key, shown once" step="made">
+      <p>Copy it now: only its hash is stored, so it cannot be shown again.</p>
       <div class="secret"><code>${made.key || made.apiKey}</code><${Copy} text=${made.key || made.apiKey} label="Copy the key" /></div>
-      <footer><button class="primary" onClick=${onClose}>I have it</button></footer><//>`;
+      <footer><button class="primary" data-first onClick=${onClose}>I have copied it</button></footer><//>`;
   }
-  return html`<${Dialog} title="New API key" onClose=${onClose} busy=${busy}>
+  if (write.pending) {
+    return html`<${Dialog} title="New API key" step="unknown" onClose=${onClose}>
+      <${Unknown} write=${write.pending} /><${Buttons} back="Close" onBack=${onClose} /><//>`;
+  }
+  return html`<${Dialog} title="New API key" step="form" onClose=${onClose} busy=${write.busy}>
     <form class="stack" onSubmit=${submit} novalidate>
-      <${Field} label="What is it for?" error=${tried && !description.trim() && "Say who uses it, so that one knows what stops when it is revoked."}>
-        ${(given) => html`<input ...${given} maxlength="100" autocomplete="off" data-first value=${description} onInput=${(event) => setDescription(event.target.value)} />`}<//>
-      <fieldset><legend>What may it do?</legend>${Object.entries(SCOPES).filter(([scope]) => own.includes(scope)).map(([scope, label]) => html`
+      <${Field} label="Purpose" error=${tried && !description.trim() && "A purpose is required: it says what stops when the key is revoked."}>
+        ${(given) => html`<input ...${given} dir="auto" maxlength="100" autocomplete="off" data-first value=${description} onInput=${(event) => setDescription(event.target.value)} />`}<//>
+      <fieldset><legend>Scopes</legend>${Object.entries(SCOPES).filter(([scope]) => own.includes(scope)).map(([scope, label]) => html`
         <label class="check" key=${scope}><input type="checkbox" checked=${scopes.includes(scope)} onChange=${() => toggle(scope)} /> <span>${label} <code>${scope}</code></span></label>`)}
         ${tried && !scopes.length && html`<p class="error">Choose at least one.</p>`}</fieldset>
-      <${WriteTrouble} failure=${failure} />
-      <footer><button type="button" onClick=${onClose}>Cancel</button><button class="primary" disabled=${busy}>${busy ? "Making…" : "Make the key"}</button></footer>
+      <${Refused} failure=${write.failure} />
+      <${Buttons} back="Cancel" onBack=${onClose} busy=${write.busy} doing="Creating…" act=${write.failure?.definite ? "" : write.failure ? "Try again" : "Create the key"} />
     </form><//>`;
 }
 
 function Revoke({ apiKey, onClose, onDone }) {
-  const [busy, setBusy] = useState(false);
-  const [failure, setFailure] = useState(null);
-  const confirm = async () => {
-    setBusy(true);
-    try {
-      await call("DELETE", `/admin/keys/${encodeURIComponent(apiKey.id)}`);
-      say(`The key “${apiKey.description}” is revoked.`);
-      onDone();
-    } catch (error) {
-      if (error.code !== "session_ended") setFailure(error);
-      setBusy(false);
-    }
+  const act = `revoke:${apiKey.id}`;
+  const write = useWrite(act);
+  useOutcome(act, (done) => done && onDone());
+  const confirm = async (event) => {
+    event.preventDefault();
+    if (write.busy) return;
+    const about = { kind: "revoked", id: apiKey.id, once: true, text: `Revoke the key “${isolated(apiKey.description)}”` };
+    const made = await write.send(`/admin/keys/${encodeURIComponent(apiKey.id)}`, undefined, about, "DELETE");
+    if (!made) return;
+    say(`The key “${isolated(apiKey.description)}” is revoked.`);
+    onDone();
   };
-  return html`<${Dialog} title="Revoke this key?" onClose=${onClose} busy=${busy}>
-    <p><b>${apiKey.description}</b> stops working at once and for ever. Last used: <${Ago} at=${apiKey.lastUsedAt} />.</p>
-    <${WriteTrouble} failure=${failure} />
-    <footer><button onClick=${onClose} disabled=${busy}>Keep it</button><button class="danger" disabled=${busy} onClick=${confirm}>${busy ? "Revoking…" : "Revoke"}</button></footer><//>`;
+  const title = "Revoke this key?";
+  if (write.pending) {
+    return html`<${Dialog} title=${title} step="unknown" onClose=${onClose}>
+      <${Unknown} write=${write.pending} /><${Buttons} back="Close" onBack=${onClose} /><//>`;
+  }
+  return html`<${Dialog} title=${title} step="form" onClose=${onClose} busy=${write.busy}><form class="stack" onSubmit=${confirm}>
+    <p><b><bdi>${apiKey.description}</bdi></b> stops working at once. This cannot be undone. Last used: <${Ago} at=${apiKey.lastUsedAt} />.</p>
+    <${Refused} failure=${write.failure} />
+    <${Buttons} back="Keep it" onBack=${onClose} busy=${write.busy} doing="Revoking…" danger=${true} first=${true} act=${write.failure?.definite ? "" : write.failure ? "Try again" : "Revoke"} /></form><//>`;
 }

@@ -1,6 +1,6 @@
 // Starts the dashboard: a session first, then the page that the address names.
-import { html, render, useEffect, useState } from "./html.js";
-import { call, keepSession, onSessionLost } from "./api.js";
+import { html, render, useEffect, useRef, useState } from "./html.js";
+import { call, keepSession, onSession } from "./api.js";
 import { Audit } from "./audit.js";
 import { Keys } from "./keys.js";
 import { LoginAgain, LoginPage } from "./login.js";
@@ -10,7 +10,7 @@ import { takeClicks, usePlace } from "./router.js";
 import { applyTheme, Shell } from "./shell.js";
 import { Subscription, Subscriptions } from "./subscriptions.js";
 import { Transactions } from "./transactions.js";
-import { Toasts, Trouble } from "./ui.js";
+import { say, Toasts, Trouble } from "./ui.js";
 import { User } from "./user.js";
 import { Users } from "./users.js";
 
@@ -18,6 +18,7 @@ const PAGES = {
   "": Overview, users: Users, transactions: Transactions, keys: Keys, subscriptions: Subscriptions, audit: Audit,
 };
 const PAGES_OF = { users: User, subscriptions: Subscription };
+const tabs = new BroadcastChannel("pluct-session");
 
 function Page({ session }) {
   const { page, id, query } = usePlace();
@@ -27,36 +28,51 @@ function Page({ session }) {
 
 function App() {
   const [session, setSession] = useState();
-  const [lost, setLost] = useState(false);
+  const [lost, setLost] = useState(null);
   const [left, setLeft] = useState(false);
   const [failure, setFailure] = useState();
-  const ask = () => {
-    setFailure(undefined);
-    call("GET", "/dashboard/session").then(
-      (found) => setSession(keepSession(found)),
-      (error) => (error.status === 401 ? setSession(null) : setFailure(error)),
-    );
-  };
-  useEffect(() => {
-    onSessionLost(() => setLost(true));
-    ask();
-  }, []);
   const enter = (found) => {
+    keepSession(found);
     setSession((old) => ({ ...found, turn: old && old.name === found.name ? old.turn : Date.now() }));
-    setLost(false);
+    setLost(null);
     setLeft(false);
     dispatchEvent(new Event("sessionback"));
   };
+  const ask = () => {
+    setFailure(undefined);
+    return call("GET", "/dashboard/session").then(enter, (error) => (error.status === 401 ? setSession(null) : setFailure(error)));
+  };
+  const logIn = (found) => {
+    enter(found);
+    tabs.postMessage("in");
+  };
   const leave = () => {
     setSession(null);
-    setLost(false);
+    setLost(null);
     setLeft(true);
+    tabs.postMessage("out");
   };
+  const current = useRef();
+  current.current = session;
+  useEffect(() => {
+    onSession({
+      lost: () => setLost((old) => old || "ended"),
+      changed: (found) => {
+        enter(found);
+        say(`${found.name} logged in in another tab; this tab continues as ${found.name}. Nothing was changed.`, { tone: "bad" });
+      },
+    });
+    tabs.onmessage = ({ data }) => {
+      if (data === "out" && current.current) setLost("elsewhere");
+      if (data === "in") call("GET", "/dashboard/session").then(enter, () => {});
+    };
+    ask();
+  }, []);
   if (failure) return html`<main class="login"><${Trouble} failure=${failure} retry=${ask} /></main>`;
   if (session === undefined) return html`<main class="login" aria-busy="true"></main>`;
-  if (session === null) return html`<${LoginPage} onIn=${enter} left=${left} /><${Toasts} />`;
+  if (session === null) return html`<${LoginPage} onIn=${logIn} left=${left} /><${Toasts} />`;
   return html`<${Shell} session=${session} onOut=${leave}><${Page} session=${session} /><//>
-    ${lost && html`<${LoginAgain} name=${session.name} onIn=${enter} />`}
+    ${lost && html`<${LoginAgain} name=${session.name} elsewhere=${lost === "elsewhere"} onIn=${logIn} />`}
     <${Toasts} />`;
 }
 

@@ -4,5 +4,5 @@ import { Empty, Head } from "./ui.js";
 
 export function NotFound() {
   return html`<${Head} title="There is no such page" />
-    <${Empty} title="This address leads nowhere">Perhaps it was mistyped. <a href=${href()}>Go to the overview</a> or <a href=${href("users")}>look for a user</a>.<//>`;
+    <${Empty} title="No page has this address">Check the address, <a href=${href()}>go to the overview</a> or <a href=${href("users")}>search for a user</a>.<//>`;
 }

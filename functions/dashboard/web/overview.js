@@ -1,13 +1,15 @@
-// How the whole system is, live.
+// The state of the whole system, live.
 import { html, useEffect, useState } from "./html.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
-import { Ago, number } from "./format.js";
+import { clock, number } from "./format.js";
+import { useLoad } from "./loading.js";
 import { href, setQuery } from "./router.js";
-import { Badge, Head, Skeleton, Trouble, useLoad } from "./ui.js";
+import { Badge, Figures, Head, ReadState, Skeleton } from "./ui.js";
 
 const RANGES = { "24h": ["24 hours", 1], "7d": ["7 days", 7], "30d": ["30 days", 30], "90d": ["90 days", 90] };
 const REFRESH_MS = 10000;
+const LATE_S = 40;
 
 const seconds = (iso) => Date.parse(iso) / 1000;
 
@@ -20,52 +22,54 @@ export function Overview({ query }) {
   const range = RANGES[query.range] ? query.range : "7d";
   const [, days] = RANGES[range];
   const stats = useLoad((signal) => get("/admin/stats", { days }, { signal }), [days]);
-  const services = useLoad((signal) => get("/health/services", {}, { signal }).catch((failure) => failedServices(failure)), []);
+  const services = useLoad((signal) => get("/health/services", {}, { signal }).catch(degraded), []);
+  const pages = [stats, services];
   useEffect(() => {
     const timer = setInterval(() => {
-      if (document.visibilityState !== "visible") return;
-      stats.reload();
-      services.reload();
+      if (document.visibilityState === "visible") pages.forEach((page) => page.reload({ gently: true }));
     }, REFRESH_MS);
     return () => clearInterval(timer);
   }, [days]);
   return html`<${Head} title="Overview">
-      <${Live} stats=${stats} />
-      <div class="segments" role="group" aria-label="How far back">${Object.entries(RANGES).map(([name, [label]]) => html`
+      <${Live} page=${stats} />
+      <div class="segments" role="group" aria-label="Range">${Object.entries(RANGES).map(([name, [label]]) => html`
         <button key=${name} aria-pressed=${name === range ? "true" : "false"} onClick=${() => setQuery({ range: name }, { replace: true })}>${label}</button>`)}</div>
     <//>
-    <${State} services=${services.found} waiting=${stats.found?.deadLetters} />
-    ${!stats.found && stats.failure && html`<${Trouble} failure=${stats.failure} retry=${stats.reload} />`}
+    <${State} page=${services} waiting=${stats.found?.deadLetters} />
+    <${ReadState} page=${stats} />
     ${!stats.found && !stats.failure && html`<${Skeleton} rows=${8} label="Loading the figures" />`}
-    ${stats.found && html`<${Figures} stats=${stats.found} range=${range} />`}`;
+    ${stats.found && html`<${Totals} page=${stats} range=${range} />`}`;
 }
 
-function failedServices(failure) {
-  if (failure.name === "AbortError") throw failure;
-  return failure.details?.services ? failure.details : null;
+// A degraded system answers 503 with the state of its services.
+function degraded(failure) {
+  if (!failure.details?.services) throw failure;
+  return failure.details;
 }
 
-function Live({ stats }) {
+function Live({ page }) {
   const [, tick] = useState(0);
   useEffect(() => {
     const timer = setInterval(() => tick((n) => n + 1), 1000);
     return () => clearInterval(timer);
   }, []);
-  if (!stats.at) return null;
-  const age = Math.round((Date.now() - stats.at) / 1000);
-  const behind = stats.failure || age > 40;
-  return html`<p class=${behind ? "live behind" : "live"} title="Refreshed every 10 seconds while you look">
-    <i aria-hidden="true"></i>${behind ? "Not refreshed for" : "Live,"} ${age} s${behind ? "" : " ago"}</p>`;
+  if (!page.at) return null;
+  const age = Math.round((Date.now() - page.at) / 1000);
+  const behind = page.failure || age > LATE_S;
+  return html`<p class=${behind ? "live behind" : "live"} title="Refreshed every 10 seconds while the tab is visible">
+    <i aria-hidden="true"></i>${behind ? `Not refreshed since ${clock(page.at)}` : `Live, ${age} s ago`}</p>`;
 }
 
-function State({ services, waiting }) {
-  if (!services) return null;
+function State({ page, waiting }) {
+  const services = page.found;
+  if (!services) return page.failure ? html`<p class="state">The services cannot be read: ${page.failure.message}</p>` : null;
   const upstream = services.services?.ttt || services.ttt || {};
   const circuit = services.circuitBreaker?.state || services.services?.circuitBreaker?.state;
   const failures = upstream.consecutiveFailures;
   return html`<ul class="state" aria-label="State of the services">
+    ${page.failure && html`<li><${Badge} tone="warn">as of ${clock(page.at)}<//></li>`}
     ${upstream.status && html`<li>Transcription <${Badge} tone=${upstream.status === "ok" ? "good" : upstream.status === "degraded" ? "warn" : "bad"}>${upstream.status}<//>
-      ${failures > 0 && html`<span class="quiet">${failures} failures in a row</span>`}</li>`}
+      ${failures > 0 && html`<span class="quiet">${failures} ${failures === 1 ? "failure" : "failures in a row"}</span>`}</li>`}
     ${circuit && html`<li>Circuit <${Badge} tone=${circuit === "closed" ? "good" : circuit === "open" ? "bad" : "warn"}>${circuit.replace("_", " ")}<//></li>`}
     ${["dynamodb", "ssm"].map((name) => services.services?.[name]?.status && services.services[name].status !== "ok" && html`
       <li key=${name}>${name === "ssm" ? "Secrets" : "Table"} <${Badge} tone="bad">${services.services[name].status}<//></li>`)}
@@ -73,10 +77,8 @@ function State({ services, waiting }) {
   </ul>`;
 }
 
-const Figure = ({ label, value, note, to }) => html`<div class="figure"><dt>${to ? html`<a href=${to}>${label}</a>` : label}</dt>
-  <dd>${number(value)}</dd>${note && html`<dd class="note">${note}</dd>`}</div>`;
-
-function Figures({ stats, range }) {
+function Totals({ page, range }) {
+  const stats = page.found;
   const { step, rows, at } = periods(stats, range);
   const times = rows.map(at);
   const sum = (name) => rows.reduce((total, row) => total + (row[name] || 0), 0);
@@ -84,20 +86,20 @@ function Figures({ stats, range }) {
   const within = `in ${RANGES[range][0]}`;
   const refused = stats.refusals.total;
   const codes = Object.entries(stats.refusals.byCode);
-  return html`<dl class="figures-grid">
-      <${Figure} label="Users" value=${stats.totalUsers} note=${`${number(sum("newUsers"))} new ${within}`} to=${href("users", "", { sort: "newest" })} />
-      <${Figure} label="In the system" value=${stats.totalCredits} note=${`credits; ${number(stats.creditsAvailable)} can be spent`} />
-      <${Figure} label="Held" value=${stats.creditsHeld} note="for open tokens" />
-      <${Figure} label="Sold and given" value=${stats.creditsAdded} note=${`${number(sum("added"))} ${within}`} />
-      <${Figure} label="Spent" value=${stats.creditsSpent} note=${`${number(sum("spent"))} ${within}`} />
-      <${Figure} label="Given back" value=${stats.creditsRefunded} note=${`${number(sum("refunded"))} ${within}`} to=${href("transactions", "", { type: "refund" })} />
-      <${Figure} label="Refusals" value=${refused} note=${refused ? codes.map(([code, count]) => `${count} ${code.replaceAll("_", " ")}`).join(", ") : `none ${step === "hour" ? "today" : within}`} to=${href("audit")} />
-    </dl>
+  return html`<${Figures} figures=${[
+      ["Users", number(stats.totalUsers), { note: `${number(sum("newUsers"))} new ${within}`, to: href("users", "", { sort: "newest" }) }],
+      ["In the system", number(stats.totalCredits), { note: `credits; ${number(stats.creditsAvailable)} available` }],
+      ["Held", number(stats.creditsHeld), { note: "credits, for open tokens" }],
+      ["Sold and given", number(stats.creditsAdded), { note: `credits; ${number(sum("added"))} ${within}` }],
+      ["Spent", number(stats.creditsSpent), { note: `credits; ${number(sum("spent"))} ${within}` }],
+      ["Returned", number(stats.creditsRefunded), { note: `credits; ${number(sum("refunded"))} ${within}`, to: href("transactions", "", { type: "refund" }) }],
+      ["Refusals", number(refused), { note: refused ? codes.map(([code, count]) => `${number(count)} ${code.replaceAll("_", " ")}`).join(", ") : `none ${step === "hour" ? "today" : within}`, to: href("audit", "", { outcome: "refused" }) }],
+    ]} />
     <div class="charts">
-      <${Chart} title="Credits added and spent" step=${step} times=${times} series=${[line("added", "added", "--blue"), line("spent", "spent", "--accent")]} />
-      <${Chart} title="Tokens and refunds" step=${step} times=${times} series=${[line("tokens", "vended", "--accent", { bars: true }), line("given back", "refunded", "--amber")]} />
-      <${Chart} title="New users" step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
-      ${step === "day" && html`<${Chart} title="Refusals" step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
+      <${Chart} title="Credits added and spent" unit=${`credits per ${step}`} step=${step} times=${times} series=${[line("added", "added", "--blue"), line("spent", "spent", "--accent")]} />
+      <${Chart} title="Tokens and returned credits" unit=${`tokens and credits per ${step}`} step=${step} times=${times} series=${[line("tokens", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
+      <${Chart} title="New users" unit=${`per ${step}`} step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
+      ${step === "day" && html`<${Chart} title="Refusals" unit=${`per ${step}`} step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
     </div>
-    <p class="quiet small">From the read models, which follow the ledger by a moment: <${Ago} at=${stats.asOf} />. Days are UTC days.</p>`;
+    <p class="quiet small">The figures come from the read models, which normally follow the ledger within a second. Days are UTC days.</p>`;
 }

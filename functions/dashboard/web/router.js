@@ -1,7 +1,8 @@
 // Which page the address names, and moving between pages without reloading.
 import { useEffect, useState } from "./html.js";
+import { ROOT } from "./root.js";
 
-export const BASE = "/dashboard";
+export const BASE = `${ROOT}/dashboard`;
 
 let listeners = [];
 const changed = () => listeners.forEach((listener) => listener());
@@ -9,10 +10,11 @@ addEventListener("popstate", changed);
 
 // `{ page, id, query }` of the address; `page` is "" for the overview.
 export function place() {
-  const [, , page = "", id = ""] = location.pathname.split("/");
+  const [, , page = "", id = ""] = location.pathname.slice(ROOT.length).split("/");
   return { page, id: safeDecode(id), query: Object.fromEntries(new URLSearchParams(location.search)) };
 }
 
+// The place, as a new object after every move, also after a click on a link to the place itself.
 export function usePlace() {
   const [found, set] = useState(place);
   useEffect(() => {
@@ -32,17 +34,17 @@ export function href(page = "", id = "", query = {}) {
 export function go(address, { replace = false } = {}) {
   if (replace) history.replaceState(history.state, "", address);
   else history.pushState({ inside: true }, "", address);
-  if (!replace) scrollTo(0, 0);
+  if (!replace && !place().query.entry) scrollTo(0, 0); // The story scrolls to its entry itself.
   changed();
 }
 
-// Changes members of the query; one that is empty is left out, and a new filter begins at the first page.
+// Changes members of the query. An empty member is left out; a new filter starts at the first page.
 export function setQuery(members, options) {
   const { page, id, query } = place();
   go(href(page, id, { ...query, cursor: "", ...members }), options);
 }
 
-// Takes clicks on links of the dashboard, except those that open something else.
+// Follows links of the dashboard within the page, except those that open something else.
 export function takeClicks() {
   addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
@@ -50,7 +52,8 @@ export function takeClicks() {
     const inside = link.origin === location.origin && (link.pathname === BASE || link.pathname.startsWith(`${BASE}/`));
     if (!inside || link.target || link.hasAttribute("download") || link.hash) return;
     event.preventDefault();
-    if (link.href !== location.href) go(link.href);
+    if (link.href === location.href) changed();
+    else go(link.href);
   });
 }
 

@@ -1,8 +1,10 @@
 // The frame around every page: navigation, the theme, and who is logged in.
 import { html, useEffect, useRef, useState } from "./html.js";
 import { call } from "./api.js";
+import { Working } from "./progress.js";
 import { href, usePlace } from "./router.js";
 import { say } from "./ui.js";
+import { UnknownWrites } from "./writes.js";
 
 const LINKS = [
   ["", "Overview"], ["users", "Users"], ["transactions", "Transactions"],
@@ -31,7 +33,7 @@ function Theme() {
     set(event.target.value);
     try {
       localStorage.setItem("theme", event.target.value);
-    } catch { /* A browser that keeps nothing forgets the choice. */ }
+    } catch { /* A browser that stores nothing forgets the choice. */ }
     applyTheme(event.target.value);
   };
   return html`<label class="theme"><span>Theme</span>
@@ -44,6 +46,7 @@ export function Shell({ session, onOut, children }) {
   const [open, setOpen] = useState(false);
   const main = useRef();
   const first = useRef(true);
+  const menu = useRef();
   useEffect(() => {
     setOpen(false);
     if (first.current) first.current = false;
@@ -54,15 +57,22 @@ export function Shell({ session, onOut, children }) {
       await call("DELETE", path);
       onOut();
     } catch (failure) {
-      if (failure.code !== "session_ended") say(failure.message, { tone: "bad" });
+      if (failure.status === 401) onOut();
+      else say(failure.message, { tone: "bad" });
     }
+  };
+  const escape = (event) => {
+    if (event.key !== "Escape" || !open) return;
+    setOpen(false);
+    menu.current.focus();
   };
   return html`<div class="shell">
     <a class="skip" href="#main">Skip to the page</a>
-    <div class=${open ? "side open" : "side"}>
+    <${Working} />
+    <div class=${open ? "side open" : "side"} onKeyDown=${escape}>
       <div class="brand"><a href=${href()}><span class="mark" aria-hidden="true">P</span> Pluct</a>
         ${session.environment !== "prod" && html`<span class="badge env">${session.environment}</span>`}
-        <button class="menu" aria-expanded=${open ? "true" : "false"} aria-controls="nav" onClick=${() => setOpen(!open)}>Menu</button>
+        <button class="menu" ref=${menu} aria-expanded=${open ? "true" : "false"} aria-controls="nav" onClick=${() => setOpen(!open)}>Menu</button>
       </div>
       <nav id="nav" aria-label="Pages of the dashboard">${LINKS.map(([name, label]) => html`
         <a href=${href(name)} aria-current=${name === page ? "page" : undefined} key=${name}>${label}</a>`)}</nav>
@@ -73,6 +83,6 @@ export function Shell({ session, onOut, children }) {
         <button class="quiet-button" onClick=${() => leave("/dashboard/sessions")}>Log out everywhere</button>
       </footer>
     </div>
-    <main id="main" ref=${main} tabindex="-1">${children}</main>
+    <main id="main" ref=${main} tabindex="-1"><${UnknownWrites} />${children}</main>
   </div>`;
 }

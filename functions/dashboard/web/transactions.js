@@ -1,76 +1,76 @@
-// All that ever moved, with filters that live in the address.
+// The entries of all accounts, with filters that are part of the address.
 import { html, useState } from "./html.js";
 import { call, get, withQuery } from "./api.js";
-import { change, number, Time, today } from "./format.js";
+import { Alike, DayFields, daysOf, Filters, UserField, userOf } from "./filters.js";
+import { change, number, Time, today, zone } from "./format.js";
+import { useLoad } from "./loading.js";
 import { href, setQuery } from "./router.js";
-import { Empty, Field, Head, Pager, say, Skeleton, Table, Trouble, useLoad } from "./ui.js";
-import { happened, tone, TYPES, who, why } from "./words.js";
+import { Empty, Field, Head, Pager, Quoted, ReadState, say, Skeleton, Table } from "./ui.js";
+import { actorOf, happened, tone, TYPES, who, why } from "./words.js";
 
 const PAGE = 50;
-const NAMES = ["user", "type", "actor", "day", "minAmount", "maxAmount"];
+const NAMES = ["user", "type", "actor", "fromDay", "toDay", "minAmount", "maxAmount"];
 
-const COLUMNS = [
-  { label: "When", cls: "when", cell: (entry) => html`<${Time} at=${entry.timestamp} />` },
+const columns = () => [
+  { label: `When (${zone()})`, cls: "when", cell: (entry) => html`<${Time} at=${entry.timestamp} />` },
   { label: "What", cls: "main", cell: (entry) => html`<a href=${href("users", entry.userId, { entry: entry.seq })}>${happened(entry)}</a>
-    ${why(entry) && html`<span class="why">“${why(entry)}”</span>`}` },
+    ${why(entry) && html`<${Quoted}>${why(entry)}<//>`}` },
   { label: "User", cls: "who", cell: (entry) => html`<a class="id" href=${href("users", entry.userId)}>${entry.userId}</a>` },
   { label: "By", cls: "by", cell: (entry) => html`<span title=${[entry.actor, entry.address].filter(Boolean).join(" from ")}>${who(entry.actor)}</span>` },
-  { label: "Change", cls: "num strong", cell: (entry) => html`<span class=${tone(entry)}>${entry.amount ? change(entry.amount) : "±0"}</span>` },
+  { label: "Change", cls: "num strong", cell: (entry) => html`<span class=${tone(entry)}>${change(entry.amount)}</span>` },
   { label: "Balance", cls: "num", cell: (entry) => number(entry.balanceAfter) },
 ];
 
 export function Transactions({ query }) {
-  const wanted = Object.fromEntries(NAMES.map((name) => [name, query[name]]));
+  const wanted = { ...Object.fromEntries(NAMES.map((name) => [name, query[name] || ""])), ...daysOf(query) };
   const page = useLoad(
     (signal) => get("/admin/transactions", { ...wanted, cursor: query.cursor, limit: PAGE }, { signal }),
-    [...Object.values(wanted), query.cursor],
+    [wanted, query.cursor],
   );
   const found = page.found?.transactions;
-  const isFiltered = NAMES.some((name) => query[name]);
-  return html`<${Head} title="Transactions"><${Csv} wanted=${wanted} /><//>
-    <${Filters} key=${JSON.stringify(wanted)} wanted=${wanted} isFiltered=${isFiltered} />
-    ${page.failure && !page.loading && html`<${Trouble} failure=${page.failure} retry=${page.reload} />`}
-    ${!found && page.loading && html`<${Skeleton} rows=${10} label="Loading transactions" />`}
-    ${found && !page.failure && (found.length ? html`
-      <${Table} caption="Transactions, newest first" columns=${COLUMNS} rows=${found} rowKey=${(entry) => entry.id} busy=${page.loading} />`
-      : html`<${Empty} title=${page.found.nextCursor ? "Nothing among the newest" : isFiltered ? "Nothing matches these filters" : "Nothing has moved yet"}>
-          ${page.found.nextCursor ? "There are older ones to look through." : isFiltered ? html`<button class="link" onClick=${clear}>Show everything</button>` : "The first credit makes the first line."}<//>`)}
-    ${found && !page.failure && html`<${Pager} cursor=${query.cursor} next=${page.found.nextCursor} count=${found.length} noun=${found.length === 1 ? "transaction" : "transactions"} />`}`;
+  const isFiltered = NAMES.some((name) => wanted[name]);
+  return html`<${Head} title="Transactions" page=${page}><${Csv} wanted=${wanted} /><//>
+    <${Wanted} key=${JSON.stringify(wanted)} wanted=${wanted} isFiltered=${isFiltered} />
+    <${ReadState} page=${page} />
+    ${!found && !page.failure && html`<${Skeleton} rows=${10} label="Loading transactions" />`}
+    ${found && (found.length ? html`
+      <${Table} caption="Transactions, newest first" columns=${columns()} rows=${found} rowKey=${(entry) => entry.id} busy=${page.loading} />`
+      : html`<${Nothing} next=${page.found.nextCursor} isFiltered=${isFiltered} user=${wanted.user} />`)}
+    ${found && html`<${Pager} cursor=${query.cursor} next=${page.found.nextCursor} count=${found.length} noun=${found.length === 1 ? "transaction" : "transactions"} />`}`;
 }
 
-const clear = () => setQuery(Object.fromEntries(NAMES.map((name) => [name, ""])));
+const clear = () => setQuery({ ...Object.fromEntries(NAMES.map((name) => [name, ""])), day: "" });
 
-// On a phone the filters are folded away until one asks for them.
-function Filters({ wanted, isFiltered }) {
-  const [open, setOpen] = useState(false);
-  const count = NAMES.filter((name) => wanted[name]).length;
-  const apply = (event) => {
-    event.preventDefault();
-    const given = new FormData(event.currentTarget);
-    setQuery(Object.fromEntries(NAMES.map((name) => [name, String(given.get(name) || "").trim()])));
-  };
-  const text = (name, label, attributes) => html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} value=${wanted[name] || ""} autocomplete="off" ...${attributes} />`}<//>`;
+function Nothing({ next, isFiltered, user }) {
+  if (next) return html`<${Empty} title="No match among the entries searched so far">There are older ones to search: go on with Next.<//>`;
+  if (!isFiltered) return html`<${Empty} title="There is no transaction yet">The first credit makes the first line.<//>`;
+  return html`<${Empty} title="Nothing matches these filters"><${Alike} prefix=${user} /> <button class="link" onClick=${clear}>Show everything</button><//>`;
+}
+
+function Wanted({ wanted, isFiltered }) {
+  const apply = async (given) => setQuery({ ...given, day: "", user: await userOf(given.user), actor: actorOf(given.actor) });
+  const text = (name, label, attributes) => html`<${Field} label=${label}>${(given) => html`<input ...${given} name=${name} defaultValue=${wanted[name]} autocomplete="off" ...${attributes} />`}<//>`;
+  const whole = { inputmode: "numeric", pattern: "[0-9]{1,12}", title: "A whole number" };
   const types = wanted.type && !TYPES[wanted.type] ? { ...TYPES, [wanted.type]: wanted.type } : TYPES;
-  return html`<button class="filters-toggle" aria-expanded=${open ? "true" : "false"} aria-controls="filters" onClick=${() => setOpen(!open)}>${count ? `Filters (${count})` : "Filters"}</button>
-  <form id="filters" class=${open ? "filters" : "filters folded"} aria-label="Filters" onSubmit=${apply}>
-    ${text("user", "User", { placeholder: "exact id", maxlength: 128, pattern: "[A-Za-z0-9][A-Za-z0-9._:@+=\\-]*", title: "Letters, digits and . _ : @ + = -" })}
-    <${Field} label="Type">${(given) => html`<select ...${given} name="type" value=${wanted.type || ""}><option value="">All</option>
-      ${Object.entries(types).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}</select>`}<//>
-    ${text("actor", "By", { placeholder: "operator:anna", maxlength: 160 })}
-    ${text("day", "Day (UTC)", { type: "date", max: today() })}
-    ${text("minAmount", "From", { inputmode: "numeric", pattern: "[0-9]{1,12}", title: "A whole number" })}
-    ${text("maxAmount", "To", { inputmode: "numeric", pattern: "[0-9]{1,12}", title: "A whole number" })}
+  return html`<${Filters} count=${NAMES.filter((name) => wanted[name]).length} apply=${apply}>
+    <${UserField} label="User" name="user" value=${wanted.user} placeholder="id begins with…" />
+    <${Field} label="Type">${(given) => html`<select ...${given} name="type"><option value="">All</option>
+      ${Object.entries(types).map(([value, label]) => html`<option value=${value} selected=${value === wanted.type} key=${value}>${label}</option>`)}</select>`}<//>
+    ${text("actor", "By", { placeholder: "anna or webhook:payment", maxlength: 160 })}
+    <${DayFields} fromDay=${wanted.fromDay} toDay=${wanted.toDay} />
+    ${text("minAmount", "Amount from", whole)}
+    ${text("maxAmount", "Amount to", whole)}
     <div class="buttons"><button class="primary">Filter</button>${isFiltered && html`<button type="button" onClick=${clear}>Clear</button>`}</div>
-  </form>`;
+  <//>`;
 }
 
-// Follows the cursor to the end, as one answer holds 5,000 lines.
+// All lines: one answer holds 5,000, and its cursor leads to the next.
 async function allLines(wanted, onCount) {
   let lines = [];
   let cursor = "";
   do {
     const answer = await call("GET", withQuery("/admin/transactions", { ...wanted, cursor, format: "csv" }), { text: true });
-    const [head, ...rest] = splitLines(await answer.text());
+    const [head, ...rest] = splitLines(answer.text);
     lines = lines.length ? lines.concat(rest) : [head, ...rest];
     cursor = answer.headers.get("x-next-cursor") || "";
     onCount(lines.length - 1);
@@ -78,7 +78,7 @@ async function allLines(wanted, onCount) {
   return lines;
 }
 
-// Lines of CSV; a line break between quotes belongs to its cell.
+// Lines of CSV. A line break between quotes belongs to its cell.
 function splitLines(text) {
   const lines = [];
   let from = 0;
@@ -101,12 +101,12 @@ function Csv({ wanted }) {
       const lines = await allLines(wanted, setCount);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(new Blob(["\ufeff", ...lines], { type: "text/csv" }));
-      link.download = `transactions-${wanted.day || today()}.csv`;
+      link.download = `transactions-${wanted.toDay || today()}.csv`;
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 60000);
       say(`${number(lines.length - 1)} transactions are in the file.`);
     } catch (failure) {
-      if (failure.code !== "session_ended") say(`The file could not be made. ${failure.message}`, { tone: "bad" });
+      if (!failure.loggedOut) say(`The file could not be created. ${failure.message}`, { tone: "bad" });
     }
     setCount(null);
   };

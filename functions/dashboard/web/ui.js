@@ -1,12 +1,13 @@
 // Parts that every page is made of.
-import { html, useEffect, useId, useRef, useState } from "./html.js";
+import { html, useEffect, useId, useState } from "./html.js";
+import { Ago, clock, number } from "./format.js";
 import { setQuery } from "./router.js";
 
 let toastNumber = 0;
 let showToasts = () => {};
 let toasts = [];
 
-// Says something in the corner and to screen readers; `action` is `{ label, run }`.
+// Shows a message in the corner and reads it to screen readers; `action` is `{ label, run }`.
 export function say(text, { tone = "good", action } = {}) {
   const toast = { id: ++toastNumber, text, tone, action };
   toasts = [...toasts.slice(-3), toast];
@@ -31,32 +32,6 @@ export function Toasts() {
   </div>`;
 }
 
-// A modal dialog; focus goes in and comes back, Escape closes unless `busy`.
-export function Dialog({ title, onClose, busy = false, wide = false, children }) {
-  const element = useRef();
-  const heading = useId();
-  useEffect(() => {
-    const shown = element.current;
-    const before = document.activeElement;
-    shown.showModal();
-    shown.querySelector("[data-first]")?.focus();
-    return () => {
-      shown.close(); // While it is open, the page behind can not take the focus.
-      if (before?.isConnected) before.focus();
-    };
-  }, []);
-  const cancel = (event) => {
-    event.preventDefault();
-    if (!busy) onClose?.();
-  };
-  return html`<dialog ref=${element} class=${wide ? "wide" : ""} aria-labelledby=${heading} onCancel=${cancel}>
-    <header><h2 id=${heading}>${title}</h2>
-      ${onClose && html`<button class="icon" aria-label="Close" disabled=${busy} onClick=${onClose}>×</button>`}
-    </header>
-    ${children}
-  </dialog>`;
-}
-
 export function Field({ label, hint, error, children }) {
   const id = useId();
   const described = [hint && `${id}h`, error && `${id}e`].filter(Boolean).join(" ") || undefined;
@@ -70,6 +45,9 @@ export function Field({ label, hint, error, children }) {
 
 export const Badge = ({ tone = "", children }) => html`<span class=${`badge ${tone}`}>${children}</span>`;
 
+// Text from outside, with a direction of its own.
+export const Quoted = ({ children }) => html`<span class="why">“<bdi>${children}</bdi>”</span>`;
+
 export function Empty({ title, children }) {
   return html`<div class="empty"><p class="title">${title}</p>${children && html`<p>${children}</p>`}</div>`;
 }
@@ -80,57 +58,34 @@ export function Skeleton({ rows = 6, label = "Loading" }) {
   </div>`;
 }
 
-// What went wrong with reading, and a way to try again.
+// A read that failed and has nothing to show, and a way to try again.
 export function Trouble({ failure, retry }) {
-  const text = failure.status === 403 ? "Your role does not open this." : failure.message;
+  const forbidden = failure.status === 403;
   return html`<div class="trouble" role="alert">
-    <p class="title">${text}</p>
+    <p class="title">${forbidden ? "Your role does not open this." : failure.message}</p>
     <p>${failure.guidance || "Nothing was changed: this page only reads."}</p>
     ${failure.requestId && html`<p class="quiet small">Request <code>${failure.requestId}</code></p>`}
-    ${retry && failure.status !== 403 && html`<button onClick=${retry}>Try again</button>`}
+    ${retry && !forbidden && html`<button onClick=${() => retry()}>Try again</button>`}
   </div>`;
 }
 
-// What a failed write did to the money, in words that leave no doubt.
-export function moneyWords(failure) {
-  if (failure.unchanged) return "Nothing was changed. No credit moved.";
-  return "It is not known yet whether this took effect. Send it again: it is counted once, however often it arrives.";
+// What a read of useLoad needs said about it: nothing, or that what is shown is old, or that there is nothing.
+export function ReadState({ page }) {
+  if (!page.failure) return null;
+  if (!page.found) return page.loading ? null : html`<${Trouble} failure=${page.failure} retry=${page.reload} />`;
+  return html`<div class="stale" role="status"><p><b>Not refreshed since ${clock(page.at)}</b> (<${Ago} at=${new Date(page.at).toISOString()} />). ${page.failure.message}
+    ${page.failure.definite || page.failure.loggedOut ? "" : " It is tried again by itself."}</p>
+    <button class="small" onClick=${() => page.reload()}>Try now</button></div>`;
 }
 
-export function WriteTrouble({ failure }) {
-  if (!failure) return null;
-  const said = failure.code === "insufficient_credits" && failure.details.balance !== undefined
-    ? `The balance is ${failure.details.balance} now, which is less than you want to take off.` : failure.message;
-  return html`<div class="trouble compact" role="alert">
-    <p class="title">${said}</p><p>${moneyWords(failure)}</p>
-    ${failure.requestId && html`<p class="quiet small">Request <code>${failure.requestId}</code></p>`}
-  </div>`;
-}
+// When the figures of a page were read.
+export const AsOf = ({ page }) => (page.at ? html`<p class="asof">As of ${clock(page.at)}</p>` : null);
 
-// Loads with `load(signal)` whenever `deps` change. What is shown stays while it is loaded anew.
-export function useLoad(load, deps) {
-  const [state, set] = useState({ loading: true });
-  const [turn, again] = useState(0);
-  useEffect(() => {
-    const control = new AbortController();
-    set((old) => ({ ...old, loading: true }));
-    load(control.signal).then(
-      (found) => control.signal.aborted || set({ found, loading: false, at: Date.now() }),
-      (failure) => control.signal.aborted || failure.name === "AbortError" || set((old) => ({ found: old.found, failure, loading: false })),
-    );
-    return () => control.abort();
-  }, [...deps, turn]);
-  useEffect(() => {
-    const renew = () => again((n) => n + 1);
-    addEventListener("sessionback", renew);
-    return () => removeEventListener("sessionback", renew);
-  }, []);
-  return { ...state, reload: () => again((n) => n + 1) };
-}
-
-// A table whose rows become cards on a phone. Roles are written out, as `display` would take them away.
+// A table whose rows become cards where its box is too narrow for them. Roles are written out, as `display` would
+// take them away.
 export function Table({ caption, columns, rows, rowKey, busy }) {
-  return html`<div class="scroll"><table role="table" class=${busy ? "busy" : ""} aria-busy=${busy ? "true" : "false"}>
+  const size = columns.length > 6 ? "wide" : columns.length > 4 ? "middle" : "narrow";
+  return html`<div class=${`scroll ${size}`}><table role="table" class=${busy ? "busy" : ""} aria-busy=${busy ? "true" : "false"}>
     <caption class="sr">${caption}</caption>
     <thead role="rowgroup"><tr role="row">${columns.map((column) => html`
       <th role="columnheader" scope="col" class=${column.cls || ""} key=${column.label}>${column.label}</th>`)}</tr></thead>
@@ -140,8 +95,16 @@ export function Table({ caption, columns, rows, rowKey, busy }) {
   </table></div>`;
 }
 
+// Figures in boxes that are as wide as the longest of them needs: `[label, text, { cls, note, to }]`.
+export function Figures({ figures, cls = "" }) {
+  const longest = Math.max(...figures.map(([, text]) => String(text).length));
+  return html`<dl class=${`figures-grid ${cls}`} style=${{ "--chars": longest }}>${figures.map(([label, text, { cls: own = "", note, to } = {}]) => html`
+    <div class=${`figure ${own}`} key=${label}><dt>${to ? html`<a href=${to}>${label}</a>` : label}</dt>
+      <dd>${text}</dd>${note && html`<dd class="note">${note}</dd>`}</div>`)}</dl>`;
+}
+
 export function Pager({ cursor, next, count, noun }) {
-  if (!cursor && !next) return count > 8 ? html`<p class="pager quiet">${count} ${noun}, and no more.</p>` : null;
+  if (!cursor && !next) return count > 8 ? html`<p class="pager quiet">${number(count)} ${noun}, and no more.</p>` : null;
   return html`<nav class="pager" aria-label="Pages">
     <button disabled=${!cursor} onClick=${() => setQuery({ cursor: "" })}>First</button>
     <button disabled=${!cursor || !history.state?.inside} onClick=${() => history.back()}>Previous</button>
@@ -156,7 +119,7 @@ export function Copy({ text, label = "Copy" }) {
     set(true);
     setTimeout(() => set(false), 2000);
   };
-  return html`<button class="small" onClick=${copy} aria-label=${done ? "Copied" : label}>${done ? "Copied" : "Copy"}</button>`;
+  return html`<button type="button" class="small" onClick=${copy} aria-label=${done ? "Copied" : label}>${done ? "Copied" : "Copy"}</button>`;
 }
 
 function select(text) {
@@ -168,9 +131,9 @@ function select(text) {
   field.remove();
 }
 
-export function Head({ title, children, sub }) {
+export function Head({ title, children, sub, page }) {
   useEffect(() => { document.title = `${title} · Pluct`; }, [title]);
-  return html`<header class="head"><div><h1 tabindex="-1">${title}</h1>${sub && html`<p class="quiet">${sub}</p>`}</div>
+  return html`<header class="head"><div><h1 tabindex="-1">${title}</h1>${sub && html`<div class="quiet sub">${sub}</div>`}
+      ${page && html`<${AsOf} page=${page} />`}</div>
     ${children && html`<div class="actions">${children}</div>`}</header>`;
 }
-

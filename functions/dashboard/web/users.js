@@ -1,26 +1,28 @@
-// Finding a user.
+// Searching for a user.
 import { html, useEffect, useRef, useState } from "./html.js";
 import { get } from "./api.js";
-import { number, Time } from "./format.js";
+import { number, Time, zone } from "./format.js";
+import { useLoad } from "./loading.js";
 import { go, href, setQuery } from "./router.js";
-import { Empty, Head, Pager, Skeleton, Table, Trouble, useLoad } from "./ui.js";
+import { Empty, Head, Pager, ReadState, Skeleton, Table } from "./ui.js";
 
 const SORTS = { id: "By id", newest: "Newest first", balance: "Highest balance first" };
 const PAGE = 50;
 const PAUSE_MS = 250;
 
-const COLUMNS = [
+const columns = () => [
   { label: "User", cls: "main", cell: (user) => html`<a class="id" href=${href("users", user.userId)}>${user.userId}</a>` },
-  { label: "Balance", cls: "num strong", cell: (user) => number(user.balance) },
+  { label: "Available", cls: "num strong", cell: (user) => number(user.balance) },
   { label: "Held", cls: "num", cell: (user) => number(user.heldCredits) },
   { label: "Added", cls: "num", cell: (user) => number(user.added) },
   { label: "Spent", cls: "num", cell: (user) => number(user.spent) },
-  { label: "Given back", cls: "num", cell: (user) => number(user.refunded) },
+  { label: "Returned", cls: "num", cell: (user) => number(user.refunded) },
   { label: "Entries", cls: "num", cell: (user) => number(user.transactions) },
-  { label: "Last active", cls: "when", cell: (user) => html`<${Time} at=${user.updatedAt} />` },
+  { label: `Last active (${zone()})`, cls: "when", cell: (user) => html`<${Time} at=${user.updatedAt} />` },
 ];
 
-function Search({ prefix }) {
+// Searches as one types; Enter opens the user where the search found a single one.
+function Search({ prefix, only }) {
   const [text, set] = useState(prefix);
   const timer = useRef();
   const field = useRef();
@@ -36,7 +38,8 @@ function Search({ prefix }) {
   const open = (event) => {
     event.preventDefault();
     clearTimeout(timer.current);
-    look(text.trim());
+    if (only && text.trim() === prefix) go(href("users", only));
+    else look(text.trim());
   };
   return html`<form class="search" role="search" onSubmit=${open}>
     <label class="sr" for="q">User id begins with</label>
@@ -52,25 +55,22 @@ export function Users({ query }) {
     [prefix, sort, query.cursor],
   );
   const found = page.found?.users;
-  return html`<${Head} title="Users" />
-    <div class="bar"><${Search} prefix=${prefix} />
+  const only = prefix && !page.loading && found?.length === 1 ? found[0].userId : "";
+  const isNoId = page.failure?.code === "invalid_request" && prefix;
+  return html`<${Head} title="Users" page=${page} />
+    <div class="bar"><${Search} prefix=${prefix} only=${only} />
       <label class="inline">Order <select value=${sort} disabled=${!!prefix} onChange=${(event) => setQuery({ sort: event.target.value })}>
         ${Object.entries(SORTS).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}</select></label>
     </div>
-    ${page.failure && !page.loading && html`<${BadSearch} failure=${page.failure} retry=${page.reload} prefix=${prefix} />`}
-    ${!found && page.loading && html`<${Skeleton} rows=${10} label="Loading users" />`}
-    ${found && !page.failure && (found.length ? html`
-      <${Table} caption="Users" columns=${COLUMNS} rows=${found} rowKey=${(user) => user.userId} busy=${page.loading} />
+    ${isNoId ? html`<${Empty} title="This cannot be the beginning of a user id">Ids have letters, digits and . _ : @ + = - only, and begin with a letter or digit.<//>` : html`<${ReadState} page=${page} />`}
+    ${!found && !page.failure && html`<${Skeleton} rows=${10} label="Loading users" />`}
+    ${found && !isNoId && (found.length ? html`
+      <${Table} caption="Users" columns=${columns()} rows=${found} rowKey=${(user) => user.userId} busy=${page.loading} />
       <${Pager} cursor=${query.cursor} next=${page.found.nextCursor} count=${found.length} noun=${found.length === 1 ? "user" : "users"} />` : html`<${Nobody} prefix=${prefix} />`)}`;
-}
-
-function BadSearch({ failure, retry, prefix }) {
-  if (failure.code !== "invalid_request" || !prefix) return html`<${Trouble} failure=${failure} retry=${retry} />`;
-  return html`<${Empty} title="No user id looks like this">Ids have letters, digits and . _ : @ + = - only, and begin with a letter or digit.<//>`;
 }
 
 function Nobody({ prefix }) {
   if (!prefix) return html`<${Empty} title="There are no users yet">The first one appears when an app registers its device.<//>`;
-  return html`<${Empty} title=${`No user id begins with “${prefix}”`}>Upper and lower case matter. A user who was made in the last second may take a moment;
+  return html`<${Empty} title=${`No user id begins with “${prefix}”`}>Upper and lower case are different. A user created in the last second can be missing;
     <button class="link" onClick=${() => go(href("users", prefix))}>open exactly this id</button>.<//>`;
 }

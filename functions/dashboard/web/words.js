@@ -1,60 +1,94 @@
-// Entries of the ledger, actors and refusals, in words that one can say on the phone.
-import { credits } from "./format.js";
+// Entries of the ledgers, actors and audited actions in words that can be read out on the phone.
+import { credits, dollars } from "./format.js";
 
 export const TYPES = {
-  user_creation: "Account opened",
+  user_creation: "Account created",
   add_webhook: "Bought",
-  api_add: "Added by API",
-  admin_add: "Added by hand",
-  admin_deduct: "Taken by hand",
-  spend: "Set aside or spent",
-  capture: "Delivered",
-  refund: "Given back",
-  write_off: "Not charged",
+  api_add: "Added through the API",
+  admin_add: "Added by an operator",
+  admin_deduct: "Deducted by an operator",
+  spend: "Held or spent",
+  capture: "Captured",
+  refund: "Released or returned",
+  write_off: "Written off",
 };
 
 // What happened, as one sentence without a full stop.
 export function happened(entry) {
   const size = credits(Math.abs(entry.amount));
-  const back = entry.reverses ? `, which takes back entry ${entry.reverses}` : "";
+  const undoes = entry.reverses ? `, undoing entry ${entry.reverses}` : "";
   switch (entry.type) {
     case "user_creation":
-      return entry.amount ? `Account opened with ${size}` : "Account opened";
+      return entry.amount ? `Account created with ${size}` : "Account created";
     case "add_webhook":
       return `Bought ${size}`;
     case "api_add":
       return `${size} added through the API`;
     case "admin_add":
-      return `${size} added by hand${back}`;
+      return `${size} added by an operator${undoes}`;
     case "admin_deduct":
-      return `${size} taken off by hand${back}`;
+      return `${size} deducted by an operator${undoes}`;
     case "spend":
-      if (entry.reverses) return `${size} charged again, as the job was delivered after all`;
-      return entry.heldChange > 0 ? `${size} set aside for a token` : `${size} spent on a token`;
+      if (entry.reverses) return `${size} charged again: the job was delivered after the hold was released`;
+      return entry.heldChange > 0 ? `${size} held for a token` : `${size} spent on a token`;
     case "capture":
-      return `Delivered: ${credits(Math.abs(entry.heldChange))} set aside before is spent`;
+      return `Captured: ${credits(Math.abs(entry.heldChange))} spent on a delivered job`;
     case "refund":
-      return entry.heldChange < 0 ? `${size} set aside before is given back` : `${size} given back`;
+      return entry.heldChange < 0 ? `Released: ${size} returned from the hold` : `${size} returned`;
     case "write_off":
-      return "Delivered after the credit was given back; not charged again";
+      return "Written off: the job was delivered after the hold was released";
     default:
-      return `${entry.type.replaceAll("_", " ")}${entry.amount ? `: ${size}` : ""}`;
+      return `${sentence(entry.type)}${entry.amount ? `: ${size}` : ""}`;
   }
 }
 
-export function why(entry) {
-  const reason = entry.reason || "";
-  return reason === entry.type ? "" : reason;
+const BEYOND = /^(\d+) micro-dollars beyond what there was$/;
+
+// What happened to a subscription, amounts in micro-dollars; exact.
+export function moved(entry) {
+  const money = (micros) => dollars(Math.abs(micros) / 1e6);
+  const size = money(entry.amount);
+  const [from, to] = String(entry.subject || "").split("->");
+  switch (entry.type) {
+    case "plan_grant":
+      return entry.amount < 0 ? `Allowance of the plan renewed: ${size} deducted` : `Allowance of the plan granted: ${size}`;
+    case "plan_change":
+      return `Plan changed${to ? ` from ${from} to ${to}` : ""}${entry.amount ? `: ${size} granted` : ""}`;
+    case "top_up":
+      return `Bought ${size}`;
+    case "admin_add":
+      return `${size} added by an operator`;
+    case "admin_deduct":
+      return `${size} deducted by an operator`;
+    case "key_fund":
+      return `${money(entry.heldChange)} held for a key`;
+    case "key_return":
+      return `Released: ${money(entry.heldChange)} returned from a key`;
+    case "usage":
+      return `${money(entry.amount + entry.heldChange)} used with a key`;
+    case "usage_write_off": {
+      const beyond = BEYOND.exec(entry.reason || "");
+      return beyond ? `Written off: ${money(Number(beyond[1]))} used beyond the balance` : "Written off: used beyond the balance";
+    }
+    default:
+      return `${sentence(entry.type)}${entry.amount ? `: ${size}` : ""}`;
+  }
 }
 
-// Who it was; the rest of an actor's name is kept, as it says which one.
+// The reason, unless the sentence says it already.
+export function why(entry) {
+  const reason = entry.reason || "";
+  return reason === entry.type || BEYOND.test(reason) ? "" : reason;
+}
+
+// Who it was. The rest of an actor's name is kept where it says which one.
 export function who(actor = "") {
   const [kind, ...rest] = actor.split(":");
   const name = rest.join(":");
   switch (kind) {
     case "user": return "the user";
     case "device": return "the app";
-    case "anonymous": return "somebody without a key";
+    case "anonymous": return "a caller without a credential";
     case "webhook": return name === "payment" || !name ? "the payment provider" : name;
     case "api-key": return name === "engine" ? "the main API key" : `API key ${name}`;
     case "admin": return name === "secret" ? "the admin secret" : `admin ${name}`;
@@ -64,20 +98,29 @@ export function who(actor = "") {
   }
 }
 
+// The actor that a typed name means: a name alone is an operator's.
+export const actorOf = (typed) => (!typed || typed.includes(":") ? typed : `operator:${typed.toLowerCase()}`);
+
 const ACTIONS = {
   vend: "asked for a token", login: "logged in", logout: "logged out", logout_everywhere: "logged out everywhere",
-  admin_add: "added credits", admin_deduct: "took credits off", erase_personal_data: "erased personal data", key_generate: "made an API key",
-  key_revoke: "revoked an API key",
+  admin_add: "added credits", admin_deduct: "deducted credits", erase_personal_data: "erased personal data", key_generate: "created an API key",
+  key_revoke: "revoked an API key", subscription_block: "blocked the subscription", subscription_unblock: "unblocked the subscription",
+  subscription_rotate: "rotated the key",
 };
 
 export const did = (action) => ACTIONS[action] || action.replaceAll("_", " ");
 
 export const tone = (entry) => (entry.amount > 0 ? "up" : entry.amount < 0 ? "down" : "flat");
 
-// What a later entry made of this one, as a badge: its text and tone.
-export function outcome(entry, later) {
+// What a later entry did to this one, as a badge: its text and tone.
+export function outcome(later) {
   if (!later) return null;
-  if (later.type === "capture") return ["delivered", "good"];
-  if (later.type === "refund") return ["given back", ""];
-  return ["taken back", "warn"];
+  if (later.type === "capture") return ["captured", "good"];
+  if (later.type === "refund") return ["released", ""];
+  return ["undone", "warn"];
+}
+
+function sentence(type) {
+  const text = type.replaceAll("_", " ");
+  return text[0].toUpperCase() + text.slice(1);
 }

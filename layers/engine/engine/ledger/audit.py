@@ -7,8 +7,10 @@ entry, so it is written here, with address and user agent. A record's public key
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import partial
 from typing import Any
 
 from engine.ledger.origins import Name, Texts
@@ -23,6 +25,10 @@ REFUSALS_PK = "REFUSALS#"
 SHARDS = 4
 PAGE = 101
 MOST_LOOKED = 2000
+MOST_DAYS = 62
+HIGHEST = "9999-12-31~"
+"""Sorts after every record."""
+
 OPERATORS = ("operator:", "admin:", "api-key:")
 """Prefixes of actors other than the user."""
 
@@ -44,6 +50,11 @@ class Audit:
     def __init__(self, table: Table, days: int) -> None:
         self.table = table
         self._days = days
+
+    def write(self, record: Record) -> Put:
+        """The write of `record`, for the transaction of the act that it records, which happens once."""
+        record_id = digest(record.act.request_id, record.action)
+        return Put(record_item(record, record_id, self._days), condition="")
 
     def keep(self, record: Record) -> None:
         """Write `record` once, and count it if it is a refusal. Raises `OutcomeUnknown`."""
@@ -107,12 +118,13 @@ def _count_refusal(table: Table, record: Record) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """Selects records of a user, of a UTC day (YYYY-MM-DD), or of a user on a day; at least one of the two
-    is given. None matches all.
+    """Which records to show: those of a user, or of everybody, from the UTC day `first` to `last`
+    (YYYY-MM-DD). Without a user both days are needed. None lets all through.
     """
 
     user: str | None = None
-    day: str | None = None
+    first: str | None = None
+    last: str | None = None
     action: str | None = None
     ok: bool | None = None
 
@@ -129,28 +141,55 @@ class Page:
 
 
 def page(table: Table, wanted: RecordFilter, cursor: str | None, limit: int) -> Page:
-    """At most `limit` records among the next `MOST_LOOKED`; a short page is not necessarily the last.
-
-    Raises `Busy`.
+    """At most `limit` records, searched for among `MOST_LOOKED` and within `MOST_DAYS` days: a short page
+    need not be the last. Raises `Busy`, and `ValueError` for a day that no calendar has.
     """
     found: list[Item] = []
     last = None
-    for looked, item in enumerate(_newest_first(table, wanted, cursor)):
+    looked = days = 0
+    for place, item in _newest_first(table, wanted, cursor):
+        if item is None:
+            days += 1
+            if days == MOST_DAYS:
+                return Page(found, place)
+            continue
         if len(found) == limit or looked == MOST_LOOKED:
             return Page(found, last)
-        last = item["sk"]
+        last, looked = place, looked + 1
         if wanted.takes(item):
             found.append(item)
     return Page(found, None)
 
 
-def _newest_first(table: Table, wanted: RecordFilter, before: str | None) -> Iterator[Item]:
+def _newest_first(
+    table: Table, wanted: RecordFilter, before: str | None
+) -> Iterator[tuple[str, Item | None]]:
+    """Records with their sort keys; a day that was searched to its start stands as (its start, None)."""
+    if wanted.user is not None:
+        user, first = wanted.user, wanted.first
+        highest = min(before or HIGHEST, f"{wanted.last}~" if wanted.last else HIGHEST)
+        for item in _paged(partial(of_user, table, user, first=first), highest):
+            yield item["sk"], item
+        return
+    first, last = str(wanted.first), min(str(wanted.last), (before or HIGHEST)[:10])
+    for day in _days_down(last, first):
+        below = before if before is not None and before.startswith(day) else None
+        for item in _paged(partial(of_day, table, day), below):
+            yield item["sk"], item
+        yield f"{day}T00:00:00.000Z#-", None
+
+
+def _days_down(last: str, first: str) -> Iterator[str]:
+    day, end = date.fromisoformat(last), date.fromisoformat(first)
+    while day >= end:
+        yield day.isoformat()
+        day -= timedelta(days=1)
+
+
+def _paged(query: Callable[..., list[Item]], before: str | None) -> Iterator[Item]:
     size = PAGE
     while True:
-        if wanted.user is not None:
-            items = of_user(table, wanted.user, limit=size, before=before, day=wanted.day)
-        else:
-            items = of_day(table, str(wanted.day), limit=size, before=before)
+        items = query(limit=size, before=before)
         yield from items
         if len(items) < size:
             return
@@ -158,18 +197,13 @@ def _newest_first(table: Table, wanted: RecordFilter, before: str | None) -> Ite
 
 
 def of_user(
-    table: Table, user: str, *, limit: int, before: str | None = None, day: str | None = None
+    table: Table, user: str, *, limit: int, before: str | None = None, first: str | None = None
 ) -> list[Item]:
-    """A user's records, newest first, below the sort key `before`. Raises `Busy`."""
-    lowest = day or "2"
-    if before is not None and before < lowest:
+    """A user's records from the day `first` on, newest first, below the sort key `before`. Raises `Busy`."""
+    lowest, highest = first or "2", before or HIGHEST
+    if highest < lowest:
         return []
-    return table.query(audit_pk(user), lowest, limit=limit, before=_before(day, before))
-
-
-def _before(day: str | None, before: str | None) -> str | None:
-    """`before`, unless it is after `day`: the query then ends with the day."""
-    return before if day is None or before is None or before.startswith(day) else None
+    return table.query(audit_pk(user), lowest, limit=limit, before=highest)
 
 
 def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> list[Item]:
@@ -178,7 +212,10 @@ def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> 
 
 
 def members(item: Item, known: Mapping[Name, Texts]) -> dict[str, Any]:
-    """A record as the admin API shows it; `known` contains the texts of its origin, if it names one."""
+    """A record as the admin API shows it; `known` has the texts of the origin that it names, if it
+    names one. `unit` and `seq` are of the entry that the act made, None for a refusal and for an act
+    without one.
+    """
     moment, _, record_id = str(item["sk"]).partition("#")
     said = Texts(item.get("address", ""), item.get("user_agent", ""))
     origin = known.get(origin_name(item), said)
@@ -191,6 +228,8 @@ def members(item: Item, known: Mapping[Name, Texts]) -> dict[str, Any]:
         "address": origin.address,
         "userAgent": origin.user_agent,
         "requestId": item["request_id"],
+        "unit": item.get("unit"),
+        "seq": item.get("seq"),
     }
 
 

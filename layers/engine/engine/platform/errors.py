@@ -189,6 +189,14 @@ class CsrfRefused(Forbidden):
     guidance = "Reload the dashboard and do it again."
 
 
+class FrontRequired(Forbidden):
+    """The request did not come through the proxy that this deployment requires."""
+
+    code = "front_required"
+    message = "This address does not take requests."
+    guidance = "Send the request to the public address of this service."
+
+
 class LegacyInsufficientCredits(Forbidden):
     """`/vend-token` answers 403, as the broker's document says; the newer route answers 402."""
 

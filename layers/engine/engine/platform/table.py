@@ -95,7 +95,7 @@ class _MetTransaction(Exception):
 
 def connect() -> "DynamoDBClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: DynamoDBClient = aws.session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: DynamoDBClient = aws.client("dynamodb", CLIENT_CONFIG)
     return client
 
 

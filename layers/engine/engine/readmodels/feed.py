@@ -1,7 +1,7 @@
 """Transactions, newest first: of all accounts from the feed that the projector writes, of one account
 from its entries.
 
-A page costs queries in proportion to its size. Filters other than user and day are applied to at most
+A page costs queries in proportion to its size. Filters other than user and days are applied to at most
 `MOST_LOOKED` entries per call, and the cursor continues after them, so a page can be short, or even empty,
 without being the last. Everything here raises `Busy`.
 """
@@ -10,18 +10,21 @@ import heapq
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 
 from engine.ledger.items import Entry, read_entry
 from engine.ledger.posting import Ledger
 from engine.platform import ids
 from engine.platform.errors import InvalidRequest
 from engine.platform.table import Item, Table
+from engine.platform.times import start_of
 from engine.readmodels import figures, folds
 
 MOST_LOOKED = 5000
 DAYS_AT_ONCE = 31
 END_OF_TIME = "9999-12-31"
 LOWEST_SK = "0"
+CLOCKS_APART_S = 600
 
 _USER_PART = ids.USER_ID.removeprefix("^").removesuffix(r"\Z")
 _FEED_CURSOR = re.compile(rf"\d{{4}}-\d{{2}}-\d{{2}}~0\d{{10}}#{_USER_PART}#\d{{12}}")
@@ -35,8 +38,10 @@ class EntryFilter:
     user: str | None = None
     type: str | None = None
     actor: str | None = None
-    day: str | None = None
-    """In UTC, YYYY-MM-DD."""
+    first: str | None = None
+    """The first day in UTC, YYYY-MM-DD."""
+    last: str | None = None
+    """The last day, likewise."""
     least: int | None = None
     most: int | None = None
 
@@ -45,10 +50,13 @@ class EntryFilter:
         return (
             self.type in (None, entry.type)
             and self.actor in (None, entry.actor)
-            and self.day in (None, folds.day_of(entry.at))
+            and self._covers(folds.day_of(entry.at))
             and (self.least is None or size >= self.least)
             and (self.most is None or size <= self.most)
         )
+
+    def _covers(self, day: str) -> bool:
+        return (self.first or "") <= day <= (self.last or END_OF_TIME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +72,8 @@ def page(ledger: Ledger, wanted: EntryFilter, cursor: str | None, limit: int) ->
     if wanted.user is not None:
         before = _checked(cursor, _SEQ_CURSOR)
         mine = _of_user(ledger, wanted.user, int(before) if before else None)
-        return _taken(mine, wanted, limit)
-    return _taken(_of_all(ledger.table, ledger.unit, wanted.day, cursor), wanted, limit)
+        return _taken(_until(mine, wanted.first), wanted, limit)
+    return _taken(_of_all(ledger.table, ledger.unit, wanted, cursor), wanted, limit)
 
 
 def cursor_after(entry: Entry, wanted: EntryFilter) -> str:
@@ -106,14 +114,22 @@ def _of_user(ledger: Ledger, user: str, before: int | None) -> Iterator[tuple[st
         before = entries[-1].seq
 
 
+def _until(entries: Iterator[tuple[str, Entry]], first: str | None) -> Iterator[tuple[str, Entry]]:
+    """The entries down to the day `first`: those of one account are in the order of their times, as far
+    as the clocks that gave them agree.
+    """
+    earliest = start_of(first) - CLOCKS_APART_S if first else 0
+    return takewhile(lambda pair: pair[1].at >= earliest, entries)
+
+
 def _of_all(
-    table: Table, unit: str, day: str | None, cursor: str | None
+    table: Table, unit: str, wanted: EntryFilter, cursor: str | None
 ) -> Iterator[tuple[str, Entry]]:
     begin, _, before = (_checked(cursor, _FEED_CURSOR) or "").partition("~")
-    if day is not None and begin not in ("", day):
+    if begin and not (wanted.first or "") <= begin <= (wanted.last or END_OF_TIME):
         raise InvalidRequest("The cursor belongs to another day.", details={"field": "cursor"})
-    days: Iterator[str] = iter([day]) if day is not None else _days(table, unit, begin)
-    for one in days:
+    days = _days(table, unit, begin or wanted.last or "")
+    for one in takewhile(lambda day: day >= (wanted.first or ""), days):
         below = before if one == begin else None
         for item in _of_day(table, unit, one, below):
             yield f"{one}~{item['sk']}", read_entry(item)

@@ -186,11 +186,16 @@ class WebhooksQuery(Struct):
     cursor: Annotated[str, Meta(pattern=r"^msg_[A-Za-z0-9_-]{1,60}\Z")] | None = None
 
 
-class AuditQuery(Struct):
-    """The records of a user or of a UTC day, newest first; `outcome` selects acts or refusals."""
+class AuditQuery(Struct, rename="camel"):
+    """The records of a user or of UTC days, newest first; `outcome` separates acts from refusals.
+
+    `day` is the range of this one day.
+    """
 
     user: UserId | None = None
     day: Day | None = None
+    from_day: Day | None = None
+    to_day: Day | None = None
     action: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")] | None = None
     outcome: Literal["any", "done", "refused"] = "any"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -207,12 +212,17 @@ class UsersQuery(Struct):
 
 
 class TransactionsQuery(Struct, rename="camel"):
-    """Filters of transactions, newest first; amounts are compared without their sign."""
+    """Which transactions, newest first; amounts are compared without their sign.
+
+    `day` is the range of this one UTC day.
+    """
 
     user: UserId | None = None
     type: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")] | None = None
     actor: Annotated[str, Meta(max_length=160)] | None = None
     day: Day | None = None
+    from_day: Day | None = None
+    to_day: Day | None = None
     min_amount: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     max_amount: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] | None = None

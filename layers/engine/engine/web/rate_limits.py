@@ -51,9 +51,11 @@ def policy_headers(window: Window) -> dict[str, str]:
 
 def of_address(address: str) -> str:
     """The subject that counts an address's calls; for IPv6 its /64 network, which one caller controls."""
-    if ":" not in address:
-        return f"IP#{address}"
-    return f"IP#{ip_network(f'{address}/64', strict=False).network_address}"
+    try:
+        network = ip_network(f"{address}/64", strict=False) if ":" in address else None
+    except ValueError:  # Not an address, so it is a subject of its own.
+        network = None
+    return f"IP#{network.network_address if network else address}"
 
 
 def take(table: Table, subject: str, route_class: str, limit: int, now: int) -> Window:

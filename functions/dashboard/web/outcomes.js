@@ -1,0 +1,47 @@
+// How the outcome of a write is looked up, by what its `about` says, without sending it again.
+//
+// `about` has `kind` and the members that this kind's look-up takes, `text` (what the write does), `once` where the
+// gateway counts a repeat under the same key once, and `then`, a sentence to add where the write took effect.
+import { get } from "./api.js";
+
+const LOOKED_AT = 100;
+
+// Each answers whether the write took effect. Raises Failure.
+const LOOKUPS = {
+  // An entry newer than `after` of this type, amount and reason, by this operator; or one that reverses `reverses`.
+  entry: async ({ user, ...wanted }) => {
+    const { transactions } = await get("/admin/transactions", { user, limit: LOOKED_AT });
+    return transactions.some((entry) => isOf(entry, wanted));
+  },
+  subscriptionEntry: async ({ user, ...wanted }) => {
+    const { transactions } = await get(`/admin/subscriptions/${encodeURIComponent(user)}`);
+    return transactions.some((entry) => isOf(entry, wanted));
+  },
+  subscription: async ({ user, member, value, not }) => {
+    const found = await get(`/admin/subscriptions/${encodeURIComponent(user)}`);
+    return not === undefined ? found[member] === value : found[member] !== not;
+  },
+  key: async ({ description, known }) => {
+    const { keys } = await get("/admin/keys");
+    return keys.some((key) => key.description === description && !known.includes(key.id));
+  },
+  revoked: async ({ id }) => {
+    const { keys } = await get("/admin/keys");
+    return keys.some((key) => key.id === id && key.revokedAt);
+  },
+  erased: async ({ user, before }) => {
+    const { erasedAt } = await get(`/admin/users/${encodeURIComponent(user)}`);
+    return Boolean(erasedAt) && erasedAt !== before;
+  },
+};
+
+function isOf(entry, { after, type, amount, reason, actor, reverses }) {
+  if (reverses !== undefined) return entry.reverses === reverses;
+  return entry.seq > after && entry.type === type && entry.reason === reason && entry.actor === actor
+    && (amount === undefined || entry.amount === amount);
+}
+
+export const isDone = ({ about }) => LOOKUPS[about.kind](about);
+
+// What the write does, as a noun within a sentence.
+export const text = ({ about }) => about.text;

@@ -1,0 +1,182 @@
+"""Checks `make sam-local` from its start to what it leaves behind: `python -m tools.sam.check`.
+
+Where a Docker daemon answers, containers are those of AWS's own image. Where none does, as root on Debian
+with `docker.io` and `mmdebstrap` installed, a daemon is started in namespaces of its own and the image is a
+stand-in made of Debian's packages. Nothing of it is left: neither program, nor container, nor file, nor
+rule of the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+from local.build import build
+from local.engine import free_port
+from local.package import layers
+from local.settings import ROOT
+from local.template import load_template
+from tools.artifact import Runtime
+from tools.sam import daemon, image
+from tools.sam.checks import CHECKS, Checked
+from tools.sam.daemon import Docker, DockerError
+from tools.sam.enclosure import entering, own_daemon
+from tools.sam.events import FillError
+from tools.sam.image import ImageError
+from tools.sam.layout import dependencies
+from tools.sam.rig import CheckError, Rig, require
+
+NEEDED = ("dockerd", "mmdebstrap", "unshare", "ip", "iptables")
+TEMPLATE = ROOT / "template.yaml"
+_ARCHIVE = "image.tar"
+_RULES = (("iptables", "-S"), ("iptables", "-t", "nat", "-S"))
+
+
+class _Clock:
+    """Since when the seconds are counted that are printed beside each step."""
+
+    began = time.monotonic()
+
+
+def main() -> int:
+    """The exit code: 0 where everything is as it should be, else 1 with what is not."""
+    parser = argparse.ArgumentParser(prog="python -m tools.sam.check", description=__doc__)
+    parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--began", type=float, default=_Clock.began, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    inside, _Clock.began = asked.inside, asked.began
+    try:
+        if inside is not None:
+            _run_enclosed(inside)
+        else:
+            _run()
+    except (CheckError, DockerError, FillError, ImageError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run() -> None:
+    files, network = _files(), _network()
+    with tempfile.TemporaryDirectory(prefix="pluct-sam-") as name:
+        folder = Path(name)
+        Rig(folder, 0).copy(ROOT)
+        build(ROOT)
+        docker = _daemon()
+        if docker is not None:
+            _build_layers(docker.architecture)
+            _run_checks(folder, docker)
+        else:
+            _prepare(folder)
+            words = [sys.executable, "-m", "tools.sam.check", "--inside", str(folder)]
+            words += ["--began", str(_Clock.began)]
+            done = subprocess.run(entering(words), cwd=ROOT, check=False)
+            require(done.returncode == 0, "A check failed.")
+    require(_files() == files, f"The checkout has other files: {_files() ^ files}")
+    require(_network() == network, f"The network has changed: {network}, {_network()}")
+    _say("nothing is left on the machine")
+
+
+def _daemon() -> Docker | None:
+    try:
+        return daemon.find()
+    except DockerError as error:
+        missing = [name for name in NEEDED if shutil.which(name) is None]
+        if missing or os.geteuid() != 0:
+            raise DockerError(
+                f"{error}\nTo start one for this check, be root and install Debian's docker.io, mmdebstrap,"
+                f" iptables and iproute2 (missing: {', '.join(missing) or 'nothing'})."
+            ) from None
+        return None
+
+
+def _prepare(folder: Path) -> None:
+    """What needs a network, which there is none of in the namespaces."""
+    machine = os.uname().machine
+    architecture = "arm64" if machine == "aarch64" else machine
+    runtime = Runtime.of(load_template(TEMPLATE))
+    tag = daemon.runtime_image(f"python{runtime.version}", architecture)
+    with ThreadPoolExecutor() as pool:
+        steps = [
+            pool.submit(image.make, folder / _ARCHIVE, tag, runtime.version, architecture),
+            pool.submit(_build_layers, architecture),
+        ]
+        for step in steps:
+            step.result()
+    _say("the image is made, the layer built")
+
+
+def _build_layers(architecture: str) -> None:
+    for layer in layers(load_template(TEMPLATE), ROOT):
+        dependencies(layer, ROOT / ".cache", architecture)
+
+
+def _run_enclosed(folder: Path) -> None:
+    with own_daemon(folder / "docker"):
+        daemon.ask("load", "--input", str(folder / _ARCHIVE))
+        _say("a Docker daemon has the image")
+        _run_checks(folder, daemon.find())
+
+
+def _run_checks(folder: Path, docker: Docker) -> None:
+    """Starts a run, has everything looked at, stops it and looks at what it left. Raises CheckError."""
+    rig = Rig(folder, free_port())
+    with ExitStack() as held:
+        # The hand-off of slow calls is seen in two seconds.
+        took_s = rig.start(REQUEST_TIMEOUT="2", RATE_LIMIT="100000")
+        running = held.enter_context(_stopped_at_last(rig))
+        _say(f"make sam-local is ready, {took_s:.1f} s after its start")
+        for check in CHECKS:
+            try:
+                _say(check(Checked(rig, docker)))
+            except (CheckError, FillError, OSError):
+                print(rig.said()[-3000:], file=sys.stderr)
+                raise
+        running.pop_all()
+    code = rig.stop()
+    require(code == 0, f"It ended with {code}:\n{rig.said()[-4000:]}")
+    left = rig.left_behind(docker.gateway)
+    require(not left, f"It left behind: {left}")
+    _say("Ctrl-C ends it; no program, container, port or file is left")
+
+
+def _stopped_at_last(rig: Rig) -> ExitStack:
+    stack = ExitStack()
+    stack.callback(rig.stop)
+    return stack
+
+
+def _files() -> frozenset[str]:
+    """The files of the checkout, as git sees them: what it ignores is not looked at."""
+    words = ["git", "-C", str(ROOT), "ls-files", "--cached", "--others", "--exclude-standard"]
+    return frozenset(
+        subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    )
+
+
+def _network() -> list[str]:
+    """The names of the network's links, and the packet filter's rules as far as this user may see them."""
+    links = [line.split()[0] for line in _output("ip", "-brief", "link").splitlines()]
+    return [*links, *(line for words in _RULES for line in _output(*words).splitlines())]
+
+
+def _output(*words: str) -> str:
+    if shutil.which(words[0]) is None:
+        return ""
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout
+
+
+def _say(what: str) -> None:
+    print(f"[{time.monotonic() - _Clock.began:6.1f} s] {what}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

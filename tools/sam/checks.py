@@ -1,0 +1,218 @@
+"""What is looked at while `make sam-local` runs, one function for each promise."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import requests
+
+from local.ready_message import journey
+from local.template import load_template
+from tools.sam.daemon import Docker
+from tools.sam.events import VIDEO, Event, Run, fill, is_expected, samples, send
+from tools.sam.invoke import function_of, invoke
+from tools.sam.rig import Rig, require
+
+AT_ONCE = 2
+EDIT_TIMEOUT_S = 60.0
+JOB_TIMEOUT_S = 60.0
+SLOW_S = 4
+_LOOK_S = 0.5
+
+CREDENTIALS = ("authorization", "x-api-key", "x-webhook-secret", "cookie", "x-csrf-token")
+ONE_OF_A_KIND = (
+    "balance",
+    "vend_token",
+    "transcribe",
+    "add_credits",
+    "add_credits_webhook",
+    "admin_user",
+    "provider_key",
+    "dashboard_session",
+    "job_webhook",
+)
+"""Events that need a secret, one for each kind of it."""
+
+EDITS = (
+    ("function", "functions/health/app.py", "lambda_handler"),
+    ("layer", "layers/engine/engine/web/http.py", "_response"),
+)
+"""What is edited: a mark, the file, and what in it makes answers."""
+
+# What an edit appends: the answers of a function, or of all functions, get a header.
+_EDIT = """
+
+_before_the_edit = {name}
+
+
+def {name}(*arguments):
+    answer = _before_the_edit(*arguments)
+    return {{**answer, "headers": {{**answer["headers"], "x-edited": "{mark}"}}}}
+"""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A run that is up, and the daemon that its containers are in."""
+
+    rig: Rig
+    docker: Docker
+
+    @property
+    def base_url(self) -> str:
+        return self.rig.run.members["baseUrl"]
+
+    def new_run(self) -> Run:
+        """The same run, with an account that nothing happened to yet."""
+        return Run(self.rig.run.members)
+
+    def events(self) -> dict[str, Event]:
+        return samples(self.rig.checkout)
+
+
+def printed_lines_work(checked: Checked) -> str:
+    """The lines for curl that it prints, run as they are."""
+    lines = journey(dict(checked.rig.run.members))
+    require(lines in checked.rig.said(), "It does not print the journey.")
+    done = subprocess.run(["sh", "-eu"], input=lines, capture_output=True, text=True, check=False)
+    text = done.stdout.splitlines()[-1] if done.stdout else ""
+    require(done.returncode == 0 and len(text) > 100, f"The journey: {done.stdout}{done.stderr}")
+    return "the printed lines take a credit to a transcription"
+
+
+def smoke_passes(checked: Checked) -> str:
+    words = [sys.executable, "-m", "cli", "--run-file", str(checked.rig.run_file), "smoke"]
+    done = subprocess.run(
+        words, cwd=checked.rig.checkout, capture_output=True, text=True, check=False
+    )
+    require(done.returncode == 0, f"pluct smoke: {done.stdout}{done.stderr}")
+    return "pluct smoke passes"
+
+
+def requests_have_ids_of_their_own(checked: Checked) -> str:
+    """Two additions and two vends without a request id: each happens, and none is taken for another."""
+    run = checked.new_run()
+    user, token = run.account["userId"], f"Bearer {run.account['token']}"
+    added = [
+        run.call("POST", "/v1/credits/add", {"userId": user, "amount": 2}, x_api_key=run.members["adminKey"])
+        for _ in range(2)
+    ]  # fmt: skip
+    vended = [run.call("POST", "/v1/vend-token", {}, authorization=token) for _ in range(2)]
+    ids = {answer.headers["x-request-id"] for answer in (*added, *vended)}
+    require(len(ids) == 4, f"Requests share an id: {ids}")
+    before = int(added[0].json()["newBalance"])
+    balances = [
+        added[1].json()["newBalance"],
+        *(answer.json()["balanceAfter"] for answer in vended),
+    ]
+    require(balances == [before + 2, before + 1, before], f"Balances: {balances}")
+    return "requests have ids of their own"
+
+
+def every_route_answers(checked: Checked) -> str:
+    """Every sample event as a request, with the credentials of the run."""
+    statuses: Counter[int] = Counter()
+    faults = []
+    for name, event in checked.events().items():
+        if "routeKey" in event:
+            answer = send(checked.base_url, fill(event, checked.new_run()))
+            statuses[answer.status_code] += 1
+            if not is_expected(event, answer.status_code):
+                faults.append(f"{name}: {answer.status_code} {answer.text[:500]}")
+    require(not faults, "\n".join(faults))
+    return f"every route answers its sample event: {_counted(statuses)}"
+
+
+def slow_calls_are_handed_over(checked: Checked) -> str:
+    """A transcription service that is slow: 202 at once, and the worker in the engine waits for it."""
+    run = checked.new_run()
+    slow = [{"route": "transcribe", "action": {"kind": "delay", "seconds": SLOW_S}}]
+    requests.post(f"{run.members['upstreamUrl']}/_control/faults", json=slow, timeout=10)
+    ticket = {"authorization": f"Bearer {run.vended}"}
+    started = run.call("POST", "/ttt/transcribe", {"url": VIDEO}, **ticket)
+    told = started.json()
+    require((started.status_code, told["status"]) == (202, "processing"), started.text)
+    give_up_at = time.monotonic() + JOB_TIMEOUT_S
+    while told.get("credit") != "captured":
+        require(time.monotonic() < give_up_at, f"The job did not end: {told}")
+        time.sleep(_LOOK_S)
+        told = run.call("GET", f"/ttt/status/{started.json()['jobId']}", **ticket).json()
+    return "a slow call is handed over to the queue and ends"
+
+
+def edits_are_served(checked: Checked) -> str:
+    """A line more in a function, and one in the layer, without a build or a start."""
+    took = []
+    for mark, name, edited in EDITS:
+        path = checked.rig.checkout / name
+        before = path.read_text(encoding="utf-8")
+        path.write_text(before + _EDIT.format(name=edited, mark=mark), encoding="utf-8")
+        took.append(f"{mark} {_seen(checked, mark):.1f} s")
+        path.write_text(before, encoding="utf-8")
+    return f"edits are served: {', '.join(took)}"
+
+
+def events_run_alone(checked: Checked) -> str:
+    """`sam local invoke` with every event that needs no secret, and with one of each kind that does."""
+    layout = checked.rig.layout(checked.docker.architecture)
+    template = load_template(checked.rig.checkout / "template.yaml")
+    events = checked.events()
+    names = [name for name in events if name in ONE_OF_A_KIND or not _needs_secret(events[name])]
+
+    def fault(name: str) -> str | None:
+        event = fill(events[name], checked.new_run())
+        done = invoke(layout, function_of(event, template), event, quiet=True)
+        answer = json.loads(done.stdout or "null") if done.returncode == 0 else None
+        told = (answer or {}).get("statusCode", 0)
+        if "routeKey" in event:
+            holds = is_expected(event, told)
+        else:
+            holds = done.returncode == 0 and "errorType" not in (answer or {})
+        return None if holds else f"{name}: {answer} {done.stderr[-1000:]}"
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        faults = [found for found in pool.map(fault, names) if found is not None]
+    require(not faults, "\n".join(faults))
+    return f"sam local invoke runs {len(names)} events"
+
+
+CHECKS: tuple[Callable[[Checked], str], ...] = (
+    printed_lines_work,
+    smoke_passes,
+    requests_have_ids_of_their_own,
+    every_route_answers,
+    slow_calls_are_handed_over,
+    edits_are_served,
+    events_run_alone,
+)
+
+
+def _needs_secret(event: Event) -> bool:
+    """Whether its function refuses it without a credential, or with a made-up one."""
+    if "routeKey" not in event:
+        return False
+    has_one = any(name in event["headers"] for name in CREDENTIALS) or "cookies" in event
+    texts = ("sample-password", "refreshSecret", "signature")
+    return has_one or any(text in event.get("body", "") for text in texts)
+
+
+def _seen(checked: Checked, mark: str) -> float:
+    """The seconds until an answer has the mark of an edit."""
+    began = time.monotonic()
+    while True:
+        answer = requests.get(f"{checked.base_url}/", timeout=60)
+        if answer.headers.get("x-edited") == mark:
+            return time.monotonic() - began
+        require(time.monotonic() - began < EDIT_TIMEOUT_S, f"The edit {mark!r} is not served.")
+        time.sleep(_LOOK_S)
+
+
+def _counted(statuses: Mapping[int, int]) -> str:
+    return ", ".join(f"{number} times {status}" for status, number in sorted(statuses.items()))

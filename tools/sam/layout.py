@@ -1,0 +1,189 @@
+"""The folder that a run of `sam local` reads: template, variables, layer, and SAM's own settings.
+
+It lies beside the run file, apart from `.aws-sam/`, so that `make build` and such a run leave each other
+alone. The template names the sources of the functions themselves, and the layer's own package is copied
+as it changes: an edit is served without a build. What the layer depends on is in the containers' image:
+SAM reads all files of a layer three times for each container that it starts.
+"""
+
+from __future__ import annotations
+
+import copy
+import filecmp
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.package import Layer, build_dependencies, dependencies_folder, layers
+from local.template import Template, load_template, resources_of_type
+from tools.artifact import LAYER_PREFIX, Runtime, compile_folder, interpreter
+from tools.sam import daemon
+from tools.sam.env import CONTAINER_HOST, Environment, names
+
+MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
+"""A processor as the template names it, and as wheels do."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files under `folder`, for a checkout at `root` and containers of `architecture`."""
+
+    folder: Path
+    root: Path
+    architecture: str
+
+    @property
+    def template_file(self) -> Path:
+        return self.folder / "template.json"
+
+    @property
+    def env_file(self) -> Path:
+        return self.folder / "env.json"
+
+    @property
+    def config_file(self) -> Path:
+        """What `sam --config-file` takes: with it SAM needs no other option."""
+        return self.folder / "samconfig.toml"
+
+    @property
+    def sam_environ(self) -> dict[str, str]:
+        """Added to SAM's environment. It keeps locks among the temporary files, and leaves them there
+        when it is stopped while it builds an image: the next one would wait for them.
+        """
+        return {"SAM_CLI_TELEMETRY": "0", "TMPDIR": str(self.folder / "tmp")}
+
+    def create(self) -> None:
+        """Makes the folder, for its owner alone, and the layers in it; what lay there goes."""
+        self.remove()
+        (self.folder / "tmp").mkdir(mode=0o700, parents=True)
+        self.folder.chmod(0o700)
+        self.copy_layers()
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def write(self, environment: Environment, image: str, port: int) -> None:
+        """Puts the files in place that say what the functions are and what they are given.
+
+        `image` is what their containers are made of; start-api listens on `port`.
+        """
+        source = load_template(self.root / "template.yaml")
+        template = self.template(source, names(environment))
+        self.template_file.write_text(json.dumps(template, indent=1), encoding="utf-8")
+        self.env_file.write_text(json.dumps(environment, indent=1), encoding="utf-8")
+        self.config_file.write_text(self.config(image, port), encoding="utf-8")
+
+    def template(self, source: Template, variables: Iterable[str]) -> Template:
+        """`source` for containers: its code by absolute paths, its functions for their processor.
+
+        SAM hands a function those variables alone that its template declares, so all of `variables`
+        are declared for all functions.
+        """
+        made = copy.deepcopy(source)
+        common = made["Globals"]["Function"]
+        common["Architectures"] = [self.architecture]
+        declared = common["Environment"]["Variables"]
+        for name in variables:
+            declared.setdefault(name, "")
+        for function in resources_of_type(made, "AWS::Serverless::Function").values():
+            folder = self.root / function["Properties"]["CodeUri"]
+            function["Properties"]["CodeUri"] = str(folder)
+        for name, layer in resources_of_type(made, "AWS::Serverless::LayerVersion").items():
+            layer["Properties"]["ContentUri"] = str(self.folder / name)
+        return made
+
+    def config(self, image: str, port: int) -> str:
+        """Options of `sam local invoke` and `sam local start-api`, in SAM's form."""
+        shared = f"""\
+template_file = {_text(self.template_file)}
+env_vars = {_text(self.env_file)}
+add_host = ["{CONTAINER_HOST}:host-gateway"]
+layer_cache_basedir = {_text(self.folder / "layers")}
+invoke_image = [{json.dumps(image)}]
+skip_pull_image = true
+"""
+        return f"""\
+version = 0.1
+
+[default.local_invoke.parameters]
+{shared}
+[default.local_start_api.parameters]
+{shared}host = "127.0.0.1"
+port = {port}
+warm_containers = "LAZY"
+"""
+
+    def copy_layers(self) -> bool:
+        """Brings the copies of the layers' own packages up to date; whether there was anything to do."""
+        source = load_template(self.root / "template.yaml")
+        changed = [
+            _mirror(package.parent, self._python(layer) / package.parent.name)
+            for layer in layers(source, self.root)
+            for package in sorted(layer.source.glob("*/__init__.py"))
+        ]
+        return any(changed)
+
+    def _python(self, layer: Layer) -> Path:
+        return self.folder / layer.logical_id / "python"
+
+
+def image_with_dependencies(root: Path, base: str, architecture: str) -> str:
+    """The name of `base` with what the layers depend on, made when it is first asked for.
+
+    Raises PackageError, ArtifactError or DockerError.
+    """
+    image = base
+    for layer in layers(load_template(root / "template.yaml"), root):
+        built = dependencies(layer, root / ".cache", architecture).parent
+        base, image = image, f"pluct-local/{built.name.lower().replace('-', ':')}"
+        if not daemon.has_image(image):
+            daemon.build(image, base, built)
+    return image
+
+
+def dependencies(layer: Layer, cache: Path, architecture: str) -> Path:
+    """Where what the layer depends on lies, built for `architecture` when it is first asked for.
+
+    It is compiled where this machine has a Python of the runtime's version, which makes a container's
+    start a third as long. Raises PackageError or ArtifactError.
+    """
+    machine = MACHINES[architecture]
+    build_dependencies(layer, cache, machine=machine)
+    built = dependencies_folder(layer, cache, machine=machine)
+    runtime = Runtime.of(load_template(layer.source.parent.parent / "template.yaml"))
+    if next(built.rglob(f"*.{runtime.tag}.pyc"), None) is None:
+        python = interpreter(runtime.version, os.environ)
+        if python is not None:
+            compile_folder(built.parent, LAYER_PREFIX, python)
+    return built
+
+
+def _mirror(source: Path, target: Path) -> bool:
+    """Makes the files of `target` those of `source`; whether any differed."""
+    wanted = {path.relative_to(source) for path in _files(source)}
+    there = {path.relative_to(target) for path in _files(target)} if target.exists() else set()
+    changed = [
+        path
+        for path in sorted(wanted)
+        if path not in there or not filecmp.cmp(source / path, target / path)
+    ]
+    for path in changed:
+        (target / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / path, target / path)
+    for path in there - wanted:
+        (target / path).unlink()
+    return bool(changed or there - wanted)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    return (
+        path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts
+    )
+
+
+def _text(path: Path) -> str:
+    """A path as a TOML string, which JSON's form is one of."""
+    return json.dumps(str(path))
