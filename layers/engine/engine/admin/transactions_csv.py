@@ -39,6 +39,7 @@ MARK: Final = "\ufeff"
 
 _STARTS = frozenset("=+-@\u2212")
 _SEPARATORS = frozenset(",;|\t\r\n")
+_LEADING = ("\t", "\r", "\n")
 
 
 def write(entries: Iterable[Entry], known: Mapping[Name, Texts]) -> tuple[str, int]:
@@ -86,9 +87,6 @@ def _cell(value: Any) -> Any:
         safe.append(character)
         at_start = plain in _SEPARATORS or (at_start and _is_skipped(plain))
     return "".join(safe) if not value.startswith(_LEADING) else "'" + "".join(safe)
-
-
-_LEADING = ("\t", "\r", "\n")
 
 
 def _is_skipped(character: str) -> bool:
