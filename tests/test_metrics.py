@@ -113,7 +113,10 @@ def _sweep(endpoint: str) -> None:
 
 
 def _monitor(endpoint: str) -> None:
+    """One that finds a low balance, and a member of the list that is no key."""
     with serving(total_credits="1") as standin:
+        odd = {"status": 200, "body": {"data": [{"hash": None}]}}
+        standin.fault("list_keys", "status", times=1, **odd)
         Studio(endpoint, standin, HOUSE_LOW_USD="25").monitor()
 
 
