@@ -74,7 +74,7 @@ def validate(call: Call) -> Answer:
 
 def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]) -> vending.Vended:
     """The vend that the call asks for, with its documented log line either way."""
-    asked, act, ring = call.request_key, call.act(actor), rings[VEND_JWT_SECRET]
+    asked, act, ring = call.money_key, call.act(actor), rings[VEND_JWT_SECRET]
     vend = vending.vend_request(
         user, state, ring, asked.key or call.request_id, asked.fingerprint, act
     )
