@@ -118,6 +118,7 @@ def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
         "erasedAt": iso(now),
         "origins": erased.origins,
         "auditRecords": erased.audit_records,
+        "jobs": erased.jobs,
         "device": erased.device,
         "profile": erased.profile,
         "subscription": erased.subscription,
