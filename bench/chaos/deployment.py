@@ -14,7 +14,7 @@ from typing import Any
 
 from bench import ROOT, world
 from bench.chaos.provider import Provider
-from bench.chaos.store import Faults, Killed, UnreliableClient
+from bench.chaos.store import Killed, UnreliableClient
 from bench.chaos.timeline import Timeline
 from bench.world import World
 from engine.access import tokens
@@ -65,7 +65,7 @@ class Deployment:
         timeline: Timeline,
         rng: random.Random,
         provider: Provider,
-        faults: Faults,
+        store: UnreliableClient,
     ) -> None:
         self.timeline = timeline
         self.provider = provider
@@ -74,7 +74,8 @@ class Deployment:
         """Answers 500 and errors that left a handler."""
         self._world = over
         self._rng = rng
-        self._faults = faults
+        self._store = store
+        self.faults = store.faults
         self._idle: dict[str, list[Any]] = {}
         """The instances of each function that handle no call."""
         self._numbers = itertools.count(1)
@@ -120,11 +121,11 @@ class Deployment:
 
     def send(self, user: str, jti: str) -> None:
         """The queue takes a message for the worker; its answer may be lost, or it may be away."""
-        fault = self._rng.random() if self._faults.is_on else 1.0
+        fault = self._rng.random() if self.faults.is_on else 1.0
         if fault < 0.02:
             raise NotHandedOver()
         body = json.dumps({"user": user, "jti": jti})
-        for _ in range(2 if fault > 0.97 and self._faults.is_on else 1):
+        for _ in range(2 if fault > 0.97 and self.faults.is_on else 1):
             self.timeline.spawn(partial(self._work, body), self._rng.uniform(0.05, 3))
         if fault < 0.03:
             raise NotHandedOver()
@@ -187,11 +188,16 @@ class Deployment:
         idle.append(module)
         return answer
 
+    def _observed(self, client: Any) -> Any:
+        """The store's client is replaced; that of the parameters stays."""
+        if client.meta.service_model.service_name != "dynamodb":
+            return client
+        client.close()
+        return self._store
+
     def _started(self, function: str) -> Any:
         """A new instance, which lives in virtual time."""
-        module: Any = world.load_module(
-            function, lambda client: UnreliableClient(client, self._faults)
-        )
+        module: Any = world.load_module(function, self._observed)
         timeline = self.timeline
         replaced = {
             "clock": timeline.time,

@@ -6,22 +6,27 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from bench.chaos.deployment import Deployment
 from bench.chaos.phones import Phone, phones
 from bench.chaos.provider import Provider
-from bench.chaos.store import Faults
+from bench.chaos.store import Faults, UnreliableClient
 from bench.chaos.timeline import Timeline
-from bench.chaos.verdict import Verdict, holds_of, judge
+from bench.chaos.verdict import Verdict, judge
+from bench.chaos.wire import WireClient
 from bench.world import TABLE_NAME, World
 from engine.access.keyrings import TTT_SHARED_SECRET
+from engine.credits.hold_items import SHARDS
 from engine.ledger.posting import Ledger
-from engine.platform.table import Table, connect
+from engine.platform.table import Table
+from engine.transcription.sweeping import INDEX
 
 BEGINNING = 1_900_000_000
+FOR_EVER = 10**10
 LATEST_END_S = 30 * 3600
 """Beyond the longest rule: what is open then stays open."""
 
@@ -55,11 +60,11 @@ class Played:
 
 def play(world: World, plan: Plan) -> Played:
     """Run `plan` over `world`, whose table must be empty, and judge what is left."""
-    with _quiet():
-        return _played(world, plan)
+    with _quiet(), closing(WireClient(world.environ["AWS_ENDPOINT_URL_DYNAMODB"])) as store:
+        return _played(world, plan, store)
 
 
-def _played(world: World, plan: Plan) -> Played:
+def _played(world: World, plan: Plan, store: Any) -> Played:
     rng = random.Random(plan.seed)
     random.seed(plan.seed)
     timeline = Timeline(BEGINNING)
@@ -67,11 +72,11 @@ def _played(world: World, plan: Plan) -> Played:
     secret = world.rings[TTT_SHARED_SECRET].signing
     provider = Provider(timeline, random.Random(rng.getrandbits(64)), secret)
     own = random.Random(rng.getrandbits(64))
-    deployment = Deployment(world, timeline, own, provider, faults)
+    deployment = Deployment(world, timeline, own, provider, UnreliableClient(store, faults))
     provider.deliver = deployment.notify
     everyone = list(phones(plan.users, deployment, rng))
-    ledger = Ledger(Table(connect(), TABLE_NAME))
-    _act(timeline, plan, provider, deployment, faults, everyone, ledger)
+    ledger = Ledger(Table(store, TABLE_NAME))
+    _act(plan, deployment, everyone, ledger)
     timeline.run()
     ended_at = timeline.now
     verdict = judge(ledger, provider, everyone)
@@ -84,15 +89,8 @@ def _played(world: World, plan: Plan) -> Played:
     return Played(verdict, deployment.answers, faults.met, ends, submitted, ended_at - BEGINNING)
 
 
-def _act(
-    timeline: Timeline,
-    plan: Plan,
-    provider: Provider,
-    deployment: Deployment,
-    faults: Faults,
-    everyone: Sequence[Phone],
-    ledger: Ledger,
-) -> None:
+def _act(plan: Plan, deployment: Deployment, everyone: Sequence[Phone], ledger: Ledger) -> None:
+    timeline, provider, faults = deployment.timeline, deployment.provider, deployment.faults
     until = timeline.now + plan.minutes * 60
     left = len(everyone)
 
@@ -110,7 +108,7 @@ def _act(
         while timeline.now < BEGINNING + LATEST_END_S:
             timeline.sleep(every_s)
             timeline.spawn(deployment.sweep)
-            if timeline.now > until and not left and not _is_open(ledger, everyone):
+            if timeline.now > until and not left and not _is_open(ledger):
                 return
 
     faults.is_on = True
@@ -121,9 +119,10 @@ def _act(
     timeline.spawn(end_of_the_hour, plan.minutes * 60)
 
 
-def _is_open(ledger: Ledger, everyone: Sequence[Phone]) -> bool:
+def _is_open(ledger: Ledger) -> bool:
     """Whether any hold may still change by itself."""
-    return any(not hold.is_resolved for phone in everyone for hold in holds_of(ledger, phone.user))
+    shards = (f"open#{shard}" for shard in range(SHARDS))
+    return any(True for shard in shards for _ in ledger.table.due(INDEX, shard, FOR_EVER, page=1))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ POLLS_S = (15.0,) * 3 + (30.0,) * 4 + (60.0,) * 4 + (120.0,) * 19
 POCKETED_S = 600.0
 """A phone is put away, and its app stopped, for about this long."""
 
+PAYMENT_TRIES = 50
 LOST = 0.02
 """The share of answers that do not reach the phone."""
 
@@ -101,8 +102,12 @@ class Phone:
         else:
             path, headers = "/add-credits", self._deployment.webhook
             body["transactionId"] = self._fresh("pay")
-        while self._ask("POST", path, body, headers).status != 200:
+        for _ in range(PAYMENT_TRIES):
+            if self._ask("POST", path, body, headers).status == 200:
+                break
             self._timeline.sleep(20)
+        else:
+            raise RuntimeError("the gateway takes no payments")
         if self._rng.random() < 0.2:
             self._ask("POST", path, body, headers)
         self.shown.granted += amount

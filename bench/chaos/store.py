@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
@@ -66,7 +68,7 @@ class Faults:
         fault = self._rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         if fault == CONFLICT and name != "transact_write_items":
             return ""
-        if fault == REPEATED and name not in ("put_item", "update_item"):
+        if fault == REPEATED and name not in WRITES:
             return ""
         return fault
 
@@ -103,11 +105,17 @@ class UnreliableClient:
     """`client`, whose calls pass through `faults`."""
 
     def __init__(self, client: Any, faults: Faults) -> None:
+        self.faults = faults
         self._client = client
-        self._faults = faults
 
     def __getattr__(self, name: str) -> Any:
         real = getattr(self._client, name)
         if name not in CALLS:
             return real
-        return lambda **request: self._faults.call(name, lambda: real(**request))
+        return lambda **request: self.faults.call(name, partial(real, **self._whole(name, request)))
+
+    def _whole(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
+        """`request` with the token that botocore gives every transaction, for all its repeats."""
+        if name != "transact_write_items":
+            return request
+        return {**request, "ClientRequestToken": str(uuid4())}
