@@ -67,6 +67,13 @@ PRICES = {
         "factualminds.com/blog/amazon-cloudwatch-pricing-metrics-logs-alarms-dashboards", "2026-06-13"),
     "key": _price("1.00", "key and month", "aws.amazon.com/fr/kms/pricing", "",
                   "not dated; each yearly rotation adds one"),
+    "snapshot": _price(
+        "0.0000015046", "GB-second of a kept snapshot",
+        "awsnegotiations.com/blog/lambda-snapstart-cost-impact", "2026-05",
+        "three hours at least of each version"),
+    "restore": _price(
+        "0.0001397998", "GB restored",
+        "awsnegotiations.com/blog/lambda-snapstart-cost-impact", "2026-05"),
 }  # fmt: skip
 
 FRONT_MS = 30
@@ -86,6 +93,7 @@ API_METRICS = 6
 ENTRY_TYPES = 17
 COUNTS = 10
 """Our metrics without a dimension, except entries by type; see `engine.platform.logs`."""
+MONTH_S = 30 * 24 * 3600
 ANOMALY_METRICS = 3
 """An anomaly-detection alarm counts as three metrics."""
 
@@ -143,6 +151,17 @@ def fixed() -> list[Line]:
     ]
 
 
+def snapshots() -> list[Line]:
+    """Of SnapStart: a month of one version of each function that has it, and a million starts."""
+    functions = sum("SnapStart" in found for found in _of_type("AWS::Serverless::Function"))
+    kept_gb_s = functions * _memory_gb() * MONTH_S
+    restored_gb = _memory_gb() * MILLION
+    return [
+        _line("kept for a month", f"{functions} functions", "snapshot", kept_gb_s),
+        _line("a million cold starts", f"{restored_gb:,.0f} GB", "restore", restored_gb),
+    ]
+
+
 def units_table() -> str:
     rows = [
         (name, str(quantities.times(name)), _plain(step.write), _plain(step.read))
@@ -166,6 +185,11 @@ def costs_table() -> str:
 def fixed_table() -> str:
     rows = [(line.part, line.quantity, _cents(line.dollars)) for line in fixed()]
     return markdown(("part", "how many", "dollars a month"), rows)
+
+
+def snapshots_table() -> str:
+    rows = [(line.part, line.quantity, _cents(line.dollars)) for line in snapshots()]
+    return markdown(("snapshots", "quantity", "dollars"), rows)
 
 
 def prices_table() -> str:
@@ -241,6 +265,7 @@ def main() -> None:
         units_table,
         costs_table,
         fixed_table,
+        snapshots_table,
         prices_table,
         throughput_limits.table,
         throughput_limits.rates_table,

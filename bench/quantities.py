@@ -29,7 +29,7 @@ STEPS: Mapping[str, Taken] = {
     ),
     "submit": Taken(11, 2, {"open-holds": 2}),
     "status, running": Taken(3, 2),
-    "status, ended": Taken(13, 4, {"open-holds": 1}),
+    "status, ended": Taken(12, 4, {"open-holds": 1}),
     "project the capture": Taken(12, 3, {"users-by-balance": 1, "users-by-start": 1}),
 }
 """For an account that has vended before. Writes as measured; reads rounded up to whole units."""

@@ -12,7 +12,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 INVOCATION = "/2018-06-01/runtime/invocation/"
+RESTORE = "/2018-06-01/runtime/restore/next"
 INIT_ERROR = "/2018-06-01/runtime/init/error"
 FUNCTION_LIMIT_MS = 29_000
 PATIENCE_S = 60.0
@@ -85,12 +86,20 @@ class Function:
 
 
 @contextlib.contextmanager
-def running(command: Sequence[str], env: Mapping[str, str], cwd: Path) -> Iterator[Function]:
+def running(
+    command: Sequence[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    asleep: Callable[[], None] | None = None,
+) -> Iterator[Function]:
     """Starts `command` with the environment `env`; yields it once it waits for an event.
 
+    With `asleep` it starts as for a snapshot: `asleep` is called while the process waits to be restored.
     Raises FunctionFailed when it stops before.
     """
-    api = _Api()
+    api = _Api(asleep)
+    if asleep is not None:
+        env = {**env, "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start"}
     serving = threading.Thread(target=api.serve_forever, args=(0.01,), daemon=True)
     serving.start()
     started = time.perf_counter()
@@ -118,8 +127,9 @@ class _Api(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
+    def __init__(self, asleep: Callable[[], None] | None) -> None:
         super().__init__(("127.0.0.1", 0), _Exchange)
+        self.asleep = asleep
         self.events: queue.Queue[bytes | None] = queue.Queue()
         self.answers: queue.Queue[tuple[bytes, bool, float]] = queue.Queue()
         self.idle = threading.Event()
@@ -135,7 +145,11 @@ class _Exchange(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """`invocation/next`: waits for an event."""
+        """`invocation/next`: waits for an event. `restore/next`: the snapshot is taken, and restored."""
+        if self.path == RESTORE and self.server.asleep is not None:
+            self.server.asleep()
+            self._answer(200, b"{}", {})
+            return
         self.server.idle_since = time.perf_counter()
         self.server.idle.set()
         event = self.server.events.get()

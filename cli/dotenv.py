@@ -14,6 +14,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "WEBHOOK_SECRET": (),
     "JWT_SECRET_CLOUD": (),
     "PROVISIONING_API_KEY": (),
+    "FRONT_SECRET": (),
 }
 """Every secret that is imported or sent, and the older names that are read where it is missing."""
 

@@ -149,6 +149,10 @@ GAPS: tuple[Gap, ...] = (
         "names the declared handler for the local entry, as AWS's runtime does", (BY_RUN,),
     ),
     Gap(
+        "Custom::Revision", "*", MISSING,
+        "no service reports it; its digests are compared where versions have them",
+    ),
+    Gap(
         "Custom::Secrets", "ServiceToken", MISSING,
         "no service reports it; the secrets themselves are compared",
     ),

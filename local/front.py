@@ -61,7 +61,8 @@ _NOT_FORWARDED = frozenset(
     }
 )
 _NOT_RETURNED = _NOT_FORWARDED - {"host"} | {"date", "server", ANSWER_MARK}
-_SET_HERE = frozenset({"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto"})
+FRONT_HEADER = "x-front-secret"
+_SET_HERE = frozenset({"x-forwarded-for", "x-forwarded-port", "x-forwarded-proto", FRONT_HEADER})
 # Any other Host could select a service of the engine, which routes by Host before it looks at the path.
 _PLAIN_HOST = re.compile(r"(localhost|[0-9.]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGNORECASE)
 
@@ -70,7 +71,8 @@ _PLAIN_HOST = re.compile(r"(localhost|[0-9.]+|\[[0-9a-f:]+\])(:[0-9]+)?", re.IGN
 class Front:
     """Forwards requests to `target`: an origin with the path prefix of the API.
 
-    `own_host` ("127.0.0.1:8787") is the Host that functions see; `show` gets one line for each request,
+    `own_host` ("127.0.0.1:8787") is the Host that functions see, `secret` what proves that a request came
+    this way, in the place of what the client sent; `show` gets one line for each request,
     `show_error` the engine's message where a function failed.
     """
 
@@ -78,6 +80,7 @@ class Front:
     own_host: str
     show: Callable[[str], None]
     show_error: Callable[[str], None]
+    secret: str = ""
     upstream_timeout_s: float = UPSTREAM_TIMEOUT_S
     _session: ClientSession = field(init=False)
     _places: asyncio.Semaphore = field(init=False)
@@ -152,6 +155,8 @@ class Front:
         headers["x-forwarded-for"] = ", ".join([*claimed, request.remote or "127.0.0.1"])
         headers["x-forwarded-port"] = self.own_host.rpartition(":")[2]
         headers["x-forwarded-proto"] = "http"
+        if self.secret:
+            headers[FRONT_HEADER] = self.secret
         return headers
 
     def _response(self, answer: ClientResponse, body: bytes) -> web.Response:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from local.engine import running_engine
-from local.settings import BASE_VARIABLES, ROOT
+from local.settings import BASE_VARIABLES, FRONT_PARAMETERS, ROOT
 
 READY_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 20.0
@@ -28,7 +28,7 @@ def local_run(**env: str) -> Iterator[dict[str, str]]:
     Raises RuntimeError with all output when the run does not become ready or does not stop.
     """
     secrets = {"TTT_SHARED_SECRET", "PROVISIONING_API_KEY"}
-    unwanted = {*BASE_VARIABLES, *secrets, "RATE_LIMIT", "REQUEST_TIMEOUT"}
+    unwanted = {*BASE_VARIABLES, *FRONT_PARAMETERS, *secrets, "RATE_LIMIT", "REQUEST_TIMEOUT"}
     inherited = {name: value for name, value in os.environ.items() if name not in unwanted}
     with tempfile.TemporaryDirectory(prefix="pluct-run-") as folder:
         run_file, output = Path(folder) / "run.json", Path(folder) / "output.txt"

@@ -9,6 +9,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = 8787
 BASE_VARIABLES = ("TTT_BASE", "TIKTOK_BASE", "OPENROUTER_BASE")
+FRONT_PARAMETERS = {
+    "PUBLIC_BASE": "PublicBase",
+    "TRUSTED_PROXIES": "TrustedProxies",
+    "VIEWER_ADDRESS_HEADER": "ViewerAddressHeader",
+    "REQUIRE_FRONT": "RequireFront",
+}
+"""The variables of a proxy before the gateway, and the template's parameters that they set."""
 ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_DYNAMODB", "AWS_ENDPOINT_URL_SSM")
 
 
@@ -36,6 +43,8 @@ class Settings:
     engine_port: int | None
     function_env: Mapping[str, str]
     """Endpoints of AWS services that functions use in place of the engine, such as a proxy before it."""
+    front: Mapping[str, str]
+    """Values of the template's parameters of a proxy before the gateway."""
     provisioning_key: str | None = None
 
     @classmethod
@@ -58,6 +67,11 @@ class Settings:
             ttt_secret=given.get("TTT_SHARED_SECRET"),
             engine_port=_whole(engine_port, "ENGINE_PORT", 1, 65_535) if engine_port else None,
             function_env={name: given[name] for name in ENDPOINT_VARIABLES if name in given},
+            front={
+                parameter: given[name]
+                for name, parameter in FRONT_PARAMETERS.items()
+                if name in given
+            },
             provisioning_key=given.get("PROVISIONING_API_KEY"),
         )
 

@@ -188,9 +188,12 @@ def _parameters(
         "AllowUserCreate": "true",
         "AllowAnonymousVend": "true",
         "AllowAnonymousHistory": "true",
+        # As the first version documents it; a deployment must choose it.
+        "PlanPolicy": "reset",
         "BuildRef": _build_ref(settings.root),
         "DeployedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **{upstream.service.parameter: upstream.base for upstream in upstreams},
+        **settings.front,
     }
     return known_parameters(template, wanted)
 
@@ -249,6 +252,7 @@ async def _start_front(
     front = Front(
         target=parts.engine.endpoint + parts.deployment.api_path,
         own_host=parts.base_url.removeprefix("http://"),
+        secret=parts.deployment.secrets.get("FRONT_SECRET", ""),
         show=_nothing if settings.quiet else to_terminal,
         show_error=lambda text: to_terminal(f"  engine | {printable(text)}\n"),
     )

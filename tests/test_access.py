@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 from engine.access import api_keys
+from engine.ledger import audit as audit_records
+from engine.ledger.audit import Audit
+from engine.platform.act import Act
+from engine.platform.errors import Busy
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
 
@@ -240,26 +244,35 @@ def test_a_key_needs_a_description_and_known_scopes(gateway: Gateway, body: dict
 UNKNOWN = "key_0123456789abcdef"
 
 
-def test_revoking_or_using_a_missing_key_creates_none(gateway: Gateway) -> None:
-    table = gateway.ledger.table
-    assert api_keys.revoke(table, UNKNOWN, now=1) is None
-    api_keys.note_use(table, UNKNOWN, now=10_000)
-    assert table.get(api_keys.KEYS_PK, UNKNOWN) is None
+def act_at(at: int) -> Act:
+    return Act("admin:test", f"request-{at}", "", "", "why", at=at)
 
 
-def test_an_existing_key_is_not_replaced(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ids are random; where two came out alike, the first stays what it is."""
+def test_revoking_or_using_an_unknown_key_creates_none(gateway: Gateway) -> None:
+    ledger, audit = gateway.ledger, Audit(gateway.ledger.table, 30)
+    assert api_keys.revoke(ledger, audit, UNKNOWN, act_at(1)) is None
+    api_keys.note_use(ledger.table, UNKNOWN, now=10_000)
+    assert ledger.table.get(api_keys.KEYS_PK, UNKNOWN) is None
+    assert audit_records.of_user(ledger.table, UNKNOWN, limit=5) == []
+
+
+def test_a_key_is_not_replaced_by_another_of_the_same_id(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids are random; if two were alike, the first stays what it is."""
     monkeypatch.setattr(api_keys.secrets, "choice", lambda letters: letters[7])
-    first, text = api_keys.generate(gateway.ledger.table, "first", ["admin"], "a", now=1)
-    api_keys.generate(gateway.ledger.table, "second", ["users:read"], "b", now=2)
-    found = api_keys.find(gateway.ledger.table, text)
+    ledger, audit = gateway.ledger, Audit(gateway.ledger.table, 30)
+    first, text = api_keys.generate(ledger, audit, "first", ["admin"], act_at(1))
+    with pytest.raises(Busy):
+        api_keys.generate(ledger, audit, "second", ["users:read"], act_at(2))
+    found = api_keys.find(ledger.table, text)
     assert found is not None
     assert (found.description, found.scopes) == (first.description, first.scopes)
 
 
 def test_a_second_revocation_does_not_move_the_first(gateway: Gateway) -> None:
-    table = gateway.ledger.table
-    made, _ = api_keys.generate(table, "short-lived", ["users:read"], "a", now=1)
+    ledger, audit = gateway.ledger, Audit(gateway.ledger.table, 30)
+    made, _ = api_keys.generate(ledger, audit, "short-lived", ["users:read"], act_at(1))
     for now in (5, 9):
-        revoked = api_keys.revoke(table, made.id, now=now)
+        revoked = api_keys.revoke(ledger, audit, made.id, act_at(now))
         assert revoked is not None and revoked.revoked_at == 5

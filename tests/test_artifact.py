@@ -202,8 +202,27 @@ def test_a_build_is_named_after_the_last_commit_that_changed_deployed_files(tmp_
 
 def test_uncommitted_changes_mark_the_name_of_a_build_as_dirty(tmp_path: Path) -> None:
     repo = repository(tmp_path / "repo")
+    commit_made = run_git(repo, "rev-parse", "HEAD")[:12]
     (repo / "functions/app.py").write_text("x = 2\n")
-    assert parameters(repo)["BuildRef"].endswith("-dirty")
+    assert parameters(repo)["BuildRef"].startswith(f"{commit_made}-dirty-")
+
+
+def test_each_uncommitted_change_has_a_name_of_its_own(tmp_path: Path) -> None:
+    """So every deployment of changed sources publishes versions, also the second before a commit."""
+    repo = repository(tmp_path / "repo")
+    names = set()
+    for path, text in [
+        ("functions/app.py", "x = 2\n"),
+        ("functions/app.py", "x = 3\n"),
+        ("functions/new.py", ""),
+        ("template.yaml", "Tags: {}\n"),
+    ]:
+        (repo / path).write_text(text)
+        names.add(parameters(repo)["BuildRef"])
+        assert parameters(repo)["BuildRef"] in names
+    (repo / "functions/app.py").unlink()
+    names.add(parameters(repo)["BuildRef"])
+    assert len(names) == 5
 
 
 def test_without_git_the_defaults_of_the_template_name_the_build(tmp_path: Path) -> None:

@@ -144,3 +144,86 @@ def test_a_real_deployment_takes_its_request_ids_from_the_api_whatever_else_is_s
 def test_a_missing_setting_stops_the_function_at_its_start(name: str) -> None:
     with pytest.raises(KeyError, match=name):
         load({other: value for other, value in PROD.items() if other != name})
+
+
+@pytest.mark.parametrize(
+    ("base", "path"),
+    [
+        ("", ""),
+        ("https://api.example.com", ""),
+        ("https://api.example.com:8443", ""),
+        ("https://api.example.com/gateway", "/gateway"),
+        ("https://api.example.com/a/b-c_d.e~f", "/a/b-c_d.e~f"),
+    ],
+)
+def test_a_public_base_is_an_https_origin_with_an_optional_path(base: str, path: str) -> None:
+    settings = load({**PROD, "PUBLIC_BASE": base})
+    assert (settings.public_base, settings.base_path) == (base, path)
+
+
+@pytest.mark.parametrize(
+    "base",
+    [
+        "api.example.com",
+        "http://api.example.com",
+        "ftp://api.example.com",
+        "https://",
+        "https:///gateway",
+        "https://api.example.com/",
+        "https://api.example.com/gateway/",
+        "https://api.example.com//gateway",
+        "https://api.example.com/../gateway",
+        "https://api.example.com/.",
+        "https://api.example.com?",
+        "https://api.example.com?a=b",
+        "https://api.example.com#",
+        "https://user@api.example.com",
+        "https://user:password@api.example.com",
+        "https://api.example.com:",
+        "https://api.example.com:port",
+        "https://api.example.com/a b",
+        "https://api.example.com/%2e",
+        'https://api.example.com/"><script>',
+        " https://api.example.com",
+        "https://api.example.com\n",
+        "https://[::1]",
+        "https://localhost",
+        "https://127.0.0.1/gateway",
+    ],
+)
+def test_a_function_does_not_start_with_another_public_base(base: str) -> None:
+    with pytest.raises(ValueError, match="public base"):
+        load({**PROD, "PUBLIC_BASE": base})
+
+
+def test_a_public_base_on_loopback_is_for_the_local_run() -> None:
+    base = "http://127.0.0.1:8787/gateway"
+    assert load({**ENVIRON, "PUBLIC_BASE": base}).public_base == base
+
+
+def test_no_header_is_believed_and_no_front_required_unless_the_settings_say_so() -> None:
+    settings = load(PROD)
+    assert (settings.trusted_proxies, settings.viewer_address_header) == (0, "")
+    assert settings.believes_headers is settings.requires_front is False
+    assert load({**PROD, "TRUSTED_PROXIES": "1"}).believes_headers
+    named = load({**PROD, "VIEWER_ADDRESS_HEADER": "CloudFront-Viewer-Address"})
+    assert (named.viewer_address_header, named.believes_headers) == (
+        "cloudfront-viewer-address",
+        True,
+    )
+    assert load({**PROD, "REQUIRE_FRONT": "true"}).requires_front
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("TRUSTED_PROXIES", "-1"),
+        ("TRUSTED_PROXIES", "one"),
+        ("TRUSTED_PROXIES", ""),
+        ("VIEWER_ADDRESS_HEADER", "X-Forwarded-For"),
+        ("VIEWER_ADDRESS_HEADER", "X-Real-IP"),
+    ],
+)
+def test_a_function_does_not_start_with_another_source_of_addresses(name: str, value: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        load({**PROD, name: value})

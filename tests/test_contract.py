@@ -21,6 +21,7 @@ from jsonschema import Draft202012Validator
 from jsonschema.exceptions import best_match
 
 import engine
+from engine.access.keyrings import FRONT_SECRET
 from engine.admin import health
 from engine.platform import config, errors
 from engine.platform.errors import EngineError
@@ -31,7 +32,7 @@ from tools import api_description, openapi
 from tools.api_description import escaped
 
 EVENTS = ROOT / "events"
-ANSWERS_OF_ANY_PATH = {"RouteNotFound", "MethodNotAllowed"}
+ANSWERS_OF_ANY_PATH = {"RouteNotFound", "MethodNotAllowed", "FrontRequired"}
 
 ROUTED = sorted(name for name, found in template.functions().items() if found.routes)
 OPERATIONS = sorted(schema.operations())
@@ -203,12 +204,20 @@ def test_no_permission_has_a_wildcard(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(template.functions()))
 def test_a_function_may_read_the_secrets_that_its_code_names_and_no_more(name: str) -> None:
+    """Where a deployment requires a front, every function with routes also reads its secret."""
     function = template.functions()[name]
-    rings = getattr(module(name), "rings", None)
-    named = frozenset() if rings is None else frozenset(rings._paths.values())
+    loaded = functions.load(name, REQUIRE_FRONT="true")
+    front = getattr(getattr(loaded, "api", None), "front", None)
+    sources = [rings for rings in (getattr(loaded, "rings", None), front and front.rings) if rings]
+    named = frozenset(name for rings in sources for name in rings._paths.values())
+    assert (FRONT_SECRET in named) == bool(function.routes)
     # The one function that writes secrets gets their names from the template; it reports the age of each.
     writes = any("ssm:PutParameter" in template.as_list(s["Action"]) for s in function.statements)
-    wanted = template.secret_names() | template.imported_names() if writes else named
+    wanted = (
+        template.secret_names() | template.imported_names()
+        if writes
+        else named - {health.PROBE_PARAMETER}
+    )
     allowed = function.parameters_reached - {health.PROBE_PARAMETER}
     none(endpoints.unneeded_or_refused(name, wanted, allowed))
     there = template.secret_names() | template.imported_names()
@@ -240,7 +249,7 @@ def test_the_layer_keeps_what_botocore_needs_for_every_service_that_is_called() 
     """Without its data a client cannot be created, and the service seems to be unavailable."""
     layer = ROOT / "layers" / "engine"
     sources = "".join(path.read_text() for path in (layer / "engine").rglob("*.py"))
-    called = set(re.findall(r'create_client\(\s*"(\w+)"', sources))
+    called = set(re.findall(r'aws\.client\(\s*"(\w+)"', sources))
     trimming = runpy.run_path(str(layer / "trim_botocore.py"))
     kept = trimming["needed"](Path(botocore.__file__).parent / "data", layer / "engine")
     assert set(kept) == called >= {"dynamodb", "sqs", "ssm"}

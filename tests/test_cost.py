@@ -120,8 +120,8 @@ def block(name: str) -> str:
     ("name", "printed"),
     [
         ("units", cost.units_table), ("costs", cost.costs_table), ("fixed", cost.fixed_table),
-        ("prices", cost.prices_table), ("limits", throughput_limits.table),
-        ("rates", throughput_limits.rates_table),
+        ("snapshots", cost.snapshots_table), ("prices", cost.prices_table),
+        ("limits", throughput_limits.table), ("rates", throughput_limits.rates_table),
     ],
 )  # fmt: skip
 def test_the_document_contains_the_output_of_the_command(
@@ -155,7 +155,7 @@ def test_the_limits_use_the_shards_of_the_code() -> None:
 def test_the_document_has_the_time_of_the_sweeper() -> None:
     """Its schedule and its timeout are in the template, its reserve in the code."""
     (event,) = resources("AWS::Serverless::Function")["SweeperFunction"]["Events"].values()
-    minutes = int(event["Properties"]["Schedule"].removeprefix("rate(").split()[0])
+    assert event["Properties"]["Schedule"] == "rate(1 minute)"
     (properties,) = [resources("AWS::Serverless::Function")["SweeperFunction"]]
     works_s = int(properties["Timeout"] - sweeping.RESERVE_S)
-    assert f"{works_s} s of every {minutes} minutes" in SCALE
+    assert f"{works_s} s a run, each minute one" in SCALE

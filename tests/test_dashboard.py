@@ -17,7 +17,7 @@ from engine.access.operators import Cost
 from engine.access.sessions import COOKIE, LIFETIME_S
 from engine.ledger import audit
 from engine.platform.errors import OperatorExists, TooManyAttempts
-from tests.support import deployed
+from tests.support import template
 from tests.support.gateway import Gateway
 from tests.support.operators import CHEAP, Browser, logged_in, made
 
@@ -284,8 +284,7 @@ def test_the_function_only_uses_keys_that_its_policy_allows(desk: Gateway) -> No
     browser.call("DELETE", "/dashboard/session")
     Browser(desk).log_in("anna", "wrong")
     Browser(desk).log_in("O'Neil", "wrong")
-    (policy,) = deployed.functions()["dashboard"]["Policies"]
-    (statement,) = policy["Statement"]
+    statement, _front_secret = template.functions()["dashboard"].statements
     allowed = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     touched = {str(item["pk"]) for item in items(desk, "")}
     assert {pk.partition("#")[0] for pk in touched} == {key.partition("#")[0] for key in allowed}

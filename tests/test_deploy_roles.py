@@ -148,7 +148,7 @@ def test_what_is_lacking_or_excused_for_nothing_is_found() -> None:
         "AWS::A::B: a:Make"
     ]
     (unused,) = role_coverage.findings([("AWS::A::B", every - {"iam:UpdateRole"})], set())
-    assert unused == "excused, but not taken by any: iam:UpdateRole"
+    assert unused == "in NOT_NEEDED, but no resource type needs it: iam:UpdateRole"
     (granted,) = role_coverage.findings([("AWS::A::B", every)], {"iam:UpdateRole"})
     assert granted == "excused, but granted: iam:UpdateRole"
 

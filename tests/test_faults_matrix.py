@@ -64,6 +64,12 @@ def _refused(stage: str, answers: dict[int, int], ends_with: str) -> list[Case]:
     ]
 
 
+def _worded(*words: str) -> list[Case]:
+    """Words that upstream does not say today."""
+    said = [(word, {"status": 200, "body": {"status": word}}) for word in words]
+    return [Case("status", f"says {w}", 200, CREDIT, "status", o, None) for w, o in said]
+
+
 CASES = [
     Case("none", "none", 202, TEXT),
     *_spoiled("submit", 502, CREDIT),
@@ -84,6 +90,10 @@ CASES = [
     Case("status", "404 once", 404, TEXT, "status", {"status": 404}),
     Case("status", "slow once", 504, TEXT, "delay", {"seconds": 60}),
     Case("status", "never answers again", 502, CREDIT, "drop", {}, None),
+    Case("status", "404 for ever", 404, CREDIT, "status", {"status": 404}, None),
+    *_worded("canceled", "not_found", "simmering"),
+    Case("status", "completed, without its text", 200, CREDIT, "status",
+         {"status": 200, "body": {"status": "completed"}}, None),
     *(Case("webhook", mode, 202, TEXT, "webhook", {"mode": mode})
       for mode in ("twice", "late", "forged", "never", "contradictory", "stale")),
 ]  # fmt: skip

@@ -4,6 +4,7 @@ After every step the whole table is read and every invariant of the ledger is ch
 and balance is what the model says. `PROVE=1` in the environment runs longer and other histories.
 """
 
+import json
 import os
 import sys
 from collections import Counter
@@ -36,7 +37,7 @@ from engine.transcription.upstream import NotSent, Unknown
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import BEGINNING, World
 from tests.support.invariants import Snapshot, assert_read_models
-from tests.support.money_model import Answered, Booking, Money, Sold
+from tests.support.money_model import TOKEN_S, Answered, Booking, Money, Sold
 from tests.support.scripted import (
     ACCEPT,
     AWAY,
@@ -59,6 +60,7 @@ PAYMENTS = ("pi_1", "pi_2", "pi_3", None)
 WAITS_S = (1, 20, 61, 290, 301, 601, 901, 961, 3600, 6 * 3600, 86_400, 3 * 86_400)
 WEBHOOK = Act("system:upstream", "upstream-says", "", "", "the job ended", at=0)
 DESK = Act("admin:desk", "r-desk", "192.0.2.9", "desk", "asked by letter", at=0)
+TIMED = {"token", "serviceToken", "pollingToken", "expiresIn", "expiresAt"}
 REFUSED = {REFUSE: 422, FAIL: 502, AWAY: 502, GARBLE: 502, TAKEN: 502}
 
 users = st.sampled_from(USERS)
@@ -198,8 +200,7 @@ class Histories(RuleBasedStateMachine):
     ) -> None:
         sold, book = self.money.sale(place), self.money.book(place[0])
         if sold is not None:
-            answered = self.money.requests[place]
-            self._assert_repeated(reply, answered, note)
+            self._assert_sold_again(reply, sold, self.money.requests[place], note)
         elif not book.available:
             assert (reply.status, reply.code) == (short, "insufficient_credits")
             assert reply.json["details"]["balance"] == 0
@@ -211,6 +212,21 @@ class Histories(RuleBasedStateMachine):
             self.money.sell(place, state, jti, token)
             self.money.remember(place, note, reply.text)
             assert reply.json["balanceAfter"] == self.money.book(place[0]).available
+
+    def _assert_sold_again(self, reply: Reply, sold: Sold, first: Answered, note: str) -> None:
+        """The first answer, but for what is left of the token's time; one that was used and has run out
+        is issued anew.
+        """
+        if first.payload != note:
+            assert (reply.status, reply.code) == (422, "idempotency_key_reused")
+            return
+        left_s = sold.issued_at + TOKEN_S - self.money.now
+        changed = {"expiresIn"} if left_s > 0 or sold.claim is None else TIMED
+        said, told = reply.json, json.loads(first.text)
+        assert said["expiresIn"] == (max(0, left_s) if "token" not in changed else TOKEN_S)
+        assert without(said, changed) == without(told, changed)
+        claims = jwt.decode(said["token"], options={"verify_signature": False})
+        assert (claims["jti"], reply.headers["idempotency-replayed"]) == (sold.jti, "true")
 
     @precondition(lambda self: self.money.sold)
     @rule(back=recent, consume=st.booleans(), key=keys)
@@ -261,11 +277,12 @@ class Histories(RuleBasedStateMachine):
 
     def _assert_same_transcription(self, reply: Reply, sold: Sold) -> None:
         """The same call again: the first answer, or how it stands; nothing is started."""
-        if sold.answer is not None:
+        if sold.answer is not None and sold.state != RELEASED:
             assert (reply.status, reply.text) == sold.answer
             assert reply.headers["idempotency-replayed"] == "true"
-        elif sold.refused is not None or sold.state == RELEASED:
-            assert (reply.status, reply.json["credit"]) == (sold.refused or 502, "released")
+        elif sold.state == RELEASED:
+            told = sold.refused if sold.refused == REFUSED[REFUSE] else 403
+            assert (reply.status, reply.json["credit"]) == (told, "released")
         else:
             assert (reply.status, reply.json["jobId"]) == (202, own_job(sold))
 
@@ -323,9 +340,10 @@ class Histories(RuleBasedStateMachine):
                 return
             outcome = self.money.outcome(job)
             if outcome is not None:
-                self.money.settle(sold, outcome)
+                self.money.settle_by_word(sold, outcome)
             assert reply.status == (200 if job.missing_since is None else 404)
         assert reply.json["credit"] == CREDIT_WORDS[sold.state]
+        assert sold.state == CAPTURED or not reply.json.get("text")
 
     @rule(times=st.sampled_from((1, 1, 2)))
     def sweep(self, times: int) -> None:
@@ -409,6 +427,15 @@ class Histories(RuleBasedStateMachine):
         known = Counter(entry.user for entry in self.stream)
         for user, entries in self.snapshot.entries.items():
             self.stream += entries[known[user] :]
+
+
+def without(answer: dict[str, Any], names: set[str]) -> dict[str, Any]:
+    """`answer` but for members called one of `names`, also those of `data`."""
+    return {
+        name: without(value, names) if isinstance(value, dict) else value
+        for name, value in answer.items()
+        if name not in names
+    }
 
 
 def own_job(sold: Sold) -> str:

@@ -11,13 +11,16 @@ from botocore.stub import Stubber
 
 from engine.access.keyrings import (
     CLIENT_CONFIG,
+    FIRST_RETRY_S,
     KEEP_S,
     RETRY_S,
+    SPREAD,
     Key,
     KeyRings,
     Ring,
     parse,
     ring_at,
+    spread,
     unfit_to_import,
 )
 from engine.platform.errors import Busy
@@ -39,12 +42,16 @@ class Store:
         self.client = ssm_client("http://127.0.0.1:9")
         self.stub = Stubber(self.client)
         self.now = 1_800_000_000.0
-        self.rings = KeyRings(self.client, "/p/", NAMES, clock=lambda: self.now)
+        self.rings = KeyRings(self.client, "/p/", NAMES, clock=lambda: self.now, spread=float)
 
     def gives(self, **values: str) -> None:
         parameters = [{"Name": f"/p/{name}", "Value": value} for name, value in values.items()]
         asked = {"Names": ["/p/ONE", "/p/TWO"], "WithDecryption": True}
         self.stub.add_response("get_parameters", {"Parameters": parameters}, asked)
+
+    def pending(self) -> bool:
+        """Whether an answer was given that nobody has asked for yet."""
+        return bool(self.stub._queue)
 
     def fails(self, code: str = "InternalServerError", status: int = 500) -> None:
         self.stub.add_client_error("get_parameters", code, http_status_code=status)
@@ -138,7 +145,61 @@ def test_without_any_ring_the_answer_is_busy(store: Store, code: str) -> None:
         store.rings["ONE"]
     assert (busy.value.status, busy.value.headers) == (503, {"Retry-After": "1"})
     store.gives(ONE=ring("a"), TWO=ring("b"))
+    store.now += FIRST_RETRY_S
     assert store.rings["ONE"].signing == "a"
+
+
+def test_a_read_that_failed_is_not_repeated_by_every_request(store: Store) -> None:
+    """Where the store throttles, each wait is twice as long as the one before, up to a limit."""
+    waits = [1, 2, 4, 8, RETRY_S, RETRY_S]
+    for wait in waits:
+        store.fails("ThrottlingException", 400)
+        for second in range(wait):
+            for name in (*NAMES, *NAMES):
+                with pytest.raises(Busy):
+                    store.rings[name]
+            store.now += 1
+            assert not store.pending(), f"asked too late, second {second} of {wait}"
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    assert store.rings["ONE"].signing == "a"
+
+
+def test_after_a_good_read_the_waits_begin_anew(store: Store) -> None:
+    for _ in range(2):
+        store.rings.forget()
+        for wait in (1, 2):
+            store.fails("ThrottlingException", 400)
+            with pytest.raises(Busy):
+                store.rings["ONE"]
+            store.now += wait
+        store.gives(ONE=ring("a"), TWO=ring("b"))
+        assert store.rings["ONE"].signing == "a"
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_a_wait(store: Store) -> None:
+    store.fails("ThrottlingException", 400)
+    with pytest.raises(Busy):
+        store.rings["ONE"]
+    store.now -= 3600
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    assert store.rings["ONE"].signing == "a"
+
+
+def test_what_was_read_can_be_forgotten(store: Store) -> None:
+    store.gives(ONE=ring("a"), TWO=ring("b"))
+    store.gives(ONE=ring("rotated"), TWO=ring("b"))
+    assert store.rings["ONE"].signing == "a"
+    store.rings.forget()
+    assert store.rings["ONE"].secrets == ("rotated",)
+
+
+def test_readers_that_began_together_do_not_read_together() -> None:
+    """No ring is kept longer than `KEEP_S`, which rotation counts on."""
+    waits = [spread(KEEP_S) for _ in range(200)]
+    assert max(waits) <= KEEP_S
+    assert min(waits) >= KEEP_S * (1 - SPREAD)
+    assert max(waits) - min(waits) > KEEP_S * SPREAD / 2
+    assert len(set(waits)) > 100
 
 
 def test_a_store_that_cannot_be_reached_is_busy() -> None:
@@ -154,11 +215,24 @@ def test_a_store_that_cannot_be_reached_is_busy() -> None:
 def test_a_missing_secret_is_busy_and_found_once_created(store: Store) -> None:
     store.gives(ONE=ring("a"))
     assert store.rings["ONE"].signing == "a"
-    store.gives(ONE=ring("a"))
+    store.gives(ONE=ring("a"), TWO=ring("b"))
     with pytest.raises(Busy):
         store.rings["TWO"]
-    store.gives(ONE=ring("a"), TWO=ring("b"))
+    store.now += RETRY_S
     assert store.rings["TWO"].signing == "b"
+
+
+def test_a_secret_that_is_not_there_is_not_asked_for_by_every_request(store: Store) -> None:
+    """`PROVISIONING_API_KEY` after a first deployment: the others go on, and it is asked for rarely."""
+    for _ in range(3):
+        store.gives(ONE=ring("a"))
+        for _ in range(RETRY_S):
+            for _ in range(10):
+                with pytest.raises(Busy):
+                    store.rings["TWO"]
+                assert store.rings["ONE"].signing == "a"
+            store.now += 1
+        assert not store.pending()
 
 
 MALFORMED = {

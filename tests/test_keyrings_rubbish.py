@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from engine.access.keyrings import KEEP_S, RETRY_S, KeyRings
+from engine.access.keyrings import FIRST_RETRY_S, KEEP_S, RETRY_S, KeyRings
 from engine.platform.errors import Busy
 from tests.test_keyrings import ring, ssm_client
 
@@ -57,6 +57,7 @@ def test_without_any_ring_the_answer_is_busy(body: bytes) -> None:
     with pytest.raises(Busy):
         store.rings["ONE"]
     store.body = good()
+    store.now += FIRST_RETRY_S
     assert store.rings["ONE"].signing == "a"
 
 

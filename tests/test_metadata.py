@@ -15,7 +15,7 @@ from engine.platform import config
 from engine.web.http import QUERY_LIMIT
 from local.settings import ROOT
 from standins.tiktok_links import links
-from tests.support import deployed
+from tests.support import deployed, template
 from tests.support.gateway import Gateway, Reply
 from tests.support.schema import check_answer
 from tests.support.tiktok import (
@@ -221,8 +221,7 @@ def test_an_address_that_is_too_long_is_refused_as_an_address(
 
 def test_the_function_that_reads_foreign_pages_can_touch_no_account() -> None:
     """Kept answers and rate windows are all that its role lets it read or write."""
-    (policy,) = deployed.functions()["metadata"]["Policies"]
-    (statement,) = policy["Statement"]
+    statement, _front_secret = template.functions()["metadata"].statements
     keys = statement["Condition"]["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
     assert keys == ["TIKTOK#*", "IP#*"]
     assert sorted(statement["Action"]) == [f"dynamodb:{x}Item" for x in ("Get", "Put", "Update")]

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.model.broken import broken_designs
+from tests.model.broken_jobs import broken_jobs
 from tests.model.checker import searched
 from tests.model.expressions import Context, ExpressionError, changed, condition
 from tests.model.mutants import ENTRY_IS_NEW, SEQ_IS_SEEN, Clause, without
@@ -17,7 +18,9 @@ def test_no_interleaving_breaks_a_rule_of_the_money_moves(scenario: Scenario) ->
     assert result.complete
 
 
-@pytest.mark.parametrize("design", broken_designs(), ids=lambda design: design.name)
+@pytest.mark.parametrize(
+    "design", [*broken_designs(), *broken_jobs()], ids=lambda design: design.name
+)
 def test_the_same_checker_finds_how_a_broken_design_breaks(design: Scenario) -> None:
     result = searched(design)
     assert result.violation is not None

@@ -4,10 +4,13 @@ import base64
 import hashlib
 import hmac
 import json
+import socket
 import ssl
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,11 +23,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from engine.access.keyrings import Ring
 from engine.credits import standard_webhooks
-from engine.platform.table import Item
-from engine.subscriptions import outbox, public_post
-from engine.subscriptions.public_post import NotAllowed, NotDelivered, target
+from engine.platform.outgoing import Limits
+from engine.platform.table import ConditionFailed, Item, Put
+from engine.subscriptions import outbox
+from engine.subscriptions import receiver as receiver_module
+from engine.subscriptions.outbox import Attempt
+from engine.subscriptions.receiver import NotAllowed, NotDelivered
+from engine.subscriptions.receiver import Receiver as PostReceiver
 from tests.support.gateway import Reply
+from tests.support.loglines import caught
 from tests.support.openrouter import Context, Studio, fresh_user, serving
+from tests.support.rawserver import serving as serving_raw
 from tests.test_subscription_admin import act, call
 from tests.test_subscription_crashes import drain
 
@@ -37,6 +46,7 @@ class Receiver(ThreadingHTTPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.status = 204
+        self.retry_after = ""
         self.got: list[tuple[str, dict[str, str], bytes]] = []
 
     @property
@@ -53,6 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.got.append((self.path, headers, body))
         self.send_response(self.server.status)
         self.send_header("Location", "/elsewhere")
+        if self.server.retry_after:
+            self.send_header("Retry-After", self.server.retry_after)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -87,8 +99,10 @@ class Scene:
         self.key = self.studio.key(self.user)["key"]
 
     def send(self, left_s: float = 100.0) -> dict[str, int]:
+        """Notices sent and delivered in a round without trouble."""
         found: dict[str, int] = self.function.lambda_handler({}, Context(left_s))
-        return found
+        assert (found["troubles"], found["set_aside"]) == (0, 0)
+        return {"sent": found["sent"], "delivered": found["delivered"]}
 
     def rotate(self) -> None:
         assert act(self.studio, self.user, "rotate").json["rotated"]
@@ -169,12 +183,14 @@ def test_without_an_address_there_are_no_notices(endpoint: str) -> None:
 def test_failed_attempts_are_repeated_with_growing_waits_and_an_end(scene: Scene) -> None:
     scene.receiver.status = 500
     scene.rotate()
-    for wait_s in (0, *outbox.DELAYS_S):
-        if wait_s:
+    for delay_s in (*outbox.DELAYS_S, 0):
+        assert scene.send() == {"sent": 1, "delivered": 0}
+        if delay_s:
+            wait_s = scene.items()[0]["expires_at"] - int(scene.studio.now)
+            assert delay_s <= wait_s <= 1.25 * delay_s
             scene.studio.now += wait_s - 1
             assert scene.send()["sent"] == 0
             scene.studio.now += 1
-        assert scene.send() == {"sent": 1, "delivered": 0}
     (notice,) = scene.webhooks()
     assert (notice["state"], notice["nextAttemptAt"]) == ("failed", None)
     assert [attempt["outcome"] for attempt in notice["attempts"]] == ["500"] * 8
@@ -218,8 +234,8 @@ def test_an_unreachable_receiver_is_tried_again(scene: Scene) -> None:
     scene.receiver.server_close()
     assert scene.send() == {"sent": 1, "delivered": 0}
     (notice,) = scene.webhooks()
-    assert notice["attempts"][0]["outcome"] == "NewConnectionError"
-    assert notice["nextAttemptAt"] == "2027-01-15T08:01:00.000Z"
+    assert notice["attempts"][0]["outcome"] == "refused"
+    assert "2027-01-15T08:01:00.000Z" <= notice["nextAttemptAt"] <= "2027-01-15T08:01:15.000Z"
 
 
 def test_the_log_has_pages(scene: Scene) -> None:
@@ -245,34 +261,104 @@ def test_a_leased_notice_is_sent_and_recorded_by_one_process(scene: Scene) -> No
     (item,) = scene.items()
     assert outbox.claim(table, item, now)
     assert not outbox.claim(table, item, now)
-    assert outbox.due(table, int(outbox.shard_of(scene.user)[-1]), now, 5) == []
-    outbox.record_attempt(table, item, "late", is_delivered=True, now=now - 1)
+    assert list(outbox.due(table, shard_number(scene.user), now, 5)) == []
+    assert not outbox.record_attempt(table, item, Attempt("late", is_final=True), now - 1)
     assert scene.items()[0]["attempts"] == []
-    outbox.record_attempt(table, item, "200", is_delivered=True, now=now)
+    assert outbox.record_attempt(table, item, Attempt("200", is_final=True), now)
     assert scene.items()[0]["state"] == "delivered"
     assert "open_shard" not in scene.items()[0]
-    outbox.record_attempt(table, item, "500", is_delivered=False, now=now)
+    assert not outbox.record_attempt(table, item, Attempt("500"), now)
     assert len(scene.items()[0]["attempts"]) == 1
     assert not outbox.claim(table, {**item, "expires_at": now + 60}, now)
 
 
-def test_a_notice_that_was_replayed_meanwhile_is_not_changed(scene: Scene) -> None:
-    """Two operators replay it: the second finds it pending, which is as good."""
+def shard_number(user: str) -> int:
+    return int(outbox.shard_of(user).removeprefix("hooks#"))
+
+
+def test_a_notice_that_changed_meanwhile_is_not_replayed(scene: Scene) -> None:
+    """Two operators replay it: the second finds it changed and reads it again."""
     scene.rotate()
     scene.send()
     (item,) = scene.items()
     table, now = scene.studio.table, int(scene.studio.now)
+    table.write(outbox.replay(item, now))
+    with pytest.raises(ConditionFailed):
+        table.write(outbox.replay(item, now + 5))
+    assert scene.items()[0]["expires_at"] == now
 
-    class Stale:
-        def get(self, *_: Any) -> Item:
-            return item
+
+def test_a_notice_that_another_process_leased_is_not_due(scene: Scene) -> None:
+    """Another sender takes the lease between the reading of the index and that of the item."""
+    scene.rotate()
+    table, now = scene.studio.table, int(scene.studio.now)
+    (item,) = scene.items()
+
+    class Overtaken:
+        def due(self, *asked: Any, **named: Any) -> Iterator[Item]:
+            for place in table.due(*asked, **named):
+                assert outbox.claim(table, item, now)
+                yield place
 
         def __getattr__(self, name: str) -> Any:
             return getattr(table, name)
 
-    assert outbox.replay(Stale(), scene.user, item["sk"], now)  # type: ignore[arg-type]
-    assert not outbox.replay(Stale(), scene.user, item["sk"], now + 5)  # type: ignore[arg-type]
-    assert scene.items()[0]["expires_at"] == now
+    found = outbox.due(Overtaken(), shard_number(scene.user), now, 5)  # type: ignore[arg-type]
+    assert list(found) == []
+    (leased,) = scene.items()
+    assert not outbox.claim(table, leased, now + outbox.LEASE_S - 1)
+    assert outbox.claim(table, leased, now + outbox.LEASE_S)
+
+
+def test_a_notice_that_cannot_be_handled_is_set_aside_and_the_others_are_sent(scene: Scene) -> None:
+    scene.rotate()
+    table, now = scene.studio.table, int(scene.studio.now)
+    (item,) = scene.items()
+    for place, broken in enumerate(
+        ({"facts": "{"}, {"round": "x"}, {"attempts": 7}, {"type": None})
+    ):
+        odd = {**item, "sk": f"msg_0_{place}", "expires_at": now - 100 + place, **broken}
+        table.write(Put(odd, condition=""))
+    with caught() as lines:
+        counts = scene.function.lambda_handler({}, Context())
+    assert counts["set_aside"] == 4
+    assert [headers["webhook-id"] for _, headers, _ in scene.receiver.got] == [item["sk"]]
+    assert lines.messages.count("be:set-aside") == counts["set_aside"]
+    assert any("SetAside" in line for line in lines.json)
+    scene.studio.now += outbox.LEASE_S + 1
+    again = scene.function.lambda_handler({}, Context())
+    assert again["set_aside"] == 0, "passed over for an hour"
+    scene.studio.now += outbox.SET_ASIDE_S
+    assert scene.function.lambda_handler({}, Context())["set_aside"] == 4
+
+
+@pytest.mark.parametrize(
+    ("answered", "waited_s"),
+    [
+        ("600", 600),
+        ("5", 60),
+        ("9" * 30, outbox.LONGEST_WAIT_S),
+        ("Fri, 15 Jan 2027 08:15:00 GMT", 900),
+        ("Fri, 15 Jan 2027 07:00:00 GMT", 60),
+        ("soon", 60),
+        ("-5", 60),
+    ],
+)
+def test_retry_after_of_the_receiver_is_kept_to_and_bounded(
+    scene: Scene, answered: str, waited_s: int
+) -> None:
+    scene.receiver.status, scene.receiver.retry_after = 503, answered
+    scene.rotate()
+    scene.send()
+    (item,) = scene.items()
+    waited = item["expires_at"] - int(scene.studio.now)
+    assert waited_s <= waited <= waited_s * 1.25
+
+
+def test_notices_that_fail_together_are_not_repeated_together() -> None:
+    waits = {outbox.wait_s(f"msg_{place}", 1, Attempt("503")) for place in range(100)}
+    assert len(waits) > 30
+    assert min(waits) >= 300 and max(waits) <= 375
 
 
 def test_the_signature_is_that_of_the_standard_and_every_key_signs() -> None:
@@ -287,8 +373,23 @@ def test_the_signature_is_that_of_the_standard_and_every_key_signs() -> None:
     assert old != new and old.startswith("v1,") and new.startswith("v1,")
 
 
-def to(*addresses: str) -> Any:
-    return lambda *_: list(addresses)
+def resolving_to(monkeypatch: pytest.MonkeyPatch, *addresses: str, port: int = 9) -> None:
+    """Every name resolves to `addresses`."""
+    found = [
+        (
+            socket.AF_INET6 if ":" in address else socket.AF_INET,
+            socket.SOCK_STREAM,
+            6,
+            "",
+            (address, port),
+        )
+        for address in addresses
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
+
+
+def receiver_at(url: str, *, is_local: bool = False) -> PostReceiver:
+    return PostReceiver(url, Ring(("key",)), is_local=is_local)
 
 
 PUBLIC = "93.184.216.34"
@@ -301,78 +402,105 @@ INSIDE = [
 
 
 @pytest.mark.parametrize("address", INSIDE)
-def test_a_private_address_is_not_called_even_beside_a_public_one(address: str) -> None:
+def test_a_private_address_is_not_called_even_beside_a_public_one(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for found in ([address], [PUBLIC, address]):
-        with pytest.raises(NotAllowed):
-            target("https://hooks.example.test/x", is_local=False, resolver=to(*found))
+        resolving_to(monkeypatch, *found)
+        with pytest.raises(NotAllowed, match="not a public address"):
+            receiver_at("https://hooks.example.test/x").post(b"{}", {})
 
 
 @pytest.mark.parametrize(
     "url",
     ["http://hooks.example.test/", "ftp://hooks.example.test/", "https://", "https:///x", "//x",
      "https://user@hooks.example.test/", "https://a:b@hooks.example.test/", "https://[::1", "",
-     "https://hooks.example.test:99999/", "file:///etc/passwd"],
+     "https://hooks.example.test:99999/", "https://hooks.example.test:0/", "file:///etc/passwd"],
 )  # fmt: skip
-def test_only_an_https_address_is_called(url: str) -> None:
+def test_only_an_https_address_is_called(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch, PUBLIC)
     with pytest.raises(NotAllowed):
-        target(url, is_local=False, resolver=to(PUBLIC))
+        receiver_at(url).post(b"{}", {})
 
 
-def test_a_name_without_addresses_is_not_called() -> None:
-    with pytest.raises(NotAllowed):
-        target("https://hooks.example.test/", is_local=False, resolver=to())
+def test_a_name_without_addresses_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    resolving_to(monkeypatch)
     with pytest.raises(NotDelivered):
-        public_post.resolve("no-such-name.invalid", 443)
-    assert public_post.resolve("127.0.0.1", 443) == ["127.0.0.1"]
+        receiver_at("https://hooks.example.test/").post(b"{}", {})
 
 
-def test_locally_loopback_may_be_called_and_still_nothing_else() -> None:
-    found = target("http://127.0.0.1:8080/a?b=c", is_local=True, resolver=to("127.0.0.1"))
-    assert (found.address, found.port, found.path, found.is_tls) == (
-        "127.0.0.1", 8080, "/a?b=c", False,
-    )  # fmt: skip
-    for url in ("http://x.test/", "https://x.test/"):
+def test_locally_loopback_may_be_called_and_still_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with receiving() as found:
+        url = f"http://127.0.0.1:{found.port}/a?b=c"
+        assert receiver_at(url, is_local=True).post(b"{}", {}).status == 204
         with pytest.raises(NotAllowed):
-            target(url, is_local=True, resolver=to("10.0.0.1"))
-    with pytest.raises(NotAllowed):
-        target("http://x.test/", is_local=True, resolver=to(PUBLIC))
-
-
-@pytest.mark.parametrize(
-    ("url", "header"),
-    [("https://hooks.example.test/", "hooks.example.test"),
-     ("https://hooks.example.test:8443/", "hooks.example.test:8443"),
-     ("https://[2606:2800:220:1::1]/", "[2606:2800:220:1::1]")],
-)  # fmt: skip
-def test_the_host_header_names_the_host_of_the_url(url: str, header: str) -> None:
-    found = target(url, is_local=False, resolver=to("2606:2800:220:1::1"))
-    assert (found.host_header, found.address) == (header, "2606:2800:220:1::1")
+            receiver_at(url).post(b"{}", {})
+        assert [path for path, _, _ in found.got] == ["/a?b=c"]
+    for url, address in (
+        ("http://x.test/", "10.0.0.1"), ("https://x.test/", "10.0.0.1"), ("http://x.test/", PUBLIC),
+    ):  # fmt: skip
+        resolving_to(monkeypatch, address)
+        with pytest.raises(NotAllowed):
+            receiver_at(url, is_local=True).post(b"{}", {})
 
 
 def test_the_checked_address_is_called_under_the_names_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name resolves to nothing here: only the address that was checked can have been called."""
+    """Two addresses: the first takes no connection, so the second is called within the same attempt."""
     certificate, key = self_signed(tmp_path, "hooks.example.test")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    monkeypatch.setattr("engine.subscriptions.public_post.certifi.where", lambda: str(certificate))
+    monkeypatch.setattr("engine.platform.outgoing.certifi.where", lambda: str(certificate))
     with receiving(context) as receiver:
+        resolving_to(monkeypatch, "127.0.0.2", "127.0.0.1", port=receiver.port)
         url = f"https://hooks.example.test:{receiver.port}/in"
-        found = target(url, is_local=True, resolver=to("127.0.0.1"))
-        assert public_post.post(found, b"{}", {"webhook-id": "msg_1"}) == 204
+        sent = receiver_at(url, is_local=True).post(b"{}", {"webhook-id": "msg_1"})
+        assert sent.status == 204
         ((path, headers, body),) = receiver.got
-        assert (path, body, headers["host"]) == (
-            "/in",
-            b"{}",
-            f"hooks.example.test:{receiver.port}",
-        )
-        other = target(
-            f"https://other.example.test:{receiver.port}/", is_local=True, resolver=to("127.0.0.1")
-        )
+        assert (path, body) == ("/in", b"{}")
+        assert headers["host"] == f"hooks.example.test:{receiver.port}"
+        assert headers["content-type"] == "application/json"
+        other = f"https://other.example.test:{receiver.port}/"
         with pytest.raises(NotDelivered):
-            public_post.post(other, b"{}", {})
+            receiver_at(other, is_local=True).post(b"{}", {})
         assert len(receiver.got) == 1
+
+
+def test_one_attempt_ends_before_the_lease_of_its_notice() -> None:
+    assert receiver_module.LIMITS.seconds < outbox.LEASE_S
+
+
+def test_a_receiver_that_drips_is_given_up_at_the_deadline(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receiver_module, "LIMITS", Limits(seconds=0.3, size=0))
+    scene.rotate()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        while True:
+            connection.sendall(b"x")
+            time.sleep(0.02)
+
+    with dripping(drip) as port:
+        url = f"http://127.0.0.1:{port}/"
+        monkeypatch.setattr(
+            scene.function, "settings", replace(scene.function.settings, notify_url=url)
+        )
+        began = time.monotonic()
+        assert scene.send() == {"sent": 1, "delivered": 0}
+        assert time.monotonic() - began < 5
+    (notice,) = scene.webhooks()
+    assert notice["attempts"][0]["outcome"] == "timeout"
+
+
+@contextmanager
+def dripping(handler: Callable[[socket.socket], None]) -> Iterator[int]:
+    with serving_raw(handler) as server:
+        yield server.port
 
 
 def self_signed(folder: Path, name: str) -> tuple[Path, Path]:

@@ -66,13 +66,13 @@ def test_disabling_and_deleting_can_be_repeated_and_a_deleted_key_reads_as_none(
 ) -> None:
     made = provider.create("sub:ann:t.3", 1_000_000, ENDS_AT + 10**6)
     for _ in range(2):
-        provider.disable(made.hash)
+        assert provider.disable(made.hash)
     facts = provider.read(made.hash)
     assert facts is not None and facts.disabled
-    for _ in range(2):
-        provider.delete(made.hash)
+    assert provider.delete(made.hash)
+    assert not provider.delete(made.hash)
     assert provider.read(made.hash) is None
-    provider.disable(made.hash)
+    assert not provider.disable(made.hash)
 
 
 def test_the_list_has_pages_of_a_hundred_with_disabled_keys_in_it() -> None:
@@ -80,7 +80,9 @@ def test_the_list_has_pages_of_a_hundred_with_disabled_keys_in_it() -> None:
         provider = OpenRouter(standin.base, lambda: MANAGEMENT_KEY)
         made = [provider.create(f"sub:u:t.{n}", 1, ENDS_AT) for n in range(101)]
         provider.disable(made[100].hash)
-        first, rest = provider.page(0), provider.page(100)
+        pages = provider.page(0), provider.page(100)
+        first, rest = (page.keys for page in pages)
+        assert [page.size for page in pages] == [100, len(rest)]
         assert [facts.hash for facts in first[:2]] == [made[100].hash, made[99].hash]
         assert first[0].disabled and not first[1].disabled
         assert len(first) == 100 and {facts.name for facts in rest} > {"sub:u:t.0"}
@@ -92,8 +94,8 @@ def test_a_workspace_limits_what_is_created_and_listed() -> None:
         inside = OpenRouter(standin.base, lambda: MANAGEMENT_KEY, workspace)
         outside = OpenRouter(standin.base, lambda: MANAGEMENT_KEY)
         made = inside.create("sub:u:t.1", 1, ENDS_AT)
-        assert [facts.hash for facts in inside.page(0)] == [made.hash]
-        assert made.hash not in {facts.hash for facts in outside.page(0)}
+        assert [facts.hash for facts in inside.page(0).keys] == [made.hash]
+        assert made.hash not in {facts.hash for facts in outside.page(0).keys}
 
 
 def test_the_operators_balance_is_read(provider: OpenRouter) -> None:

@@ -34,7 +34,8 @@ INSIGHTS = {
 OTHERS_WORDS = {
     "TransactionConflict", "AccessDenied", "WarmThroughput", "ParallelizationFactor", "InvokeFunction",
     "AWSLambdaBasicExecutionRole", "AWSXrayWriteOnlyAccess", "AWSLambdaSQSQueueExecutionRole",
-    "AWSCodeDeployRoleForLambda", "DetailedMetricsEnabled", "HttpOnly", "SameSite",
+    "AWSCodeDeployRoleForLambda", "DetailedMetricsEnabled", "HttpOnly", "SameSite", "CloudFront",
+    "CachingDisabled", "AllViewerExceptHostHeader",
 }  # fmt: skip
 """Names of others: AWS's errors, properties and policies, and attributes of cookies."""
 
@@ -132,6 +133,7 @@ def lines_of_functions() -> list[Mapping[str, Any]]:
         logs.low_balance("ann", 1)
         logs.not_projected("trouble")
         logs.provider_balance(0, 25)
+        logs.set_aside("notices", "msg_1", "Unreadable")
         logs.moved({"spend": 1})
         logs.rotated("NAME", made=["k"], dropped=[])
         logs.not_rotated("NAME", "trouble")

@@ -17,9 +17,10 @@ from engine.access import keyrings, ring_store, rotation
 from engine.access.keyrings import Key, parse
 from engine.access.ring_store import Stored
 from engine.access.rotation import Terms
-from engine.admin import health
+from engine.admin import cloudformation, health
 from engine.platform.times import DAY_S
-from tests.support import deployed
+from local.settings import ROOT
+from tests.support import deployed, template
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught
 
@@ -197,7 +198,7 @@ def test_a_failure_is_told_without_its_words_and_logged(
     assert body["Status"] == "FAILED"
     assert "log" in body["Reason"] and "Error" not in body["Reason"]
     assert [line["message"] for line in lines.json if line["level"] == "ERROR"] == [
-        "secrets were not created"
+        "custom resource failed"
     ]
 
 
@@ -212,12 +213,61 @@ def test_neither_the_answer_nor_the_log_shows_a_secret(endpoint: str, ssm: Any) 
     assert [secret for secret in secrets if secret in shown] == []
 
 
+SAMPLE = json.loads((ROOT / "events" / "name_revision.json").read_text(encoding="utf-8"))
+
+
+def revision(endpoint: str, kind: str = "Update", **properties: Any) -> dict[str, Any]:
+    """What CloudFormation is answered about the sample's `Custom::Revision`, with other properties."""
+    with receiving() as receiver:
+        event = {
+            **SAMPLE,
+            "RequestType": kind,
+            "ResponseURL": receiver.url,
+            "ResourceProperties": {**SAMPLE["ResourceProperties"], **properties},
+        }
+        invoke(endpoint, "rotation-revision", event)
+    answer: dict[str, Any] = receiver.received[-1][2]
+    return answer
+
+
+def test_a_revision_is_the_same_for_the_same_values_and_another_for_others(endpoint: str) -> None:
+    first, again = revision(endpoint), revision(endpoint, ServiceTimeout="60")
+    assert (first["Status"], first["PhysicalResourceId"]) == ("SUCCESS", "revision")
+    assert first["Data"] == again["Data"]
+    common, tokens = first["Data"]["Common"], first["Data"]["TokensFunction"]
+    assert common != tokens and {len(common), len(tokens)} == {16}
+    own = revision(endpoint, TokensFunction=["true"])["Data"]
+    assert own["Common"] == common and own["TokensFunction"] != tokens
+    every = revision(endpoint, Common=["arn", "dev", "251"])["Data"]
+    assert every["Common"] != common and every["TokensFunction"] != tokens
+
+
+def test_the_order_of_values_and_their_borders_count(endpoint: str) -> None:
+    lists = (["a", "b"], ["b", "a"], ["ab", ""], ["a,b"])
+    digests = {revision(endpoint, Common=values)["Data"]["Common"] for values in lists}
+    assert len(digests) == len(lists)
+
+
+def test_a_revision_that_is_deleted_is_answered(endpoint: str) -> None:
+    assert revision(endpoint, "Delete")["Status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("members", [{"ResourceType": "Custom::Other"}, {"ResourceProperties": {}}])
+def test_a_custom_resource_that_is_not_known_fails_the_deployment(
+    endpoint: str, members: dict[str, Any]
+) -> None:
+    with receiving() as receiver, caught() as lines:
+        invoke(endpoint, "rotation-10", {**SAMPLE, "ResponseURL": receiver.url, **members})
+    assert receiver.received[-1][2]["Status"] == "FAILED"
+    assert [line["level"] for line in lines.json] == ["ERROR"]
+
+
 def test_an_answer_that_is_not_taken_is_an_error() -> None:
     with receiving() as receiver:
         receiver.status = 403
         event = request(receiver, "Create")
         with pytest.raises(HTTPError):
-            rotation.answer_cloudformation(event, ok=True, reason="done", log="")
+            cloudformation.answer(event, {}, reason="done")
 
 
 TERMS = Terms(rotate_after_s=60 * DAY_S, user_token_s=30 * DAY_S)
@@ -324,9 +374,8 @@ def test_a_secret_that_is_shown_may_be_shown_at_once_in_both_forms(ssm: Any) -> 
 def test_the_template_creates_all_secrets_that_functions_may_read() -> None:
     granted = {
         str(resource).rsplit("/", 1)[-1].rstrip("'}")
-        for properties in deployed.functions().values()
-        for policy in properties["Policies"]
-        for statement in policy["Statement"]
+        for function in template.functions().values()
+        for statement in function.statements
         if "ssm:GetParameters" in statement["Action"]
         for resource in (
             statement["Resource"]

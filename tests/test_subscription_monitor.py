@@ -1,12 +1,18 @@
 """The monitor charges keys, replaces them ahead, resumes unfinished steps and deletes orphans alone."""
 
+import itertools
+import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from engine.platform.act import Act
+from engine.platform.outgoing import Unknown
+from engine.platform.table import Put
+from engine.subscriptions import monitor, openrouter, provider_keys
 from engine.subscriptions.openrouter import OpenRouter
-from engine.subscriptions.provider_keys import key_name
+from engine.subscriptions.provider_keys import key_name, shard_of
 from tests.support.faults import Killed
 from tests.support.fuse import Fuse, fused
 from tests.support.loglines import caught
@@ -235,3 +241,152 @@ def test_keys_settle_once_openrouter_answers_again(studio: Studio) -> None:
     assert studio.monitor()["troubles"] == 3
     studio.settle(rounds=4)
     studio.assert_settled(user)
+
+
+def odd_members(first: dict[str, Any]) -> list[Any]:
+    """Members of a list that no key can be read from."""
+    return [
+        {**first, "name": None},
+        {**first, "hash": "../keys"},
+        {**first, "hash": 5},
+        {**first, "usage": None},
+        {**first, "usage": "1e999999999999999999999"},
+        {**first, "disabled": "no"},
+        {},
+        [],
+        None,
+        7,
+        "key",
+    ]
+
+
+def listed(studio: Studio) -> list[dict[str, Any]]:
+    answer = studio.app.lifecycle.provider._ask("GET", "/keys", query={"include_disabled": "true"})
+    found: list[dict[str, Any]] = json.loads(json.dumps(answer["data"], default=float))
+    return found
+
+
+def test_a_member_of_the_list_that_cannot_be_read_does_not_stop_the_round(studio: Studio) -> None:
+    user = fresh_user("odd")
+    assert studio.standin.spend(studio.key(user)["key"], "0.2")
+    known = listed(studio)
+    odd = odd_members(known[0])
+    studio.standin.fault("list_keys", "status", status=200, body={"data": [*odd, *known]})
+    with caught() as lines:
+        found = studio.monitor()
+    assert (found["charged"], found["set_aside"]) == (1, len(odd))
+    assert studio.items(user)[0].charged == 200_000
+    assert any("SetAside" in line for line in lines.json)
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "9" * 5000, "1e" + "9" * 30])
+def test_a_number_that_is_none_spoils_one_member_alone(studio: Studio, number: str) -> None:
+    user = fresh_user("odd")
+    assert studio.standin.spend(studio.key(user)["key"], "0.2")
+    known = json.dumps(listed(studio))
+    odd = f'{{"hash": "abcdefgh", "name": "mine", "disabled": false, "usage": {number}}}'
+    raw = f'{{"data": [{odd}, {known[1:-1]}]}}'
+    provider = studio.watch.lifecycle.provider
+    provider._ask = lambda *_, **__: openrouter._parsed(raw.encode())
+    page = provider.page(0)
+    del provider._ask
+    assert (page.size, len(page.keys)) == (len(json.loads(known)) + 1, len(json.loads(known)))
+
+
+def test_an_item_that_cannot_be_read_does_not_stop_the_round(studio: Studio) -> None:
+    """It is due before the others in every shard."""
+    users = [fresh_user("poison") for _ in range(6)]
+    for user in users:
+        studio.standin.spend(studio.key(user)["key"], "0.6")
+        studio.key(user)
+    for shard in range(4):
+        for place, odd in enumerate(({"state": 5}, {"number": "x"}, {"limit": None})):
+            key = provider_keys.new("t", f"poison-{shard}-{place}", 1, 1000, 5)
+            item = {**provider_keys.intention(key).item, **odd, "open_shard": f"keys#{shard}"}
+            studio.table.write(Put(item, condition=""))
+    studio.forward(301)
+    found = studio.monitor()
+    assert (found["set_aside"], found["troubles"]) == (12, 0)
+    assert [studio.items(user)[0].state for user in users] == ["settling"] * 6
+    studio.forward(60)
+    assert studio.monitor()["set_aside"] == 0, "passed over for an hour"
+    studio.forward(3600)
+    assert studio.monitor()["set_aside"] == 12
+
+
+def test_keys_whose_steps_fail_do_not_hold_up_the_others(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More keys fail than a round looks at: the next round begins with the others."""
+    monkeypatch.setattr(monitor, "BATCH", 1)
+    named = (fresh_user("queue") for _ in itertools.count())
+    users = list(itertools.islice((user for user in named if shard_of(user) == "keys#0"), 2))
+    for user in users:
+        studio.standin.spend(studio.key(user)["key"], "0.6")
+        studio.key(user)
+        studio.forward(1)
+    studio.forward(301)
+    failing = studio.items(users[0])[0].hash
+    studio.standin.fault("update_key", "status", times=None, status=500, match=failing)
+    assert studio.monitor()["troubles"] == 1
+    studio.forward(60)
+    studio.monitor()
+    assert studio.items(users[1])[0].state == "settling"
+    studio.settle(rounds=5)
+    for user in users:
+        studio.assert_settled(user)
+
+
+def test_a_page_that_never_arrives_is_passed_over(endpoint: str) -> None:
+    with serving() as standin:
+        studio = Studio(endpoint, standin)
+        user = fresh_user("far")
+        key = studio.key(user)["key"]
+        provider = OpenRouter(standin.base, lambda: MANAGEMENT_KEY)
+        for place in range(260):
+            provider.create(f"mine {place}", 1000, STARTED_AT + 10**6)
+        assert standin.spend(key, "0.1")
+        page = studio.watch.lifecycle.provider.page
+
+        def broken(offset: int) -> openrouter.Page:
+            if offset == 100:
+                raise Unknown("too_large")
+            return page(offset)
+
+        studio.watch.lifecycle.provider.page = broken
+        offsets = []
+        for _ in range(4):
+            found = studio.monitor()
+            offsets.append(found["next_offset"])
+        assert offsets == [100, 100, 200, 0]
+        assert studio.items(user)[0].charged == 100_000
+
+
+def test_a_first_page_that_cannot_be_read_does_not_stop_the_others(endpoint: str) -> None:
+    with serving() as standin:
+        studio = Studio(endpoint, standin)
+        user = fresh_user("far")
+        key = studio.key(user)["key"]
+        provider = OpenRouter(standin.base, lambda: MANAGEMENT_KEY)
+        for place in range(120):
+            provider.create(f"mine {place}", 1000, STARTED_AT + 10**6)
+        assert standin.spend(key, "0.1")
+        standin.fault("list_keys", "garbage", times=1)
+        assert studio.monitor()["set_aside"] == 1
+        assert studio.items(user)[0].charged == 100_000
+
+
+def test_slow_due_keys_leave_time_for_the_list(studio: Studio) -> None:
+    user = fresh_user("slow")
+    studio.standin.spend(studio.key(user)["key"], "0.6")
+    studio.key(user)
+    studio.forward(301)
+    left = iter([200.0, 100.0])
+    times = itertools.chain(left, itertools.repeat(90.0))
+    act = Act("system:key-monitor", "slow", "", "", "usage", at=int(studio.now))
+    done = studio.watch.monitor.round(
+        act, clock=lambda: studio.now, remaining_s=lambda: next(times)
+    )
+    assert (done.due, done.seen) == (0, 2)
+    assert studio.items(user)[0].state == "retiring"
+    assert done.balance is not None

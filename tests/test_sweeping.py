@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.credits import holds
-from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, WRITTEN_OFF, Hold
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, Hold
 from engine.credits.holds import Claim, claim
 from engine.platform.act import by_system
 from engine.platform.errors import Busy, OutcomeUnknown
@@ -23,8 +23,8 @@ from tests.support.loglines import caught
 from tests.support.scripted import ACCEPT, COMPLETED, FAILED, LOSE, RUNNING
 from tests.support.streams import Context
 
-UNUSED_S = 960
-"""A token's quarter of an hour, and a minute."""
+UNUSED_S = 920
+"""A token's quarter of an hour, and 20 seconds."""
 
 NOTHING = {"lookedAt": 0, "captured": 0, "released": 0, "waiting": 0}
 ONE_CAPTURED = {**NOTHING, "lookedAt": 1, "captured": 1}
@@ -221,18 +221,20 @@ def test_a_late_success_takes_the_refund_back_and_names_it(world: Sweeping) -> N
     assert (world.state(jti), world.money()) == (CAPTURED, (0, 0))
 
 
-def test_a_late_success_that_nobody_can_pay_is_written_off(world: Sweeping) -> None:
+def test_a_late_success_is_kept_back_until_the_account_can_pay_for_it(world: Sweeping) -> None:
+    """The refund was spent elsewhere: the text is told only for another credit."""
     job, jti = given_up(world)
     assert world.vend_at_once("ann", {}).status == 200
     world.upstream.jobs[job] = COMPLETED
     world.pass_(1)
-    assert world.status("ann", job).json["credit"] == "released"
-    gift = world.gateway.entries("ann")[-1]
-    assert (gift.type, gift.amount, gift.held, gift.subject) == ("write_off", 0, 0, jti)
-    assert (world.state(jti), world.money()) == (WRITTEN_OFF, (0, 0))
+    told = world.status("ann", job).json
+    assert (told["credit"], told["status"], told["text"]) == ("released", "failed", None)
+    assert (world.state(jti), world.money()) == (RELEASED, (0, 0))
     world.add({"userId": "ann", "amount": 1})
-    assert world.status("ann", job).json["credit"] == "released"
-    assert world.money() == (1, 0)
+    paid = world.status("ann", job).json
+    assert (paid["credit"], paid["status"]) == ("captured", "completed")
+    assert paid["text"] is not None
+    assert (world.state(jti), world.money()) == (CAPTURED, (0, 0))
 
 
 def test_upstreams_first_word_on_a_jobs_end_stays(world: Sweeping) -> None:

@@ -63,12 +63,33 @@ def test_a_function_that_fails_raises_an_alarm_and_is_rolled_back(name: str) -> 
 
 
 def test_every_function_is_traced_and_published_under_an_alias() -> None:
-    """All properties count: an alias must not stay behind when only a setting changed."""
+    """All properties count: an alias must not stay behind when only a setting changed.
+
+    tests/test_revisions.py shows which change publishes what.
+    """
     assert GLOBALS["Tracing"] == "Active"
     assert (GLOBALS["AutoPublishAlias"], GLOBALS["AutoPublishAliasAllProperties"]) == ("live", True)
+    (revision,) = resources("Custom::Revision").values()
     for name, function in resources("AWS::Serverless::Function").items():
+        digest = name if name in revision else "Common"
+        assert function["VersionDescription"] == {"Fn::GetAtt": ["Revision", digest]}, name
         overridden = {"Tracing", "AutoPublishAlias", "Runtime", "Architectures"} & set(function)
         assert not overridden, f"{name} has its own {sorted(overridden)}"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_what_lambda_does_not_version_is_no_literal_of_a_function(name: str) -> None:
+    """SAM would publish a version of an unchanged function for it, which AWS refuses.
+
+    Tags are those of the stack (`samconfig.toml`), budgets of instances are parameters, but for the one
+    instance of a function that may run only once.
+    """
+    function = resources("AWS::Serverless::Function")[name]
+    assert "Tags" not in {**GLOBALS, **function}
+    match function.get("ReservedConcurrentExecutions"):
+        case None | {"Fn::If": ["ReservesConcurrency", {"Ref": _} | 1, {"Ref": "AWS::NoValue"}]}:
+            return
+    pytest.fail(f"{name}: ReservedConcurrentExecutions must be a parameter")
 
 
 def test_a_new_version_is_taken_back_when_the_api_fails_or_slows_down() -> None:
@@ -180,7 +201,16 @@ def test_no_policy_allows_everything_of_anything() -> None:
     for statement in statements:
         named = [*as_list(statement["Action"]), *as_list(statement["Resource"])]
         assert not [text for text in texts(named) if "*" in text], statement
-        assert statement["Effect"] == "Allow"
+
+
+@pytest.mark.parametrize("name", sorted(template.functions()))
+def test_no_function_makes_a_log_that_the_stack_does_not_know(name: str) -> None:
+    """AWS's policy for logs allows it. What a late invocation of a deleted stack made under the name of
+    one of its logs, the next deployment could not create.
+    """
+    assert template.functions()[name].denials == [
+        {"Effect": "Deny", "Action": "logs:CreateLogGroup", "Resource": "*"}
+    ]
 
 
 @pytest.mark.parametrize("name", sorted(document()["Parameters"]))

@@ -365,7 +365,7 @@ def test_private_addresses_are_replaced_and_every_other_one_is_left_alone(studio
         "deep": [{"at": f"{own}/x"}],
         "video": VIDEO,
         "foreign": "https://example.org/status/42",
-        "transcript": "https://news.example/poll/2026",
+        "story": "https://news.example/poll/2026",
         "words": "and/or /status/ of it",
     }
     assert {name: answered(studio, body).json[name] for name in body} == {

@@ -179,6 +179,7 @@ def _function(services: Services, name: str) -> ActualResource:
         configuration, "Architectures", "Description", "Environment", "Handler", "LoggingConfig",
         "MemorySize", "Role", "Runtime", "Timeout", "TracingConfig",
     )  # fmt: skip
+    properties["SnapStart"] = _picked(configuration["SnapStart"], "ApplyOn")
     properties["Code"] = configuration["CodeSha256"]
     properties["Layers"] = [layer["Arn"] for layer in configuration.get("Layers", [])]
     properties["Tags"] = _tags(found.get("Tags", {}))
@@ -190,7 +191,8 @@ def _function(services: Services, name: str) -> ActualResource:
 
 def _version(services: Services, arn: str) -> ActualResource:
     found = services["lambda"].get_function_configuration(FunctionName=arn)
-    return ActualResource({"FunctionName": found["FunctionName"]}, {"Version": found["Version"]})
+    properties = _picked(found, "FunctionName", "Description")
+    return ActualResource(properties, {"Version": found["Version"]})
 
 
 def _alias(services: Services, arn: str) -> ActualResource:
@@ -409,6 +411,11 @@ def _secrets(services: Services, _physical_id: str) -> ActualResource:
     return ActualResource({"Names": sorted(name.removeprefix(prefix) for name in found)})
 
 
+def _revision(_services: Services, _physical_id: str) -> ActualResource:
+    """The digests of a `Custom::Revision`, which are compared where versions have them."""
+    return ActualResource({})
+
+
 def _of_the_api(_services: Services, _physical_id: str) -> ActualResource:
     """Routes and integrations of the local run, which are reported as parts of their API."""
     return ActualResource({})
@@ -435,5 +442,6 @@ _DESCRIBERS: dict[str, Callable[[Services, str], ActualResource | None]] = {
     "AWS::SNS::Subscription": _subscription,
     "AWS::SNS::Topic": _topic,
     "AWS::SQS::Queue": _queue,
+    "Custom::Revision": _revision,
     "Custom::Secrets": _secrets,
 }

@@ -8,6 +8,7 @@ deployment uploads only what has changed.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import os
 import shutil
 import subprocess
@@ -86,17 +87,33 @@ def write_parameters(build: Path, root: Path) -> None:
     deployed files.
 
     The commit's time is used as the time of the deployment, so that deploying the same sources again changes
-    nothing. Without git, or before the first commit, the template's defaults apply.
+    nothing. Uncommitted changes are named by a digest of their own: the name is in every function's
+    environment, so a deployment of changed files always changes the functions.
+    Without git, or before the first commit, the template's defaults apply.
     """
     told = _git(root, "log", "-1", "--format=%h %cI", "--abbrev=12", "--", *DEPLOYED_PATHS).split()
     if not told:
         (build / PARAMETERS).write_text("{}\n", encoding="utf-8")
         return
     commit, at = told
-    mark = "-dirty" if _git(root, "status", "--porcelain", "--", *DEPLOYED_PATHS) else ""
+    is_dirty = _git(root, "status", "--porcelain", "--", *DEPLOYED_PATHS)
+    mark = f"-dirty-{_digest_of_sources(root)}" if is_dirty else ""
     made_at = datetime.fromisoformat(at).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     text = f'BuildRef: "{commit}{mark}"\nDeployedAt: "{made_at}"\n'
     (build / PARAMETERS).write_text(text, encoding="utf-8")
+
+
+def _digest_of_sources(root: Path) -> str:
+    """8 characters that stand for every file that is deployed, as it lies there, committed or not."""
+    listed = _git(
+        root, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *DEPLOYED_PATHS
+    )
+    digest = hashlib.sha256()
+    for name in sorted({name for name in listed.split("\0") if name}):
+        path = root / name
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(f"{name}\0{path.is_file()}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:8]
 
 
 def packages(build: Path) -> dict[Path, str]:

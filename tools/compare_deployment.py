@@ -17,10 +17,17 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from engine.admin.cloudformation import revisions
 from local.deploy import STACK_NAME
 from local.engine_gaps import ADDED, BY_RUN, DIFFERS, MISSING, WITHOUT_EFFECT, Gap, gaps_of, table
 from local.settings import ROOT
-from local.template import Template, load_template, parameter_values
+from local.template import (
+    Resources,
+    Template,
+    load_template,
+    parameter_values,
+    resources_of_type,
+)
 from tools.actual_resources import ActualStack, actual_stack, parameters_of, sent_code
 from tools.expected_resources import StackValues, resolved, translated
 
@@ -105,11 +112,28 @@ def compare(endpoint: str, stack: str, template: Template, given: dict[str, str]
         lambda name, attribute: _attribute(there, name, attribute),
     )
     declared = resolved(plain, known)
+    _describe_versions(declared, plain)
     digests = sent_code(endpoint, stack)
     for name, resource in declared.items():
         if resource["Type"] in _CODE:
             resource["Properties"][_CODE[resource["Type"]]] = digests.get(name)
     return _compared(declared, there)
+
+
+def _describe_versions(declared: Resources, template: Template) -> None:
+    """Gives every version in `declared` the digest that its description refers to."""
+    given = _texts(declared["Revision"]["Properties"])
+    digests = revisions(given)
+    for name, resource in resources_of_type(template, "AWS::Lambda::Version").items():
+        _revision, digest = resource["Properties"]["Description"]["Fn::GetAtt"]
+        declared[name]["Properties"]["Description"] = digests[digest]
+
+
+def _texts(node: Any) -> Any:
+    """CloudFormation hands a custom resource every scalar as text."""
+    if isinstance(node, dict):
+        return {name: _texts(value) for name, value in node.items()}
+    return [_texts(item) for item in node] if isinstance(node, list) else _plain(node)
 
 
 def _unnamed(template: Template) -> dict[str, str]:

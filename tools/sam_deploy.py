@@ -134,6 +134,8 @@ def _environment(endpoint: str, folder: Path) -> dict[str, str]:
         "HOME": str(folder),
         "LANG": "C.UTF-8",
         "PATH": os.defpath,
+        # Seconds between looks at a change set; the engine makes one in less than one.
+        "SAM_CLI_POLL_DELAY": "0.25",
         "SAM_CLI_TELEMETRY": "0",
     }
 

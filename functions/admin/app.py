@@ -1,6 +1,6 @@
 """Operators' routes: users, balances, transactions, statistics, API keys, audit."""
 
-from engine.access import api_keys, keyrings
+from engine.access import api_keys, front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
 from engine.admin import accounts, erasure, transactions_csv
@@ -8,7 +8,7 @@ from engine.credits import adjustments, bulk
 from engine.credits.adjustments import Adjusted, Adjustment
 from engine.ledger import audit as audit_records
 from engine.ledger import origins
-from engine.ledger.audit import Audit, Record
+from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, dead_letters, table
 from engine.platform.errors import Forbidden, InvalidRequest, NotFound
@@ -38,9 +38,11 @@ CSV_PAGE = 5000
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 audit = Audit(ledger.table, settings.audit_days)
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET,))
+rings = KeyRings(
+    keyrings.connect(), settings.secrets_prefix, front_secret.names(settings, ADMIN_SECRET)
+)
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -165,10 +167,8 @@ def generate_key(call: Call) -> Answer:
     form = call.read(KeyForm)
     for scope in form.scopes:
         caller.require(scope)
-    made, text = api_keys.generate(
-        ledger.table, form.description, form.scopes, caller.actor, now=call.now
-    )
-    _keep(call, made.id, "key_generate", caller.actor, form.description)
+    act = call.act(caller.actor, form.description)
+    made, text = api_keys.generate(ledger, audit, form.description, form.scopes, act)
     return Answer(
         legacy({"key": text, "apiKey": text, **api_keys.members(made)}, call.now), status=201
     )
@@ -191,8 +191,8 @@ def revoke_key(call: Call, id: str) -> Answer:
         raise NotFound()
     if not known.scopes <= caller.scopes and not caller.may("admin"):
         raise Forbidden()
-    revoked = api_keys.revoke(ledger.table, id, now=call.now)
-    _keep(call, id, "key_revoke", caller.actor, known.description)
+    act = call.act(caller.actor, known.description)
+    revoked = api_keys.revoke(ledger, audit, id, act)
     return Answer({"ok": True, "key": api_keys.members(revoked or known)})
 
 
@@ -230,8 +230,3 @@ def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:
 def _shown(made: Adjusted) -> Answer:
     headers = replay_headers(made.replayed)
     return Answer(legacy(accounts.adjusted_members(made), made.at), headers=headers)
-
-
-def _keep(call: Call, key_id: str, action: str, actor: str, reason: str) -> None:
-    record = Record(key_id, action, True, "", call.act(actor, reason))
-    audit.keep(record)

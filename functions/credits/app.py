@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from engine.access import bearer, keyrings
+from engine.access import bearer, front_secret, keyrings
 from engine.access.callers import Access
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
 from engine.credits import payment_webhooks, payments, users
@@ -23,10 +23,10 @@ ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
+    front_secret.names(settings, ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
 )
 access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY])
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 

@@ -4,7 +4,7 @@ calls the admin API with the session.
 
 from pathlib import Path
 
-from engine.access import login, sessions
+from engine.access import front_secret, login, sessions
 from engine.access.sessions import Session
 from engine.ledger.audit import Audit
 from engine.platform import config, table
@@ -16,7 +16,6 @@ from engine.web.assets import Asset
 from engine.web.forms import LoginForm
 from engine.web.http import Answer, Api, Call
 
-STATIC = assets.load(Path(__file__).parent / "static", "index.html", "/dashboard/assets")
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
     "connect-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
@@ -31,9 +30,12 @@ SECURITY_HEADERS = {
 FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 settings = config.load()
+STATIC = assets.load(
+    Path(__file__).parent / "static", "index.html", "/dashboard/assets", settings.base_path
+)
 store = Table(table.connect(), settings.table_name)
 audit = Audit(store, settings.audit_days)
-api = Api(settings)
+api = Api(settings, front_secret.required(settings))
 lambda_handler = api
 
 
@@ -44,7 +46,7 @@ def log_in(call: Call) -> Answer:
     session = login.log_in(
         audit, form.name, form.password, call.act("")
     )  # fmt: skip
-    return _who(session, {"Set-Cookie": sessions.cookie(session)})
+    return _who(session, {"Set-Cookie": sessions.cookie(session, settings.base_path)})
 
 
 @api.route("GET", "/dashboard/session")
@@ -100,7 +102,7 @@ def _log_out(call: Call, *, everywhere: bool) -> Answer:
     login.log_out(
         audit, session, call.act(session.actor), everywhere=everywhere
     )  # fmt: skip
-    return Answer({"ok": True}, headers={"Set-Cookie": sessions.no_cookie()})
+    return Answer({"ok": True}, headers={"Set-Cookie": sessions.no_cookie(settings.base_path)})
 
 
 def _require_own_page(call: Call) -> None:

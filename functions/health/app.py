@@ -3,14 +3,13 @@
 import base64
 import hashlib
 import json
-import time
 from pathlib import Path
 
 import engine
-from engine.access import keyrings
+from engine.access import front_secret, keyrings
 from engine.access.keyrings import KeyRings
 from engine.admin import health
-from engine.admin.health import Services
+from engine.admin.health import Services, Uptime
 from engine.platform import config, table
 from engine.platform.circuit import Circuit
 from engine.platform.table import Table
@@ -18,34 +17,39 @@ from engine.transcription.upstream import Upstream
 from engine.web import rate_limits, routes
 from engine.web.http import Answer, Api, Call
 
-STARTED_AT = time.time()
 HERE = Path(__file__).parent
-DESCRIPTION = (HERE / "openapi.json").read_text(encoding="utf-8")
-LANDING = (HERE / "landing.html").read_text(encoding="utf-8")
-DOCS = HERE / "docs.html"
 HTML = "text/html; charset=utf-8"
-ROUTES = routes.listed(json.loads(DESCRIPTION))
 
 settings = config.load()
+DESCRIPTION = routes.description_at(
+    (HERE / "openapi.json").read_text(encoding="utf-8"), settings.public_base
+)
+ROUTES = routes.listed(json.loads(DESCRIPTION))
 store = Table(table.connect(), settings.table_name)
-parameters = KeyRings(keyrings.connect(), settings.secrets_prefix, (health.PROBE_PARAMETER,))
+parameters = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    front_secret.names(settings, health.PROBE_PARAMETER),
+)
 circuit = Circuit(store, "ttt")
+uptime = Uptime()
 services = Services(store, parameters, Upstream(settings.ttt_base), circuit)
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, parameters))
 lambda_handler = api
 
 
 @api.route("GET", "/")
 def card(call: Call) -> Answer:
     if "text/html" in call.headers.get("accept", ""):
-        return Answer(LANDING, headers=_page_headers(LANDING), content_type=HTML)
+        page = _page("landing.html")
+        return Answer(page, headers=_page_headers(page), content_type=HTML)
     return Answer(
         {
             "service": "Pluct Business Engine",
             "status": "running",
             "version": engine.__version__,
             "environment": settings.environment,
-            "documentation": "/docs",
+            "documentation": f"{settings.public_base}/docs",
             "routes": [f"{method} {path}" for method, path in ROUTES],
         }
     )
@@ -58,7 +62,7 @@ def description(call: Call) -> Answer:
 
 @api.route("GET", "/docs")
 def docs(call: Call) -> Answer:
-    page = DOCS.read_text(encoding="utf-8")
+    page = _page("docs.html")
     headers = {**_page_headers(page), "Cache-Control": "public, max-age=300"}
     return Answer(page, headers=headers, content_type=HTML)
 
@@ -70,7 +74,7 @@ def report(call: Call) -> Answer:
         {
             "ok": reachable,
             "status": "ok" if reachable else "degraded",
-            "uptimeSeconds": int(time.time() - STARTED_AT),
+            "uptimeSeconds": uptime.seconds,
             "version": engine.__version__,
             "routes": [f"{method} {path}" for method, path in ROUTES],
             "build": settings.build,
@@ -89,6 +93,12 @@ def report_services(call: Call) -> Answer:
     return Answer(services.report(call.now))
 
 
+def _page(name: str) -> str:
+    """The page in the file `name`; its links to this service lead to the public base, if there is one."""
+    text = (HERE / name).read_text(encoding="utf-8")
+    return text.replace('href="/', f'href="{settings.public_base}/')
+
+
 def _page_headers(page: str) -> dict[str, str]:
     """Allows the page's style and nothing else."""
     style = page.partition("<style>")[2].partition("</style>")[0]
@@ -102,4 +112,4 @@ def _page_headers(page: str) -> dict[str, str]:
 
 @api.fallback
 def no_route(call: Call) -> Answer:
-    raise routes.refusal(ROUTES, call.path)
+    raise routes.refusal(ROUTES, call.path, call.base_path)

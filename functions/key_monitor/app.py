@@ -26,7 +26,11 @@ def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """Takes a scheduled event, whose content is not used; answers the counts of the round."""
     request_id = str(getattr(context, "aws_request_id", "monitor"))
     act = by_system("key-monitor", request_id, "usage", at=int(clock()))
-    done = monitor.round(act, remaining_s=lambda: context.get_remaining_time_in_millis() / 1000)
+    done = monitor.round(
+        act,
+        clock=clock,
+        remaining_s=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
     if done.balance is not None:
         logs.provider_balance(done.balance.left, settings.house_low_usd)
     logs.logger.info("keys", extra=done.counts())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from engine.access import front_secret
 from engine.metadata.answers import Metadata
 from engine.platform import config, table
 from engine.platform.table import Table
@@ -15,7 +16,7 @@ LOOK_UP_FACTOR = 3
 settings = config.load()
 store = Table(table.connect(), settings.table_name)
 metadata = Metadata(store, settings.tiktok_base)
-api = Api(settings)
+api = Api(settings, front_secret.required(settings))
 lambda_handler = api
 
 

@@ -1,10 +1,12 @@
-"""Creates the secrets that are missing when the stack is deployed, and turns the rings every day."""
+"""Creates missing secrets and names revisions when the stack is deployed, and turns the rings every day."""
 
 import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from engine.access import keyrings, ring_store, rotation
 from engine.access.rotation import Terms
+from engine.admin import cloudformation
 from engine.platform import config, logs
 from engine.platform.logs import logger
 from engine.platform.times import DAY_S
@@ -16,29 +18,39 @@ clock = time.time
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> None:
-    """A `Custom::Secrets` request, or a scheduled event, of which nothing is read."""
+    """A request for one of `CUSTOM_RESOURCES`, or a scheduled event, of which nothing is read."""
     with logs.invocation(context):
         if "RequestType" in event:
-            _create(event)
+            _serve(event)
         else:
             _turn()
 
 
-def _create(event: dict[str, Any]) -> None:
-    """`Names` are created where missing, and never taken away."""
-    created: list[str] = []
-    ok, reason = True, "done"
+def _serve(event: dict[str, Any]) -> None:
+    """What a custom resource asks for, and the answer; a deletion takes nothing away."""
+    data: Mapping[str, str] | None = {}
+    reason = "done"
     try:
         if event["RequestType"] != "Delete":
-            names = event["ResourceProperties"]["Names"]
-            created = rotation.create_missing(
-                parameters, settings.secrets_prefix, names, int(clock())
-            )
+            data = CUSTOM_RESOURCES[event["ResourceType"]](event["ResourceProperties"])
     except Exception:  # noqa: BLE001 - unanswered, a stack waits for an hour before it fails.
-        logger.exception("secrets were not created")
-        ok, reason = False, "the secrets could not be created; the function's log says why"
-    logger.info("secrets", extra={"secrets": created, "ok": ok})
-    rotation.answer_cloudformation(event, ok=ok, reason=reason, log=", ".join(created))
+        logger.exception("custom resource failed")
+        data, reason = None, "the request failed; the function's log says why"
+    cloudformation.answer(event, data, reason=reason)
+
+
+def _create(properties: Mapping[str, Any]) -> dict[str, str]:
+    """`Names` are created where missing, and never taken away."""
+    names = properties["Names"]
+    created = rotation.create_missing(parameters, settings.secrets_prefix, names, int(clock()))
+    logger.info("secrets", extra={"secrets": created})
+    return {"log": ", ".join(created)}
+
+
+CUSTOM_RESOURCES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, str]]] = {
+    "Custom::Secrets": _create,
+    "Custom::Revision": cloudformation.revisions,
+}
 
 
 def _turn() -> None:

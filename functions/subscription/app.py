@@ -1,6 +1,6 @@
 """A subscriber's OpenRouter key and usage, and payments for subscriptions."""
 
-from engine.access import bearer, keyrings
+from engine.access import bearer, front_secret, keyrings
 from engine.access.keyrings import JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET, KeyRings
 from engine.credits import payment_webhooks
 from engine.ledger.items import account_pk
@@ -25,11 +25,11 @@ ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    (JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET),
+    front_secret.names(settings, JWT_SECRET_CLOUD, PROVISIONING_API_KEY, WEBHOOK_SECRET),
 )
 lifecycle = wiring.lifecycle(settings, ledger, rings, sealing.connect())
 issuer = KeyIssuer(lifecycle, settings.plan_policy)
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 

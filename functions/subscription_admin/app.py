@@ -1,6 +1,6 @@
 """Subscriptions for operators: list, show, adjust, change the plan, block, rotate the key, notices."""
 
-from engine.access import keyrings
+from engine.access import front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, PROVISIONING_API_KEY, KeyRings
 from engine.ledger.audit import Audit
@@ -26,11 +26,15 @@ from engine.web.scopes import SUBSCRIPTIONS_WRITE, USERS_READ
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name), UNIT)
 audit = Audit(ledger.table, settings.audit_days)
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ADMIN_SECRET, PROVISIONING_API_KEY))
+rings = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    front_secret.names(settings, ADMIN_SECRET, PROVISIONING_API_KEY),
+)
 lifecycle = wiring.lifecycle(settings, ledger, rings, sealing.connect())
 issuer = KeyIssuer(lifecycle, settings.plan_policy)
 access = Access(ledger.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(ledger.table))
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -60,7 +64,7 @@ def plan(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(PlanForm)
     act, choice = call.act(actor, form.reason), PlanChoice(form.plan, form.policy)
-    return Answer(admin.change_plan(ledger, id, choice, call.request_key, act))
+    return Answer(admin.change_plan(ledger, audit, id, choice, call.request_key, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/block")

@@ -1,4 +1,4 @@
-"""Every five minutes: holds past their time are resolved."""
+"""Every minute: holds past their time are resolved."""
 
 import time
 from typing import Any
@@ -43,6 +43,7 @@ def _gateway() -> Gateway:
         rings[TTT_SHARED_SECRET].signing,
         settings.request_timeout_s,
         breaker=circuit,
+        keep_days=settings.text_days,
     )
 
 

@@ -1,6 +1,8 @@
 """Vends single-use tokens for credits, and says whether a token is good."""
 
-from engine.access import bearer, keyrings, tokens
+from dataclasses import replace
+
+from engine.access import bearer, front_secret, keyrings, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
 from engine.credits.hold_items import OPEN, SPENT
@@ -25,8 +27,12 @@ VENDING = frozenset({scopes.TRANSCRIBE})
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 audit = Audit(ledger.table, settings.audit_days)
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (ENGINE_JWT_SECRET, VEND_JWT_SECRET))
-api = Api(settings)
+rings = KeyRings(
+    keyrings.connect(),
+    settings.secrets_prefix,
+    front_secret.names(settings, ENGINE_JWT_SECRET, VEND_JWT_SECRET),
+)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -73,6 +79,8 @@ def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]
     vend = vending.vend_request(
         user, state, ring, asked.key or call.request_id, asked.fingerprint, act
     )
+    if state == OPEN and settings.reuse_unused_token:
+        vend = replace(vend, reuses=True)
     sell = vending.vend_held if state == OPEN else vending.vend_spent
     try:
         bearer.require_scope(granted, scopes.TRANSCRIBE)

@@ -1,6 +1,6 @@
 """Passes a paid transcription on to TTTranscribe and answers how it goes."""
 
-from engine.access import bearer, keyrings
+from engine.access import bearer, front_secret, keyrings
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import prices
 from engine.ledger.items import account_pk
@@ -31,12 +31,12 @@ ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    (ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
+    front_secret.names(settings, ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
 )
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
@@ -91,9 +91,10 @@ def _gateway(call: Call) -> Gateway:
         upstream,
         rings[TTT_SHARED_SECRET].signing,
         settings.request_timeout_s,
-        call.public_origin,
+        call.public_base,
         circuit,
         calls,
+        settings.text_days,
     )
 
 

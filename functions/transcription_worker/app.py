@@ -53,5 +53,6 @@ def _gateway() -> Gateway:
         rings[TTT_SHARED_SECRET].signing,
         settings.transcription_timeout_s,
         breaker=circuit,
+        keep_days=settings.text_days,
         sleep=pause,
     )

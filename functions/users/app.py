@@ -1,6 +1,6 @@
 """Users and devices: creation, tokens, history, profile."""
 
-from engine.access import bearer, keyrings
+from engine.access import bearer, front_secret, keyrings
 from engine.access.callers import Access
 from engine.access.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
 from engine.access.tokens import USER_LIFETIME_S
@@ -23,14 +23,14 @@ ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    (ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, ADMIN_SECRET),
+    front_secret.names(settings, ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, ADMIN_SECRET),
 )
 access = Access(
     ledger.table,
     engine=lambda: rings[ENGINE_ADMIN_KEY],
     admin=lambda: rings[ADMIN_SECRET],
 )
-api = Api(settings)
+api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 Model = dict[str, Any]
 
-_CLIENT = re.compile(r"create_client\(\s*\"([a-z0-9-]+)\"")
+_CLIENT = re.compile(r"aws\.client\(\s*\"([a-z0-9-]+)\"")
 _WORD = re.compile(r"[a-z][a-z0-9_]*")
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 
 from tests.model.broken import broken_designs
+from tests.model.broken_jobs import broken_jobs
 from tests.model.checker import Result, searched
 from tests.model.mutants import Verdict, verdicts
 from tests.model.scenario import Scenario
@@ -22,7 +23,7 @@ def main() -> int:
     asked = _arguments()
     wanted = [s for s in scenarios(deep=asked.deep) if asked.only in s.name]
     wrong = _explore("The money moves as they are built", wanted)
-    designs = broken_designs()
+    designs = [*broken_designs(), *broken_jobs()]
     wrong += len(designs) - _explore("Designs that break", designs)
     if asked.mutants:
         wrong += _mutants()

@@ -259,7 +259,8 @@ class Search:
         found = self._next_memo.get((program, answers))
         if found is None:
             given = [self._answers.values[answer] for answer in answers]
-            step = advanced(self._scenario.programs[program].run, given, self._scenario.tries)
+            asked, tries = self._scenario.programs[program], self._scenario.tries
+            step = advanced(asked.run, given, tries, asked.name)
             if isinstance(step, Outcome):
                 place = Place(program, (), outcome=step)
             else:

@@ -143,6 +143,10 @@ class _Parser:
             raise ExpressionError(f"{token!r} expected, found {self._peek()!r}")
 
 
+DEFAULTED = re.compile(r"if_not_exists\(([#\w]+), ([:#\w]+)\)")
+"""`if_not_exists(path, value)`, read as `path|value`."""
+
+
 @cache
 def condition(text: str) -> Condition:
     """The meaning of a condition or key expression; the empty one holds always."""
@@ -169,14 +173,18 @@ def _update(text: str) -> tuple[list[tuple[str, list[str]]], list[str]]:
     if not set_part.startswith("SET "):
         raise ExpressionError(text)
     settings = []
-    for clause in set_part.removeprefix("SET ").split(","):
+    for clause in DEFAULTED.sub(r"\1|\2", set_part.removeprefix("SET ")).split(","):
         path, _, value = clause.partition("=")
-        settings.append((path.strip(), _tokens(value)))
+        tokens = value.split() if "|" in value else _tokens(value)
+        settings.append((path.strip(), tokens))
     return settings, [path.strip() for path in remove_part.split(",") if path]
 
 
 def _sum(tokens: list[str], context: Context) -> Any:
-    total = context.operand(tokens[0])
+    first, _, default = tokens[0].partition("|")
+    total = context.operand(first)
+    if total is MISSING and default:
+        total = context.operand(default)
     for sign, token in zip(tokens[1::2], tokens[2::2], strict=True):
         if sign not in "+-":
             raise ExpressionError(f"no operator {sign!r}")

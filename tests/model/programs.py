@@ -1,5 +1,6 @@
 """The engine's money moves as programs, each with the answer's facts that the rules compare."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,9 +14,10 @@ from engine.credits.users import NewUserRequest
 from engine.ledger.items import CREDITS, account_pk, account_sk
 from engine.platform.act import Act
 from engine.platform.ids import base36, digest
+from engine.transcription import starting, submission, sweeping
 from engine.transcription import status as job_status
-from engine.transcription import submission, sweeping
 from engine.transcription.gateway import Gateway
+from engine.transcription.upstream import NotSent
 from engine.web import rate_limits
 from tests.model.replay import SECRET, Desk
 from tests.model.scenario import Program
@@ -63,7 +65,13 @@ def vend(
             asked.user, state, RING, key or asked.request, payload, asked.act("user")
         )
         sold = sell(desk.ledger, RING, request, rate_limit=rate_limit).members
-        return {"requestId": sold["requestId"], "balance": sold["balanceAfter"], "body": sold}
+        left_s = sold.pop("expiresIn")
+        return {
+            "requestId": sold["requestId"],
+            "balance": sold["balanceAfter"],
+            "body": sold,
+            "is_dead": left_s <= 0,
+        }
 
     return asked.does(run)
 
@@ -128,8 +136,9 @@ def looked_at(asked: Asked, job_id: str) -> Program:
 
     def run(desk: Desk) -> Mapping[str, Any]:
         act = asked.act("system:status")
-        job_status.status(_gateway(desk), asked.user, job_id, act)
-        return {}
+        mirrored = job_status.status(_gateway(desk), asked.user, job_id, act)
+        told = json.loads(mirrored.body)
+        return {"text": told.get("text"), "job": job_id}
 
     return asked.does(run)
 
@@ -157,6 +166,37 @@ def redeemed(asked: Asked, token: VendedToken) -> Program:
         return {"redeemed": token.jti, "claim": f"redeem:{digest(asked.request)}"}
 
     return asked.does(run)
+
+
+def performed(asked: Asked, token: VendedToken) -> Program:
+    """The call that was handed over, made by the worker."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        return {"performed": starting.perform(_gateway(desk), token.user, token.jti, asked.now)}
+
+    return asked.does(run)
+
+
+def handed_over(asked: Asked, token: VendedToken, url: str = URL) -> Program:
+    """A transcription that could not be sent, and was handed to the worker."""
+
+    def run(desk: Desk) -> Mapping[str, Any]:
+        gateway = replace(_gateway(desk), upstream=_Away(), handover=_Taken(), timeout_s=0)  # type: ignore[arg-type]
+        return {"status": submission.submit(gateway, token, url, asked.act("user")).status}
+
+    return asked.does(run)
+
+
+class _Away:
+    base = "https://upstream.test"
+
+    def transcribe(self, *_: object) -> None:
+        raise NotSent()
+
+
+class _Taken:
+    def send(self, user: str, jti: str) -> None:
+        return None
 
 
 def swept(asked: Asked) -> Program:

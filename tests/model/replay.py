@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, NoReturn
 
 from botocore.exceptions import ClientError, ReadTimeoutError
@@ -109,9 +110,13 @@ class ModelUpstream:
 class Desk:
     """What a program works with."""
 
-    def __init__(self, answers: Sequence[Answer], tries: int) -> None:
-        tape = Tape(answers)
-        self.table = Table(Client(tape), TABLE)  # type: ignore[arg-type]
+    def __init__(self, answers: Sequence[Answer], tries: int, name: str) -> None:
+        tape, numbers = Tape(answers), count(1)
+        self.table = Table(
+            Client(tape),  # type: ignore[arg-type]
+            TABLE,
+            new_mark=lambda: f"{name}-{next(numbers)}",
+        )
         self.ledger = Ledger(
             self.table, clock=_clock(tries), sleep=lambda _: None, new_salt=lambda: "salt"
         )
@@ -121,14 +126,16 @@ class Desk:
 Run = Callable[[Desk], Any]
 
 
-def advanced(run: Run, answers: Sequence[Answer], tries: int) -> Call | Outcome:
+def advanced(
+    run: Run, answers: Sequence[Answer], tries: int, name: str = "alone"
+) -> Call | Outcome:
     """The next call of `run` after `answers`, or how it ended.
 
     `tries` is how often a money move is tried before it is given up.
     """
     try:
         with _stage():
-            return Outcome("ok", run(Desk(answers, tries)))
+            return Outcome("ok", run(Desk(answers, tries, name)))
     except Reached as reached:
         return reached.call
     except EngineError as error:

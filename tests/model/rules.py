@@ -46,18 +46,50 @@ def _success_wrong(program: Program, outcome: Outcome, seen: Books) -> str | Non
         return _entry_wrong(program, outcome, seen)
     if "claim" in outcome.facts:
         return _claim_wrong(outcome, seen)
+    if outcome.facts.get("text") is not None:
+        return _text_wrong(program, outcome, seen)
     is_open = outcome.facts.get("settled") == "open"
     return f"{program.name}: settled, and the hold is open" if is_open else None
 
 
 def _entry_wrong(program: Program, outcome: Outcome, seen: Books) -> str | None:
     facts = outcome.facts
+    if facts.get("is_dead"):
+        return f"{program.name}: answered a token that has run out"
     made = [e for e in seen.charges(program.request) if e.request_id == facts["requestId"]]
     if len(made) != 1:
         return f"{program.name}: success without an entry"
     if made[0].available_after != facts["balance"]:
         return f"{program.name}: balance {facts['balance']}, its entry {made[0].available_after}"
     return None
+
+
+def _text_wrong(program: Program, outcome: Outcome, seen: Books) -> str | None:
+    """A text is told by a call that finds, or has brought, the hold captured."""
+    (hold,) = (hold for hold in seen.holds if hold.job_id == outcome.facts["job"])
+    wrong = f"{program.name}: told the text of a hold that is {hold.state}"
+    return None if hold.state == "captured" else wrong
+
+
+def done_by_another(program: Program, outcome: Outcome, content: Content) -> str | None:
+    """A call that is not made was made, or is being made, by another attempt."""
+    if outcome.kind == "ok" and outcome.facts.get("performed") == "done before":
+        (elected,) = (item["performed_by"] for item in content.values() if "performed_by" in item)
+        if elected.startswith(f"{program.name}-"):
+            return f"{program.name}: elected, and took another attempt for the elected one"
+    return ended(program, outcome, content)
+
+
+def sold(program: Program, outcome: Outcome, content: Content) -> str | None:
+    """A vend answers a good token, with the balance of its own entry, whichever request id made that."""
+    if outcome.kind != "ok" or "requestId" not in outcome.facts:
+        return ended(program, outcome, content)
+    if outcome.facts["is_dead"]:
+        return f"{program.name}: answered a token that has run out"
+    asked, balance = outcome.facts["requestId"], outcome.facts["balance"]
+    entries = books(content).all_entries()
+    made = [e.available_after for e in entries if e.request_id == asked and e.reverses is None]
+    return None if made == [balance] else f"{program.name}: {balance} told, its entries {made}"
 
 
 def _claim_wrong(outcome: Outcome, seen: Books) -> str | None:

@@ -66,7 +66,7 @@ def alone(
     """`program` run to its end by itself, without faults, and the table that it leaves."""
     answers: list[Answer] = []
     while True:
-        step = advanced(program.run, answers, CLOSING_TRIES)
+        step = advanced(program.run, answers, CLOSING_TRIES, program.name)
         if isinstance(step, Outcome):
             return step, content
         content, answer = applied(content, step, rewrite)

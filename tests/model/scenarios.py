@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from engine.credits.hold_items import CAPTURED, RELEASED, SPENT
+from engine.transcription.outcomes import FORGOTTEN_AFTER_S
 from engine.transcription.sweeping import GIVE_UP_AFTER_S
 from engine.web.rate_limits import WINDOW_S
 from engine.web.request_ids import KEEP_S
@@ -271,6 +272,111 @@ def job_ends(deep: bool) -> Scenario:
     )  # fmt: skip
 
 
+POLL_AT = LATE + FORGOTTEN_AFTER_S + 20
+"""More than two minutes after the first 404, which was at `LATE` at the latest."""
+
+
+def forgotten_or_not(deep: bool) -> Scenario:
+    """A job that upstream did not know once and does not know now; its process may come back with it, and
+    the job ends or not: two polls and the sweeper.
+    """
+    return _scenario(
+        "a job that is missing, and may come back", _polls(), seen_missing("missing"), ("L", "ok"),
+        ("L", "job_not_found"), judge=_text_is_paid, environment=_comes_back, faults=int(deep),
+    )  # fmt: skip
+
+
+def known_again(deep: bool) -> Scenario:
+    """A job that upstream did not know once, and knows now."""
+    return _scenario(
+        "a job that was missing once", _polls(), seen_missing("processing"), ("L", "ok"),
+        judge=_text_is_paid, audit=_not_forgotten, environment=_comes_back, faults=int(deep),
+    )  # fmt: skip
+
+
+def _polls() -> list[Program]:
+    polls = do.attempts(lambda asked: do.looked_at(asked, JOB), Asked("L", at=POLL_AT), 2, first=0)
+    return [*polls, do.swept(Asked("S", at=POLL_AT))]
+
+
+def seen_missing(now: str) -> Content:
+    """A running job that upstream answered 404 for once, at `LATE`, and that is `now` there."""
+    started = _submitted(0)
+    lost = {**started, (UPSTREAM, JOB): {**started[UPSTREAM, JOB], "state": "missing"}}
+    outcome, content = alone(do.looked_at(Asked("first-look", at=LATE - 2), JOB), lost)
+    if outcome.kind != "job_not_found":
+        raise AssertionError(outcome)
+    return {**content, (UPSTREAM, JOB): {**content[UPSTREAM, JOB], "state": now}}
+
+
+def _comes_back(content: Content) -> Iterator[tuple[str, Content]]:
+    """Upstream's process is back and has its job, or the job ends."""
+    job = content[UPSTREAM, JOB]
+    after = {"missing": ("processing",), "processing": ("completed", "failed")}
+    for state in after.get(job["state"], ()):
+        yield f"upstream: the job is {state}", {**content, (UPSTREAM, JOB): {**job, "state": state}}
+
+
+def _text_is_paid(
+    programs: tuple[Program, ...], outcomes: Outcomes, content: Content
+) -> str | None:
+    """Whoever was told the text has paid for it, from then on."""
+    told = [o for o in outcomes if o is not None and o.kind == "ok" and o.facts.get("text")]
+    (hold,) = (item for item in content.values() if item.get("job_id") == JOB)
+    wrong = told and hold["state"] != CAPTURED
+    return f"the text was told, and the hold is {hold['state']}" if wrong else None
+
+
+def _not_forgotten(content: Content) -> str | None:
+    """Upstream knew the job at every question but the first."""
+    reasons = {item.get("reason") for item in content.values()}
+    return "forgotten by one 404" if "upstream has forgotten the job" in reasons else audit(content)
+
+
+def bought_anew(deep: bool) -> Scenario:
+    """The id of an unused token that has run out is vended again, twice, while the sweeper comes."""
+    again = Asked("again", at=LATE)
+    made = [
+        *do.attempts(lambda asked: do.vend(asked, key=KEY), again, 2, first=0),
+        do.swept(Asked("S", at=LATE)),
+    ]
+    return _scenario(
+        "an id whose token ran out unused", made, _vended(1), ("again", "ok"), ("S", "ok"),
+        judge=_bought_once, ended=rules.sold, faults=1 + deep,
+    )  # fmt: skip
+
+
+def _bought_once(programs: tuple[Program, ...], outcomes: Outcomes, content: Content) -> str | None:
+    """However often it is asked, one token is open for the id, and one credit was returned for it."""
+    open_ = [item for item in content.values() if item.get("state") == "open"]
+    return f"{len(open_)} holds are open for one id" if len(open_) > 1 else None
+
+
+def late_success_of_the_first(deep: bool) -> Scenario:
+    """A job is given up and its id buys anew, while the first job's success arrives."""
+    given_up = _after(do.settled(Asked("R", at=NOW + 100), TOKEN, RELEASED), content=_submitted(1))
+    made = [
+        *do.attempts(lambda asked: do.vend(asked, key=KEY), Asked("again", at=LATE), 2, first=0),
+        *_told("C", CAPTURED, first=2, number=1),
+    ]
+    return _scenario(
+        "a late success of what was bought before", made, given_up, ("again", "ok"), ("C", "ok"),
+        judge=_bought_once, ended=rules.sold, faults=1 + deep,
+    )  # fmt: skip
+
+
+def handed_to_two(deep: bool) -> Scenario:
+    """The message of a call that was handed over is delivered twice at once."""
+    made = do.attempts(
+        lambda asked: do.performed(asked, TOKEN), Asked("W", at=NOW + 20), 2, first=0
+    )
+    waiting = _after(do.handed_over(Asked("T", at=NOW + 10), TOKEN), content=_vended(0))
+    return _scenario(
+        "a call handed over, delivered twice", made, waiting, ("W", "ok"), ended=rules.done_by_another,
+        closing=(LAST_SWEEP,), faults=1 + deep,
+    )  # fmt: skip
+
+
 def _jobs_end(content: Content) -> Iterator[tuple[str, Content]]:
     for key, item in content.items():
         if key[0] == UPSTREAM and item["state"] == "processing":
@@ -408,6 +514,11 @@ MAKERS: tuple[Callable[[bool], Scenario], ...] = (
     window_ends,
     sweep_or_claim,
     job_ends,
+    forgotten_or_not,
+    known_again,
+    bought_anew,
+    late_success_of_the_first,
+    handed_to_two,
     contradictions(0),
     contradictions(1),
 )

@@ -33,7 +33,7 @@ class Call:
 
     @property
     def text(self) -> str:
-        return self.kind + json.dumps(self.request, sort_keys=True)
+        return self.kind + json.dumps(self.request, sort_keys=True, default=bytes.hex)
 
     @property
     def is_read(self) -> bool:
@@ -186,7 +186,7 @@ def _started(content: Content, request: Mapping[str, Any]) -> tuple[Content, Ans
 
 def _looked_up(content: Content, job_id: str) -> Answer:
     job = content.get((UPSTREAM, job_id))
-    if job is None:
+    if job is None or job["state"] == "missing":
         return {"status": 404, "members": {}}
     text = {"result": {"transcription": "text"}} if job["state"] == "completed" else {}
     return {"status": 200, "members": {"id": job_id, "status": job["state"], **text}}

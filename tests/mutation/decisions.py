@@ -116,7 +116,7 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.resolved-is-kept",
-        '":ttl": self.now + request_ids.KEEP_S',
+        '":ttl": self.now + max(request_ids.KEEP_S, self.beside.keep_s)',
         '":ttl": self.now',
     ),
     ("credits.holds.resolved-leaves-the-index", ' + " REMOVE open_shard"', ""),
@@ -171,7 +171,7 @@ HOLDS: Final = [
         "        amount=-template.amount,\n",
         "        amount=0,\n",
     ),
-    ("credits.placing.same-payload", "if hold.fingerprint != vend.fingerprint:", "if False:"),
+    ("credits.placing.same-payload", "if latest.fingerprint != vend.fingerprint:", "if False:"),
     (
         "credits.holds.open-captured",
         'Step(CAPTURED, "capture", 0, -1)',
@@ -228,11 +228,6 @@ HOLDS: Final = [
         "step.reconciles and False",
     ),
     ("credits.holds.reconciled-at-all", "step.reconciles and hold.reconciled", "step.reconciles"),
-    (
-        "credits.holds.written-off-is-final",
-        'Step(WRITTEN_OFF, "write_off", 0, 0, reconciles=True)',
-        'Step(RELEASED, "write_off", 0, 0)',
-    ),
     ("credits.holds.resolves-the-last-entry", "hold.resolved_seq is not None", "False"),
     (
         "credits.hold_items.found-by-its-whole-jti",
@@ -363,8 +358,8 @@ CLAIMS: Final = [
     ),
     (
         "transcription.submission.unsent-gives-back",
-        "    except NotSent:\n        if _handed_over",
-        "    except KeyError:\n        if _handed_over",
+        "    except NotSent:\n        if not elected",
+        "    except KeyError:\n        if not elected",
     ),
     ("transcription.answers.answered-once", '    if "body" in kept:\n', "    if False:\n"),
     (
@@ -374,8 +369,8 @@ CLAIMS: Final = [
     ),
     (
         "transcription.answers.not-after-release",
-        '    if hold.state == RELEASED:\n        raise returned(failed("gave_up"))\n',
-        "",
+        "    if hold.state == RELEASED:\n        if",
+        "    if False:\n        if",
     ),
     (
         "transcription.answers.refused-gives-back",
@@ -407,16 +402,16 @@ CLAIMS: Final = [
         'if item is not None and item["user"] == user:',
         "if item is not None:",
     ),
-    ("transcription.outcomes.completed-captures", 'case "completed" if', 'case "processing" if'),
+    ("transcription.outcomes.completed-captures", "if word in COMPLETED_WORDS and", "if False and"),
     (
         "transcription.outcomes.completed-brings-its-text",
-        "if text_of(members) is not None:",
-        "if True:",
+        "COMPLETED_WORDS and text_of(members) is not None:",
+        "COMPLETED_WORDS:",
     ),
     (
         "transcription.outcomes.failed-releases",
-        'case "failed":\n            return RELEASED',
-        'case "failed":\n            return CAPTURED',
+        "    if _says_failed(word):\n        return RELEASED",
+        "    if _says_failed(word):\n        return CAPTURED",
     ),
     (
         "transcription.outcomes.forgotten-has-its-time",
@@ -430,7 +425,42 @@ CLAIMS: Final = [
     ),
     ("transcription.asking.ended-is-not-asked", 'if "is_final" in item or (', "if ("),
     ("transcription.jobs.end-is-kept", "    if end_of(members) is not None:\n", "    if False:\n"),
-    ("transcription.jobs.known-again-is-not-missing", ' + " REMOVE missing_since"', ""),
+    (
+        "transcription.jobs.known-again-is-not-missing",
+        'change += " REMOVE missing_since, unclear_since, said"',
+        'change += " REMOVE unclear_since, said"',
+    ),
+    (
+        "transcription.jobs.clear-again-is-not-unclear",
+        'change += " REMOVE missing_since, unclear_since, said"',
+        'change += " REMOVE missing_since, said"',
+    ),
+    (
+        "transcription.outcomes.missing-is-seen-now",
+        "gone = self.is_fresh and now",
+        "gone = now",
+    ),
+    (
+        "transcription.outcomes.unclear-is-seen-now",
+        "unclear = self.is_fresh and self",
+        "unclear = self",
+    ),
+    (
+        "transcription.outcomes.unclear-in-time",
+        "(self.unclear_since or 0) >= UNCLEAR_AFTER_S",
+        "(self.unclear_since or 0) > UNCLEAR_AFTER_S",
+    ),
+    (
+        "transcription.settling.failure-is-not-told-against-a-capture",
+        "or (outcome == RELEASED and hold.is_resolved)",
+        "",
+    ),
+    (
+        "transcription.settling.loser-reads-again",
+        "hold, heard = after, _stored(gateway, hold)",
+        "hold, heard = after, heard",
+    ),
+    ("transcription.status.text-is-paid-for", "heard.members if is_paid else", "heard.members or"),
     ("transcription.webhook.signature", "    if not signed:\n", "    if False:\n"),
     ("transcription.webhook.age", "abs(at.timestamp() - now) > TOLERANCE_S", "False"),
     (
@@ -453,29 +483,29 @@ CLAIMS: Final = [
 SWEEPS: Final = [
     (
         "transcription.sweeping.claimed-is-not-unused",
-        "hold.claim is None or hold.claimed_at is None",
-        "True",
+        "    if hold.claim is None:\n        why",
+        "    if True:\n        why",
     ),
     (
         "transcription.sweeping.unused-is-released",
-        "hold.claim is None or hold.claimed_at is None",
-        "False",
+        "    if hold.claim is None:\n        why",
+        "    if False:\n        why",
     ),
-    ("transcription.sweeping.lost-has-its-time", "lost = age_s >= LOST_AFTER_S", "lost = True"),
+    ("transcription.sweeping.lost-has-its-time", "if age_s >= LOST_AFTER_S else", "if True else"),
     (
         "transcription.sweeping.lost-in-time",
-        "lost = age_s >= LOST_AFTER_S",
-        "lost = age_s > LOST_AFTER_S",
+        "if age_s >= LOST_AFTER_S else",
+        "if age_s > LOST_AFTER_S else",
     ),
     (
         "transcription.sweeping.running-has-its-time",
-        "verdict == LET_LIVE and age_s >= GIVE_UP_AFTER_S",
-        "verdict == LET_LIVE",
+        "age_s >= GIVE_UP_AFTER_S and not",
+        "not",
     ),
     (
         "transcription.sweeping.running-ends-in-time",
-        "verdict == LET_LIVE and age_s >= GIVE_UP_AFTER_S",
-        "verdict == LET_LIVE and age_s > GIVE_UP_AFTER_S",
+        "age_s >= GIVE_UP_AFTER_S and not",
+        "age_s > GIVE_UP_AFTER_S and not",
     ),
     (
         "transcription.sweeping.resolved-is-passed-over",
@@ -488,13 +518,12 @@ SWEEPS: Final = [
         'item["state"] != UNRESOLVED[0]',
     ),
     ("transcription.sweeping.busy-stops-nothing", "    except Busy:\n", "    except KeyError:\n"),
-    ("transcription.sweeping.heard-decides", "heard.outcome(now) or (LET_LIVE", "(LET_LIVE"),
     (
-        "transcription.sweeping.away-is-no-end",
-        'return LET_LIVE, "upstream did',
-        'return RELEASED, "upstream did',
+        "transcription.sweeping.heard-decides",
+        "return settling.settled(gateway, hold, heard, act)[0]",
+        "return hold",
     ),
-    ("transcription.sweeping.looks-again-later", "act.at + LOOK_AGAIN_S", "act.at"),
+    ("transcription.sweeping.looks-again-later", "now + LOOK_AGAIN_S", "now"),
 ]
 
 WINDOWS: Final = [

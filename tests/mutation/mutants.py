@@ -28,22 +28,42 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "admin.erasure": ("test_erasure",),
     **dict.fromkeys(
         ("credits.holds", "credits.hold_items", "credits.placing"),
-        (MONEY, JOBS, SWEEPS, "test_vending", "test_transcription_status", "test_crash_points"),
+        (
+            MONEY,
+            JOBS,
+            SWEEPS,
+            "test_vending",
+            "test_replays",
+            "test_lost_answers",
+            "test_crash_points",
+        ),
     ),
     "transcription.webhook": ("test_job_webhook",),
     **dict.fromkeys(
-        ("transcription.jobs", "transcription.asking", "transcription.outcomes"),
-        (JOBS, "test_job_answers", "test_transcription_status", "test_sweeping"),
+        (
+            "transcription.jobs",
+            "transcription.asking",
+            "transcription.outcomes",
+            "transcription.settling",
+            "transcription.status",
+        ),
+        (JOBS, "test_evidence", "test_job_answers", "test_transcription_status", "test_sweeping"),
     ),
-    "subscriptions.monitor": ("test_subscription_monitor",),
+    "subscriptions.monitor": ("test_subscription_monitor", "test_subscription_missing"),
     "subscriptions.lifecycle": (
         "test_subscription",
+        "test_subscription_missing",
         "test_subscription_monitor",
         "test_subscription_races",
     ),
-    "subscriptions.provider_keys": ("test_subscription_transitions", "test_subscription_monitor"),
+    "subscriptions.provider_keys": (
+        "test_subscription_transitions",
+        "test_subscription_missing",
+        "test_subscription_monitor",
+    ),
     "subscriptions.subscription": (
         "test_subscription_transitions",
+        "test_subscription_money",
         "test_subscription",
         "test_erasure",
     ),
@@ -67,7 +87,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.idempotency": (MONEY, "test_credits", "test_users", "test_crash_points"),
     **dict.fromkeys(
         ("transcription.starting", "transcription.answers"),
-        (JOBS, "test_transcription", "test_handover", "test_job_webhook"),
+        (JOBS, "test_transcription", "test_handover", "test_job_webhook", "test_replays"),
     ),
     "subscriptions.issuing": (
         "test_subscription",
@@ -76,13 +96,14 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "subscriptions.transitions": (
         "test_subscription_transitions",
+        "test_subscription_money",
         "test_subscription",
         "test_subscription_admin",
     ),
     "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     **dict.fromkeys(
         ("transcription.submission", "transcription.request_records"),
-        (JOBS, "test_transcription", "test_job_answers"),
+        (JOBS, "test_transcription", "test_job_answers", "test_replays"),
     ),
     "credits.users": (MONEY, "test_users", "test_crash_points"),
     "credits.vending": (JOBS, "test_vending", "test_transcription"),

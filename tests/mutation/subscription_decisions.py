@@ -100,13 +100,13 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.lifecycle.lost-is-waited-for",
-        "if found or now >= key.created_at + LOST_S:",
+        "if all(deleted) and (deleted or now >= key.created_at + LOST_S):",
         "if True:",
     ),
     (
         "subscriptions.lifecycle.lost-is-deleted",
-        "        for hash_ in found:\n            self.provider.delete(hash_)\n",
-        "",
+        "deleted = [self.provider.delete(hash_) for hash_ in found]",
+        "deleted = [True for _ in found]",
     ),
     (
         "subscriptions.transitions.held-pays-first",
@@ -125,18 +125,73 @@ SUBSCRIPTIONS: Final = [
     ),
     (
         "subscriptions.transitions.reset-fills-up",
-        "amount = seen.terms.allowance - left",
+        "amount = seen.terms.allowance - max(0, left - other)",
         "amount = seen.terms.allowance",
     ),
     (
         "subscriptions.transitions.plan-grants-the-difference",
-        "amount = max(0, PLANS[choice.plan].allowance - seen.total)",
+        "amount = max(0, PLANS[choice.plan].allowance - (seen.granted or 0))",
         "amount = PLANS[choice.plan].allowance",
     ),
     (
+        "subscriptions.transitions.paid-money-stays-on-top",
+        "other = max(0, seen.total - (seen.granted or 0))",
+        "other = 0",
+    ),
+    (
+        "subscriptions.transitions.figures-of-the-last-renewal",
+        "            if is_renewed:\n                continue\n",
+        "",
+    ),
+    (
+        "subscriptions.lifecycle.one-404-does-not-count",
+        "if act.at < key.missing_since + MISSING_S:",
+        "if False:",
+    ),
+    (
+        "subscriptions.lifecycle.a-404-is-recorded",
+        "        if not key.missing_since:\n",
+        "        if False:\n",
+    ),
+    (
+        "subscriptions.lifecycle.an-answer-cancels-a-404",
+        "if now is not None and now.missing_since:",
+        "if False:",
+    ),
+    (
+        "subscriptions.lifecycle.a-404-ends-no-creation",
+        "state = CLOSED if self.provider.delete(created.hash) else LOST",
+        "state = CLOSED if self.provider.delete(created.hash) or True else LOST",
+    ),
+    (
+        "subscriptions.monitor.the-list-cancels-a-404",
+        "        if key.missing_since:\n            self._lifecycle.confirm(key)\n",
+        "",
+    ),
+    (
+        "subscriptions.monitor.failed-keys-go-behind",
+        "transitions.delay(self._ledger, key, now + DELAY_S)",
+        "pass",
+    ),
+    (
+        "subscriptions.monitor.a-broken-page-is-passed-over",
+        "if failures >= TRIES_OF_PAGE:",
+        "if False:",
+    ),
+    (
+        "subscriptions.outbox.only-what-is-due",
+        'and item["expires_at"] <= now:',
+        "and True:",
+    ),
+    (
+        "subscriptions.outbox.retry-after-is-bounded",
+        "min(attempt.retry_after_s, LONGEST_WAIT_S)",
+        "attempt.retry_after_s",
+    ),
+    (
         "subscriptions.monitor.foreign-names-are-left",
-        "            if place is not None:\n",
-        "            place = place or (facts.name, 1)\n            if True:\n",
+        "if place is not None and time.is_left(share):",
+        "place = place or (facts.name, 1)\n            if time.is_left(share):",
     ),
     (
         "subscriptions.monitor.lost-and-closed-are-deleted",

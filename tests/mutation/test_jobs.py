@@ -326,7 +326,7 @@ def test_a_job_of_which_nobody_heard_stays_held_and_is_not_started_again(
     assert desk.explained() == (0, 1)
     assert submit(desk, hold, service).replayed
     desk.settle(hold_items.read(desk.stored(hold)), RELEASED)
-    with pytest.raises(UpstreamFailed):
+    with pytest.raises(TokenAlreadyUsed):
         submit(desk, hold, service)
     assert service.started == 1
 

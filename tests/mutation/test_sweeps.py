@@ -75,10 +75,10 @@ def test_an_unused_token_gives_its_credit_back_and_one_that_is_used_meanwhile_do
     endpoint: str,
 ) -> None:
     sweep = begun(endpoint, job=False, claimed=False)
-    assert sweep.at(960) == sweeping.Swept()
-    assert sweep.at(961).released == 1
+    assert sweep.at(920) == sweeping.Swept()
+    assert sweep.at(921).released == 1
     assert (sweep.item["state"], sweep.desk.explained()) == (RELEASED, (1, 0))
-    assert sweep.at(961) == sweeping.Swept()
+    assert sweep.at(921) == sweeping.Swept()
 
 
 @pytest.mark.parametrize(

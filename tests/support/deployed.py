@@ -43,7 +43,13 @@ SETTINGS = {
     "HOUSE_LOW_USD": "25",
     "KMS_KEY": "alias/none",
     "NOTIFY_URL": "",
+    "TEXT_DAYS": "30",
+    "REUSE_UNUSED_TOKEN": "false",
     "ROTATE_AFTER_DAYS": "60",
+    "PUBLIC_BASE": "",
+    "TRUSTED_PROXIES": "0",
+    "VIEWER_ADDRESS_HEADER": "",
+    "REQUIRE_FRONT": "false",
     "DEPLOYED_AT": "2026-01-01T00:00:00Z",
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }

@@ -8,13 +8,15 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
 
 DAY_S = 86_400
 REPLAY_S = 2 * DAY_S
 JOB_S = 4 * DAY_S
+TEXT_S = 30 * DAY_S
+RENEWED_S = 400 * DAY_S
 TOKEN_S = 900
-UNUSED_S = 960
+UNUSED_S = 920
 LOOK_S = 300
 LOST_S = 900
 GIVE_UP_S = 6 * 3600
@@ -92,6 +94,8 @@ class Job:
     asked_at: int = 0
     heard: str | None = None
     missing_since: int | None = None
+    is_fresh: bool = False
+    """Whether the last call that heard of it asked upstream itself."""
 
     @property
     def has_ended(self) -> bool:
@@ -107,6 +111,9 @@ class Money:
         self.payments: dict[str, Answered] = {}
         self.requests: dict[tuple[str, str, str], Answered] = {}
         self.sales: dict[tuple[str, str, str], Sold] = {}
+        """What each request id bought last."""
+        self.firsts: dict[tuple[str, str, str], Sold] = {}
+        """What it bought first: the record of the request id."""
         self.sold: list[Sold] = []
         self.jobs: dict[str, Job] = {}
         self.issued = 0
@@ -137,15 +144,24 @@ class Money:
     def sale(self, place: tuple[str, str, str]) -> Sold | None:
         """The sale that a vend under the same request id repeats."""
         found = self.sales.get(place)
-        if found is None or found.gone or (found.until is not None and found.until < self.now):
+        if found is None or self._passed(found) or self._passed(self.firsts[place]):
             return None
-        return found
+        if found.state == OPEN and found.claim is None and self.now >= found.issued_at + TOKEN_S:
+            self.settle(found, RELEASED)
+        return None if found.state == RELEASED else found
+
+    def _passed(self, sold: Sold) -> bool:
+        return sold.gone or (sold.until is not None and sold.until < self.now)
 
     def sell(self, place: tuple[str, str, str], state: str, jti: str, token: str) -> Sold:
-        """A new sale; one whose time had passed is replaced."""
+        """A new sale; a first one whose time had passed is replaced, and else kept on record."""
         user = place[0]
-        if place in self.sales:
-            self.sales[place].gone = True
+        first = self.firsts.get(place)
+        is_renewed = first is not None and not self._passed(first)
+        if first is not None and is_renewed:
+            first.until = self.now + RENEWED_S
+        elif first is not None:
+            first.gone = True
         booking = Booking("spend", -1, 1 if state == OPEN else 0, jti)
         seq = self.post(user, booking)
         held = state == OPEN
@@ -156,6 +172,8 @@ class Money:
             last=seq,
         )  # fmt: skip
         self.sales[place] = sold
+        if not is_renewed:
+            self.firsts[place] = sold
         self.sold.append(sold)
         return sold
 
@@ -193,24 +211,34 @@ class Money:
         """What upstream says of the job, asked at most once a second and not after its end; False where
         it did not answer.
         """
+        job.is_fresh = False
         if job.has_ended or job.asked_at >= self.now:
             return True
         job.asked_at = self.now
         if not reachable:
             return False
+        job.is_fresh = True
         if job_id in states:
             job.heard, job.missing_since = states[job_id], None
+            if job.has_ended:
+                job.until = self.now + TEXT_S
         elif job.missing_since is None:
             job.missing_since = self.now
         return True
 
     def outcome(self, job: Job) -> str | None:
         """The end that a job has come to, as far as was heard."""
-        if job.missing_since is not None and self.now - job.missing_since >= FORGOTTEN_S:
-            return RELEASED
+        if job.missing_since is not None:
+            is_over = job.is_fresh and self.now - job.missing_since >= FORGOTTEN_S
+            return RELEASED if is_over else None
         return {"completed": CAPTURED, "failed": RELEASED}.get(str(job.heard))
 
-    def settle(self, sold: Sold, outcome: str) -> None:
+    def settle_by_word(self, sold: Sold, outcome: str) -> None:
+        """As upstream's word of the job's end: a failure is not told against what is resolved."""
+        if outcome == CAPTURED or sold.state in (OPEN, SPENT):
+            self.settle(sold, outcome, keep_s=TEXT_S if outcome == CAPTURED else REPLAY_S)
+
+    def settle(self, sold: Sold, outcome: str, keep_s: int = REPLAY_S) -> None:
         """The first outcome resolves a sale, one contradiction is met by a compensating entry."""
         move = self._move(sold, outcome)
         if move is None:
@@ -218,7 +246,7 @@ class Money:
         state, booking = move
         sold.reconciled |= sold.state in (CAPTURED, RELEASED)
         sold.state, sold.last = state, self.post(sold.user, booking)
-        sold.until, sold.due = self.now + REPLAY_S, None
+        sold.until, sold.due = self.now + keep_s, None
 
     def _move(self, sold: Sold, outcome: str) -> tuple[str, Booking] | None:
         open_ = -1 if sold.state == OPEN else 0
@@ -232,8 +260,6 @@ class Money:
                 return RELEASED, Booking("refund", 1, 0, sold.jti, sold.last)
             case "released", "captured" if contradicts and self.book(sold.user).available:
                 return CAPTURED, Booking("spend", -1, 0, sold.jti, sold.last)
-            case "released", "captured" if contradicts:
-                return WRITTEN_OFF, Booking("write_off", 0, 0, sold.jti, sold.last)
         return None
 
     def settle_as_seen(self, sold: Sold, seen: Hold, outcome: str) -> None:
@@ -254,7 +280,7 @@ class Money:
             if verdict == "waiting":
                 sold.due = self.now + LOOK_S
             else:
-                self.settle(sold, verdict)
+                self.settle_by_word(sold, verdict)
         return counts
 
     def reorder(self, user: str, first: int, stored: list[Booking]) -> None:
@@ -282,7 +308,7 @@ class Money:
         """The store deletes what has passed its time."""
         for sold in self.sold:
             sold.gone |= sold.until is not None and sold.until < self.now
-            sold.own_known &= sold.claimed_at + JOB_S >= self.now
+            sold.own_known &= sold.claimed_at + JOB_S + TEXT_S >= self.now
         passed = [job_id for job_id, job in self.jobs.items() if job.until < self.now]
         for job_id in passed:
             del self.jobs[job_id]

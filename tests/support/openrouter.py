@@ -54,10 +54,13 @@ class Standin:
         ) as answer:
             return answer.status_code == 200
 
-    def fault(self, route: str, kind: str, *, times: int | None = 1, **options: Any) -> None:
-        """Let the next requests to `route` meet a fault, instead of those ordered before."""
+    def fault(
+        self, route: str, kind: str, *, times: int | None = 1, match: str = "", **options: Any
+    ) -> None:
+        """Let the next requests to `route` with `match` in them meet a fault, instead of earlier orders."""
         self.order(
-            "faults", [{"route": route, "times": times, "action": {"kind": kind, **options}}]
+            "faults",
+            [{"route": route, "times": times, "match": match, "action": {"kind": kind, **options}}],
         )
 
     def sound(self) -> None:

@@ -143,10 +143,11 @@ class Worker:
 
 
 @contextmanager
-def opened(endpoint: str) -> Iterator[Studio]:
+def opened(endpoint: str, **settings: str) -> Iterator[Studio]:
     secret = Gateway(endpoint).rings["TTT_SHARED_SECRET"].signing
     with serving(secret, job_seconds=10.0) as upstream:
-        yield Studio(Gateway(endpoint, TTT_BASE=upstream.base, RATE_LIMIT="100000"), upstream)
+        settings = {"TTT_BASE": upstream.base, "RATE_LIMIT": "100000", **settings}
+        yield Studio(Gateway(endpoint, **settings), upstream)
 
 
 def assert_failed(reply: Reply, status: int, code: str) -> None:

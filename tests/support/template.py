@@ -46,8 +46,17 @@ class Function:
 
     @property
     def statements(self) -> list[dict[str, Any]]:
-        """Its IAM statements; fails where a policy is not written out."""
-        policies = self.properties.get("Policies", [])
+        """What it may do, as IAM statements; fails where a policy is not written out."""
+        return [statement for statement in self._written if statement["Effect"] == "Allow"]
+
+    @property
+    def denials(self) -> list[dict[str, Any]]:
+        """What it may not do whatever else allows it."""
+        return [statement for statement in self._written if statement["Effect"] == "Deny"]
+
+    @property
+    def _written(self) -> list[dict[str, Any]]:
+        policies = with_conditions_met(self.properties.get("Policies", []))
         hidden = [p for p in policies if not isinstance(p, dict) or "Statement" not in p]
         assert not hidden, f"functions/{self.name}: write the policy out in template.yaml: {hidden}"
         return [statement for policy in policies for statement in as_list(policy["Statement"])]
@@ -115,6 +124,18 @@ def imported_names() -> frozenset[str]:
     """The secrets that an operator puts in, because another service makes them."""
     (custom,) = resources("Custom::Secrets").values()
     return frozenset(custom["Imported"])
+
+
+def with_conditions_met(value: Any) -> Any:
+    """`value` as it is where every condition of the template holds."""
+    match value:
+        case {"Fn::If": [_, met, _]}:
+            return with_conditions_met(met)
+        case dict():
+            return {name: with_conditions_met(member) for name, member in value.items()}
+        case list():
+            return [with_conditions_met(member) for member in value]
+    return value
 
 
 def as_list(value: Any) -> list[Any]:

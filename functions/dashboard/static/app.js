@@ -19,7 +19,13 @@ const { default: htm } = $vendor_htm;
 const html = htm.bind(h);
 return { html: html, render: render, Fragment: Fragment, useState: useState, useEffect: useEffect, useLayoutEffect: useLayoutEffect, useMemo: useMemo, useRef: useRef, useCallback: useCallback, useId: useId };
 })();
+const $root = (() => {
+const ROOT = document.documentElement.dataset.root;
+return { ROOT: ROOT };
+})();
 const $api = (() => {
+const { ROOT } = $root;
+
 const TIMEOUT_MS = 25000;
 const UNKNOWN_OUTCOME = new Set(["outcome_unknown", "internal_error"]);
 const SESSION = "/dashboard/session";
@@ -89,7 +95,7 @@ async function sent(method, path, { body, key, text, signal }) {
   let answer;
   let found;
   try {
-    answer = await fetch(path, {
+    answer = await fetch(ROOT + path, {
       method, headers, credentials: "same-origin", redirect: "error", cache: "no-store",
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
@@ -202,15 +208,16 @@ return { number: number, compact: compact, change: change, credits: credits, dol
 })();
 const $router = (() => {
 const { useEffect, useState } = $html;
+const { ROOT } = $root;
 
-const BASE = "/dashboard";
+const BASE = `${ROOT}/dashboard`;
 
 let listeners = [];
 const changed = () => listeners.forEach((listener) => listener());
 addEventListener("popstate", changed);
 
 function place() {
-  const [, , page = "", id = ""] = location.pathname.split("/");
+  const [, , page = "", id = ""] = location.pathname.slice(ROOT.length).split("/");
   return { page, id: safeDecode(id), query: Object.fromEntries(new URLSearchParams(location.search)) };
 }
 
@@ -1129,6 +1136,7 @@ const $login = (() => {
 const { html, useEffect, useRef, useState } = $html;
 const { call, keepSession } = $api;
 const { Dialog } = $dialog;
+const { BASE } = $router;
 const { Field } = $ui;
 
 function Form({ onIn, name: known = "" }) {
@@ -1173,7 +1181,7 @@ function LoginPage({ onIn, left }) {
   useEffect(() => { document.title = "Log in · Pluct"; }, []);
   return html`<main class="login"><div class="card">
     <h1><span class="mark" aria-hidden="true">P</span> Pluct dashboard</h1>
-    <p class="quiet">${WELCOME[left ? "loggedOut" : location.pathname === "/dashboard" ? "start" : "page"]}</p>
+    <p class="quiet">${WELCOME[left ? "loggedOut" : location.pathname === BASE ? "start" : "page"]}</p>
     <${Form} onIn=${onIn} />
   </div></main>`;
 }

@@ -1,4 +1,5 @@
 // Calls of the admin API with the session's cookie, and what a failed call says about its outcome.
+import { ROOT } from "./root.js";
 
 const TIMEOUT_MS = 25000;
 const UNKNOWN_OUTCOME = new Set(["outcome_unknown", "internal_error"]);
@@ -73,7 +74,7 @@ async function sent(method, path, { body, key, text, signal }) {
   let answer;
   let found;
   try {
-    answer = await fetch(path, {
+    answer = await fetch(ROOT + path, {
       method, headers, credentials: "same-origin", redirect: "error", cache: "no-store",
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef, useState } from "./html.js";
 import { call, keepSession } from "./api.js";
 import { Dialog } from "./dialog.js";
+import { BASE } from "./router.js";
 import { Field } from "./ui.js";
 
 function Form({ onIn, name: known = "" }) {
@@ -46,7 +47,7 @@ export function LoginPage({ onIn, left }) {
   useEffect(() => { document.title = "Log in · Pluct"; }, []);
   return html`<main class="login"><div class="card">
     <h1><span class="mark" aria-hidden="true">P</span> Pluct dashboard</h1>
-    <p class="quiet">${WELCOME[left ? "loggedOut" : location.pathname === "/dashboard" ? "start" : "page"]}</p>
+    <p class="quiet">${WELCOME[left ? "loggedOut" : location.pathname === BASE ? "start" : "page"]}</p>
     <${Form} onIn=${onIn} />
   </div></main>`;
 }

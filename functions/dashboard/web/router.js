@@ -1,7 +1,8 @@
 // Which page the address names, and moving between pages without reloading.
 import { useEffect, useState } from "./html.js";
+import { ROOT } from "./root.js";
 
-export const BASE = "/dashboard";
+export const BASE = `${ROOT}/dashboard`;
 
 let listeners = [];
 const changed = () => listeners.forEach((listener) => listener());
@@ -9,7 +10,7 @@ addEventListener("popstate", changed);
 
 // `{ page, id, query }` of the address; `page` is "" for the overview.
 export function place() {
-  const [, , page = "", id = ""] = location.pathname.split("/");
+  const [, , page = "", id = ""] = location.pathname.slice(ROOT.length).split("/");
   return { page, id: safeDecode(id), query: Object.fromEntries(new URLSearchParams(location.search)) };
 }
 

@@ -15,8 +15,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.platform.errors import EngineError
-from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.ledger.audit import Audit, Record
+from engine.ledger.posting import Ledger
+from engine.platform.act import Act
+from engine.platform.errors import Busy, EngineError
+from engine.platform.table import Cancelled, ConditionFailed, Item, Put, Table, Update
 from engine.platform.times import iso
 
 KEYS_PK = "KEYS"
@@ -49,9 +52,12 @@ class ApiKey:
 
 
 def generate(
-    table: Table, description: str, scopes: Iterable[str], created_by: str, *, now: int
+    ledger: Ledger, audit: Audit, description: str, scopes: Iterable[str], act: Act
 ) -> tuple[ApiKey, str]:
-    """A new key, and its text, which is not stored. Raises `Busy`, `OutcomeUnknown`."""
+    """A new key, and its text, which is not stored. It is created together with its audit record.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
     body = "".join(secrets.choice(_ALPHABET) for _ in range(RANDOM_LENGTH))
     text = PREFIX + body + _check(body)
     hashed = _hashed(text)
@@ -61,13 +67,17 @@ def generate(
         text[:SHOWN_LENGTH],
         description,
         frozenset(scopes),
-        created_by,
-        now,
+        act.actor,
+        act.at,
         0,
         0,
     )
-    with contextlib.suppress(ConditionFailed):  # The SDK repeated our own write.
-        table.write(Put(_item(made), condition="attribute_not_exists(pk)"))
+    record = audit.write(Record(made.id, "key_generate", True, "", act))
+    put = Put(_item(made), condition="attribute_not_exists(pk)")
+    try:
+        ledger.transact_patiently([put, record])
+    except Cancelled:  # Another key has this id.
+        raise Busy() from None
     return made, text
 
 
@@ -101,19 +111,25 @@ def listed(table: Table) -> list[ApiKey]:
     return sorted(keys, key=lambda key: (key.created_at, key.id), reverse=True)
 
 
-def revoke(table: Table, key_id: str, *, now: int) -> ApiKey | None:
-    """The key, revoked now or earlier; None if there is none. Raises `Busy`, `OutcomeUnknown`."""
+def revoke(ledger: Ledger, audit: Audit, key_id: str, act: Act) -> ApiKey | None:
+    """The key, revoked now or before, together with the audit record of this act; None if there is no
+    such key.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
     update = Update(
         KEYS_PK,
         key_id,
         "SET revoked_at = if_not_exists(revoked_at, :now)",
         "attribute_exists(pk)",
-        values={":now": now},
+        values={":now": act.at},
     )
+    record = audit.write(Record(key_id, "key_revoke", True, "", act))
     try:
-        return read(table.write(update))
-    except ConditionFailed:
+        ledger.transact_patiently([update, record])
+    except Cancelled:
         return None
+    return by_id(ledger.table, key_id)
 
 
 def note_use(table: Table, key_id: str, *, now: int) -> None:

@@ -79,10 +79,10 @@ def _count(subject: str, seen: Item | None, backoff: Backoff, now: int) -> Put:
         "ttl": now + FORGOTTEN_AFTER_S,
     }
     if seen is None:
-        return Put(item, "attribute_not_exists(pk)")
+        return Put(item, "attribute_not_exists(pk)", mark="counted_by")
     condition = "failures = :failures AND last_at = :last_at"
     values = {":failures": seen["failures"], ":last_at": seen["last_at"]}
-    return Put(item, condition, values=values)
+    return Put(item, condition, values=values, mark="counted_by")
 
 
 def _settle(table: Table, subject: str, text: str, condition: str, values: dict[str, int]) -> None:

@@ -1,8 +1,8 @@
 """The callers of operators' and back ends' routes, and their scopes.
 
 A caller presents one of: `X-API-Key` with the engine's key or a generated one, `Authorization: Bearer`
-with the admin secret, the engine's key or a generated key, or a dashboard session's cookie. A function accepts only the
-secrets whose rings it is given, so it needs no permission for others.
+with the admin secret, the engine's key or a generated key, or a dashboard session's cookie. A function
+accepts only the secrets whose rings it is given, so it needs no permission for others.
 
 The scope `admin` includes all others.
 """

@@ -9,14 +9,20 @@ An entry that cannot be used (malformed, or a PEM or SSH key) is reported and pa
 the ring stay in use.
 
 Failure policy: one batched read, 1 s to connect and 2 s to read, two attempts. Rings are kept for
-five minutes by the wall clock (others stand still while a function is frozen); when a later read
+up to five minutes by the wall clock (others stand still while a function is frozen); when a later read
 fails, the rings in hand serve on (a new key waits an hour before it signs), and without any the
 answer is `Busy`, 503.
+
+The store takes 40 calls a second of an account, so no request repeats a read that has just failed: the
+next one waits for a second, and twice as long after each further failure, up to `RETRY_S`. A parameter
+that is not there is asked for every `RETRY_S` at most. Every wait is spread, so that instances that began
+together do not read together.
 """
 
 import contextlib
 import hmac
 import json
+import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +32,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 from botocore.parsers import ResponseParserError
 
-from engine.platform import aws, logs
+from engine.platform import aws, logs, snapshots
 from engine.platform.errors import Busy
 from engine.platform.ids import digest
 
@@ -34,7 +40,12 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm.client import SSMClient
 
 KEEP_S = 300
+"""The longest that a ring is kept without another read."""
 RETRY_S = 15
+"""The longest wait after a read that failed or lacked a ring."""
+FIRST_RETRY_S = 1
+SPREAD = 0.2
+"""The part of a wait that chance may take off."""
 CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
 SHORTEST_IMPORT = 16
 SSH_KINDS = ("ssh-rsa", "ssh-dss", "ssh-ed25519", "ecdsa-sha2-nistp")
@@ -50,6 +61,7 @@ WEBHOOK_SECRET = "WEBHOOK_SECRET"
 TTT_SHARED_SECRET = "TTT_SHARED_SECRET"
 JWT_SECRET_CLOUD = "JWT_SECRET_CLOUD"
 NOTIFY_SECRET = "NOTIFY_SECRET"
+FRONT_SECRET = "FRONT_SECRET"
 PROVISIONING_API_KEY = "PROVISIONING_API_KEY"
 """OpenRouter's, so nobody creates it: an operator puts it in, and until then no key can be made."""
 
@@ -86,7 +98,7 @@ class Ring:
 
     def matches(self, presented: str) -> bool:
         """Whether `presented` is one of the secrets, in time that does not depend on which."""
-        given = presented.encode()
+        given = presented.encode(errors="surrogatepass")
         found = False
         for secret in self.secrets:
             found |= hmac.compare_digest(secret.encode(), given)
@@ -113,8 +125,13 @@ class Key:
 
 def connect() -> "SSMClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: SSMClient = aws.session().create_client("ssm", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SSMClient = aws.client("ssm", CLIENT_CONFIG)
     return client
+
+
+def spread(seconds: float) -> float:
+    """`seconds` or up to a fifth less."""
+    return seconds * random.uniform(1 - SPREAD, 1)
 
 
 class KeyRings:
@@ -126,23 +143,32 @@ class KeyRings:
         prefix: str,
         names: Sequence[str],
         clock: Callable[[], float] = time.time,
+        spread: Callable[[float], float] = spread,
     ) -> None:
         self.clock = clock
         self._client = client
+        self._spread = spread
         self._paths = {prefix + name: name for name in names}
-        self._keys: dict[str, tuple[Key, ...]] = {}
-        self._read_again_at = 0.0
+        self.forget()
+        snapshots.renews(self, KeyRings.forget)
 
     def __getitem__(self, name: str) -> Ring:
         """The ring called `name`. Raises `Busy` when it cannot be read and none is cached."""
         now = self.clock()
+        wait_until = self._fresh_until if name in self._keys else self._ask_again_at
         # More than `KEEP_S` ahead, the time was taken from a clock that has been set back.
-        if not 0 < self._read_again_at - now <= KEEP_S or name not in self._keys:
+        if not 0 < wait_until - now <= KEEP_S:
             self._refresh(now)
         try:
             return ring_at(self._keys[name], now)
         except KeyError:
             raise Busy("The service is being set up.") from None
+
+    def forget(self) -> None:
+        """Keep nothing that was read: the next use reads again."""
+        self._keys: dict[str, tuple[Key, ...]] = {}
+        self._failures = 0
+        self._fresh_until = self._ask_again_at = 0.0
 
     def answers(self) -> bool:
         """Whether the parameter store answers; what the parameters hold is not looked at."""
@@ -157,15 +183,27 @@ class KeyRings:
             answer = self._client.get_parameters(Names=list(self._paths), WithDecryption=True)
             values = {one["Name"]: one["Value"] for one in answer["Parameters"]}
         except NO_ANSWER as error:
+            self._wait_after_failure(now)
             if not self._keys:
                 raise Busy() from error
-            self._read_again_at = now + RETRY_S
             return
         for path, name in self._paths.items():
             # A damaged or missing parameter leaves the cached ring in use.
             with contextlib.suppress(ValueError, TypeError, KeyError):
                 self._keys[name] = _usable_of(name, values[path])
-        self._read_again_at = now + KEEP_S
+        if not self._keys:
+            self._wait_after_failure(now)
+            return
+        self._failures = 0
+        self._fresh_until = now + self._spread(KEEP_S)
+        self._ask_again_at = now + self._spread(RETRY_S)
+
+    def _wait_after_failure(self, now: float) -> None:
+        """With rings in hand there is time; without any, every request is refused meanwhile."""
+        doubled = FIRST_RETRY_S * 2 ** min(self._failures, 10)
+        self._failures += 1
+        self._fresh_until = now + self._spread(RETRY_S)
+        self._ask_again_at = now + self._spread(min(RETRY_S, doubled))
 
 
 def key_name(secret: str) -> str:

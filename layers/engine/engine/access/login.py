@@ -1,13 +1,16 @@
 """Login and logout of the dashboard; every attempt is recorded in the audit."""
 
+import contextlib
 from dataclasses import replace
 
 from engine.access import attempts, operators, sessions
 from engine.access.operators import UNKNOWN
 from engine.access.sessions import Session
 from engine.ledger.audit import Audit, Record
+from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.errors import LoginRefused
+from engine.platform.table import Cancelled
 from engine.web import rate_limits
 
 
@@ -33,15 +36,23 @@ def log_in(audit: Audit, name: str, password: str, act: Act) -> Session:
 
 
 def log_out(audit: Audit, session: Session, act: Act, *, everywhere: bool) -> None:
-    """Ends this session or, `everywhere`, all sessions of its operator. Raises `Busy`."""
-    if everywhere:
-        operators.end_sessions(audit.table, session.operator.name)
-    sessions.end(audit.table, session)
+    """Ends this session or, `everywhere`, all sessions of its operator, together with the audit record of it.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
+    name = session.operator.name
+    ending = operators.sessions_ending(name) if everywhere else sessions.ending(session)
     action = "logout_everywhere" if everywhere else "logout"
-    _keep(audit, session.operator.name, action, "", act)
+    record = audit.write(_record(name, action, "", act))
+    with contextlib.suppress(Cancelled):  # It had ended already, in another tab.
+        Ledger(audit.table).transact_patiently([ending, record])
 
 
 def _keep(audit: Audit, name: str, action: str, code: str, act: Act) -> None:
+    audit.keep(_record(name, action, code, act))
+
+
+def _record(name: str, action: str, code: str, act: Act) -> Record:
     """A record under the operator's name; malformed names share one."""
     who = f"operator:{name if operators.is_name(name) else 'unnamed'}"
-    audit.keep(Record(who, action, not code, code, replace(act, actor=who)))
+    return Record(who, action, not code, code, replace(act, actor=who))

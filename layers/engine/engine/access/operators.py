@@ -84,7 +84,7 @@ def create(table: Table, name: str, role: str, *, now: int, cost: Cost | None = 
         **_kept(password, cost or Cost()),
     }
     try:
-        table.write(Put(item, "attribute_not_exists(pk)"))
+        table.write(Put(item, "attribute_not_exists(pk)", mark="written_by"))
     except ConditionFailed as refused:
         if refused.item is None or refused.item.get("hash") != item["hash"]:
             raise OperatorExists() from None
@@ -118,9 +118,17 @@ def change(
         _change(table, name, text, {}, {":disabled": disabled, ":one": int(disabled)})
 
 
+def sessions_ending(name: str) -> Update:
+    """Logs the operator out everywhere."""
+    return Update(_pk(name), SK, "ADD generation :one", "attribute_exists(pk)", values={":one": 1})
+
+
 def end_sessions(table: Table, name: str) -> None:
     """Logs the operator out everywhere. Raises `NotFound`."""
-    _change(table, name, "ADD generation :one", {}, {":one": 1})
+    try:
+        table.write(sessions_ending(name))
+    except ConditionFailed:
+        raise NotFound() from None
 
 
 def everyone(table: Table) -> list[Operator]:

@@ -10,9 +10,8 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import requests
 from botocore.exceptions import ClientError
 
 from engine.access import ring_store
@@ -20,6 +19,7 @@ from engine.access.keyrings import (
     ADMIN_SECRET,
     ENGINE_ADMIN_KEY,
     ENGINE_JWT_SECRET,
+    FRONT_SECRET,
     KEEP_S,
     NOTIFY_SECRET,
     TTT_SHARED_SECRET,
@@ -35,7 +35,6 @@ from engine.web import request_ids
 if TYPE_CHECKING:
     from mypy_boto3_ssm.client import SSMClient
 
-ANSWER_LIMITS_S = (3, 10)
 STAGE_S = 12 * KEEP_S
 """How long a new key waits before it signs: eleven reads of the ring in a row may fail meanwhile."""
 MARGIN_S = DAY_S
@@ -62,6 +61,7 @@ POLICIES: Mapping[str, Policy] = {
     ADMIN_SECRET: Policy("operators show it"),
     WEBHOOK_SECRET: Policy("payment providers show it"),
     NOTIFY_SECRET: Policy("the operators' own system checks notices with it"),
+    FRONT_SECRET: Policy("the proxy before the API shows it"),
     TTT_SHARED_SECRET: Policy("agreed with TTTranscribe", made_here=False),
     "JWT_SECRET_CLOUD": Policy("belongs to the service that signs with it", made_here=False),
     "PROVISIONING_API_KEY": Policy("belongs to OpenRouter", made_here=False),
@@ -200,30 +200,3 @@ def create_missing(client: "SSMClient", prefix: str, names: Sequence[str], now: 
 def new_ring(now: int) -> str:
     """A ring of one fresh secret of 256 bits, as `engine.access.keyrings` reads it."""
     return json.dumps({"keys": [{"secret": secrets.token_urlsafe(32), "createdAt": iso(now)}]})
-
-
-def answer_cloudformation(event: Mapping[str, Any], *, ok: bool, reason: str, log: str) -> None:
-    """Tell CloudFormation how a custom resource's request went.
-
-    Format: "Custom resource response objects" in the CloudFormation user guide. Raises
-    `requests.RequestException` when it can not be told.
-    """
-    body = {
-        "Status": "SUCCESS" if ok else "FAILED",
-        "Reason": reason,
-        "PhysicalResourceId": event.get("PhysicalResourceId") or "secrets",
-        "StackId": event["StackId"],
-        "RequestId": event["RequestId"],
-        "LogicalResourceId": event["LogicalResourceId"],
-        "Data": {"log": log},
-    }
-    with requests.Session() as session:
-        session.trust_env = False
-        answer = session.put(
-            event["ResponseURL"],
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": ""},
-            timeout=ANSWER_LIMITS_S,
-            allow_redirects=False,
-        )
-        answer.raise_for_status()

@@ -14,11 +14,15 @@ from engine.access.operators import Operator
 from engine.platform.act import Act
 from engine.platform.errors import CsrfRefused, SessionEnded
 from engine.platform.ids import digest
-from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.platform.table import Item, Put, Table, Update
 from engine.web.http import Call
 
 COOKIE = "__Host-pluct"
 """The prefix makes browsers require Secure and Path=/, and refuse the cookie from other hosts."""
+
+PATH_COOKIE = "__Secure-pluct"
+"""Under a base path other services share the host, and must not get the cookie: it has that path, which
+the stronger prefix does not allow."""
 
 CSRF_HEADER = "x-csrf-token"
 LIFETIME_S = 12 * 3600
@@ -69,7 +73,7 @@ def begin(table: Table, operator: Operator, act: Act) -> Session:
 
 def is_presented(call: Call) -> bool:
     """Whether the call has a session cookie, valid or not."""
-    return bool(call.cookies.get(COOKIE))
+    return bool(call.cookies.get(cookie_name(call.base_path)))
 
 
 def find(call: Call, table: Table) -> Session:
@@ -78,7 +82,7 @@ def find(call: Call, table: Table) -> Session:
     Reads the operator, so a change of role is effective at once. Raises
     `SessionEnded`, `CsrfRefused`, `Busy`.
     """
-    secret = call.cookies.get(COOKIE, "")
+    secret = call.cookies.get(cookie_name(call.base_path), "")
     item = table.get(_pk(secret), SK) if secret else None
     if item is None or item["ended"] or item["expires_at"] <= call.now:
         raise SessionEnded()
@@ -91,29 +95,34 @@ def find(call: Call, table: Table) -> Session:
     return session
 
 
-def end(table: Table, session: Session) -> None:
-    """Logs this browser out."""
-    ended = Update(
+def ending(session: Session) -> Update:
+    """Logs this browser out, if it is not."""
+    return Update(
         _pk(session.secret), SK, "SET ended = :true", "ended = :false",
         values={":true": True, ":false": False},
     )  # fmt: skip
-    try:
-        table.write(ended)
-    except ConditionFailed:  # Another tab ended it first.
-        return
 
 
-def cookie(session: Session) -> str:
+def cookie_name(base_path: str) -> str:
+    """The name of the session cookie of a gateway that clients reach under `base_path`."""
+    return PATH_COOKIE if base_path else COOKIE
+
+
+def cookie(session: Session, base_path: str = "") -> str:
     """The Set-Cookie header of a new session."""
-    return f"{COOKIE}={session.secret}; Max-Age={LIFETIME_S}; {_ATTRIBUTES}"
+    return _set_cookie(session.secret, LIFETIME_S, base_path)
 
 
-def no_cookie() -> str:
+def no_cookie(base_path: str = "") -> str:
     """The Set-Cookie header that removes the cookie."""
-    return f"{COOKIE}=; Max-Age=0; {_ATTRIBUTES}"
+    return _set_cookie("", 0, base_path)
 
 
-_ATTRIBUTES = "Path=/; HttpOnly; Secure; SameSite=Strict"
+def _set_cookie(value: str, max_age_s: int, base_path: str) -> str:
+    return (
+        f"{cookie_name(base_path)}={value}; Max-Age={max_age_s}; Path={base_path or '/'}; "
+        "HttpOnly; Secure; SameSite=Strict"
+    )
 
 
 def _require_csrf(call: Call, session: Session) -> None:

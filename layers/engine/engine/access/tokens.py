@@ -69,6 +69,10 @@ class VendedToken:
     issued_at: int
     expires_at: int
 
+    def left_s(self, now: int) -> int:
+        """The seconds that are left of its time, 0 where it is over."""
+        return max(0, self.expires_at - now)
+
     def claims(self) -> dict[str, Any]:
         return {
             "iss": ISSUER,

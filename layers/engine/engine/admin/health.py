@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.access.keyrings import KeyRings
+from engine.platform import snapshots
 from engine.platform.circuit import Circuit
 from engine.platform.config import Settings
 from engine.platform.errors import Busy
@@ -19,6 +20,22 @@ PROBE_PARAMETER = "HEALTH_PROBE"
 
 KEEP_S = 5
 """How long a report is cached: the route is public, and not every call may reach upstream."""
+
+
+class Uptime:
+    """How long this process has been there; one from a snapshot begins when it is restored."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self.begin()
+        snapshots.renews(self, Uptime.begin)
+
+    def begin(self) -> None:
+        self._began = self._clock()
+
+    @property
+    def seconds(self) -> int:
+        return int(self._clock() - self._began)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +60,11 @@ class Services:
         self._parameters = parameters
         self._upstream = upstream
         self._circuit = circuit
+        self.forget()
+        snapshots.renews(self, Services.forget)
+
+    def forget(self) -> None:
+        """Know nothing of the services: the next report asks them."""
         self._failures = 0
         self._report: dict[str, Any] = {}
         self._ask_again_at = 0

@@ -21,7 +21,7 @@ SPENT: Final = "spent"
 CAPTURED: Final = "captured"
 RELEASED: Final = "released"
 WRITTEN_OFF: Final = "written_off"
-"""Released, then delivered all the same, and the account had nothing to charge: a gift, on record."""
+"""Released, then delivered although the account could not pay: a gift that earlier versions made."""
 
 UNRESOLVED: Final = (OPEN, SPENT)
 """The states of a hold whose outcome is still to come."""
@@ -57,6 +57,11 @@ class Hold:
     @property
     def token(self) -> VendedToken:
         return VendedToken(self.user, self.jti, self.issued_at, self.issued_at + VENDED_LIFETIME_S)
+
+    @property
+    def is_unused(self) -> bool:
+        """Whether its credit is still held and nothing has claimed it."""
+        return self.state == OPEN and self.claim is None
 
     @property
     def is_resolved(self) -> bool:

@@ -4,7 +4,8 @@ which makes it, writes its item.
 ```
 open ──delivered──> captured        spent ──delivered──> captured
   └──not delivered──> released        └──not delivered──> released
-released ──delivered, late──> captured or written_off     captured ──not delivered, late──> released
+released ──delivered, late, and paid again──> captured
+captured ──not delivered, late──> released
 ```
 `claim`, `keep_answer` and `name_job` give writes for a transaction that also writes the job; the others
 write by themselves.
@@ -19,7 +20,6 @@ from engine.credits.hold_items import (
     OPEN,
     RELEASED,
     SPENT,
-    WRITTEN_OFF,
     Hold,
     again,
     hold_sk,
@@ -33,6 +33,9 @@ from engine.platform.act import Act
 from engine.platform.errors import InsufficientCredits
 from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.web import request_ids
+
+UNUSED = "the token was not used in time"
+"""The reason of a refund, which entries keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class Beside:
 
     answer: Mapping[str, Any] | None = None
     claim: str | None = None
+    keep_s: int = 0
+    """How long the resolved hold is kept; at least as long as any answer can be had again."""
 
 
 NOTHING: Final = Beside()
@@ -107,7 +112,7 @@ class ResolveOnce:
             ":jti": self.hold.jti,
             ":seq": entry.seq,
             ":now": self.now,
-            ":ttl": self.now + request_ids.KEEP_S,
+            ":ttl": self.now + max(request_ids.KEEP_S, self.beside.keep_s),
         }
         if self.step.reconciles:
             change += ", reconciled = :yes"
@@ -180,6 +185,7 @@ def elect(ledger: Ledger, hold: Hold, now: int) -> bool:
         "jti = :jti AND attribute_not_exists(performed_at) AND #state IN (:open, :spent)",
         names={"#state": "state"},
         values={":now": now, ":jti": hold.jti, ":open": OPEN, ":spent": SPENT},
+        mark="performed_by",
     )
     try:
         ledger.table.write(electing)
@@ -239,8 +245,9 @@ def settle(ledger: Ledger, hold: Hold, outcome: str, act: Act, *, beside: Beside
     """Bring `hold` to `outcome`, `CAPTURED` (delivered) or `RELEASED` (not delivered).
 
     The first outcome resolves it; one later outcome that contradicts it is met by a compensating
-    entry, and no further one. `beside` is written in the same transaction. The answer is the hold as it
-    then is, also when another writer moved it in the meantime.
+    entry, and no further one. A late delivery that the account cannot pay changes nothing: what was
+    delivered is kept back until it can. `beside` is written in the same transaction. The answer is the
+    hold as it then is, also when another writer moved it in the meantime.
 
     Raises `Busy` or `OutcomeUnknown`.
     """
@@ -250,8 +257,7 @@ def settle(ledger: Ledger, hold: Hold, outcome: str, act: Act, *, beside: Beside
     try:
         return _go(ledger, hold, step, act, beside)
     except InsufficientCredits:
-        gift = Step(WRITTEN_OFF, "write_off", 0, 0, reconciles=True)
-        return _go(ledger, hold, gift, act, beside)
+        return hold
 
 
 STEPS: Final[Mapping[tuple[str, str], Step]] = {

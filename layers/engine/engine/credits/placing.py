@@ -6,18 +6,31 @@ The hold is also the record of the vend's request, so one item serves both and a
 from dataclasses import dataclass
 
 from engine.access.tokens import VENDED_LIFETIME_S
-from engine.credits.hold_items import OPEN, Hold, hold_sk, read, shard_of
+from engine.credits import holds
+from engine.credits.hold_items import OPEN, RELEASED, Hold, find, hold_sk, read, shard_of
+from engine.credits.holds import UNUSED
 from engine.credits.prices import TRANSCRIPTION
 from engine.ledger.items import Entry, Move, account_pk
-from engine.ledger.posting import AlreadyDone, Ledger, Posted
-from engine.platform.act import Act
-from engine.platform.errors import KeyReused
+from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger, Posted
+from engine.platform.act import Act, by_system
+from engine.platform.errors import Busy, KeyReused
 from engine.platform.ids import base36, digest
-from engine.platform.table import Item, Put, Table
+from engine.platform.table import Item, Put, Table, Update, Write
+from engine.platform.times import DAY_S
 from engine.web import request_ids
 
-GRACE_S = 60
-"""How long after its token's end an unused hold waits for the sweeper."""
+GRACE_S = 20
+"""How long after its token's end an unused hold waits for the sweeper, which comes every minute."""
+
+TRIES = 5
+"""A request id is bought anew by one of its callers; the others look again at what that one left."""
+
+UNUSED_SK = "UNUSED"
+LEAST_LEFT_S = 60
+"""An unused token with less time than this is not sold again."""
+
+RENEWED_S = 400 * DAY_S
+"""How long the record of a request id is kept that was bought anew; longer than any answer to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,13 @@ class Vend:
     state: str
     kid: str
     act: Act
+    reuses: bool = False
+    """Whether an unused token of the user is sold again rather than a second credit held."""
+
+    @property
+    def name(self) -> str:
+        """The name of the first hold that the request id buys."""
+        return digest(self.user, self.operation, self.key)
 
 
 class HoldOnce:
@@ -80,9 +100,122 @@ class HoldOnce:
 def place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, Posted | None]:
     """Take one credit for a token: held, or spent at once. The hold, and None if it was there.
 
+    A request id whose credit went back buys anew: a hold of its own, under the id and a number.
+
     Raises `KeyReused`, `InsufficientCredits`, `RateLimited`, `Busy` or `OutcomeUnknown`.
     """
-    name = digest(vend.user, vend.operation, vend.key)
+    for _ in range(TRIES):
+        kept = _Unused(ledger.table, vend)
+        reused = kept.hold()
+        if reused is not None:
+            return reused, None
+        try:
+            return _placed(ledger, vend, vend.name, rate_limit, kept)
+        except BesideRefused:
+            continue
+        except AlreadyDone as done:
+            first, bought = read(done.item), int(done.item.get("renewals", 0))
+        latest = _latest(ledger, vend, first, bought)
+        if latest is not None and latest.state != RELEASED:
+            if latest.fingerprint != vend.fingerprint:
+                raise KeyReused()
+            return latest, None
+        try:
+            name, renewal = name_of(vend, bought + 1), Renewal(first, bought)
+            return _placed(ledger, vend, name, rate_limit, kept, renewal)
+        except (AlreadyDone, BesideRefused):
+            continue
+    raise Busy()
+
+
+def name_of(vend: Vend, renewals: int) -> str:
+    """The name of the hold that a request id buys when its credit went back `renewals` times."""
+    return digest(vend.user, vend.operation, vend.key, str(renewals)) if renewals else vend.name
+
+
+class _Unused:
+    """The pointer to the user's last token, `A#<user>` / `UNUSED`: `jti`, `ttl`. It is written and read
+    only where unused tokens are sold again.
+    """
+
+    def __init__(self, table: Table, vend: Vend) -> None:
+        self._table = table
+        self._vend = vend
+        self._seen = ""
+
+    def hold(self) -> Hold | None:
+        """The hold to sell again: unused, with enough time left, for a request id that has bought nothing
+        or whose credit went back. Raises `Busy`.
+        """
+        if not self._vend.reuses:
+            return None
+        user, now = self._vend.user, self._vend.act.at
+        item = self._table.get(account_pk(user), UNUSED_SK)
+        self._seen = str(item["jti"]) if item is not None else ""
+        hold = find(self._table, user, self._seen) if item is not None else None
+        if hold is None or not hold.is_unused or hold.token.left_s(now) < LEAST_LEFT_S:
+            return None
+        own = self._table.get(account_pk(user), hold_sk(self._vend.name))
+        return hold if own is None or (own["state"] == RELEASED and "renewals" not in own) else None
+
+    def noted(self, jti: str) -> list[Write]:
+        """Points to the token that is sold now, where nobody else has sold one since."""
+        if not self._vend.reuses:
+            return []
+        until = self._vend.act.at + VENDED_LIFETIME_S
+        item = {"pk": account_pk(self._vend.user), "sk": UNUSED_SK, "jti": jti, "ttl": until}
+        condition = "attribute_not_exists(pk) OR jti = :seen"
+        return [Put(item, condition, values={":seen": self._seen})]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Another hold for a request id, after the `first` one and `bought` renewals."""
+
+    first: Hold
+    bought: int
+
+    def noted(self, now: int) -> Update:
+        """The number of renewals, kept with the first hold, which is the record of the request id."""
+        return Update(
+            account_pk(self.first.user),
+            hold_sk(self.first.name),
+            "SET renewals = :next, #ttl = :ttl",
+            "jti = :jti AND (attribute_not_exists(renewals) OR renewals = :bought)",
+            names={"#ttl": "ttl"},
+            values={
+                ":next": self.bought + 1,
+                ":bought": self.bought,
+                ":ttl": now + RENEWED_S,
+                ":jti": self.first.jti,
+            },
+        )
+
+
+def _latest(ledger: Ledger, vend: Vend, first: Hold, bought: int) -> Hold | None:
+    """The hold that the request id bought last, None where it is no longer stored. An unused one whose
+    token has run out is released here, as the sweeper would a moment later.
+    """
+    hold: Hold | None = first
+    if bought:
+        item = ledger.table.get(account_pk(vend.user), hold_sk(name_of(vend, bought)))
+        is_kept = item is not None and item.get("ttl", vend.act.at) >= vend.act.at
+        hold = read(item) if item is not None and is_kept else None
+    if hold is None or not hold.is_unused or vend.act.at < hold.token.expires_at:
+        return hold
+    act = by_system("vending", vend.act.request_id, UNUSED, at=vend.act.at)
+    return holds.settle(ledger, hold, RELEASED, act)
+
+
+def _placed(
+    ledger: Ledger,
+    vend: Vend,
+    name: str,
+    rate_limit: int,
+    kept: _Unused,
+    renewal: Renewal | None = None,
+) -> tuple[Hold, Posted]:
+    """The hold called `name`, new. Raises what `place` raises, and `AlreadyDone`, `BesideRefused`."""
     template = Hold(
         vend.user, name, "", vend.kid, vend.state, TRANSCRIPTION, 0, vend.act.at, 0,
         vend.fingerprint, vend.act.request_id,
@@ -96,11 +229,8 @@ def place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, Posted 
         subject=f"{name}{base36(vend.act.at)}",
     )
     once = HoldOnce(ledger.table, template, vend.act.at)
-    try:
-        posted = ledger.post(move, once, rate_limit=rate_limit)
-    except AlreadyDone as done:
-        hold = read(done.item)
-        if hold.fingerprint != vend.fingerprint:
-            raise KeyReused() from None
-        return hold, None
+    noted = kept.noted(move.subject)
+    if renewal is not None:
+        noted.append(renewal.noted(vend.act.at))
+    posted = ledger.post(move, once, rate_limit=rate_limit, also=lambda _: noted)
     return read(once.write(posted.entry).item), posted

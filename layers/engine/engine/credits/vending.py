@@ -1,6 +1,6 @@
 """Vending: one credit becomes one single-use token; and the validation of a token."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.access import tokens
@@ -13,7 +13,7 @@ from engine.ledger.audit import Audit, Record
 from engine.ledger.items import CREDITS, account_pk, account_sk
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
-from engine.platform.errors import EngineError, RateLimited, Unauthorized
+from engine.platform.errors import EngineError, InsufficientCredits, RateLimited, Unauthorized
 from engine.platform.ids import digest
 from engine.platform.table import ConditionFailed, Table
 from engine.platform.times import iso
@@ -24,45 +24,80 @@ from engine.web.request_ids import replay_headers
 
 HELD_OPERATION = "vend"
 SPENT_OPERATION = "vend-legacy"
+READING_KEY = "background_"
+"""How request ids of the released app's background worker begin, which vends only to ask how a job goes."""
+
+LAST_ENTRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Vended:
-    """The answer's members and headers; the same for the first call and every replay."""
+    """The answer's members and headers; a replay differs in what is left of the token's time."""
 
     members: dict[str, Any]
     headers: dict[str, str]
 
 
 def vend_held(ledger: Ledger, ring: Ring, vend: Vend, *, rate_limit: int) -> Vended:
-    """A token for a held credit. Raises what `placing.place` raises."""
-    hold, headers = _place(ledger, vend, rate_limit=rate_limit)
-    text = tokens.issue_vended(hold.token, ring.only(hold.kid))
-    members = {
-        "ok": True,
-        "token": text,
-        "serviceToken": text,
-        "pollingToken": text,
-        "scope": scopes.TRANSCRIBE,
-        "expiresIn": VENDED_LIFETIME_S,
-        "expiresAt": iso(hold.token.expires_at),
-        "balanceAfter": hold.balance_after,
-        "requestId": hold.request_id,
-    }
-    return Vended(members, headers)
+    """A token for a held credit. The app's background worker, which buys tokens only to read, gets one
+    that reads its user's last job where there is no credit. Raises what `placing.place` raises.
+    """
+    try:
+        hold, headers = _place(ledger, vend, rate_limit=rate_limit)
+    except InsufficientCredits:
+        reading = _last_job(ledger, vend.user) if vend.key.startswith(READING_KEY) else None
+        if reading is None:
+            raise
+        token = VendedToken(vend.user, reading.jti, vend.act.at, vend.act.at + VENDED_LIFETIME_S)
+        told = replace(reading, balance_after=0, request_id=vend.act.request_id)
+        return Vended(_members(told, token, ring, vend.act.at), {})
+    return Vended(_members(hold, _token(hold, vend.act.at), ring, vend.act.at), headers)
 
 
 def vend_spent(ledger: Ledger, ring: Ring, vend: Vend, *, rate_limit: int) -> Vended:
     """A token for a credit that is spent at once. Raises what `placing.place` raises."""
     hold, headers = _place(ledger, vend, rate_limit=rate_limit)
+    token = _token(hold, vend.act.at)
     members = {
-        "token": tokens.issue_vended(hold.token, ring.only(hold.kid)),
-        "expiresIn": VENDED_LIFETIME_S,
-        "expiresAt": iso(hold.token.expires_at),
+        "token": tokens.issue_vended(token, ring.only(hold.kid)),
+        "expiresIn": token.left_s(vend.act.at),
+        "expiresAt": iso(token.expires_at),
         "balanceAfter": hold.balance_after,
         "requestId": hold.request_id,
     }
     return Vended(legacy(members, hold.issued_at), headers)
+
+
+def _last_job(ledger: Ledger, user: str) -> Hold | None:
+    """The newest of the user's holds that paid for a job, among the last entries."""
+    subjects = dict.fromkeys(entry.subject for entry in ledger.entries(user, limit=LAST_ENTRIES))
+    found = (hold_items.find(ledger.table, user, jti) for jti in subjects if jti)
+    return next((hold for hold in found if hold is not None and hold.claim is not None), None)
+
+
+def _members(hold: Hold, token: VendedToken, ring: Ring, now: int) -> dict[str, Any]:
+    text = tokens.issue_vended(token, ring.only(hold.kid))
+    return {
+        "ok": True,
+        "token": text,
+        "serviceToken": text,
+        "pollingToken": text,
+        "scope": scopes.TRANSCRIBE,
+        "expiresIn": token.left_s(now),
+        "expiresAt": iso(token.expires_at),
+        "balanceAfter": hold.balance_after,
+        "requestId": hold.request_id,
+    }
+
+
+def _token(hold: Hold, now: int) -> VendedToken:
+    """The hold's token as it was sold. Where it has run out and its credit was used it is issued anew: it
+    starts nothing any more, and reads the job that it paid for.
+    """
+    sold = hold.token
+    if now < sold.expires_at or hold.claim is None:
+        return sold
+    return VendedToken(sold.user, sold.jti, now, now + VENDED_LIFETIME_S)
 
 
 def refused(

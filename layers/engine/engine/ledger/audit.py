@@ -51,6 +51,11 @@ class Audit:
         self.table = table
         self._days = days
 
+    def write(self, record: Record) -> Put:
+        """The write of `record`, for the transaction of the act that it records, which happens once."""
+        record_id = digest(record.act.request_id, record.action)
+        return Put(record_item(record, record_id, self._days), condition="")
+
     def keep(self, record: Record) -> None:
         """Write `record` once, and count it if it is a refusal. Raises `OutcomeUnknown`."""
         record_id = digest(record.act.request_id, record.action)

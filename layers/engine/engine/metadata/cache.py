@@ -133,6 +133,7 @@ class Cache:
             " AND (attribute_not_exists(fresh_until) OR fresh_until <= :now)",
             names={"#ttl": "ttl"},
             values={**values, ":ttl": max(seen.get("ttl", 0), until + REFUSED_S[1])},
+            mark="claimed_by",
         )
         try:
             return True, self._table.write(claim)

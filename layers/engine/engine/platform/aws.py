@@ -6,6 +6,8 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import Session, get_session
 
+from engine.platform import snapshots
+
 CONNECT_S = 1
 READ_S = 2
 """boto3's default for each is 60 s, twice as long as API Gateway waits for an answer."""
@@ -15,6 +17,14 @@ READ_S = 2
 def session() -> Session:
     """The session; region, credentials and endpoint come from the environment."""
     return get_session()
+
+
+def client(service: str, config: Config) -> Any:
+    """A client of `service`; region and endpoint come from the environment, and no connection from a
+    snapshot.
+    """
+    made: Any = session().create_client(service, config=config)
+    return snapshots.renews(made, lambda client: client.close())
 
 
 def limits(*, attempts: int, **more: Any) -> Config:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
+from engine.platform import snapshots
 from engine.platform.errors import Busy, CircuitOpen
 from engine.platform.logs import circuit_changed
 from engine.platform.table import ConditionFailed, Item, Table, Update
@@ -91,10 +92,15 @@ class Circuit:
 
     def __init__(self, table: Table, service: str, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
-        self.failures = 0
-        """Failures in a row, seen by this process."""
         self._table = table
         self._service = service
+        self.forget()
+        snapshots.renews(self, Circuit.forget)
+
+    def forget(self) -> None:
+        """Know nothing of the service: the next call looks at the table."""
+        self.failures = 0
+        """In a row, seen by this process."""
         self._seen = Seen()
         self._look_again_at = 0
 
@@ -178,6 +184,7 @@ class Circuit:
             "attribute_not_exists(pk) OR version = :seen",
             names={"#state": "state", "#until": "until"},
             values=values,
+            mark="changed_by",
         )
 
     def _keep(self, item: Item | None) -> None:

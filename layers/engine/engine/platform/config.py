@@ -1,6 +1,7 @@
 """The settings of a deployment, read once from the environment that `template.yaml` gives."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -9,6 +10,13 @@ LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 CONTAINER_HOST = "host.docker.internal"
 """How a container of Docker names the machine it runs on: the loopback of `sam local`."""
 TIKTOK = "https://www.tiktok.com"
+VIEWER_ADDRESS_HEADERS = frozenset({"", "cloudfront-viewer-address"})
+"""Headers that may name the caller's address, `ip:port`, in lower case; empty for none."""
+
+_PUBLIC_BASE = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?"
+    r"(?P<path>(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +64,32 @@ class Settings:
     kms_key: str
     notify_url: str
     """The URL to which notices about subscriptions are sent; empty for none."""
+    text_days: int
+    """How long a text that was charged can be read."""
+    reuse_unused_token: bool
+    """Whether a vend answers the user's unused token again, rather than holding a second credit."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
     repeats_request_ids: bool
     """Whether requests share one `requestId`: `sam local start-api` makes a single one for all."""
+    public_base: str
+    """Where clients reach the gateway, `https://host[:port][/path]`; empty for the API's own domain."""
+    trusted_proxies: int
+    """How many proxies before the API append to `X-Forwarded-For` an address that is believed."""
+    viewer_address_header: str
+    """The header of `VIEWER_ADDRESS_HEADERS` that is believed."""
+    requires_front: bool
+    """Whether a request must show the secret that the proxy before the API adds."""
+
+    @property
+    def base_path(self) -> str:
+        """The path under which clients reach the gateway, such as `/gateway`; mostly empty."""
+        return urlsplit(self.public_base).path
+
+    @property
+    def believes_headers(self) -> bool:
+        """Whether a header may say where a request came from."""
+        return bool(self.trusted_proxies or self.viewer_address_header)
 
     @property
     def deployment(self) -> str:
@@ -106,7 +136,13 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         house_low_usd=int(environ["HOUSE_LOW_USD"]),
         kms_key=environ["KMS_KEY"],
         notify_url=environ["NOTIFY_URL"],
+        text_days=int(environ["TEXT_DAYS"]),
+        reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
+        public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
+        trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),
+        viewer_address_header=_viewer_address_header(environ["VIEWER_ADDRESS_HEADER"]),
+        requires_front=environ["REQUIRE_FRONT"] == "true",
         repeats_request_ids=environment == "local" and environ.get("AWS_SAM_LOCAL") == "true",
     )
 
@@ -116,6 +152,32 @@ def _tiktok(url: str, *, local: bool) -> str:
     if not local and url != TIKTOK:
         raise ValueError("a TikTok other than the real one is for the local run only")
     return _service_base(url, local=local)
+
+
+def _public_base(url: str, *, local: bool) -> str:
+    """`url` as it is: an https origin and, where there is one, a path that does not end with a slash."""
+    if not url:
+        return ""
+    found = _PUBLIC_BASE.fullmatch(url)
+    if found is None:
+        raise ValueError(
+            "the public base is an https origin with an optional path, without a query"
+        )
+    if not local and (found["scheme"] != "https" or found["host"] in LOOPBACK):
+        raise ValueError("the public base must be https, and loopback is for the local run only")
+    return url
+
+
+def _trusted_proxies(number: str) -> int:
+    if int(number) < 0:
+        raise ValueError("the number of trusted proxies cannot be negative")
+    return int(number)
+
+
+def _viewer_address_header(name: str) -> str:
+    if name.lower() not in VIEWER_ADDRESS_HEADERS:
+        raise ValueError("no such header of the caller's address is known")
+    return name.lower()
 
 
 def _service_base(url: str, *, local: bool) -> str:

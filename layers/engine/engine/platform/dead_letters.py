@@ -37,5 +37,5 @@ def _waiting(queue: str) -> int:
 @cache
 def _client() -> "SQSClient":
     """Created on first use: most requests to the admin API do not need it."""
-    client: SQSClient = aws.session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SQSClient = aws.client("sqs", CLIENT_CONFIG)
     return client

@@ -189,6 +189,14 @@ class CsrfRefused(Forbidden):
     guidance = "Reload the dashboard and do it again."
 
 
+class FrontRequired(Forbidden):
+    """The request did not come through the proxy that this deployment requires."""
+
+    code = "front_required"
+    message = "This address does not take requests."
+    guidance = "Send the request to the public address of this service."
+
+
 class LegacyInsufficientCredits(Forbidden):
     """`/vend-token` answers 403, as the broker's document says; the newer route answers 402."""
 
@@ -205,6 +213,12 @@ class TokenAlreadyUsed(Forbidden):
     error = "token_already_used"
     message = "This authorization was already used for another call."
     guidance = "Vend a new token for every transcription."
+
+    def __init__(self, message: str | None = None) -> None:
+        """The app buys a new token where the text that it shows says "auth": `details.message` is what
+        it shows before all else.
+        """
+        super().__init__(message, details={"message": message or type(self).message})
 
 
 class NotFound(EngineError):

@@ -55,7 +55,7 @@ class QueueHandover:
 
 def connect() -> "SQSClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: SQSClient = aws.session().create_client("sqs", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: SQSClient = aws.client("sqs", CLIENT_CONFIG)
     return client
 
 

@@ -48,6 +48,11 @@ def base36(number: int) -> str:
             return text
 
 
+def new_mark() -> str:
+    """64 random bits that tell one write from all others."""
+    return secrets.token_hex(8)
+
+
 def new_id(prefix: str) -> str:
     """An id with 96 random bits that sorts by its time of creation."""
     return f"{prefix}_{base36(time.time_ns() // 1_000_000)}{secrets.token_hex(12)}"

@@ -71,6 +71,10 @@ class Line:
         """Adds `number` to a metric without dimensions."""
         self._counts[name] = self._counts.get(name, 0) + number
 
+    def came_from(self, address: str) -> None:
+        """The caller's address, which the access log lacks where a proxy stands before the API."""
+        self._facts["address"] = address
+
     def answered(self, route: str, status: int, code: str | None) -> None:
         """The answer of a route ("GET /health"): its latency, its failure, its error code.
 
@@ -182,6 +186,13 @@ def not_projected(trouble: str) -> None:
     with _line() as line:
         logger.error("be:not-projected", extra={"trouble": trouble})
         line.count("NotProjected")
+
+
+def set_aside(part: str, what: str, trouble: str) -> None:
+    """The line and the metric of one element that a round of `part` cannot handle, and passed over."""
+    with _line() as line:
+        logger.error("be:set-aside", extra={"part": part, "what": what, "trouble": trouble})
+        line.count("SetAside")
 
 
 def provider_balance(left_micros: int, low_usd: int) -> None:

@@ -24,7 +24,7 @@ from urllib3 import BaseHTTPResponse, PoolManager
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as PoolTimeoutError
 
-from engine.platform import dialing
+from engine.platform import dialing, snapshots
 from engine.platform.dialing import Exchange, NotSent, Unknown
 
 __all__ = [
@@ -122,6 +122,13 @@ class Client:
     ) -> None:
         self._allows = allows
         self._is_tls_only = is_tls_only
+        snapshots.renews(self, Client.close)
+
+    def close(self) -> None:
+        """Closes the connections that wait to be used again; calls open new ones."""
+        for name in ("_tls_pools", "_plain_pools"):
+            if name in self.__dict__:
+                self.__dict__[name].clear()
 
     def send(self, request: Request, limits: Limits) -> Answer:
         """The answer with its body. Raises `NotSent`, `Unknown`."""

@@ -25,7 +25,7 @@ class KmsClient(Protocol):
 
 def connect() -> KmsClient:
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: KmsClient = aws.session().create_client("kms", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: KmsClient = aws.client("kms", CLIENT_CONFIG)
     return client
 
 

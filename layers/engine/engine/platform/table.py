@@ -8,7 +8,7 @@ without an answer it is unknown whether the write took effect. Both are 503 with
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from engine.platform import aws
 from engine.platform.errors import Busy, OutcomeUnknown
+from engine.platform.ids import new_mark
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 Item = dict[str, Any]
-"""Attribute values as str, int, bool, None, or lists and maps of them. Never a float."""
+"""Attribute values as str, int, bool, bytes, None, or lists and maps of them. Never a float."""
 
 CLIENT_CONFIG = aws.limits(
     attempts=3, max_pool_connections=10, tcp_keepalive=True, parameter_validation=False
@@ -72,6 +73,7 @@ class Put:
     condition: str
     names: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,10 @@ class Update:
     condition: str
     names: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    mark: str = ""
+    """The attribute that tells which write changed the item: `Table.write` sets it to a mark of its own,
+    by which a writer whose first answer was lost knows that it was not refused. The condition may
+    name the mark as `:mark`. In a transaction it has no meaning: its retries are safe without."""
 
 
 Write = Put | Update
@@ -95,7 +101,7 @@ class _MetTransaction(Exception):
 
 def connect() -> "DynamoDBClient":
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: DynamoDBClient = aws.session().create_client("dynamodb", config=CLIENT_CONFIG)  # type: ignore[assignment]
+    client: DynamoDBClient = aws.client("dynamodb", CLIENT_CONFIG)
     return client
 
 
@@ -103,15 +109,21 @@ class Table:
     """One table with the keys `pk` and `sk`."""
 
     def __init__(
-        self, client: "DynamoDBClient", name: str, *, sleep: Callable[[float], None] = time.sleep
+        self,
+        client: "DynamoDBClient",
+        name: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        new_mark: Callable[[], str] = new_mark,
     ) -> None:
         self._client = client
         self._sleep = sleep
+        self._new_mark = new_mark
         self.name = name
 
     def beside(self, name: str) -> "Table":
         """Another table, with the same client."""
-        return Table(self._client, name, sleep=self._sleep)
+        return Table(self._client, name, sleep=self._sleep, new_mark=self._new_mark)
 
     def get(self, pk: str, sk: str, *, consistent: bool = True) -> Item | None:
         """The item, or None. Raises `Busy`."""
@@ -256,8 +268,25 @@ class Table:
         """Do one write; returns the item after it (for a Put, the item that was put).
 
         A write that conflicts with a transaction is retried a few times with jitter: botocore does not
-        retry it. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
+        retry it. A write with a `mark` that took effect is told from one that another writer refused, also
+        if botocore repeated it. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
         """
+        if not write.mark:
+            return self._patiently(write)
+        mark = self._new_mark()
+        try:
+            return self._patiently(_marked(write, mark))
+        except ConditionFailed as refused:
+            if refused.item is None or refused.item.get(write.mark) != mark:
+                raise
+            return refused.item
+        except OutcomeUnknown:
+            found = self.get(*_place(write))
+            if found is None or found.get(write.mark) != mark:
+                raise
+            return found
+
+    def _patiently(self, write: Write) -> Item:
         for _ in range(CONFLICT_TRIES):
             try:
                 return self._write(write)
@@ -335,6 +364,25 @@ class Table:
         return request
 
 
+def _marked(write: Write, mark: str) -> Write:
+    """`write`, which also sets its mark's attribute."""
+    named = ":mark" in write.condition
+    if isinstance(write, Put):
+        values = {**write.values, ":mark": mark} if named else write.values
+        return replace(write, item={**write.item, write.mark: mark}, values=values)
+    rest = write.change.removeprefix("SET ")
+    joint = ", " if rest != write.change else " "
+    change = f"SET {write.mark} = :mark{joint}{rest}"
+    return replace(write, change=change, values={**write.values, ":mark": mark})
+
+
+def _place(write: Write) -> tuple[str, str]:
+    """The key of the item that is written."""
+    return (
+        (write.pk, write.sk) if isinstance(write, Update) else (write.item["pk"], write.item["sk"])
+    )
+
+
 def marshal(item: Mapping[str, Any]) -> dict[str, Any]:
     """Attribute values as DynamoDB's JSON. Raises `TypeError` for a float or an unsupported type."""
     return {name: _marshal(value) for name, value in item.items()}
@@ -351,8 +399,8 @@ def _marshal(value: Any) -> dict[str, Any]:
             return {"NULL": True}
         case bool():
             return {"BOOL": value}
-        case str():
-            return {"S": value}
+        case str() | bytes():
+            return {"S" if isinstance(value, str) else "B": value}
         case int():
             return {"N": str(value)}
         case dict():

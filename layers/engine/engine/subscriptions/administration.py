@@ -1,6 +1,7 @@
 """What operators see of subscriptions and do to them. A key, sealed or not, is never shown.
 
-Every act has a reason and is recorded: money moves in the ledger, the others in the audit.
+Every act has a reason and is recorded in its own transaction: money moves by their entry in the ledger, all
+others by a record in the audit.
 """
 
 import contextlib
@@ -24,6 +25,7 @@ from engine.platform.errors import (
     SubscriptionUsedUp,
 )
 from engine.platform.ids import is_user_id
+from engine.platform.table import Write
 from engine.platform.times import iso
 from engine.readmodels import figures
 from engine.subscriptions import (
@@ -35,7 +37,7 @@ from engine.subscriptions import (
 )
 from engine.subscriptions.issuing import KeyIssuer
 from engine.subscriptions.lifecycle import GRACE_S, PROVIDER_ERRORS, NotCreated
-from engine.subscriptions.plans import CREDIT, micros, shown
+from engine.subscriptions.plans import CREDIT, micros, shown, signed
 from engine.subscriptions.provider_keys import ProviderKey
 from engine.subscriptions.subscription import BLOCKED, PlanChoice, Subscription
 from engine.web.request_ids import RequestKey
@@ -48,7 +50,7 @@ _MESSAGE_ID = re.compile(r"msg_[A-Za-z0-9_-]{1,60}")
 
 def found(ledger: Ledger, user: str) -> Subscription:
     """The user's subscription. Raises `NotFound`."""
-    seen = subscription.find(ledger.table, user) if is_user_id(user) else None
+    seen = transitions.find(ledger, user) if is_user_id(user) else None
     if seen is None:
         raise NotFound()
     return seen
@@ -84,6 +86,9 @@ def look(ledger: Ledger, user: str, now: int) -> dict[str, Any]:
     return {
         "ok": True,
         **_facts(seen),
+        "granted_credits": shown(seen.granted or 0),
+        "paid_credits": shown(seen.paid or 0),
+        "adjusted_credits": signed(seen.adjusted or 0),
         **usage.members(ledger, seen, now),
         "available_credits": shown(account.available),
         "held_credits": shown(account.held),
@@ -124,14 +129,17 @@ def adjust(ledger: Ledger, user: str, amount: str, asked: RequestKey, act: Act) 
 
 
 def change_plan(
-    ledger: Ledger, user: str, choice: PlanChoice, asked: RequestKey, act: Act
+    ledger: Ledger, audit: Audit, user: str, choice: PlanChoice, asked: RequestKey, act: Act
 ) -> dict[str, Any]:
     """Put the subscription on another plan. Raises `NotFound`, `KeyReused`, `Busy`."""
+    record = _record(audit, user, "subscription_plan", act)
     facts = {"plan": choice.plan, "policy": choice.policy}
     once = _once(ledger, user, "plan", asked, facts, act)
     for _ in range(TRIES):
         try:
-            entry = transitions.change_plan(ledger, found(ledger, user), choice, once, act)
+            entry = transitions.change_plan(
+                ledger, found(ledger, user), choice, once, act, [record]
+            )
         except AlreadyDone as done:
             item = idempotency.replayed(done.item, asked.fingerprint)
             return _planned(user, item["facts"], item["balance_after"])
@@ -142,14 +150,13 @@ def change_plan(
 
 def block(issuer: KeyIssuer, audit: Audit, user: str, act: Act) -> dict[str, Any]:
     """Stop the subscription and disable its key. Raises `NotFound`, `Busy`."""
-    ledger = issuer.ledger
+    ledger, record = issuer.ledger, _record(audit, user, "subscription_block", act)
     for _ in range(TRIES):
         seen = found(ledger, user)
         if seen.state != BLOCKED:
-            if not transitions.block(ledger, seen, act.at):
+            if not transitions.block(ledger, seen, act.at, [record]):
                 continue
             _disable(issuer, user, seen.current, act)
-            _keep(audit, user, "subscription_block", act)
         return {"ok": True, "userId": user, "state": BLOCKED}
     raise Busy()
 
@@ -157,8 +164,7 @@ def block(issuer: KeyIssuer, audit: Audit, user: str, act: Act) -> dict[str, Any
 def unblock(ledger: Ledger, audit: Audit, user: str, act: Act) -> dict[str, Any]:
     """Lift a block; the next call gets a key. Raises `NotFound`, `Busy`."""
     found(ledger, user)
-    if transitions.unblock(ledger, user, act.at):
-        _keep(audit, user, "subscription_unblock", act)
+    transitions.unblock(ledger, user, act.at, [_record(audit, user, "subscription_unblock", act)])
     return {"ok": True, "userId": user, "state": found(ledger, user).state}
 
 
@@ -169,14 +175,13 @@ def rotate(issuer: KeyIssuer, audit: Audit, user: str, act: Act, *, revoke: bool
     ledger = issuer.ledger
     seen = found(ledger, user)
     grace_s = 0 if revoke else GRACE_S
+    record = _record(audit, user, "subscription_rotate", act)
     try:
-        rotated = issuer.replace(user, seen.current, act, grace_s=grace_s)
+        rotated = issuer.replace(user, seen.current, act, grace_s=grace_s, beside=[record])
     except NotCreated as failed:
         raise KeysUnavailable(retry_after_s=failed.retry_after_s) from None
-    if rotated:
-        if revoke:
-            _disable(issuer, user, seen.current, act)
-        _keep(audit, user, "subscription_rotate", act)
+    if rotated and revoke:
+        _disable(issuer, user, seen.current, act)
     return {"ok": True, "userId": user, "rotated": rotated, "key": found(ledger, user).current}
 
 
@@ -205,10 +210,15 @@ def replay_notice(
 ) -> dict[str, Any]:
     """Send a notice again, with the same id. Raises `NotFound`, `Busy`."""
     found(ledger, user)
-    if not _MESSAGE_ID.fullmatch(message) or not outbox.replay(ledger.table, user, message, act.at):
-        raise NotFound()
-    _keep(audit, user, "webhook_replay", act)
-    return {"ok": True, "id": message, "state": outbox.PENDING}
+    record = _record(audit, user, "webhook_replay", act)
+    for _ in range(TRIES):
+        is_id = _MESSAGE_ID.fullmatch(message)
+        notice = outbox.find(ledger.table, user, message) if is_id else None
+        if notice is None:
+            raise NotFound()
+        if transitions.replay(ledger, notice, act.at, [record]):
+            return {"ok": True, "id": message, "state": outbox.PENDING}
+    raise Busy()
 
 
 def signed_micros(amount: str) -> int:
@@ -227,9 +237,12 @@ def _once(
 
 
 def _moved(user: str, change: int, available: int) -> dict[str, Any]:
-    sign = -1 if change < 0 else 1
-    amount = sign * shown(abs(change))
-    return {"ok": True, "userId": user, "amount": amount, "available_credits": shown(available)}
+    return {
+        "ok": True,
+        "userId": user,
+        "amount": signed(change),
+        "available_credits": shown(available),
+    }
 
 
 def _planned(user: str, facts: dict[str, Any], available: int) -> dict[str, Any]:
@@ -242,8 +255,9 @@ def _planned(user: str, facts: dict[str, Any], available: int) -> dict[str, Any]
     }
 
 
-def _keep(audit: Audit, user: str, action: str, act: Act) -> None:
-    audit.keep(Record(user, action, True, "", act))
+def _record(audit: Audit, user: str, action: str, act: Act) -> Write:
+    """The audit's record of an act, for the act's own transaction."""
+    return audit.write(Record(user, action, True, "", act))
 
 
 def _facts(seen: Subscription) -> dict[str, Any]:

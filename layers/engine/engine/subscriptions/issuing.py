@@ -7,16 +7,17 @@ without one the answer is 503 with `Retry-After`. Callers that come while a key 
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.ledger.items import Account
 from engine.platform.act import Act
 from engine.platform.errors import KeysUnavailable, SubscriptionBlocked, SubscriptionUsedUp
 from engine.platform.logs import logger
+from engine.platform.table import Write
 from engine.platform.times import DAY_S
-from engine.subscriptions import provider_keys, subscription, transitions
+from engine.subscriptions import provider_keys, transitions
 from engine.subscriptions.lifecycle import (
     PROVIDER_ERRORS,
     SETTLE_S,
@@ -103,19 +104,23 @@ class KeyIssuer:
         `Busy` or `OutcomeUnknown`.
         """
         transitions.open_subscription(self.ledger, who, act)
-        give_up_at = self._clock() + PATIENCE_S
+        began = self._clock()
         while True:
             found = self._subscription(who.user)
             try:
-                return self._attempt(found, act)
+                waited_s = int(self._clock() - began)
+                return self._attempt(found, replace(act, at=act.at + waited_s))
             except Overtaken:
-                if self._clock() >= give_up_at:
+                if self._clock() >= began + PATIENCE_S:
                     return self._stored(self._see(found, fresh=False), act.at, BUSY_S)
                 self._sleep(POLL_S)
 
-    def replace(self, user: str, number: int, act: Act, *, grace_s: int) -> bool:
+    def replace(
+        self, user: str, number: int, act: Act, *, grace_s: int, beside: Sequence[Write] = ()
+    ) -> bool:
         """Create a new key in place of the current one, `number`, whatever is left of that; False if there
-        is no money for one, `number` is no longer current, or another process is creating one.
+        is no money for one, `number` is no longer current, or another process is creating one. `beside`
+        joins the transaction that makes it current.
 
         Raises `NotCreated`, `Busy`, `OutcomeUnknown`.
         """
@@ -128,13 +133,13 @@ class KeyIssuer:
         if seen.rotation or act.at < seen.retry_at:
             return False
         try:
-            self.lifecycle.create(seen, account.available, act, grace_s=grace_s)
+            self.lifecycle.create(seen, account.available, act, grace_s=grace_s, beside=beside)
         except Overtaken:
             return False
         return True
 
     def _subscription(self, user: str) -> Subscription:
-        found = subscription.find(self.ledger.table, user)
+        found = transitions.find(self.ledger, user)
         if found is None:
             raise KeysUnavailable()
         return found
@@ -159,13 +164,15 @@ class KeyIssuer:
         if key is None:
             return self._see(found, fresh=True)
         try:
-            facts = self.lifecycle.provider.read(key.hash)
+            reading = self.lifecycle.read(key, act)
         except PROVIDER_ERRORS as error:
             logger.warning("be:openrouter", extra={"trouble": type(error).__name__})
             return self._see(found, fresh=False)
-        if facts is None:
-            self.lifecycle.close_missing(key, act)
+        facts = reading.facts
+        if reading.is_closed:
             raise Overtaken()
+        if facts is None:
+            return self._see(found, fresh=False)
         key = self.lifecycle.charge(key, facts.usage, act)
         account = self.ledger.account(found.user)
         return _Seen(found, None if facts.disabled else key, account, True)

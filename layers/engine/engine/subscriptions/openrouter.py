@@ -8,6 +8,7 @@ The outcomes are `NotSent` and `Refused` (nothing was done), `Unknown` (it may h
 text of OpenRouter's is passed on.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -45,6 +46,14 @@ class KeyFacts:
     name: str
     usage: int
     disabled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of the list: the keys that can be read, of `size` in all."""
+
+    keys: list[KeyFacts]
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +121,21 @@ class OpenRouter:
             raise Unknown("not_json")
         return facts
 
-    def disable(self, hash_: str) -> None:
-        """Disables the key; one that is gone counts as disabled. Raises `NotSent`, `Refused`, `Unknown`."""
-        self._unless_gone("PATCH", hash_, {"disabled": True})
+    def disable(self, hash_: str) -> bool:
+        """Disables the key; False if OpenRouter says that there is none.
 
-    def delete(self, hash_: str) -> None:
-        """Deletes the key, unless it is gone. Raises `NotSent`, `Refused`, `Unknown`."""
-        self._unless_gone("DELETE", hash_, None)
+        Raises `NotSent`, `Refused`, `Unknown`.
+        """
+        return self._is_found("PATCH", hash_, {"disabled": True})
 
-    def page(self, offset: int) -> list[KeyFacts]:
+    def delete(self, hash_: str) -> bool:
+        """Deletes the key; False if OpenRouter says that there is none.
+
+        Raises `NotSent`, `Refused`, `Unknown`.
+        """
+        return self._is_found("DELETE", hash_, None)
+
+    def page(self, offset: int) -> Page:
         """At most `PAGE` keys after the first `offset`, newest first, disabled ones included.
 
         Raises `NotSent`, `Refused`, `Unknown`.
@@ -129,19 +144,25 @@ class OpenRouter:
         listed = self._ask("GET", "/keys", query=query).get("data")
         if not isinstance(listed, list):
             raise Unknown("not_json")
-        return [_facts(member) for member in listed]
+        keys = []
+        for member in listed:
+            with contextlib.suppress(Unknown):
+                keys.append(_facts(member))
+        return Page(keys, len(listed))
 
     def balance(self) -> ProviderBalance:
         """The operator's balance. Raises `NotSent`, `Refused`, `Unknown`."""
         data = _data(self._ask("GET", "/credits"))
         return ProviderBalance(_amount(data.get("total_credits")), _amount(data.get("total_usage")))
 
-    def _unless_gone(self, method: str, hash_: str, body: Any) -> None:
+    def _is_found(self, method: str, hash_: str, body: Any) -> bool:
         try:
             self._ask(method, f"/keys/{hash_}", body=body)
         except Refused as refused:
-            if refused.status != 404:
-                raise
+            if refused.status == 404:
+                return False
+            raise
+        return True
 
     def _ask(
         self, method: str, path: str, *, body: Any = None, query: Mapping[str, str] | None = None
@@ -160,8 +181,8 @@ class OpenRouter:
 def _parsed(raw: bytes) -> dict[str, Any]:
     """The JSON object in `raw`, its fractions as decimals. Raises `Unknown`."""
     try:
-        document = json.loads(raw, parse_float=Decimal, parse_constant=_refuse)
-    except (ValueError, RecursionError, InvalidOperation):
+        document = json.loads(raw, parse_float=_number, parse_int=_number, parse_constant=str)
+    except (ValueError, RecursionError):
         raise Unknown("not_json") from None
     if not isinstance(document, dict):
         raise Unknown("not_json")
@@ -185,10 +206,10 @@ def _facts(data: Any) -> KeyFacts:
 
 
 def _amount(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+    if not isinstance(value, Decimal):
         raise Unknown("not_json")
     try:
-        return micros(Decimal(value))
+        return micros(value)
     except (ValueError, InvalidOperation):
         raise Unknown("not_json") from None
 
@@ -203,5 +224,9 @@ def _wait_s(answer: Answer) -> int:
     return min(60, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else 5
 
 
-def _refuse(constant: str) -> Any:
-    raise ValueError(constant)
+def _number(text: str) -> Decimal | str:
+    """The number in `text`; the text itself if it is beyond what a decimal holds, which makes no amount."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return text

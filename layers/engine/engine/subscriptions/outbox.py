@@ -6,7 +6,7 @@ about two days. The item keeps its attempts for a month. This module alone write
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -28,9 +28,19 @@ DELAYS_S = (60, 300, 1800, 7200, 18_000, 36_000, 72_000)
 
 KEEP_S = 30 * DAY_S
 LEASE_S = 60
+"""Longer than the deadline of one attempt."""
+
+LONGEST_WAIT_S = DAY_S
+"""The longest `Retry-After` that is kept to."""
+
+SPREADS = 64
+SET_ASIDE_S = 3600
 SHARDS = 4
 KEPT_ATTEMPTS = 50
 TIME_DIGITS = 12
+
+
+_FORM = {"user": str, "type": str, "facts": str, "at": int, "round": int, "attempts": list}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +75,25 @@ class Notices:
         return (_put(key.user, KEY_ROTATED, str(key.number), facts, now),)
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt to send a notice. `outcome` is a status or a word; `is_final` says that the receiver has the
+    notice, or asks for no further attempt; `retry_after_s` is how long it asks to wait.
+    """
+
+    outcome: str
+    is_final: bool = False
+    retry_after_s: int = 0
+
+
+class Unreadable(Exception):
+    """The item does not have the form of a notice."""
+
+
 def body_of(item: Item) -> bytes:
-    """The message as it is sent, the same in each attempt."""
+    """The message as it is sent, the same in each attempt. Raises `Unreadable`."""
+    if any(not isinstance(item.get(name), kind) for name, kind in _FORM.items()):
+        raise Unreadable(item["sk"])
     message = {
         "type": item["type"],
         "timestamp": iso(item["at"]),
@@ -75,61 +102,96 @@ def body_of(item: Item) -> bytes:
     return json.dumps(message, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def due(table: Table, shard_number: int, now: int, limit: int) -> list[Item]:
-    """At most `limit` notices of the shard that are due. Raises `Busy`."""
-    found = (
-        table.get(place["pk"], place["sk"])
-        for place in islice(table.due(INDEX, f"hooks#{shard_number}", now + 1, page=limit), limit)
-    )
-    return [item for item in found if item is not None and item["state"] == PENDING]
+def due(table: Table, shard_number: int, now: int, limit: int) -> Iterator[Item]:
+    """At most `limit` notices of the shard that are due, the longest first. Raises `Busy`."""
+    places = table.due(INDEX, f"hooks#{shard_number}", now + 1, page=limit)
+    for place in islice(places, limit):
+        item = table.get(place["pk"], place["sk"])
+        # The index lags behind: another process may have leased or finished the notice.
+        if item is not None and item.get("state") == PENDING and item["expires_at"] <= now:
+            yield item
 
 
 def claim(table: Table, item: Item, now: int) -> bool:
-    """Whether this process sends the notice: no other does for `LEASE_S`."""
-    return _changed(
+    """Whether this process sends the due notice: no other does for `LEASE_S`."""
+    return _is_changed(
         table,
         item,
         "SET expires_at = :until",
-        "#state = :pending AND expires_at = :seen",
-        {":until": now + LEASE_S, ":pending": PENDING, ":seen": item["expires_at"]},
+        condition="#state = :pending AND expires_at = :seen AND expires_at <= :now",
+        values={
+            ":until": now + LEASE_S,
+            ":pending": PENDING,
+            ":seen": item["expires_at"],
+            ":now": now,
+        },
     )
 
 
-def record_attempt(table: Table, item: Item, outcome: str, *, is_delivered: bool, now: int) -> None:
-    """Record an attempt; `outcome` is a status or a word."""
-    attempts = [*item["attempts"][-KEPT_ATTEMPTS + 1 :], {"at": now, "outcome": outcome}]
+def record_attempt(table: Table, item: Item, attempt: Attempt, now: int) -> bool:
+    """Record what came of the lease taken at `now`; False if the lease is no longer ours."""
+    attempts = [*item["attempts"][-KEPT_ATTEMPTS + 1 :], {"at": now, "outcome": attempt.outcome}]
     round_ = item["round"]
     values: dict[str, Any] = {":attempts": attempts, ":pending": PENDING, ":until": now + LEASE_S}
     change = "SET attempts = :attempts, #state = :state"
-    if is_delivered or round_ >= len(DELAYS_S):
-        values[":state"] = DELIVERED if is_delivered else FAILED
+    if attempt.is_final or round_ >= len(DELAYS_S):
+        values[":state"] = DELIVERED if attempt.is_final else FAILED
         change += " REMOVE open_shard"
     else:
         values[":state"] = PENDING
-        values |= {":next": now + DELAYS_S[round_], ":round": round_ + 1}
+        values |= {":next": now + wait_s(item["sk"], round_, attempt), ":round": round_ + 1}
         change += ", expires_at = :next, #round = :round"
     names = {"#round": "round"} if ":round" in values else {}
-    _changed(table, item, change, "#state = :pending AND expires_at = :until", values, names)
-
-
-def replay(table: Table, user: str, message_id: str, now: int) -> bool:
-    """Make a notice due again, in whatever state it is; False if there is none."""
-    item = table.get(_pk(user), message_id)
-    if item is None:
-        return False
-    return _changed(
+    return _is_changed(
         table,
         item,
+        change,
+        condition="#state = :pending AND expires_at = :until",
+        values=values,
+        names=names,
+    )
+
+
+def wait_s(message_id: str, round_: int, attempt: Attempt) -> int:
+    """The wait after a failed attempt: the delay of its round or the receiver's `Retry-After`, up to
+    `LONGEST_WAIT_S`, whichever is longer, and up to a quarter more. That part depends on the notice, so
+    that notices which failed together are not sent together again.
+    """
+    wait = max(DELAYS_S[round_], min(attempt.retry_after_s, LONGEST_WAIT_S))
+    return wait + shard(f"{message_id}:{round_}", SPREADS) * wait // (4 * SPREADS)
+
+
+def set_aside(table: Table, item: Item, now: int) -> bool:
+    """Pass over a notice that cannot be handled, for `SET_ASIDE_S`; False if it had changed."""
+    return _is_changed(
+        table,
+        item,
+        "SET expires_at = :later",
+        condition="#state = :pending AND expires_at <= :now",
+        values={":later": now + SET_ASIDE_S, ":pending": PENDING, ":now": now + LEASE_S},
+    )
+
+
+def find(table: Table, user: str, message_id: str) -> Item | None:
+    """The notice, None if there is none. Raises `Busy`."""
+    return table.get(_pk(user), message_id)
+
+
+def replay(item: Item, at: int) -> Update:
+    """Makes a notice due again, in whatever state it is."""
+    return Update(
+        item["pk"],
+        item["sk"],
         "SET #state = :pending, expires_at = :now, open_shard = :shard, #round = :first",
-        "#state = :seen",
-        {
+        condition="#state = :seen",
+        names={"#state": "state", "#round": "round"},
+        values={
             ":pending": PENDING,
             ":seen": item["state"],
-            ":now": now,
-            ":shard": shard_of(user),
+            ":now": at,
+            ":shard": shard_of(item["user"]),
             ":first": 0,
         },
-        {"#round": "round"},
     )
 
 
@@ -183,17 +245,18 @@ def _put(user: str, type_: str, about: str, facts: Mapping[str, Any], at: int) -
     return Put(item, condition="")
 
 
-def _changed(
+def _is_changed(
     table: Table,
     item: Item,
     change: str,
+    *,
     condition: str,
     values: Mapping[str, Any],
     names: Mapping[str, str] | None = None,
 ) -> bool:
     named = {"#state": "state", **(names or {})}
     try:
-        table.write(Update(item["pk"], item["sk"], change, condition, named, values))
+        table.write(Update(item["pk"], item["sk"], change, condition, named, values, "changed_by"))
     except ConditionFailed:
         return False
     return True

@@ -59,3 +59,8 @@ def shown(amount: int) -> int | float:
     """`amount` micro-dollars as a JSON number of credits that keeps all six decimals."""
     whole, rest = divmod(amount, CREDIT)
     return amount / CREDIT if rest else whole
+
+
+def signed(amount: int) -> int | float:
+    """`shown` of an amount that may be negative."""
+    return -shown(-amount) if amount < 0 else shown(amount)

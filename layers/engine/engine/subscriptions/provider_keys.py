@@ -35,6 +35,9 @@ LEASE_S = 20
 LIFETIME_S = 90 * DAY_S
 """A key that the engine no longer looks after ends by itself."""
 
+SET_ASIDE_S = 3600
+"""How long an item that cannot be read is passed over."""
+
 _PREFIX = "KEY#"
 _NUMBER_DIGITS = 9
 _NUMBER = re.compile(rf"[0-9]{{{_NUMBER_DIGITS}}}")
@@ -64,10 +67,31 @@ class ProviderKey:
     sealed: str = ""
     settled_usage: int = -1
     """The last reading since the key was disabled, -1 before the first."""
+    missing_since: int = 0
+    """When OpenRouter first answered that there is no such key, 0 if its last answer was another."""
 
     @property
     def charged(self) -> int:
         return self.usage - self.written_off
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where an item lies."""
+
+    pk: str
+    sk: str
+
+
+class Unreadable(Exception):
+    """The item does not have the form of a key."""
+
+
+_FIELDS: Mapping[str, type] = {
+    name: str if field.type in (str, "str") else int
+    for name, field in ProviderKey.__dataclass_fields__.items()
+    if name != "user"
+}
 
 
 def key_name(deployment: str, user: str, number: int) -> str:
@@ -97,19 +121,28 @@ def newest(table: Table, user: str, limit: int) -> list[ProviderKey]:
     return [read(item) for item in items]
 
 
-def due(table: Table, shard_number: int, now: int, limit: int) -> Iterator[ProviderKey]:
-    """At most `limit` keys of the shard that are due, the longest first. Raises `Busy`."""
+def due(table: Table, shard_number: int, now: int, limit: int) -> Iterator[Place]:
+    """Where at most `limit` keys of the shard lie that are due, the longest first. Raises `Busy`."""
     places = table.due(INDEX, f"keys#{shard_number}", now + 1, page=limit)
-    for place in islice(places, limit):
-        item = table.get(place["pk"], place["sk"])
-        if item is not None:
-            yield read(item)
+    return (Place(place["pk"], place["sk"]) for place in islice(places, limit))
+
+
+def at(table: Table, place: Place) -> ProviderKey | None:
+    """The key at `place`, None if there is none. Raises `Busy`, `Unreadable`."""
+    item = table.get(place.pk, place.sk)
+    return read(item) if item is not None else None
 
 
 def read(item: Mapping[str, Any]) -> ProviderKey:
-    known = {name: item[name] for name in ProviderKey.__dataclass_fields__ if name in item}
-    facts: dict[str, Any] = {**known, "user": str(item["pk"]).removeprefix(account_pk(""))}
-    return ProviderKey(**facts)
+    """The key in `item`. Raises `Unreadable`."""
+    facts: dict[str, Any] = {name: item[name] for name in _FIELDS if name in item}
+    kinds = {name: type(value) for name, value in facts.items()}
+    if kinds != {name: _FIELDS[name] for name in facts}:
+        raise Unreadable(str(item.get("sk")))
+    try:
+        return ProviderKey(user=str(item["pk"]).removeprefix(account_pk("")), **facts)
+    except (KeyError, TypeError):
+        raise Unreadable(str(item.get("sk"))) from None
 
 
 def new(deployment: str, user: str, number: int, limit: int, at: int) -> ProviderKey:
@@ -201,7 +234,7 @@ def disabling(key: ProviderKey, look_at: int) -> Update:
     """Records that a retiring key was disabled; its usage is read at `look_at`."""
     return _update(
         key,
-        "SET #state = :settling, expires_at = :look_at",
+        "SET #state = :settling, expires_at = :look_at REMOVE missing_since",
         condition="#state = :retiring",
         names={"#state": "state"},
         values={":settling": SETTLING, ":retiring": RETIRING, ":look_at": look_at},
@@ -212,10 +245,60 @@ def postponement(key: ProviderKey, settled_usage: int, look_at: int) -> Update:
     """Keeps the key's state; its next step is due at `look_at`."""
     return _update(
         key,
-        "SET settled_usage = :usage, expires_at = :look_at",
+        "SET settled_usage = :usage, expires_at = :look_at REMOVE missing_since",
         condition="#state = :seen",
         names={"#state": "state"},
         values={":usage": settled_usage, ":look_at": look_at, ":seen": key.state},
+    )
+
+
+def delay(key: ProviderKey, look_at: int) -> Update:
+    """Makes a key that is due due again at `look_at`, as its step failed."""
+    return _update(
+        key,
+        "SET expires_at = :look_at",
+        condition="#state = :seen AND expires_at = :due",
+        names={"#state": "state"},
+        values={":look_at": look_at, ":seen": key.state, ":due": key.expires_at},
+    )
+
+
+def set_aside(place: Place, now: int) -> Update:
+    """Passes over a due item that cannot be read, for `SET_ASIDE_S`."""
+    return Update(
+        place.pk,
+        place.sk,
+        "SET expires_at = :later",
+        condition="expires_at <= :now",
+        values={":later": now + SET_ASIDE_S, ":now": now},
+    )
+
+
+def missing(key: ProviderKey, since: int, look_at: int) -> Update:
+    """Records the first answer that there is no such key; it is asked for again at `look_at`."""
+    return _update(
+        key,
+        "SET missing_since = :since, expires_at = :look_at, open_shard = :shard",
+        condition="#state = :seen AND attribute_not_exists(missing_since)",
+        names={"#state": "state"},
+        values={
+            ":since": since,
+            ":look_at": look_at,
+            ":shard": shard_of(key.user),
+            ":seen": key.state,
+        },
+    )
+
+
+def presence(key: ProviderKey) -> Update:
+    """Records that a key which was missing is there. A live key is due no more."""
+    change = "REMOVE missing_since"
+    return _update(
+        key,
+        f"{change}, open_shard" if key.state == LIVE else change,
+        condition="#state = :seen AND missing_since = :since",
+        names={"#state": "state"},
+        values={":seen": key.state, ":since": key.missing_since},
     )
 
 
@@ -238,7 +321,7 @@ def charge(seen: ProviderKey, after: ProviderKey, at: int) -> Update:
 
 
 def closing(key: ProviderKey, at: int) -> Update:
-    """Closes a key that is gone at OpenRouter, and forgets its secret."""
+    """Closes a key that was deleted at OpenRouter, and forgets its secret."""
     return _update(
         key,
         "SET #state = :closed, held = :nothing, closed_at = :now REMOVE open_shard, sealed",
@@ -249,6 +332,24 @@ def closing(key: ProviderKey, at: int) -> Update:
             ":nothing": 0,
             ":seen": key.state,
             ":usage": key.usage,
+            ":now": at,
+        },
+    )
+
+
+def closing_missing(key: ProviderKey, at: int) -> Update:
+    """Closes a key that was missing in two answers, unless it was there in an answer between them."""
+    return _update(
+        key,
+        "SET #state = :closed, held = :nothing, closed_at = :now REMOVE open_shard, sealed",
+        condition="#state = :seen AND #usage = :usage AND missing_since = :since",
+        names={"#state": "state", "#usage": "usage"},
+        values={
+            ":closed": CLOSED,
+            ":nothing": 0,
+            ":seen": key.state,
+            ":usage": key.usage,
+            ":since": key.missing_since,
             ":now": at,
         },
     )

@@ -27,7 +27,7 @@ class Subscription:
     period: int
     """Counts the grants, so that each is made from the state that was seen."""
     total: int
-    """What was granted since the last renewal."""
+    """All that there was to use since the last renewal: what was left then, and what was added or taken."""
     current: int
     """The number of the key that is handed out, 0 for none."""
     rotation: int
@@ -42,6 +42,14 @@ class Subscription:
     """None for the deployment's."""
     email: str | None = None
     username: str | None = None
+    granted: int | None = None
+    """What the plan has granted since the last renewal. This, `paid` and `adjusted` are None in an item of
+    the first version, which kept only `total`.
+    """
+    paid: int | None = None
+    """The sum of all payments."""
+    adjusted: int | None = None
+    """The sum of all adjustments by operators; negative if more was taken than added."""
 
     @property
     def terms(self) -> Plan:
@@ -50,6 +58,15 @@ class Subscription:
     def policy_or(self, default: str) -> str:
         """What happens when the subscription is used up; an unlimited plan is always renewed."""
         return RESET if self.terms.unlimited else self.policy or default
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What the plan has granted since the last renewal, and the sums of all payments and all adjustments."""
+
+    granted: int
+    paid: int
+    adjusted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,9 @@ def opening(subscriber: Subscriber, plan: Plan, at: int) -> Put:
         "state": ACTIVE,
         "period": 1,
         "total": plan.allowance,
+        "granted": plan.allowance,
+        "paid": 0,
+        "adjusted": 0,
         "current": 0,
         "rotation": 0,
         "rotations": 0,
@@ -112,48 +132,77 @@ def introduction(subscriber: Subscriber) -> Update:
     )
 
 
-def renewal(seen: Subscription, at: int) -> Update:
-    """Begins the next allowance of the plan."""
+def figures(seen: Subscription, found: Figures) -> Update:
+    """Adds the three figures to an item of the first version."""
     return _update(
         seen.user,
-        "SET period = :next, #total = :total, updated_at = :now",
+        "SET granted = :granted, paid = :paid, adjusted = :adjusted",
+        condition="period = :seen AND attribute_not_exists(granted)",
+        values={
+            ":granted": found.granted,
+            ":paid": found.paid,
+            ":adjusted": found.adjusted,
+            ":seen": seen.period,
+        },
+    )
+
+
+def renewal(seen: Subscription, total: int, at: int) -> Update:
+    """Begins the next allowance of the plan, with `total` in all to use."""
+    return _update(
+        seen.user,
+        "SET period = :next, #total = :total, granted = :allowance, updated_at = :now",
         condition="period = :seen AND #plan = :plan",
         names={"#total": "total", "#plan": "plan"},
         values={
             ":next": seen.period + 1,
             ":seen": seen.period,
             ":plan": seen.plan,
-            ":total": seen.terms.allowance,
+            ":total": total,
+            ":allowance": seen.terms.allowance,
             ":now": at,
         },
     )
 
 
-def addition(user: str, amount: int) -> Update:
-    """Counts money that was added or taken. It needs no condition, as it depends on nothing that was seen;
-    it moves the period, so that no grant is made from a state that was seen before.
+def payment(user: str, amount: int) -> Update:
+    """Counts a payment. It needs no condition, as it depends on nothing that was seen; it moves the period,
+    so that no grant is made from a state that was seen before.
     """
     return _update(
         user,
-        "ADD period :one, #total :amount",
+        "ADD period :one, #total :amount, paid :amount",
         condition="",
         names={"#total": "total"},
         values={":one": 1, ":amount": amount},
     )
 
 
-def plan_change(seen: Subscription, choice: PlanChoice, granted: int, at: int) -> Update:
-    """Puts the subscription on another plan, for which `granted` was added."""
+def adjustment(user: str, amount: int) -> Update:
+    """Counts what an operator added or, if negative, took. It needs no condition, as a payment needs none."""
+    return _update(
+        user,
+        "ADD period :one, #total :amount, adjusted :amount",
+        condition="",
+        names={"#total": "total"},
+        values={":one": 1, ":amount": amount},
+    )
+
+
+def plan_change(seen: Subscription, choice: PlanChoice, amount: int, at: int) -> Update:
+    """Puts the subscription on another plan, for which `amount` was granted."""
     return _update(
         seen.user,
-        "SET #plan = :plan, #policy = :policy, period = :next, #total = :total, updated_at = :now",
+        "SET #plan = :plan, #policy = :policy, period = :next, #total = :total, granted = :granted, "
+        "updated_at = :now",
         condition="period = :seen AND #plan = :was",
         names={"#plan": "plan", "#policy": "policy", "#total": "total"},
         values={
             ":plan": choice.plan,
             ":policy": choice.policy,
             ":next": seen.period + 1,
-            ":total": seen.total + granted,
+            ":total": seen.total + amount,
+            ":granted": (seen.granted or 0) + amount,
             ":seen": seen.period,
             ":was": seen.plan,
             ":now": at,

@@ -44,7 +44,7 @@ def top_up(ledger: Ledger, paid: TopUp, asked: RequestKey, act: Act) -> Granted:
         fingerprint=asked.fingerprint,
         act=act,
     )
-    return payments.grant(ledger, grant, beside=[subscription.addition(paid.user, added)])
+    return payments.grant(ledger, grant, beside=[subscription.payment(paid.user, added)])
 
 
 def members(paid: TopUp, granted: Granted) -> dict[str, Any]:

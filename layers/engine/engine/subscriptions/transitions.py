@@ -16,15 +16,18 @@ from dataclasses import dataclass, replace
 from engine.ledger.items import Entry, Move
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger, Once
 from engine.platform.act import Act
-from engine.platform.errors import InsufficientCredits
+from engine.platform.errors import Busy, InsufficientCredits
 from engine.platform.table import Cancelled, ConditionFailed, Item, Put, Table, Update, Write
-from engine.subscriptions import provider_keys, subscription, usage
+from engine.subscriptions import outbox, provider_keys, subscription, usage
 from engine.subscriptions.outbox import Notices
 from engine.subscriptions.plans import BASIC, PLANS
-from engine.subscriptions.provider_keys import INTENDED, LIVE, ProviderKey
-from engine.subscriptions.subscription import PlanChoice, Subscriber, Subscription
+from engine.subscriptions.provider_keys import INTENDED, LIVE, Place, ProviderKey
+from engine.subscriptions.subscription import Figures, PlanChoice, Subscriber, Subscription
 
 NO_NOTICES = Notices()
+TRIES = 5
+PAGE = 500
+ADJUSTMENTS = ("admin_add", "admin_deduct")
 
 
 class SeenOnce:
@@ -72,7 +75,7 @@ def open_subscription(ledger: Ledger, subscriber: Subscriber, act: Act) -> Subsc
 
     Raises `Busy`, `OutcomeUnknown`.
     """
-    found = subscription.find(ledger.table, subscriber.user)
+    found = find(ledger, subscriber.user)
     if found is not None:
         if subscriber.email and not found.email:
             _written(ledger.table, subscription.introduction(subscriber))
@@ -85,14 +88,57 @@ def open_subscription(ledger: Ledger, subscriber: Subscriber, act: Act) -> Subsc
     with contextlib.suppress(AlreadyDone):
         ledger.post(move, PutOnce(ledger.table, put))
         return created
-    return subscription.find(ledger.table, subscriber.user) or created
+    return find(ledger, subscriber.user) or created
+
+
+def find(ledger: Ledger, user: str) -> Subscription | None:
+    """The user's subscription with its three figures, None if there is none. The figures of an item of the
+    first version are computed from the ledger's entries and recorded.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
+    for _ in range(TRIES):
+        seen = subscription.find(ledger.table, user)
+        if seen is None or seen.granted is not None:
+            return seen
+        _written(ledger.table, subscription.figures(seen, _figures(ledger, seen)))
+    raise Busy()
+
+
+def _figures(ledger: Ledger, seen: Subscription) -> Figures:
+    """The figures of `seen`, from all entries of its account, newest first."""
+    granted = paid = adjusted = 0
+    is_renewed, before = False, None
+    while entries := ledger.entries(seen.user, limit=PAGE, before=before):
+        for entry in entries:
+            paid += entry.amount if entry.type == "top_up" else 0
+            adjusted += entry.amount if entry.type in ADJUSTMENTS else 0
+            if is_renewed:
+                continue
+            if entry.type == "plan_grant":
+                # A renewal fills up to the allowance: all of that counts as granted.
+                granted, is_renewed = granted + _allowance(entry), True
+            granted += entry.amount if entry.type == "plan_change" else 0
+        before = entries[-1].seq
+    return Figures(granted, paid, adjusted)
+
+
+def _allowance(grant: Entry) -> int:
+    """The allowance of the plan that the entry of a grant names, `<plan>:<period>`."""
+    plan = PLANS.get(grant.subject.partition(":")[0])
+    return plan.allowance if plan is not None else grant.amount
 
 
 def renew(ledger: Ledger, seen: Subscription, left: int, act: Act) -> bool:
-    """Fill what is left up to the plan's allowance; False if another grant came first."""
-    update = subscription.renewal(seen, act.at)
+    """Fill what is left of the plan's allowance up again; False if another grant came first.
+
+    An allowance is used before other money, so what is left counts as the allowance's only as far as it is
+    more than what was paid or added: the rest is not filled up, and stays on top.
+    """
+    other = max(0, seen.total - (seen.granted or 0))
+    amount = seen.terms.allowance - max(0, left - other)
+    update = subscription.renewal(seen, left + amount, act.at)
     subject = f"{seen.plan}:{seen.period + 1}"
-    amount = seen.terms.allowance - left
     move = Move(seen.user, "plan_grant", amount, 0, act, subject=subject)
     once = SeenOnce(ledger.table, update, lambda item: item["period"] == seen.period)
     return _posted(ledger, move, once)
@@ -105,22 +151,29 @@ def adjust(ledger: Ledger, seen: Subscription, amount: int, once: Once, act: Act
     """
     type_ = "admin_add" if amount > 0 else "admin_deduct"
     move = Move(seen.user, type_, amount, 0, act)
-    counted = subscription.addition(seen.user, amount)
+    counted = subscription.adjustment(seen.user, amount)
     return ledger.post(move, once, also=lambda _: [counted]).entry
 
 
 def change_plan(
-    ledger: Ledger, seen: Subscription, choice: PlanChoice, once: Once, act: Act
+    ledger: Ledger,
+    seen: Subscription,
+    choice: PlanChoice,
+    once: Once,
+    act: Act,
+    beside: Sequence[Write] = (),
 ) -> Entry | None:
-    """Put the subscription on another plan, and grant the part of its allowance that was not granted since
-    the last renewal; None if another grant came first. Raises `AlreadyDone`.
+    """Put the subscription on another plan, and grant the part of its allowance that no plan has granted
+    since the last renewal; None if another grant came first. `beside` joins the transaction.
+
+    Raises `AlreadyDone`.
     """
-    amount = max(0, PLANS[choice.plan].allowance - seen.total)
+    amount = max(0, PLANS[choice.plan].allowance - (seen.granted or 0))
     update = subscription.plan_change(seen, choice, amount, act.at)
     subject = f"{seen.plan}->{choice.plan}"
     move = Move(seen.user, "plan_change", amount, 0, act, subject=subject)
     try:
-        return ledger.post(move, once, also=lambda _: [update]).entry
+        return ledger.post(move, once, also=lambda _: [update, *beside]).entry
     except BesideRefused:
         return None
 
@@ -221,30 +274,44 @@ def _charged(
     return after
 
 
-def close(ledger: Ledger, key: ProviderKey, act: Act) -> bool:
-    """Return what is left of the money of a key that is gone; it is no longer current.
+def close(ledger: Ledger, key: ProviderKey, act: Act, *, is_missing: bool = False) -> bool:
+    """Return what is left of the money of a key that was deleted, or that was missing in two answers
+    (`is_missing`); it is no longer current.
 
-    False if it was charged or closed meanwhile.
+    False if it was charged or closed meanwhile, or is no longer missing.
     """
-    update = provider_keys.closing(key, act.at)
+    closing = provider_keys.closing_missing if is_missing else provider_keys.closing
+    update = closing(key, act.at)
     move = Move(key.user, "key_return", key.held, -key.held, act, subject=key.name)
-    seen = (key.state, key.usage)
-    once = SeenOnce(ledger.table, update, lambda item: (item["state"], item["usage"]) == seen)
+    seen = (key.state, key.usage, key.missing_since if is_missing else None)
+
+    def is_as_seen(item: Item) -> bool:
+        since = item.get("missing_since", 0) if is_missing else None
+        return (item["state"], item["usage"], since) == seen
+
+    once = SeenOnce(ledger.table, update, is_as_seen)
     beside = [subscription.demotion(key.user, key.number, act.at)] if key.state == LIVE else []
     return _posted(ledger, move, once, beside)
 
 
-def block(ledger: Ledger, seen: Subscription, at: int) -> bool:
-    """Block the subscription; its key begins to retire and is due at once. False if it had changed."""
-    writes: list[Write] = [subscription.block(seen, at)]
+def block(ledger: Ledger, seen: Subscription, at: int, beside: Sequence[Write] = ()) -> bool:
+    """Block the subscription; its key begins to retire and is due at once. False if it had changed. `beside`
+    joins the transaction.
+    """
+    writes: list[Write] = [subscription.block(seen, at), *beside]
     if seen.current:
         writes.append(provider_keys.retirement(seen.user, seen.current, at))
     return _transacted(ledger, writes)
 
 
-def unblock(ledger: Ledger, user: str, at: int) -> bool:
-    """Make a blocked subscription active; False if it is not blocked."""
-    return _written(ledger.table, subscription.unblock(user, at))
+def unblock(ledger: Ledger, user: str, at: int, beside: Sequence[Write] = ()) -> bool:
+    """Make a blocked subscription active; False if it is not blocked. `beside` joins the transaction."""
+    return _transacted(ledger, [subscription.unblock(user, at), *beside])
+
+
+def replay(ledger: Ledger, notice: Item, at: int, beside: Sequence[Write] = ()) -> bool:
+    """Make a notice due again; False if it had changed. `beside` joins the transaction."""
+    return _transacted(ledger, [outbox.replay(notice, at), *beside])
 
 
 def record_disabled(ledger: Ledger, key: ProviderKey, look_at: int) -> bool:
@@ -255,6 +322,26 @@ def record_disabled(ledger: Ledger, key: ProviderKey, look_at: int) -> bool:
 def postpone(ledger: Ledger, key: ProviderKey, settled_usage: int, look_at: int) -> bool:
     """The key keeps its state, and its next step is due at `look_at`. False if it had changed."""
     return _written(ledger.table, provider_keys.postponement(key, settled_usage, look_at))
+
+
+def delay(ledger: Ledger, key: ProviderKey, look_at: int) -> bool:
+    """The step of a due key failed; it is due again at `look_at`. False if it had changed."""
+    return _written(ledger.table, provider_keys.delay(key, look_at))
+
+
+def set_aside(ledger: Ledger, place: Place, now: int) -> bool:
+    """Pass over a due item that cannot be read. False if it is no longer due."""
+    return _written(ledger.table, provider_keys.set_aside(place, now))
+
+
+def record_missing(ledger: Ledger, key: ProviderKey, since: int, look_at: int) -> bool:
+    """OpenRouter answered at `since` that there is no such key. False if that was recorded before."""
+    return _written(ledger.table, provider_keys.missing(key, since, look_at))
+
+
+def record_present(ledger: Ledger, key: ProviderKey) -> bool:
+    """A key that was missing is there. False if it had changed."""
+    return _written(ledger.table, provider_keys.presence(key))
 
 
 def forget(ledger: Ledger, key: ProviderKey) -> bool:
@@ -280,7 +367,7 @@ def _transacted(ledger: Ledger, writes: Sequence[Write]) -> bool:
 
 def _written(table: Table, update: Update) -> bool:
     try:
-        table.write(update)
+        table.write(replace(update, mark="written_by"))
     except ConditionFailed:
         return False
     return True

@@ -2,7 +2,7 @@
 
 The answer is kept with the hold, in the transaction that moves it: an accepted job with upstream's
 answer, a refusal with what the app was told. So the same call again gets the first answer, from any
-instance, and a refused one has its credit back.
+instance, while that answer holds; a refused one has its credit back, and its token is dead.
 """
 
 import json
@@ -15,10 +15,13 @@ from engine.credits.hold_items import RELEASED, Hold
 from engine.credits.holds import Beside
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
-from engine.platform.errors import EngineError, UpstreamFailed, UpstreamRefused
+from engine.platform.errors import EngineError, TokenAlreadyUsed, UpstreamFailed, UpstreamRefused
 from engine.platform.times import iso
 from engine.transcription import jobs
 from engine.web.http import dump
+
+PASSING = frozenset({408, 409, 423, 425, 429})
+"""Refusals of upstream that are about the moment rather than the video."""
 
 RELEASED_GUIDANCE = "Your credit was given back. Vend anew and try again."
 
@@ -39,16 +42,30 @@ class Mirrored:
 def first_answer(hold: Hold) -> Mirrored | None:
     """What the first call was answered, None while that is open.
 
-    Raises `UpstreamRefused` or `UpstreamFailed` where its credit went back.
+    Once its credit went back the answer no longer holds. Raises `UpstreamRefused` where upstream refused
+    the video for good, and else `TokenAlreadyUsed`, by which the app buys a new token.
     """
     kept = hold.answer or {}
+    if hold.state == RELEASED:
+        if "refusal" in kept and is_for_good(kept["status"]):
+            raise _refusal(kept["status"], json.loads(kept["refusal"]))
+        raise returned(TokenAlreadyUsed("This authorization was used, and its credit given back."))
     if "body" in kept:
         return Mirrored(kept["status"], kept["body"], replayed=True)
+    return None
+
+
+def outcome_of(hold: Hold) -> Mirrored | None:
+    """What the worker's call has led to, None while that is open. Raises the refusal that was kept."""
+    kept = hold.answer or {}
     if "refusal" in kept:
         raise _refusal(kept["status"], json.loads(kept["refusal"]))
-    if hold.state == RELEASED:
-        raise returned(failed("gave_up"))
-    return None
+    return first_answer(hold)
+
+
+def is_for_good(status: int) -> bool:
+    """Whether upstream's refusal is about the video, so that another try would be refused as well."""
+    return 400 <= status < 500 and status not in PASSING
 
 
 def still_running(hold: Hold, url: str, public: str, *, replayed: bool = False) -> Mirrored:

@@ -13,6 +13,9 @@ from engine.transcription.gateway import Gateway
 from engine.transcription.outcomes import Heard
 from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
 
+MISSING = (404, 410)
+"""The statuses by which upstream says that it does not know a job."""
+
 
 def hear(gateway: Gateway, item: Item, now: int, *, at_once: bool = False) -> Heard:
     """What upstream says of the job in `item`, which is by upstream's id: asked anew where this second's
@@ -29,10 +32,12 @@ def hear(gateway: Gateway, item: Item, now: int, *, at_once: bool = False) -> He
         if told is not None:
             return told
     answer = _ask(gateway, job_id)
-    if answer.status == 404:
+    if answer.status in MISSING:
         return jobs.keep_missing(gateway.ledger, job_id, now)
     if answer.status == 200:
-        return jobs.keep_said(gateway.ledger, job_id, answer.members, now)
+        return jobs.keep_said(
+            gateway.ledger, job_id, answer.members, now, keep_days=gateway.keep_days
+        )
     raise UpstreamFailed(details={"reason": f"status {answer.status}"})
 
 

@@ -23,5 +23,7 @@ class Gateway:
     public: str = ""
     breaker: Breaker = field(default_factory=AlwaysClosed)
     handover: Handover = field(default_factory=NoHandover)
+    keep_days: int = 30
+    """How long a text that was charged can be read."""
     sleep: Callable[[float], None] = sleep
     monotonic: Callable[[], float] = monotonic

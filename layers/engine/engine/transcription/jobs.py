@@ -2,27 +2,37 @@
 
 `J#job-<jti>` / `JOB` is a job by our own id: `user`, `jti`, `url`, `public` (the origin that the app
 called), `created_at`, `ttl`. `J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`,
-`asked_at`, `ttl`; `said` (upstream's members as JSON) and `said_at`; `is_final` once it has ended;
-`missing_since` while upstream does not know it. No other module writes them.
+`asked_at`, `asked_by`, `ttl`; `said_packed` (upstream's members as JSON, by zlib; `said`, not packed, in
+items of earlier versions) and `said_at`; `is_final` once it has ended; `missing_since` while upstream does
+not know it; `unclear_since` while its answers name neither an end nor progress. No other module writes
+them.
+
+The text of a job that ended is kept for as long as the deployment says, and the hold with it.
 """
 
 import json
+import zlib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from engine.access.tokens import VendedToken
 from engine.credits import hold_items
 from engine.credits.hold_items import Hold
 from engine.ledger.posting import Ledger
 from engine.platform.errors import JobNotFound
+from engine.platform.logs import logger
 from engine.platform.table import ConditionFailed, Item, Put, Update
-from engine.transcription.outcomes import Heard, end_of
+from engine.platform.times import DAY_S
+from engine.transcription.outcomes import Heard, end_of, is_unclear
 from engine.web.http import dump
 from engine.web.request_ids import KEEP_S
 
 PREFIX = "J#"
 OWN_JOB = "job-"
+SHOWN_LENGTH = 40
 KEPT_S = KEEP_S * 2
-"""A job is kept for 48 hours after its end, whenever in the first 48 that is."""
+"""A job without an end is kept for 96 hours: it ends, or is given up, in the first 48."""
 
 
 def own_id(jti: str) -> str:
@@ -54,10 +64,13 @@ def known(ledger: Ledger, user: str, job_id: str) -> tuple[Hold, Item]:
     return hold, item
 
 
-def begun(user: str, jti: str, url: str, public: str, now: int) -> Put:
-    """The job under our own id, before upstream is called; it is put with the claim, which is made once."""
-    item = _item(own_id(jti), user, jti, now) | {"url": url, "public": public}
-    return Put(item, condition="")
+def begun(token: VendedToken, url: str, public: str, now: int, *, keep_days: int) -> Put:
+    """The job under our own id, before upstream is called; it is put with the claim, which is made once.
+    It is kept for as long as the text may be.
+    """
+    item = _item(own_id(token.jti), token.user, token.jti, now)
+    until = now + KEPT_S + keep_days * DAY_S
+    return Put(item | {"url": url, "public": public, "ttl": until}, condition="")
 
 
 def named(hold: Hold, job_id: str, now: int) -> Put:
@@ -77,6 +90,7 @@ def take_question(ledger: Ledger, job_id: str, now: int) -> Heard | None:
         "SET asked_at = :now",
         "asked_at < :now AND attribute_not_exists(is_final)",
         values={":now": now},
+        mark="asked_by",
     )
     try:
         ledger.table.write(taking)
@@ -91,22 +105,45 @@ def keep_missing(ledger: Ledger, job_id: str, now: int) -> Heard:
     return _kept(ledger, job_id, change, {":now": now})
 
 
-def keep_said(ledger: Ledger, job_id: str, members: Mapping[str, Any], now: int) -> Heard:
-    """Keep upstream's members. Raises `Busy` or `OutcomeUnknown`."""
-    change = "SET said = :said, said_at = :now"
-    values: dict[str, Any] = {":said": dump(members), ":now": now}
+def keep_said(
+    ledger: Ledger, job_id: str, members: Mapping[str, Any], now: int, *, keep_days: int
+) -> Heard:
+    """Keep upstream's members; with them an end is kept for `keep_days`. Raises `Busy` or
+    `OutcomeUnknown`.
+    """
+    change = "SET said_packed = :said, said_at = :now"
+    values: dict[str, Any] = {":said": _packed(members), ":now": now}
     if end_of(members) is not None:
-        change += ", is_final = :yes"
-        values[":yes"] = True
-    return _kept(ledger, job_id, change + " REMOVE missing_since", values)
+        change += ", is_final = :yes, #ttl = :ttl REMOVE missing_since, unclear_since, said"
+        values |= {":yes": True, ":ttl": now + max(KEPT_S, keep_days * DAY_S)}
+    elif is_unclear(members):
+        change += ", unclear_since = if_not_exists(unclear_since, :now) REMOVE missing_since, said"
+    else:
+        change += " REMOVE missing_since, unclear_since, said"
+    heard = _kept(ledger, job_id, change, values)
+    if heard.unclear_since == now:
+        status = str(members.get("status"))[:SHOWN_LENGTH]
+        logger.warning("upstream's status is unclear", extra={"job": job_id, "status": status})
+    return heard
 
 
 def heard_in(item: Item | None) -> Heard:
     """What the job's item tells that upstream said last."""
     if item is None:
         return Heard(None)
-    said = json.loads(item["said"]) if "said" in item else None
-    return Heard(said, item.get("missing_since"))
+    said = None
+    if "said" in item:
+        said = json.loads(item["said"])
+    elif "said_packed" in item:
+        said = json.loads(zlib.decompress(item["said_packed"]))
+    return Heard(said, item.get("missing_since"), item.get("unclear_since"))
+
+
+def _packed(members: Mapping[str, Any]) -> bytes:
+    """An item has room for 400 KB, and an answer of 256 KB can be several times as long when it is
+    written anew (`1e15` becomes 18 characters); packed it is never longer than it came.
+    """
+    return zlib.compress(dump(members).encode())
 
 
 def _kept(ledger: Ledger, job_id: str, change: str, values: Mapping[str, Any]) -> Heard:
@@ -116,10 +153,11 @@ def _kept(ledger: Ledger, job_id: str, change: str, values: Mapping[str, Any]) -
         "JOB",
         change,
         "attribute_exists(pk) AND attribute_not_exists(is_final)",
+        names={"#ttl": "ttl"} if "#ttl" in change else {},
         values=values,
     )
     try:
-        return heard_in(ledger.table.write(keeping))
+        return replace(heard_in(ledger.table.write(keeping)), is_fresh=True)
     except ConditionFailed as refused:
         return heard_in(refused.item)
 

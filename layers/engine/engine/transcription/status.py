@@ -1,13 +1,17 @@
-"""How a job goes, for its owner; its end settles the credit."""
+"""How a job goes, for its owner; its end settles the credit.
+
+The text is answered only where the hold is captured, by this call or before it.
+"""
 
 from typing import Any
 
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.platform.act import Act
 from engine.platform.errors import EngineError, JobNotFound
-from engine.transcription import asking, jobs, mirror, outcomes
+from engine.transcription import asking, jobs, mirror, outcomes, settling
 from engine.transcription.answers import RELEASED_GUIDANCE, Mirrored
 from engine.transcription.gateway import Gateway
+from engine.transcription.outcomes import Heard
 from engine.web.http import dump
 
 CREDIT_WORDS = {
@@ -31,13 +35,14 @@ def status(gateway: Gateway, user: str, job_id: str, act: Act) -> Mirrored:
     if not item or hold.job_id is None:
         return Mirrored(200, dump(_not_heard_of(hold, job_id)))
     heard = asking.hear(gateway, item, act.at)
-    hold = outcomes.settled(gateway.ledger, hold, heard, act)
+    hold, heard = settling.settled(gateway, hold, heard, act)
     if heard.missing_since is not None:
         raise _forgotten(hold)
-    if heard.members is None:
+    if heard.members is None or _is_given_up(hold, heard):
         return Mirrored(200, dump(_not_heard_of(hold, job_id)))
+    is_paid = hold.state in (CAPTURED, WRITTEN_OFF)
     members = mirror.status(
-        heard.members,
+        heard.members if is_paid else outcomes.without_text(heard.members),
         job_id=job_id,
         credit=CREDIT_WORDS[hold.state],
         upstream=gateway.upstream.base,
@@ -46,8 +51,13 @@ def status(gateway: Gateway, user: str, job_id: str, act: Act) -> Mirrored:
     return Mirrored(200, dump(members))
 
 
+def _is_given_up(hold: Hold, heard: Heard) -> bool:
+    """Whether the credit went back although upstream does not say that the job has failed."""
+    return hold.state == RELEASED and outcomes.end_of(heard.members or {}) != RELEASED
+
+
 def _not_heard_of(hold: Hold, job_id: str) -> dict[str, Any]:
-    """What is known of a job of which upstream has said nothing yet."""
+    """The answer about a job of which upstream has said nothing yet, or whose credit went back before."""
     running = not hold.is_resolved
     return {
         "ok": running,
@@ -66,7 +76,7 @@ def _not_heard_of(hold: Hold, job_id: str) -> dict[str, Any]:
 
 def _forgotten(hold: Hold) -> EngineError:
     """Upstream does not know the job: it was restarted, and the job may or may not come back."""
-    error = JobNotFound("The job is not known any more.")
+    error = JobNotFound("The job is no longer known.")
     error.members["credit"] = CREDIT_WORDS[hold.state]
     if hold.state == RELEASED:
         error.guidance = RELEASED_GUIDANCE

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from engine.access.tokens import VendedToken
 from engine.credits import hold_items, holds
-from engine.credits.hold_items import Hold
+from engine.credits.hold_items import RELEASED, Hold
 from engine.credits.holds import Claim
 from engine.metadata import links
 from engine.platform.act import Act
@@ -28,10 +28,14 @@ from engine.platform.table import Cancelled, Write
 from engine.transcription import answers, jobs, request_records, starting
 from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway
+from engine.transcription.request_records import Request
 from engine.transcription.starting import Unanswered
 from engine.transcription.upstream import NotSent
 
 SWEEP_AFTER_S = 300
+CLAIM_TRIES = 3
+"""A record of a request id is replaced at most once by a call; another try is for a writer in between."""
+
 LOOK_EVERY_S = (0.05, 0.1, 0.2)
 """Between looks at what the worker has done; the last interval repeats."""
 
@@ -61,12 +65,15 @@ def _begin(gateway: Gateway, hold: Hold, url: str, act: Act) -> Mirrored:
         gateway.breaker.admit()
     except CircuitOpen as paused:
         raise answers.give_back(gateway.ledger, hold, act, paused) from None
-    if gateway.breaker.is_slow() and _handed_over(gateway, hold):
-        return _awaited(gateway, hold, url, give_up_at)
+    elected = False
+    if gateway.breaker.is_slow():
+        if _handed_over(gateway, hold, act):
+            return _awaited(gateway, hold, url, give_up_at)
+        elected = True
     try:
         return starting.start(gateway, hold, url, act)
     except NotSent:
-        if _handed_over(gateway, hold):
+        if not elected and _handed_over(gateway, hold, act):
             return _awaited(gateway, hold, url, give_up_at)
         error = answers.failed("unreachable")
         raise answers.give_back(gateway.ledger, hold, act, error) from None
@@ -74,11 +81,14 @@ def _begin(gateway: Gateway, hold: Hold, url: str, act: Act) -> Mirrored:
         return answers.still_running(hold, url, gateway.public)
 
 
-def _handed_over(gateway: Gateway, hold: Hold) -> bool:
+def _handed_over(gateway: Gateway, hold: Hold, act: Act) -> bool:
+    """Whether the call is the worker's from here on. The queue's answer can be lost after it took the
+    message, so the caller makes the call itself only where it is elected to, as the worker would be.
+    """
     try:
         gateway.handover.send(hold.user, hold.jti)
     except NotHandedOver:
-        return False
+        return not holds.elect(gateway.ledger, hold, act.at)
     return True
 
 
@@ -90,54 +100,66 @@ def _awaited(gateway: Gateway, hold: Hold, url: str, give_up_at: float) -> Mirro
         gateway.sleep(pause_s)
         pause_s = next(looks, pause_s)
         found = hold_items.find(gateway.ledger.table, hold.user, hold.jti)
-        known = answers.first_answer(found) if found is not None else None
+        known = answers.outcome_of(found) if found is not None else None
         if known is not None:
             return replace(known, replayed=False)
     return answers.still_running(hold, url, gateway.public)
 
 
 def _claim(gateway: Gateway, token: VendedToken, url: str, key: str | None, act: Act) -> Hold:
-    """The hold of `token`, claimed for `url` by this call or, the same, by an earlier one; or the hold
-    that an earlier call with the same request id claimed for it.
+    """The hold of `token`, claimed for `url` by this call or by an earlier one that was the same; or the
+    hold that an earlier call with the same request id claimed for it, unless its credit went back.
     """
     text = digest("transcribe", url)
     made = Claim(text, act.request_id, act.at, look_at=act.at + SWEEP_AFTER_S)
     writes: list[Write] = [
         holds.claim(token.user, token.jti, made),
-        jobs.begun(token.user, token.jti, url, gateway.public, act.at),
+        jobs.begun(token, url, gateway.public, act.at, keep_days=gateway.keep_days),
     ]
-    if key is not None:
-        writes.append(request_records.put(token.user, key, token.jti, text, act.at))
-    try:
-        gateway.ledger.transact_patiently(writes)
-    except Cancelled:
-        return _earlier(gateway, token, text, key)
-    except OutcomeUnknown:
-        found = hold_items.find(gateway.ledger.table, token.user, token.jti)
-        if found is None or (found.claim, found.claimed_by) != (text, act.request_id):
-            raise
-    return _found(gateway, token)
+    request = Request(token.user, key, token.jti, text, act.at) if key is not None else None
+    replaced: str | None = None
+    for _ in range(CLAIM_TRIES):
+        recorded = [request_records.put(request, replaced)] if request is not None else []
+        try:
+            gateway.ledger.transact_patiently([*writes, *recorded])
+        except Cancelled:
+            hold, replaced = _earlier(gateway, token, text, request)
+            if hold is not None:
+                return hold
+        except OutcomeUnknown:
+            found = hold_items.find(gateway.ledger.table, token.user, token.jti)
+            if found is None or (found.claim, found.claimed_by) != (text, act.request_id):
+                raise
+            return found
+        else:
+            return _found(gateway, token)
+    raise Busy()
 
 
-def _earlier(gateway: Gateway, token: VendedToken, claim: str, key: str | None) -> Hold:
-    """The hold that an earlier call claimed. The store may name one of several refusals alone, so what is
-    stored is read; the token's own refusal comes first.
+def _earlier(
+    gateway: Gateway, token: VendedToken, claim: str, request: Request | None
+) -> tuple[Hold | None, str | None]:
+    """The hold that an earlier call claimed; or none, and the jti in a record that may be replaced,
+    because the credit that paid for its call went back. The store may name one of several refusals
+    alone, so what is stored is read; the token's own refusal comes first.
     """
+    table = gateway.ledger.table
     hold = _found(gateway, token)
     if hold.claim == claim:
-        return hold
+        return hold, None
     if hold.claim is not None:
         raise TokenAlreadyUsed()
     if hold.is_resolved:
         raise Unauthorized("released")
-    record = (
-        request_records.find(gateway.ledger.table, token.user, key) if key is not None else None
-    )
+    record = request_records.find(table, request) if request is not None else None
     if record is None:
-        raise Busy()
+        return None, None
+    paid = hold_items.find(table, token.user, record["jti"])
+    if paid is None or paid.state == RELEASED:
+        return None, str(record["jti"])
     if record["fingerprint"] != claim:
         raise KeyReused()
-    return _found(gateway, replace(token, jti=record["jti"]))
+    return paid, None
 
 
 def _found(gateway: Gateway, token: VendedToken) -> Hold:

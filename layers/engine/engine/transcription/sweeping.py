@@ -7,8 +7,8 @@ second finds the hold resolved.
 
 - never claimed: released, on condition that it is still unclaimed;
 - claimed, no job known (the call's answer was lost): released after `LOST_AFTER_S`;
-- a job: completed captures, failed releases, still running waits, forgotten by upstream for longer than
-  `outcomes.FORGOTTEN_AFTER_S` releases, older than `GIVE_UP_AFTER_S` releases;
+- a job: resolved by what upstream says of it (`engine.transcription.outcomes`), and released where it is
+  older than `GIVE_UP_AFTER_S` without an end;
 - upstream away: it waits, up to `GIVE_UP_AFTER_S`.
 A release that proves wrong is corrected by `holds.settle` when the true outcome arrives.
 """
@@ -24,7 +24,7 @@ from engine.platform.act import Act, by_system
 from engine.platform.errors import Busy, CircuitOpen, UpstreamFailed, UpstreamTimedOut
 from engine.platform.logs import logger
 from engine.platform.table import Item
-from engine.transcription import asking, jobs
+from engine.transcription import asking, jobs, settling
 from engine.transcription.gateway import Gateway
 
 INDEX = "open-holds"
@@ -85,44 +85,42 @@ def _due(ledger: Ledger, now: int) -> Iterator[Item]:
 
 def _swept(gateway: Gateway, hold: Hold, now: int, request_id: str) -> str:
     """What was done with one hold: `CAPTURED`, `RELEASED` or `LET_LIVE`."""
+    act = by_system("sweeper", request_id, "", at=now)
+    facts = {"user": hold.user, "jti": hold.jti}
     try:
-        verdict, why = _verdict(gateway, hold, now)
-        _carry_out(gateway.ledger, hold, verdict, by_system("sweeper", request_id, why, at=now))
+        found = _resolved(gateway, hold, act)
+        if found.is_resolved:
+            logger.info("swept", extra={**facts, "state": found.state})
+            return found.state
+        if not holds.postpone(gateway.ledger, hold, now + LOOK_AGAIN_S):
+            logger.info("resolved meanwhile", extra=facts)
     except Busy:
         logger.warning("left for the next sweep", extra={"jti": hold.jti})
-        return LET_LIVE
-    return verdict
+    return LET_LIVE
 
 
-def _verdict(gateway: Gateway, hold: Hold, now: int) -> tuple[str, str]:
-    """`CAPTURED`, `RELEASED` or `LET_LIVE`, and the reason in words."""
-    if hold.claim is None or hold.claimed_at is None:
-        return RELEASED, "the token was not used in time"
-    age_s = now - hold.claimed_at
-    if hold.job_id is None:
-        lost = age_s >= LOST_AFTER_S
-        return (RELEASED, "the call's outcome was never known") if lost else (LET_LIVE, "")
-    verdict, why = _asked(gateway, hold, now)
-    if verdict == LET_LIVE and age_s >= GIVE_UP_AFTER_S:
-        return RELEASED, "the job did not end in six hours"
-    return verdict, why
+def _resolved(gateway: Gateway, hold: Hold, act: Act) -> Hold:
+    """The hold after the sweep; unresolved where it must wait. Raises `Busy` or `OutcomeUnknown`."""
+    age_s = act.at - (hold.claimed_at or 0)
+    why = ""
+    if hold.claim is None:
+        why = holds.UNUSED
+    elif hold.job_id is None:
+        why = "the call's outcome was never known" if age_s >= LOST_AFTER_S else ""
+    else:
+        hold = _asked(gateway, hold, act)
+        if age_s >= GIVE_UP_AFTER_S and not hold.is_resolved:
+            why = "the job did not end in six hours"
+    return holds.settle(gateway.ledger, hold, RELEASED, replace(act, reason=why)) if why else hold
 
 
-def _asked(gateway: Gateway, hold: Hold, now: int) -> tuple[str, str]:
+def _asked(gateway: Gateway, hold: Hold, act: Act) -> Hold:
+    """The hold after upstream was asked for its job."""
     item = jobs.read(gateway.ledger, str(hold.job_id))
     if item is None:
-        return LET_LIVE, "the job is no longer stored"
+        return hold
     try:
-        heard = asking.hear(gateway, item, now)
+        heard = asking.hear(gateway, item, act.at)
     except (CircuitOpen, UpstreamFailed, UpstreamTimedOut):
-        return LET_LIVE, "upstream did not answer"
-    return heard.outcome(now) or (LET_LIVE, "the job is still running")
-
-
-def _carry_out(ledger: Ledger, hold: Hold, verdict: str, act: Act) -> None:
-    facts = {"user": hold.user, "jti": hold.jti}
-    if verdict != LET_LIVE:
-        found = holds.settle(ledger, hold, verdict, act)
-        logger.info("swept", extra={**facts, "state": found.state})
-    elif not holds.postpone(ledger, hold, act.at + LOOK_AGAIN_S):
-        logger.info("resolved meanwhile", extra=facts)
+        return hold
+    return settling.settled(gateway, hold, heard, act)[0]

@@ -32,7 +32,7 @@ from engine.platform.errors import (
 )
 from engine.platform.ids import JOB_ID
 from engine.platform.logs import job_webhook
-from engine.transcription import asking, jobs, outcomes, starting
+from engine.transcription import asking, jobs, settling, starting
 from engine.transcription.gateway import Gateway
 from engine.web.http import dump
 
@@ -129,7 +129,7 @@ def _settled(gateway: Gateway, hold: Hold, notice: Notice, act: Act) -> Hold:
         return holds.settle(gateway.ledger, hold, RELEASED, reasoned)
     if hold.is_resolved:
         return hold
-    return outcomes.settled(gateway.ledger, hold, heard, act)
+    return settling.settled(gateway, hold, heard, act)[0]
 
 
 def _hold(gateway: Gateway, notice: Notice) -> Hold | None:

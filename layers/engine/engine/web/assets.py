@@ -33,17 +33,19 @@ class Assets:
     files: dict[str, Asset]
 
 
-def load(folder: Path, page: str, base: str) -> Assets:
-    """The files of `folder`. In the file `page`, `{{name}}` becomes the address of a file under `base`."""
+def load(folder: Path, page: str, base: str, root: str = "") -> Assets:
+    """The files of `folder`. In the file `page`, `{{name}}` becomes the path of a file under `root` and
+    `base`, and `{{root}}` becomes `root`.
+    """
     files: dict[str, Asset] = {}
-    text = (folder / page).read_text(encoding="utf-8")
+    text = (folder / page).read_text(encoding="utf-8").replace("{{root}}", root)
     for path in sorted(folder.iterdir()):
         if path.name == page:
             continue
         content = path.read_bytes()
         name = f"{path.stem}.{hashlib.sha256(content).hexdigest()[:HASH_LENGTH]}{path.suffix}"
         files[name] = _asset(content, path.suffix)
-        text = text.replace("{{" + path.name + "}}", f"{base}/{name}")
+        text = text.replace("{{" + path.name + "}}", f"{root}{base}/{name}")
     return Assets(_asset(text.encode(), ".html"), files)
 
 

@@ -22,6 +22,7 @@ from engine.platform.act import Act
 from engine.platform.config import Settings
 from engine.platform.errors import (
     EngineError,
+    FrontRequired,
     InvalidRequest,
     PayloadTooLarge,
     RequestIdRequired,
@@ -30,6 +31,8 @@ from engine.platform.errors import (
 )
 from engine.platform.logs import logger
 from engine.platform.times import iso
+from engine.web import caller_address, front
+from engine.web.front import Front
 from engine.web.request_ids import RequestKey, request_key
 
 BODY_LIMIT = 64 * 1024
@@ -74,14 +77,19 @@ class Call:
         """The route as the template names it, such as `GET /user/{userId}/balance`."""
         self.refusal: str | None = None
         """The code of the error answered, None for a success."""
+        self.is_admitted = True
+        """Whether the call came the required way, so that its headers may be believed."""
         self.headers = {name.lower(): value for name, value in _texts(event.get("headers")).items()}
         self.path_members = _texts(event.get("pathParameters"))
         self.query = _texts(event.get("queryStringParameters"))
 
-    @property
+    @cached_property
     def address(self) -> str:
-        """The caller's address as API Gateway saw it; headers cannot change it."""
-        return str(self._event["requestContext"]["http"]["sourceIp"])
+        """The caller's address; a header is believed only where the settings say so."""
+        seen = str(self._event["requestContext"]["http"]["sourceIp"])
+        if not self.is_admitted:
+            return seen
+        return caller_address.of(seen, self.headers, self._settings)
 
     @property
     def bearer(self) -> str:
@@ -96,8 +104,15 @@ class Call:
         return {name.strip(): value.strip() for name, _, value in pairs}
 
     @property
-    def public_origin(self) -> str:
-        """The gateway's address as the caller used it, `scheme://host`."""
+    def base_path(self) -> str:
+        """The path under which clients reach the gateway; empty in most deployments."""
+        return self._settings.base_path
+
+    @property
+    def public_base(self) -> str:
+        """Where clients reach the gateway: `scheme://host` and the base path, without a slash at the end."""
+        if self._settings.public_base:
+            return self._settings.public_base
         if self._settings.is_local:
             return "http://" + self.headers.get("host", "127.0.0.1")
         return "https://" + str(self._event["requestContext"]["domainName"])
@@ -168,8 +183,14 @@ class Api:
     A route is a function of a `Call` and its path members that returns an `Answer`.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        front: Front | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self.settings = settings
+        self.front = front
         self.clock = clock
         self.routes: list[tuple[str, str]] = []
         self._handlers: dict[str, Callable[..., Answer]] = {}
@@ -204,6 +225,8 @@ class Api:
             except Exception:  # noqa: BLE001 - an unexpected error is logged; its text never reaches the client.
                 logger.exception("unhandled")
                 response = _response(self._refused(call, EngineError()), call)
+            if self.settings.believes_headers:
+                line.came_from(call.address)
             line.answered(call.route, response["statusCode"], call.refusal)
         return response
 
@@ -211,9 +234,20 @@ class Api:
         # No route has an empty path segment, but the local engine ignores empty segments.
         handler = None if "//" in call.path else self._handlers.get(call.route)
         try:
+            self._admit(call)
             return handler(call, **call.path_members) if handler else self._fallback(call)
         except EngineError as error:
             return self._refused(call, error)
+
+    def _admit(self, call: Call) -> None:
+        """Raises `FrontRequired` where the call did not come through the front, `Busy`."""
+        shown = call.headers.pop(front.HEADER, "")
+        if self.front is None:
+            return
+        call.is_admitted = False
+        if not self.front.admits(shown):
+            raise FrontRequired()
+        call.is_admitted = True
 
     def _refused(self, call: Call, error: EngineError) -> Answer:
         call.refusal = error.code

@@ -51,9 +51,11 @@ def policy_headers(window: Window) -> dict[str, str]:
 
 def of_address(address: str) -> str:
     """The subject that counts an address's calls; for IPv6 its /64 network, which one caller controls."""
-    if ":" not in address:
-        return f"IP#{address}"
-    return f"IP#{ip_network(f'{address}/64', strict=False).network_address}"
+    try:
+        network = ip_network(f"{address}/64", strict=False) if ":" in address else None
+    except ValueError:  # Not an address, so it is a subject of its own.
+        network = None
+    return f"IP#{network.network_address if network else address}"
 
 
 def take(table: Table, subject: str, route_class: str, limit: int, now: int) -> Window:
@@ -98,8 +100,10 @@ def _count(pk: str, sk: str, limit: int, now: int) -> Update:
         pk,
         sk,
         "SET rate_used = rate_used + :one",
-        "rate_from > :over AND rate_used < :limit",
+        # The last clause keeps a call from being counted twice where the answer to its first was lost.
+        "rate_from > :over AND rate_used < :limit AND counted_by <> :mark",
         values={":one": 1, ":over": now - WINDOW_S, ":limit": limit},
+        mark="counted_by",
     )
 
 
@@ -110,6 +114,7 @@ def _new_item(pk: str, sk: str, seen: Item | None, now: int) -> Put:
         item,
         "attribute_not_exists(pk) OR rate_from = :seen_from",
         values={":seen_from": seen["rate_from"] if seen else -1},
+        mark="counted_by",
     )
 
 
@@ -123,6 +128,7 @@ def _new_window(pk: str, sk: str, seen: Item | None, now: int) -> Update:
         "SET rate_from = :now, rate_used = :one",
         "rate_from = :seen_from",
         values={":now": now, ":one": 1, ":seen_from": seen["rate_from"]},
+        mark="counted_by",
     )
 
 

@@ -1,5 +1,6 @@
 """The routes of the API, from its description: for the service card, 404 and 405."""
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -19,10 +20,24 @@ def listed(description: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def refusal(routes: list[tuple[str, str]], path: str) -> RouteNotFound | MethodNotAllowed:
-    """The error for a call to `path` that no route matched."""
-    allowed = sorted({method for method, rule in _with_heads(routes) if _takes(rule, path)})
-    if not allowed and path.endswith("/") and any(_takes(rule, path[:-1]) for _, rule in routes):
+def description_at(text: str, base: str) -> str:
+    """The OpenAPI document `text` with `base` as its only server; unchanged if `base` is empty."""
+    if not base:
+        return text
+    document = {**json.loads(text), "servers": [{"url": base}]}
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def refusal(
+    routes: list[tuple[str, str]], path: str, base_path: str = ""
+) -> RouteNotFound | MethodNotAllowed:
+    """The error for a call to `path` that no route matched. The API mapping of a custom domain may leave
+    `base_path` in the path or remove it.
+    """
+    paths = {path, path.removeprefix(base_path) or "/"}
+    allowed = sorted({method for method, rule in _with_heads(routes) if _takes_any(rule, paths)})
+    shorter = {one[:-1] for one in paths if one.endswith("/")}
+    if not allowed and any(_takes_any(rule, shorter) for _, rule in routes):
         return RouteNotFound("This path ends with a slash that no route has.")
     if not allowed:
         return RouteNotFound()
@@ -32,6 +47,10 @@ def refusal(routes: list[tuple[str, str]], path: str) -> RouteNotFound | MethodN
 def _with_heads(routes: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """`routes` with HEAD wherever GET is; the description lists GET alone."""
     return [*routes, *(("HEAD", rule) for method, rule in routes if method == "GET")]
+
+
+def _takes_any(rule: str, paths: set[str]) -> bool:
+    return any(_takes(rule, path) for path in paths)
 
 
 def _takes(rule: str, path: str) -> bool:

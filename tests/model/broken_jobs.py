@@ -1,0 +1,92 @@
+"""The rules for jobs, writes and replays that earlier versions had: the checker must find how each breaks.
+
+Each is the code of today with one rule put back, in the company in which it hurts.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any
+from unittest.mock import patch
+
+from engine.credits import hold_items, holds, placing
+from engine.credits.hold_items import CAPTURED, RELEASED, Hold
+from engine.platform import table
+from engine.platform.table import Item, Table, Write
+from engine.transcription import outcomes, settling, status
+from engine.transcription.outcomes import FORGOTTEN_AFTER_S, Heard
+from tests.model import scenarios
+from tests.model.replay import Desk
+from tests.model.scenario import Program, Scenario
+
+Rule = Callable[[], AbstractContextManager[Any]]
+
+
+def broken_jobs() -> list[Scenario]:
+    return [
+        _under("a stored 404 decides", scenarios.known_again, _stale_404),
+        _under("one try to settle", scenarios.forgotten_or_not, _one_try, _free_text),
+        _under("a writer does not know its own write", scenarios.handed_to_two, _unmarked),
+        _under("a replay answers a dead token", scenarios.bought_anew, _dead_replay),
+    ]
+
+
+def _under(name: str, make: Callable[[bool], Scenario], *rules: Rule) -> Scenario:
+    made = make(False)
+    programs = tuple(replace(program, run=_within(program, rules)) for program in made.programs)
+    return replace(made, name=name, programs=programs, expected=frozenset())
+
+
+def _within(program: Program, rules: tuple[Rule, ...]) -> Callable[[Desk], Any]:
+    def run(desk: Desk) -> Any:
+        patches = [rule() for rule in rules]
+        for one in patches:
+            one.__enter__()
+        try:
+            return program.run(desk)
+        finally:
+            for one in patches:
+                one.__exit__(None, None, None)
+
+    return run
+
+
+def _stale_404() -> AbstractContextManager[Any]:
+    def outcome(self: Heard, now: int) -> tuple[str, str] | None:
+        if self.missing_since is not None and now - self.missing_since >= FORGOTTEN_AFTER_S:
+            return RELEASED, "upstream has forgotten the job"
+        end = outcomes.end_of(self.members or {})
+        return None if end is None else (end, "")
+
+    return patch.object(Heard, "outcome", outcome)
+
+
+def _one_try() -> AbstractContextManager[Any]:
+    def settled(gateway: Any, hold: Hold, heard: Heard, act: Any) -> tuple[Hold, Heard]:
+        found = heard.outcome(act.at)
+        if found is None:
+            return hold, heard
+        return holds.settle(gateway.ledger, hold, found[0], act), heard
+
+    return patch.object(settling, "settled", settled)
+
+
+def _free_text() -> AbstractContextManager[Any]:
+    return patch.multiple(
+        status, _is_given_up=lambda *_: False, WRITTEN_OFF=RELEASED, CAPTURED=CAPTURED
+    )
+
+
+def _unmarked() -> AbstractContextManager[Any]:
+    def write(self: Table, write: Write) -> Item:
+        return self._patiently(table._marked(write, self._new_mark()) if write.mark else write)
+
+    return patch.object(Table, "write", write)
+
+
+def _dead_replay() -> AbstractContextManager[Any]:
+    def place(ledger: Any, vend: Any, *, rate_limit: int) -> tuple[Hold, Any]:
+        item = ledger.table.get(f"A#{vend.user}", hold_items.hold_sk(vend.name))
+        return hold_items.read(item), None
+
+    return patch.object(placing, "place", place)
