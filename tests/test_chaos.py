@@ -13,7 +13,9 @@ from bench.engines import Engines
 from engine.transcription import outcomes
 from local.engine import aws_client, create_table
 
-MINUTES = Plan(seed=11, users=4, minutes=2, pause_s=60, one_in=30)
+MINUTES = Plan(seed=11, users=3, minutes=1.5, pause_s=60, one_in=30)
+SHOWING = Plan(seed=4, users=3, minutes=1.5, pause_s=60, one_in=30)
+"""A history in which a service shows the text of a job that then fails."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +52,7 @@ def test_one_seed_gives_one_history(endpoint: str, deployed: world.World) -> Non
 
 def test_a_text_that_is_shown_without_its_charge_is_found(anew: world.World) -> None:
     with mock.patch.object(outcomes, "without_text", dict):
-        violations = play(anew, MINUTES).verdict.violations
+        violations = play(anew, SHOWING).verdict.violations
     assert any("has the text and the credit" in text for text in violations)
 
 

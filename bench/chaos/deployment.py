@@ -19,6 +19,7 @@ from bench.chaos.timeline import Timeline
 from bench.world import World
 from engine.access import tokens
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET
+from engine.platform.errors import EngineError
 from engine.platform.handover import NotHandedOver
 from local.template import load_template, resources_of_type
 
@@ -72,6 +73,8 @@ class Deployment:
         self.answers: Counter[tuple[str, int]] = Counter()
         self.failures: list[str] = []
         """Answers 500 and errors that left a handler."""
+        self.cut: Counter[str] = Counter()
+        """Rounds and messages that ended because the store did not answer; they come again."""
         self._world = over
         self._rng = rng
         self._store = store
@@ -181,6 +184,9 @@ class Deployment:
         try:
             answer = module.lambda_handler(event, context)
         except Killed:
+            return None
+        except EngineError as error:
+            self.cut[f"{function}: {error.code}"] += 1
             return None
         except Exception:  # noqa: BLE001 - whatever leaves a handler is a finding.
             self.failures.append(f"{function} raised: {traceback.format_exc(limit=-4)}")

@@ -112,8 +112,10 @@ class Provider:
         self.reached[request_id] += 1
         if how.startswith(("refused", "failed")):
             return _answer(int(how[-3:]), {"error": "refused", "message": "Not now."}, "5")
-        if how == "answered with another's id" and self.jobs:
-            return self._accepted(self.rng.choice(list(self.jobs)), url)
+        if how == "answered with another's id":
+            known = [job.id for job in self.jobs.values() if job.asked]
+            if known:
+                return self._accepted(self.rng.choice(known), url)
         if how == "too slow, and forgotten":
             self.timeline.sleep(timeout_s)
             raise Unknown("timeout")
