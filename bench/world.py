@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from unittest.mock import patch
 from uuid import uuid4
@@ -76,6 +77,13 @@ class World:
 
 def build(engines: Engines) -> World:
     """Creates table and secrets in the engines, and sets the functions' environment."""
+    world = prepare(engines)
+    _silence_logs()
+    return world
+
+
+def prepare(engines: Engines) -> World:
+    """The same, with log lines as they are."""
     template = load_template(ROOT / "template.yaml")
     create_table(aws_client("dynamodb", engines.dynamodb), TABLE_NAME)
     environ = {**_aws_environ(engines), **_function_environ(template)}
@@ -84,14 +92,19 @@ def build(engines: Engines) -> World:
     names = template["Resources"]["Secrets"]["Properties"]["Names"]
     rotation.create_missing(client, SECRETS_PREFIX, names, int(time.time()))
     world = World(environ, _read_rings(names))
-    _silence_logs()
     world.handlers["credits"] = load("credits")
     return world
 
 
 def load(function: str, observe: Observer = lambda client: client) -> Handler:
-    """A fresh `lambda_handler` of `functions/<function>`; `observe` is shown its clients as they are
-    made, and answers what the function is to use for them.
+    """A fresh `lambda_handler` of `functions/<function>`; `observe` as for `load_module`."""
+    handler: Handler = load_module(function, observe).lambda_handler
+    return handler
+
+
+def load_module(function: str, observe: Observer = lambda client: client) -> ModuleType:
+    """A fresh module of `functions/<function>`; `observe` is shown its clients as they are made, and
+    answers what the function is to use for them.
     """
     path = ROOT / "functions" / function / "app.py"
     spec = importlib.util.spec_from_file_location(f"bench_{function}_{uuid4().hex}", path)
@@ -103,8 +116,7 @@ def load(function: str, observe: Observer = lambda client: client) -> Handler:
         patch.object(keyrings, "connect", _observed(keyrings.connect, observe)),
     ):
         spec.loader.exec_module(module)
-    handler: Handler = module.lambda_handler
-    return handler
+    return module
 
 
 def http_event(

@@ -146,6 +146,21 @@ def test_a_refusal_is_told_again_as_it_was(studio: Studio) -> None:
     assert (len(studio.upstream.calls("transcribe")), studio.credits(user)) == (1, (1, 0))
 
 
+@pytest.mark.parametrize("status", [202, 422])
+def test_the_answer_to_a_submission_shows_no_text(studio: Studio, status: int) -> None:
+    """Its credit is held or given back, and a text is shown where it is captured."""
+    user, _, vended = studio.vend()
+    told = {"transcription": "words", "language": "en"}
+    body = {"id": "up-early", "text": "words", "transcript": "words", "result": told}
+    studio.upstream.answer("transcribe", body, status)
+    for _ in range(2):
+        reply = studio.submit(vended)
+        assert reply.status == status
+        assert "words" not in reply.text
+        assert reply.json["result"] == {"transcription": None, "language": "en"}
+    assert studio.credits(user) == ((0, 1) if status == 202 else (1, 0))
+
+
 def test_an_upstream_that_fails_again_and_again_is_left_alone(studio: Studio) -> None:
     for _ in range(FAILURES_TO_OPEN):
         _, _, vended = studio.vend()

@@ -11,7 +11,7 @@ from engine.platform.ids import is_job_id
 from engine.platform.logs import upstream_call
 from engine.platform.table import Cancelled, Update
 from engine.platform.times import iso
-from engine.transcription import jobs, mirror
+from engine.transcription import jobs, mirror, outcomes
 from engine.transcription.answers import Mirrored, failed, give_back
 from engine.transcription.gateway import Gateway
 from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
@@ -107,7 +107,7 @@ def _concluded(
     if not is_job_id(job_id):
         raise give_back(gateway.ledger, hold, act, failed("no_job_id"))
     members = mirror.submitted(
-        answer.members,
+        outcomes.without_text(answer.members),
         mirror.Job(job_id, url, iso(act.at)),
         upstream=gateway.upstream.base,
         public=gateway.public,
@@ -123,9 +123,8 @@ def _refused(gateway: Gateway, answer: UpstreamAnswer) -> UpstreamFailed:
     """Upstream's own 4xx is passed on, but for what concerns only it and us; the rest is our 502."""
     if not 400 <= answer.status < 500 or answer.status in PRIVATE_REFUSALS:
         return failed(f"status_{answer.status}")
-    members = mirror.without_addresses(
-        answer.members, answer.members, gateway.upstream.base, gateway.public
-    )
+    told = outcomes.without_text(answer.members)
+    members = mirror.without_addresses(told, told, gateway.upstream.base, gateway.public)
     waits = {"Retry-After": answer.retry_after} if answer.retry_after else {}
     return UpstreamRefused(answer.status, members, waits)
 
