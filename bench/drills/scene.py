@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import time
 from collections import Counter
@@ -171,6 +172,11 @@ def statuses(replies: Mapping[str, Reply]) -> str:
     """Such as "12 x 200, 3 x 503"."""
     counted = Counter(reply.status_code for reply in replies.values())
     return ", ".join(f"{count} x {status}" for status, count in sorted(counted.items()))
+
+
+def timeless(reply: Reply) -> str:
+    """The answer to a vend without what is left of the token's time."""
+    return re.sub(r'"expiresIn":\d+', "", reply.text)
 
 
 def all_are(replies: Mapping[str, Reply], status: int) -> bool:

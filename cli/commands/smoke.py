@@ -148,7 +148,8 @@ class Journey:
             ).required()
             for _ in range(2)
         )
-        _must(first.text == second.text, "the repeated call got another token")
+        same = {**second.members, "expiresIn": first.members["expiresIn"]} == first.members
+        _must(same, "the repeated call got another token")
         self.vended = first.members
         self.token_headers = {"authorization": f"Bearer {self.vended['token']}"}
         return f"balance {self.vended['balanceAfter']}"
