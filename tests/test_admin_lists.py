@@ -2,15 +2,25 @@
 
 import csv
 import io
+import json
+import re
+import unicodedata
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from engine.admin import accounts, transactions_csv
+from engine.ledger.origins import Texts
 from engine.platform.times import HOUR_S
 from engine.readmodels import feed, figures
+from engine.web.http import dump, legacy
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
+from tests.support.properties import PROPERTY
 from tests.support.streams import Book, Context, event, records, stored_entries
 
 NOW = 1_800_100_000
@@ -334,7 +344,8 @@ def test_the_csv_has_the_same_rows_and_its_cursor_in_a_header(ledgers: Ledgers) 
         reply = ledgers.desk.ask(PATH, format="csv", limit=20, **cursor)
         assert reply.headers["content-type"] == "text/csv; charset=utf-8"
         assert "attachment" in reply.headers["content-disposition"]
-        rows += csv.DictReader(io.StringIO(reply.text))
+        assert reply.text.startswith("\ufeffid,timestamp,")
+        rows += csv.DictReader(io.StringIO(reply.text.removeprefix("\ufeff")))
         if "x-next-cursor" not in reply.headers:
             break
         cursor = {"cursor": reply.headers["x-next-cursor"]}
@@ -343,16 +354,94 @@ def test_the_csv_has_the_same_rows_and_its_cursor_in_a_header(ledgers: Ledgers) 
     assert [int(row["amount"]) for row in rows] == [one["amount"] for one in shown]
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
+STARTS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
+SKIPPED = " \u00a0\u3000\u200b\ufeff\"'"
+SEPARATORS = ",;\t|\r\n\uff0c\uff1b"
+
+
+def formulas(text: str) -> list[str]:
+    """Cells that a spreadsheet may take for a formula, whatever its separator; numbers are none."""
+    found = []
+    for one in re.split(f"[{re.escape(SEPARATORS)}]", text):
+        cell = one.lstrip(SKIPPED.replace("'", ""))
+        if cell[:1] and cell[0] in STARTS and not re.fullmatch(r'-\d+"?', cell):
+            found.append(one)
+    return found
+
+
+@pytest.mark.parametrize("start", [*STARTS, "\t=", "\r=", "\n=", ";=", "x;=", " ;\u200b\uff1d"])
 def test_no_cell_of_the_csv_is_a_formula(endpoint: str, start: str) -> None:
     desk = Desk(endpoint)
     reason = f'{start}cmd|"/c calc"!A1, {start}<script>'
     desk.adjust("mallory", 3, reason=reason)
     desk.adjust("mallory", -2)
     desk.catch_up("mallory")
-    first, second = csv.DictReader(io.StringIO(desk.ask(PATH, format="csv").text, newline=""))
+    text = desk.ask(PATH, format="csv").text.removeprefix("\ufeff")
+    assert formulas(text) == []
+    first, second = csv.DictReader(io.StringIO(text, newline=""))
     assert (first["amount"], second["amount"]) == ("-2", "3")
-    assert second["reason"] == "'" + reason
+    assert second["reason"].replace("'", "") == reason
+
+
+CELLS = st.text(st.sampled_from(STARTS + SKIPPED + SEPARATORS + "a1()"), max_size=12)
+
+
+@PROPERTY
+@given(st.lists(CELLS, min_size=1, max_size=4))
+def test_any_text_in_cells_is_no_formula(texts: list[str]) -> None:
+    line = transactions_csv._line([transactions_csv._cell(one) for one in texts])
+    for separator in (",", ";", "\t", "|"):
+        for row in csv.reader(io.StringIO(line, newline=""), delimiter=separator):
+            for cell in row:
+                plain = unicodedata.normalize("NFKC", cell.lstrip(SKIPPED.replace("'", "")))
+                assert plain[:1] not in ("=", "+", "-", "@", "\u2212")
+
+
+def test_a_page_of_the_widest_rows_stays_below_lambdas_limit(ledgers: Ledgers) -> None:
+    wide = replace(
+        ledgers.entries[0],
+        user="w" * 128,
+        reason="\U0001f600" * 200,
+        actor="a" * 160,
+        subject="s" * 255,
+    )
+    known = {(wide.user, wide.origin_id): Texts("2001:db8::1", "\U0001f600" * 160)}
+    text, written = transactions_csv.write([wide] * 5000, known)
+    assert 500 < written < 5000
+    assert 4_500_000 < len(json.dumps(text)) < 6_000_000
+    members = [accounts.entry_members(wide, known)] * 1000
+    shown = accounts.fitting(members)
+    body = dump(legacy({"transactions": shown}, NOW))
+    assert 100 < len(shown) < 1000
+    assert 4_500_000 < len(json.dumps(body)) < 6_000_000
+
+
+@pytest.mark.parametrize("query", [{}, {"user": "bob"}, {"type": "admin_add"}], ids=str)
+def test_shortened_pages_contain_each_transaction_once(
+    ledgers: Ledgers, query: dict[str, str | int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = shown_ids(ledgers.desk.all(PATH, "transactions", **query))
+    monkeypatch.setattr(accounts, "ANSWER_LIMIT", 1500)
+    pages = list(ledgers.desk.pages(PATH, "transactions", **query))
+    assert len(pages) > 1 and shown_ids([one for page in pages for one in page]) == whole
+    rows: list[dict[str, str]] = []
+    cursor: dict[str, str | int] = {}
+    while True:
+        reply = ledgers.desk.ask(PATH, format="csv", **query, **cursor)
+        rows += csv.DictReader(io.StringIO(reply.text.removeprefix("\ufeff")))
+        if "x-next-cursor" not in reply.headers:
+            break
+        cursor = {"cursor": reply.headers["x-next-cursor"]}
+    assert [row["id"] for row in rows] == whole
+
+
+def test_only_the_list_by_balance_says_that_its_pages_may_miss_a_user(endpoint: str) -> None:
+    desk = Desk(endpoint)
+    stable = {sort: desk.ask("/admin/users", sort=sort).json["stable"] for sort in SORTS}
+    assert stable == {"id": True, "newest": True, "balance": False}
+
+
+SORTS = ("id", "newest", "balance")
 
 
 def test_a_user_is_shown_with_the_outcome_of_every_token(endpoint: str) -> None:

@@ -216,7 +216,7 @@ def test_no_failed_write_leaves_a_log_out_without_its_record(
     operators.create(studio.table, name, "admin", now=1, cost=operators.Cost(2**10, 8, 1))
     operator = operators.get(studio.table, name)
     assert operator is not None
-    doing = Act(f"operator:{name}", f"r-{name}", "", "", "", at=5)
+    doing = Act(f"operator:{name}", f"r-{name}", "", "", "", at=1_800_000_000)
     session = sessions.begin(studio.table, operator, doing)
     with monkeypatch.context() as patched:
         Failing(patched, 0, when)

@@ -1,5 +1,10 @@
 """Bulk adjustments from a CSV table: previewed first, then each row once for ever."""
 
+import csv
+import hashlib
+import io
+from typing import Any
+
 import pytest
 
 from engine.credits import bulk
@@ -7,7 +12,8 @@ from engine.ledger import audit
 from engine.ledger.audit import Audit
 from engine.platform.act import Act
 from engine.platform.errors import InvalidRequest
-from engine.platform.table import Table
+from engine.platform.table import Put, Table
+from engine.web.request_ids import fingerprint
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
 from tests.support.streams import AnswersLost, Refusing, fresh
@@ -216,3 +222,92 @@ def test_rows_are_started_for_a_limited_time(gateway: Gateway) -> None:
     audit = Audit(gateway.ledger.table, 400)
     run = bulk.Run(gateway.ledger, audit, by_admin(), clock=lambda: next(ticks))
     assert [one.status for one in run.make(sheet)] == ["done", "not_reached"]
+
+
+def saved_again(rows: list[list[str]]) -> list[bytes]:
+    """The same sheet as different programs save it."""
+
+    def written(delimiter: str, end: str, quoting: Any = csv.QUOTE_MINIMAL, tail: str = "") -> str:
+        text = io.StringIO(newline="")
+        padded = [[*row, *([""] * (len(rows[0]) - len(row)))] for row in rows]
+        csv.writer(text, delimiter=delimiter, lineterminator=tail + end, quoting=quoting).writerows(
+            padded
+        )
+        return text.getvalue()
+
+    plain = written(",", "\n")
+    return [
+        plain.encode(),
+        plain.rstrip("\n").encode(),
+        written(",", "\r\n").encode(),
+        ("\ufeff" + written(";", "\r\n")).encode(),
+        written("\t", "\n").encode(),
+        written(",", "\n", csv.QUOTE_ALL).encode(),
+        written(";", "\r\n", csv.QUOTE_ALL, tail=";;").encode(),
+        ("\ufeff" + written(",", "\r\n", tail=",") + ",,,\r\n\r\n  \r\n").encode(),
+        ("\r\n" + plain).encode(),
+    ]
+
+
+@pytest.mark.parametrize("ids", [False, True])
+def test_a_sheet_saved_again_by_a_spreadsheet_is_the_same_sheet(
+    gateway: Gateway, ids: bool
+) -> None:
+    ann, bob = users(2)
+    rows = [
+        ["user", "amount", "reason"],
+        [ann, "3", "late, again"],
+        [bob, "+4", "x"],
+        [ann, "-1", "y"],
+    ]
+    if ids:
+        rows = [
+            [*row, end] for row, end in zip(rows, ("id", fresh("r"), "", fresh("r")), strict=True)
+        ]
+    forms = saved_again(rows)
+    assert len({bulk.parse(form).digest for form in forms}) == 1
+    done = statuses(
+        gateway.call(
+            "POST",
+            "/admin/adjustments",
+            raw=forms[0].decode(),
+            headers=gateway.admin,
+            query={"dryRun": "false"},
+        )
+    )
+    assert [status for status, _ in done] == ["done"] * 3
+    for form in forms:
+        again = gateway.call(
+            "POST",
+            "/admin/adjustments",
+            raw=form.decode(),
+            headers=gateway.admin,
+            query={"dryRun": "false"},
+        )
+        assert [status for status, _ in statuses(again)] == ["repeated"] * 3
+    assert (gateway.balance(ann), gateway.balance(bob)) == (2, 4)
+
+
+def test_a_file_that_an_earlier_version_began_is_not_made_again(gateway: Gateway) -> None:
+    """The version 57e622b took the digest of the file's bytes for the ids of rows without one."""
+    (ann,) = users(1)
+    text = f"{HEAD}{ann},7,fine\n"
+    raw = hashlib.sha256(text.encode()).hexdigest()[:32]
+    gateway.ledger.table.write(
+        Put(
+            {
+                "pk": "P#adjustment",
+                "sk": f"{raw}:2",
+                "fingerprint": fingerprint({"user": ann, "amount": 7, "reason": "fine"}),
+                "facts": {"request_id": "older", "at": 1, "reason": "fine"},
+                "user": ann,
+                "seq": 1,
+                "balance_after": 7,
+            },
+            condition="",
+        )
+    )
+    for dry_run in (True, False):
+        (row,) = send(gateway, text, dry_run=dry_run).json["rows"]
+        assert row["status"] == "repeated"
+    assert gateway.ledger.account(ann).exists is False

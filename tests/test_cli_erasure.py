@@ -19,7 +19,7 @@ WORDS = ("users", "erase", "ann", "--reason", "asked by letter")
 def erased(origins: int, *, complete: bool = True, **kinds: bool) -> Answer:
     members = {
         "ok": True, "userId": "ann", "erasedAt": "2026-11-26T00:00:00.000Z", "origins": origins,
-        "auditRecords": 1, "device": False, "profile": False, "subscription": False, **kinds,
+        "auditRecords": 1, "jobs": 0, "device": False, "profile": False, "subscription": False, **kinds,
     }  # fmt: skip
     return Answer(200, {**members, "complete": complete})
 
@@ -46,7 +46,7 @@ def test_the_output_names_what_was_erased(terminal: Terminal) -> None:
     with answering(erased(5, device=True)) as server:
         terminal.vars(BASE_URL=server.url, **SECRETS)
         result = terminal.say(*WORDS, "--confirm", "ann")
-    assert "erased the texts of 5 origins and 1 audit records" in result.stdout
+    assert "erased the texts of 5 origins, 1 audit records and 0 jobs" in result.stdout
     assert "the device's secret" in result.stdout and "the profile" not in result.stdout
 
 

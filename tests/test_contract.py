@@ -4,8 +4,10 @@ Whoever adds an endpoint is told here which step is missing, and in which file t
 """
 
 import ast
+import importlib
 import inspect
 import json
+import pkgutil
 import re
 import runpy
 from collections.abc import Iterator
@@ -253,6 +255,10 @@ def test_the_layer_keeps_what_botocore_needs_for_every_service_that_is_called() 
     trimming = runpy.run_path(str(layer / "trim_botocore.py"))
     kept = trimming["needed"](Path(botocore.__file__).parent / "data", layer / "engine")
     assert set(kept) == called >= {"dynamodb", "sqs", "ssm"}
+
+
+for found in pkgutil.walk_packages(engine.__path__, "engine."):
+    importlib.import_module(found.name)  # Errors of every room are known by then.
 
 
 def error_classes(base: type[EngineError] = EngineError) -> Iterator[type[EngineError]]:

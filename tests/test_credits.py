@@ -260,7 +260,7 @@ def test_ten_concurrent_reports_of_one_payment_add_once(gateway: Gateway, path: 
     body: dict[str, Any] = {
         "userId": f"paid{path.replace('/', '.')}",
         "amount": 3,
-        "transactionId": "told-often",
+        "transactionId": f"told-often{path.replace('/', '.')}",
     }
     with ThreadPoolExecutor(10) as pool:
         replies = list(pool.map(lambda _: add(gateway, path, body), range(10)))

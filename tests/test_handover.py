@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.credits.hold_items import OPEN, RELEASED
-from engine.platform.handover import NotHandedOver, QueueHandover, read_message
+from engine.transcription.handover import NotHandedOver, QueueHandover, read_message
 from engine.transcription.upstream import NotSent
 from tests.support.loglines import caught
 from tests.support.studio import VIDEO, Studio, assert_failed, opened

@@ -32,12 +32,17 @@ def test_a_known_path_with_another_method_names_the_methods_it_takes(
     gateway: Gateway, path: str
 ) -> None:
     allowed = {
-        method for method, other in EVERY_ROUTE if deployed.match(other, concrete(path)) is not None
+        method
+        for _, method, other in deployed.all_routes()
+        if deployed.match(other, concrete(path)) is not None
     }
     for method in sorted(set(METHODS) - allowed):
         reply = gateway.call(method, concrete(path))
-        assert_refused(reply, 405)
-        assert reply.code == "method_not_allowed"
+        if method == "HEAD":
+            assert (reply.status, reply.text) == (405, "")
+        else:
+            assert_refused(reply, 405)
+            assert reply.code == "method_not_allowed"
         assert set(reply.headers["allow"].split(", ")) == allowed
 
 

@@ -14,8 +14,8 @@ from engine.credits import holds
 from engine.credits.hold_items import CAPTURED, OPEN
 from engine.platform.circuit import HALF_OPEN, Circuit
 from engine.platform.errors import CircuitOpen, OutcomeUnknown, RateLimited
-from engine.platform.handover import NotHandedOver
 from engine.platform.table import ConditionFailed, Put, Table, Update
+from engine.transcription.handover import NotHandedOver
 from engine.transcription.upstream import NotSent
 from engine.web import rate_limits
 from tests.mutation.desk import NOW, Desk, Service, fresh, proxy

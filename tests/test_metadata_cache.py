@@ -11,7 +11,8 @@ import pytest
 
 from engine.ledger.posting import Ledger
 from engine.metadata.cache import FRESH_S, PARTIAL_S, REFUSED_S, SK, STALE_S, Cache, Watch
-from engine.platform.errors import Busy, PostNotFound, RateLimited, TiktokFailed
+from engine.metadata.errors import PostNotFound, TiktokFailed
+from engine.platform.errors import Busy, RateLimited
 from engine.platform.table import Item, Put, Table, Update
 from tests.support import deployed
 from tests.support.gateway import Gateway, Reply

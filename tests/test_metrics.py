@@ -59,9 +59,16 @@ def lines(endpoint: str) -> list[dict[str, Any]]:
 
 
 def _requests(endpoint: str) -> None:
-    gateway = Gateway(endpoint, RATE_LIMIT="100000", TTT_BASE="http://127.0.0.1:9")
+    gateway = Gateway(
+        endpoint,
+        RATE_LIMIT="100000",
+        TTT_BASE="http://127.0.0.1:9",
+        TIKTOK_BASE="http://127.0.0.1:9",
+    )
     scene = make_scene(gateway)
     gateway.call("GET", "/v1/credits/balance")
+    gateway.call("GET", "/meta", query={"url": VIDEO})
+    gateway.call("POST", "/meta/resolve", {"url": VIDEO})
     for _ in range(6):
         gateway.add(scene.user, 1)
         token = gateway.vend(scene.headers).json["token"]
@@ -106,7 +113,10 @@ def _sweep(endpoint: str) -> None:
 
 
 def _monitor(endpoint: str) -> None:
+    """One that finds a low balance, and a member of the list that is no key."""
     with serving(total_credits="1") as standin:
+        odd = {"status": 200, "body": {"data": [{"hash": None}]}}
+        standin.fault("list_keys", "status", times=1, **odd)
         Studio(endpoint, standin, HOUSE_LOW_USD="25").monitor()
 
 

@@ -455,7 +455,13 @@ def test_the_checked_address_is_called_under_the_names_certificate(
     context.load_cert_chain(certificate, key)
     monkeypatch.setattr("engine.platform.outgoing.certifi.where", lambda: str(certificate))
     with receiving(context) as receiver:
-        resolving_to(monkeypatch, "127.0.0.2", "127.0.0.1", port=receiver.port)
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            unused = closed.getsockname()[1]
+        found = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+            for port in (unused, receiver.port)
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
         url = f"https://hooks.example.test:{receiver.port}/in"
         sent = receiver_at(url, is_local=True).post(b"{}", {"webhook-id": "msg_1"})
         assert sent.status == 204

@@ -119,6 +119,7 @@ def _subscriptions(endpoint: str) -> None:
         user = openrouter.fresh_user()
         key = scene.key(user)["key"]
         standin.spend(key, "0.6")
+        scene.as_of_the_first_version(user)
         scene.monitor()
         scene.key(user)
         scene.gateway.call("GET", "/api/usage", headers=scene.headers(user))

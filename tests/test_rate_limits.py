@@ -155,3 +155,34 @@ def test_headers_never_show_a_negative_remainder() -> None:
         "RateLimit-Policy": '"default";q=5;w=60',
         "RateLimit": '"default";r=0;t=7',
     }
+
+
+ANONYMOUS = [
+    ("POST", "/v1/devices", {}),
+    ("POST", "/v1/devices/token", {"userId": "nobody", "refreshSecret": "x"}),
+    ("POST", "/user/create", {"userId": "u{number}"}),
+    ("POST", "/vend-token", {"userId": "u{number}"}),
+    ("POST", "/validate-token", {"token": "x"}),
+    ("GET", "/user/u{number}/balance", None),
+    ("GET", "/meta", None),
+    ("GET", "/health/services", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), ANONYMOUS, ids=lambda value: str(value)[:20])
+def test_an_address_is_limited_on_every_anonymous_route_whatever_user_it_names(
+    endpoint: str, method: str, path: str, body: dict[str, str] | None
+) -> None:
+    gateway = Gateway(endpoint, RATE_LIMIT="1", TIKTOK_BASE="http://127.0.0.1:9")
+    gateway.now = 1_800_000_000
+
+    def asked(number: int, address: str) -> int:
+        named = {k: v.format(number=number) for k, v in body.items()} if body is not None else None
+        query = {"url": f"https://www.tiktok.com/@a/video/72000000000000{number:05d}"}
+        return gateway.call(
+            method, path.format(number=number), named, query=query, address=address
+        ).status
+
+    statuses = [asked(number, "198.51.100.1") for number in range(11)]
+    assert statuses.index(429) <= 10 and statuses[-1] == 429
+    assert asked(99, "198.51.100.2") != 429

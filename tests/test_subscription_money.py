@@ -23,6 +23,7 @@ from engine.subscriptions.subscription import PlanChoice, Subscriber
 from engine.subscriptions.top_ups import TopUp
 from engine.web.request_ids import RequestKey
 from tests.support.openrouter import SUBSCRIPTION_SK, Studio, fresh_user, serving
+from tests.support.template import document
 from tests.test_subscription_admin import act as operator_act
 from tests.test_subscription_admin import look, pay
 
@@ -294,3 +295,19 @@ def test_an_item_of_the_first_version_is_completed_once_under_a_race(
     seen = transitions.find(studio.ledger, user)
     assert seen is not None
     assert (seen.granted, seen.paid, seen.adjusted) == (10 * CREDIT, 3 * CREDIT, 0)
+
+
+def test_by_default_a_used_up_subscription_gets_no_money(endpoint: str) -> None:
+    """The default of the deployment gives no allowance without end."""
+    policy = document()["Parameters"]["PlanPolicy"]["Default"]
+    with serving() as standin:
+        studio = Studio(endpoint, standin, PLAN_POLICY=policy)
+        user = fresh_user("default")
+        key = studio.key(user)["key"]
+        operator_act(studio, user, "adjust", amount="-9")
+        assert standin.spend(key, "0.95")
+        for _ in range(3):
+            assert studio.ask(user).status == 402
+        assert studio.types(user).count("plan_grant") == 1
+        pay(studio, user, "2", f"order-{user}")
+        assert studio.key(user)["remaining_credits"] == 2.05

@@ -18,7 +18,7 @@ OWNERS = {
 }
 """The owners, with the text by which the keys of their item are known."""
 
-CHECKER = "credits/verify.py"
+CHECKER = "credits/verification.py"
 """Reads whole partitions, so it has a list of everything that may lie in them."""
 
 MOST_PARAMETERS = 6

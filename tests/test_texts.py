@@ -63,6 +63,39 @@ def test_a_user_who_comes_back_after_days_reads_the_text(
     assert (told.status, told.json["credit"], bool(told.json["text"])) == (200, "captured", True)
 
 
+def erase(studio: Studio, user: str) -> dict[str, Any]:
+    body = {"reason": "asked by letter", "confirm": user}
+    path = f"/admin/users/{user}/erase"
+    reply = studio.gateway.call("POST", path, body, headers=studio.gateway.admin)
+    assert reply.status == 200
+    return reply.json
+
+
+def test_an_erasure_removes_the_text_and_the_address_of_the_video(studio: Studio) -> None:
+    user, job = charged(studio)
+    own = jobs.own_id(studio.hold(user).jti)
+    assert erase(studio, user)["jobs"] == 2
+    for name in (job, own):
+        item = studio.gateway.ledger.table.get(f"J#{name}", "JOB")
+        assert item is not None and item["erased_at"]
+        assert item.keys().isdisjoint({"said", "said_packed", "url"})
+        assert studio.told(studio.gateway.user_headers(user), name).status == 404
+    assert erase(studio, user)["jobs"] == 0
+    studio.sweep()
+    assert studio.hold(user).state == CAPTURED
+
+
+def test_an_erasure_leaves_a_job_that_is_running(studio: Studio) -> None:
+    user, _ = studio.gateway.user(balance=1)
+    token = studio.gateway.vend(studio.gateway.user_headers(user)).json["token"]
+    job = studio.submit({"authorization": f"Bearer {token}"}).json["jobId"]
+    assert erase(studio, user)["jobs"] == 0
+    studio.upstream.forward(60)
+    studio.pass_(400)
+    studio.sweep()
+    assert studio.told(studio.gateway.user_headers(user), job).json["credit"] == "captured"
+
+
 @pytest.mark.parametrize(("days", "status"), [(6, 200), (8, 404)])
 def test_the_deployment_says_how_long_a_text_is_kept(
     studio: Studio, days: int, status: int

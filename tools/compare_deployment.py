@@ -36,7 +36,7 @@ _NOTHING = object()
 _BY_KEY = ("Tags", "tags", "Names")
 CHOSEN_PARAMETERS = (
     "AllowAnonymousHistory", "AllowAnonymousVend", "AllowUserCreate", "BuildRef", "DeployedAt", "Environment",
-    "OpenrouterBase", "RateLimit", "RequestTimeout", "TiktokBase", "TttBase", "WelcomeCredits",
+    "OpenrouterBase", "PlanPolicy", "RateLimit", "RequestTimeout", "TiktokBase", "TttBase", "WelcomeCredits",
 )  # fmt: skip
 """Parameters for which the local run does not use the template's defaults."""
 

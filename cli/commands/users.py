@@ -15,7 +15,7 @@ from cli.output import print_facts, print_table, print_verification, say, short_
 from cli.session import Session, open_session
 
 MAX_ERASE_CALLS = 1000
-COUNTED = ("origins", "auditRecords")
+COUNTED = ("origins", "auditRecords", "jobs")
 ERASED_TEXTS = {
     "device": "the device's secret",
     "profile": "the profile",
@@ -138,6 +138,6 @@ def _erase(session: Session, path: str, body: Mapping[str, object]) -> dict[str,
 
 def _summary(erased: Mapping[str, Any]) -> str:
     texts = ", ".join(text for name, text in ERASED_TEXTS.items() if erased[name])
-    counts = f"{erased['origins']} origins and {erased['auditRecords']} audit records"
+    counts = f"{erased['origins']} origins, {erased['auditRecords']} audit records and {erased['jobs']} jobs"
     rest = "" if erased["complete"] else "; not complete, repeat the command"
     return f"erased the texts of {counts}, and {texts or 'nothing else'}{rest}"

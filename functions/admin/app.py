@@ -130,14 +130,14 @@ def transactions(call: Call) -> Answer:
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
     known = accounts.origins_of(ledger.table, found.entries)
     if is_csv:
-        headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
-        headers |= {"X-Next-Cursor": found.cursor} if found.cursor else {}
-        text = transactions_csv.write(found.entries, known)
-        return Answer(text, headers=headers, content_type="text/csv; charset=utf-8")
+        text, written = transactions_csv.write(found.entries, known)
+        return _csv(text, feed.shortened(found, wanted, written).cursor)
     undone = adjustments.undone_by(ledger, query.user) if query.user else {}
-    entries = [accounts.entry_members(entry, known, undone) for entry in found.entries]
-    members = {"ok": True, "transactions": entries, "nextCursor": found.cursor}
-    return Answer(legacy(members, call.now))
+    entries = accounts.fitting(
+        [accounts.entry_members(entry, known, undone) for entry in found.entries]
+    )
+    cursor = feed.shortened(found, wanted, len(entries)).cursor
+    return Answer(legacy({"ok": True, "transactions": entries, "nextCursor": cursor}, call.now))
 
 
 @api.route("GET", "/admin/stats")
@@ -194,6 +194,12 @@ def revoke_key(call: Call, id: str) -> Answer:
     act = call.act(caller.actor, known.description)
     revoked = api_keys.revoke(ledger, audit, id, act)
     return Answer({"ok": True, "key": api_keys.members(revoked or known)})
+
+
+def _csv(text: str, cursor: str | None) -> Answer:
+    headers = {"Content-Disposition": 'attachment; filename="transactions.csv"'}
+    headers |= {"X-Next-Cursor": cursor} if cursor else {}
+    return Answer(text, headers=headers, content_type="text/csv; charset=utf-8")
 
 
 def _days(query: TransactionsQuery | AuditQuery) -> tuple[str | None, str | None]:

@@ -25,7 +25,7 @@ rings = KeyRings(
     settings.secrets_prefix,
     front_secret.names(settings, ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
 )
-access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY])
+access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY], engine_as_bearer=True)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 

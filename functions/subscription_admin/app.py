@@ -56,7 +56,7 @@ def adjust(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(SubscriptionAdjustForm)
     act = call.act(actor, form.reason)
-    return Answer(admin.adjust(ledger, id, form.amount, call.request_key, act))
+    return Answer(admin.adjust(ledger, id, form.amount, call.money_key, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/plan")
@@ -64,7 +64,7 @@ def plan(call: Call, id: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     form = call.read(PlanForm)
     act, choice = call.act(actor, form.reason), PlanChoice(form.plan, form.policy)
-    return Answer(admin.change_plan(ledger, audit, id, choice, call.request_key, act))
+    return Answer(admin.change_plan(ledger, audit, id, choice, call.money_key, act))
 
 
 @api.route("POST", "/admin/subscriptions/{id}/block")

@@ -48,6 +48,7 @@ def vend_legacy(call: Call) -> Answer:
     if not settings.allow_anonymous_vend:
         raise Forbidden("This route is switched off here.")
     user = call.read(UserForm).user_id
+    _limit_address(call, "anonymous-vend")
     try:
         vended = _vend(call, user, SPENT, f"anonymous:{user}", VENDING)
     except InsufficientCredits as short:
@@ -58,9 +59,7 @@ def vend_legacy(call: Call) -> Answer:
 @api.route("POST", "/validate-token")
 def validate(call: Call) -> Answer:
     form = call.read(ValidateForm)
-    rate_limits.take(
-        ledger.table, rate_limits.of_address(call.address), "validate", _address_limit(), call.now
-    )
+    _limit_address(call, "validate")
     try:
         token = tokens.verify_vended(form.token, rings[VEND_JWT_SECRET], now=call.now)
         hold = vending.validate(ledger, token)
@@ -75,7 +74,7 @@ def validate(call: Call) -> Answer:
 
 def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]) -> vending.Vended:
     """The vend that the call asks for, with its documented log line either way."""
-    asked, act, ring = call.request_key, call.act(actor), rings[VEND_JWT_SECRET]
+    asked, act, ring = call.money_key, call.act(actor), rings[VEND_JWT_SECRET]
     vend = vending.vend_request(
         user, state, ring, asked.key or call.request_id, asked.fingerprint, act
     )
@@ -94,5 +93,7 @@ def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]
     return vended
 
 
-def _address_limit() -> int:
-    return settings.rate_limit * rate_limits.ADDRESS_FACTOR
+def _limit_address(call: Call, route_class: str) -> None:
+    limit = settings.rate_limit * rate_limits.ADDRESS_FACTOR
+    subject = rate_limits.of_address(call.address)
+    rate_limits.take(ledger.table, subject, route_class, limit, call.now)

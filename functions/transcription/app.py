@@ -6,17 +6,17 @@ from engine.credits import prices
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.metadata import links
-from engine.platform import config, handover, table
+from engine.platform import config, table
 from engine.platform.circuit import Circuit
 from engine.platform.errors import JobNotFound
-from engine.platform.handover import QueueHandover
 from engine.platform.ids import is_job_id
 from engine.platform.table import Table
+from engine.transcription import handover, submission
 from engine.transcription import status as job_status
-from engine.transcription import submission
 from engine.transcription import webhook as job_webhook
 from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway
+from engine.transcription.handover import QueueHandover
 from engine.transcription.upstream import Upstream
 from engine.web import rate_limits
 from engine.web.forms import SubmitForm, UrlQuery

@@ -6,12 +6,12 @@ from typing import Any
 from engine.access import keyrings
 from engine.access.keyrings import TTT_SHARED_SECRET, KeyRings
 from engine.ledger.posting import Ledger
-from engine.platform import config, handover, logs, table
+from engine.platform import config, logs, table
 from engine.platform.circuit import Circuit
 from engine.platform.errors import Busy
 from engine.platform.logs import logger
 from engine.platform.table import Table
-from engine.transcription import starting
+from engine.transcription import handover, starting
 from engine.transcription.gateway import Gateway
 from engine.transcription.upstream import Upstream
 

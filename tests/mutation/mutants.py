@@ -17,7 +17,7 @@ NAME = "condition"
 MONEY, JOBS = "test_conditions", "mutation/test_jobs"
 MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
 TESTS: Mapping[str, tuple[str, ...]] = {
-    "credits.adjustments": ("test_adjustments", "test_bulk"),
+    "credits.adjustments": ("test_adjustments", "test_bulk", "test_payments"),
     "access.api_keys": ("test_access",),
     "access.attempts": ("test_dashboard_access", "test_dashboard"),
     "access.operators": ("test_dashboard_access", "test_dashboard", "test_cli_operators"),
@@ -81,10 +81,10 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
-    "credits.payments": (MONEY, "test_credits", "test_crash_points"),
+    "credits.payments": (MONEY, "test_payments", "test_credits", "test_crash_points"),
     "readmodels.projection": (MODELS, "test_projection"),
     "readmodels.rebuild": (MODELS, "test_rebuild"),
-    "ledger.idempotency": (MONEY, "test_credits", "test_users", "test_crash_points"),
+    "ledger.idempotency": (MONEY, "test_payments", "test_bulk", "test_credits", "test_users"),
     **dict.fromkeys(
         ("transcription.starting", "transcription.answers"),
         (JOBS, "test_transcription", "test_handover", "test_job_webhook", "test_replays"),

@@ -23,11 +23,11 @@ from engine.platform.errors import (
     Unauthorized,
     UpstreamFailed,
 )
-from engine.platform.handover import NoHandover
 from engine.platform.table import Put, Table, Update
 from engine.transcription import starting, submission
 from engine.transcription import status as job_status
 from engine.transcription.answers import Mirrored
+from engine.transcription.handover import NoHandover
 from engine.transcription.submission import SWEEP_AFTER_S
 from engine.transcription.upstream import NotSent, UpstreamAnswer
 from engine.web import rate_limits

@@ -8,8 +8,8 @@ from typing import Any
 from engine.credits import hold_items
 from engine.ledger.items import Entry
 from engine.platform.circuit import AlwaysClosed
-from engine.platform.handover import NoHandover
 from engine.platform.table import Item
+from engine.transcription.handover import NoHandover
 from local.engine import create_table
 from tests.support.gateway import Gateway, Reply
 from tests.support.scripted import ScriptedUpstream

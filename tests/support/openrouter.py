@@ -14,7 +14,7 @@ import requests
 
 from engine.ledger.items import Entry, account_pk
 from engine.ledger.posting import Ledger
-from engine.platform.table import Item
+from engine.platform.table import Item, Update
 from engine.subscriptions import provider_keys, subscription
 from engine.subscriptions.plans import UNIT
 from engine.subscriptions.provider_keys import ProviderKey
@@ -183,6 +183,11 @@ class Studio:
         found = subscription.find(self.table, user)
         assert found is not None
         return found
+
+    def as_of_the_first_version(self, user: str) -> None:
+        """Takes the three figures from the subscription's item, as the first version stored none."""
+        change = "REMOVE granted, paid, adjusted"
+        self.table.write(Update(account_pk(user), SUBSCRIPTION_SK, change, ""))
 
     def items(self, user: str) -> list[ProviderKey]:
         """All keys that were ever intended, oldest first."""

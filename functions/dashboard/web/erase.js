@@ -9,7 +9,7 @@ const MOST_CALLS = 100;
 
 // One call erases a part; repeats until everything is erased and adds up what was. Null where a call failed.
 async function eraseAll(write, user, reason) {
-  const sum = { origins: 0, auditRecords: 0, others: [], complete: false };
+  const sum = { origins: 0, auditRecords: 0, jobs: 0, others: [], complete: false };
   const path = `/admin/users/${encodeURIComponent(user.userId)}/erase`;
   const about = { kind: "erased", user: user.userId, before: user.erasedAt, once: true, text: `Erase personal data · ${user.userId}`, then: "Erase again to be sure that nothing is left." };
   for (let calls = 0; calls < MOST_CALLS && !sum.complete; calls += 1) {
@@ -17,6 +17,7 @@ async function eraseAll(write, user, reason) {
     if (!made) return null;
     sum.origins += made.origins;
     sum.auditRecords += made.auditRecords;
+    sum.jobs += made.jobs;
     sum.complete = made.complete;
     sum.others.push(...["device", "profile", "subscription"].filter((kind) => made[kind]));
   }
@@ -27,7 +28,7 @@ export function PersonalData({ user, mayErase, onErase }) {
   if (!mayErase && !user.erasedAt) return null;
   return html`<section aria-labelledby="person"><h2 id="person">Personal data</h2>
     ${user.erasedAt ? html`<p>Erased <${Time} at=${user.erasedAt} style="full" />. Entries made since then may have an address and a browser.</p>`
-      : html`<p class="quiet">Addresses, browsers and apps, the device's sign-in, the profile.</p>`}
+      : html`<p class="quiet">Addresses, browsers and apps, the device's sign-in, the profile, texts of jobs.</p>`}
     ${mayErase && html`<p><button class="danger small" onClick=${onErase}>Erase personal data</button></p>`}</section>`;
 }
 
@@ -48,7 +49,7 @@ export function EraseDialog({ user, onClose, onDone }) {
     if (wrong.typed || wrong.reason || write.busy) return;
     const sum = await eraseAll(write, user, reason.trim());
     if (!sum) return;
-    const counts = [`origins ${number(sum.origins)}`, `audit records ${number(sum.auditRecords)}`];
+    const counts = [`origins ${number(sum.origins)}`, `audit records ${number(sum.auditRecords)}`, `job records ${number(sum.jobs)}`];
     const more = sum.complete ? "" : " Some data is left: erase again.";
     say(`Erased: ${[...counts, ...sum.others].join(", ")}.${more}`);
     onDone({});

@@ -1,8 +1,8 @@
 """The callers of operators' and back ends' routes, and their scopes.
 
 A caller presents one of: `X-API-Key` with the engine's key or a generated one, `Authorization: Bearer`
-with the admin secret, the engine's key or a generated key, or a dashboard session's cookie. A function
-accepts only the secrets whose rings it is given, so it needs no permission for others.
+with the admin secret or a generated key, or a dashboard session's cookie. A function accepts only the secrets
+whose rings it is given, so it needs no permission for others.
 
 The scope `admin` includes all others.
 """
@@ -70,8 +70,11 @@ class Access:
         engine: RingSource | None = None,
         admin: RingSource | None = None,
         session: Session = no_session,
+        engine_as_bearer: bool = False,
     ) -> None:
+        """`engine_as_bearer` also accepts the engine's key as a bearer, as older clients send it."""
         self._table = table
+        self._engine_as_bearer = engine_as_bearer
         self._engine = engine
         self._admin = admin
         self._session = session
@@ -98,10 +101,9 @@ class Access:
         return self._session(call)
 
     def _by_secret(self, shown: str) -> Caller | None:
-        """The admin secret; also the engine's key, which older clients send as a bearer."""
         if self._admin is not None and self._admin().matches(shown):
             return ADMIN_CALLER
-        if self._engine is not None and self._engine().matches(shown):
+        if self._engine_as_bearer and self._engine is not None and self._engine().matches(shown):
             return ENGINE_CALLER
         return None
 

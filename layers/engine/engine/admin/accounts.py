@@ -1,5 +1,6 @@
 """What operators read: pages of users, one user with balance, holds and verification, transactions."""
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -19,6 +20,10 @@ from engine.platform.table import Item, Table
 from engine.platform.times import iso
 from engine.readmodels import figures, folds
 from engine.readmodels.folds import Summary
+from engine.web.http import dump
+
+ANSWER_LIMIT = 5_000_000
+"""Bytes of an answer: Lambda's limit is 6 MB, counted after the text is escaped as JSON."""
 
 LAST_TRANSACTIONS = 20
 MOST_HOLDS = 1000
@@ -30,7 +35,11 @@ _RANK = re.compile(r"\d{11,15}#" + ids.USER_ID.removeprefix("^"))
 def users_members(
     ledger: Ledger, *, prefix: str | None, sort: str, cursor: str | None, limit: int
 ) -> dict[str, Any]:
-    """A page of users. Raises `InvalidRequest` for a malformed cursor, `Busy`."""
+    """A page of users. Raises `InvalidRequest` for a malformed cursor, `Busy`.
+
+    `stable` is false for the order by balance: a user whose balance rises above the cursor between two
+    pages is on neither, because an order by a value that changes cannot be paged completely.
+    """
     if sort == "id":
         if cursor is not None and not ids.is_user_id(cursor):
             raise InvalidRequest(details={"field": "cursor"})
@@ -45,6 +54,7 @@ def users_members(
         "ok": True,
         "users": [_summary_members(summary) for summary in page.summaries],
         "nextCursor": page.cursor,
+        "stable": sort != "balance",
     }
 
 
@@ -90,6 +100,16 @@ def entry_members(
     }
 
 
+def fitting(members: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many of `members`, at least one, as an answer with its `data` can contain twice."""
+    size = 0
+    for number, one in enumerate(members):
+        size += 2 * len(json.dumps(dump(one)))
+        if size > ANSWER_LIMIT and number:
+            return members[:number]
+    return members
+
+
 def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
     """The answer to an erasure."""
     return {
@@ -98,6 +118,7 @@ def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
         "erasedAt": iso(now),
         "origins": erased.origins,
         "auditRecords": erased.audit_records,
+        "jobs": erased.jobs,
         "device": erased.device,
         "profile": erased.profile,
         "subscription": erased.subscription,

@@ -1,9 +1,10 @@
 """Erasure of personal data, after which the ledger still verifies.
 
 Erased are the origins of the user's moves (their texts, and the salts of their ids), address and user agent
-in audit records of refusals, the device's secret, the profile, and a subscription's e-mail and user name.
+in audit records of refusals, the device's secret, the profile, a subscription's e-mail and user name, and the
+texts of jobs that have ended with the addresses of their videos.
 Kept are the user id and the amounts, times, types and reasons of entries, which are the accounts' books.
-Jobs, their texts and holds expire by TTL.
+A job that is running and holds expire by TTL.
 
 Each step can be repeated and no step reverts another, so the next call completes an interrupted erasure.
 Texts are erased after the salt of their ids was replaced, and a move requires the account's current salt:
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from engine.credits import hold_items
 from engine.credits.users import DEVICE_SK, PROFILE_SK
 from engine.ledger import audit as audit_records
 from engine.ledger import origins
@@ -24,9 +26,13 @@ from engine.platform.act import Act
 from engine.platform.errors import NotFound
 from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.subscriptions import subscription as subscriptions
+from engine.transcription import jobs
 
 MOST = 2000
 """The most texts that one call erases: each is a write, and a caller waits at most 30 s."""
+
+AT_ONCE = 40
+"""Holds whose jobs are read together."""
 
 ACTION = "erase_personal_data"
 _ACCOUNTS = ("ACCOUNT#", "ACCOUNT#~")
@@ -38,6 +44,7 @@ class Erased:
 
     origins: int
     audit_records: int
+    jobs: int
     device: bool
     profile: bool
     subscription: bool
@@ -64,6 +71,7 @@ def erase(audit: Audit, user: str, act: Act) -> Erased:
     return Erased(
         origins=kinds.count("origin"),
         audit_records=kinds.count("audit"),
+        jobs=kinds.count("job"),
         device=device,
         profile=profile,
         subscription=subscription,
@@ -97,6 +105,10 @@ def _texts(table: Table, user: str, now: int) -> Iterator[tuple[str, Update]]:
             yield "origin", origins.blank(user, item["sk"], now)
     for record in audit_records.with_texts(table, user):
         yield "audit", audit_records.blank(record, now)
+    resolved = hold_items.resolved_of(table, user)
+    while some := list(islice(resolved, AT_ONCE)):
+        for job in jobs.of_holds(table, some):
+            yield "job", jobs.erasure(job, now)
 
 
 def _salted_anew(account: Item, now: int) -> Update:

@@ -23,7 +23,7 @@ from engine.platform.errors import (
     NotUndoable,
 )
 from engine.platform.ids import digest
-from engine.platform.table import Item
+from engine.platform.table import Item, Table
 from engine.web.request_ids import RequestKey
 
 ADD: Final = "admin_add"
@@ -47,6 +47,8 @@ class Adjustment:
     act: Act
     row: str | None = None
     """In a bulk adjustment, the row's id, with which it happens once for ever."""
+    older_row: str | None = None
+    """The id that earlier versions gave the row, if another."""
 
     @property
     def type(self) -> str:
@@ -161,7 +163,20 @@ def _once(ledger: Ledger, asked: Adjustment, facts: Mapping[str, Any]) -> Once:
         request = Request(asked.user, asked.type, asked.key, asked.fingerprint, asked.act)
         return RequestOnce(ledger, request, facts)
     members = {"fingerprint": asked.fingerprint, "facts": dict(facts), "user": asked.user}
-    return ItemOnce(ledger.table, ROWS_PK, asked.row, members)
+    return RowOnce(ledger.table, asked.row, asked.older_row, members)
+
+
+class RowOnce(ItemOnce):
+    """Makes a row of a bulk adjustment happen once, for ever."""
+
+    def __init__(
+        self, table: Table, row: str, older_row: str | None, members: Mapping[str, Any]
+    ) -> None:
+        super().__init__(table, ROWS_PK, row, members)
+        self._older_row = older_row
+
+    def _older(self) -> Item | None:
+        return None if self._older_row is None else self._table.get(ROWS_PK, self._older_row)
 
 
 def _made(move: Move, entry: Entry, facts: Mapping[str, Any]) -> Adjusted:

@@ -2,19 +2,21 @@
 
 The first line names the columns: `user`, `amount` (signed), `reason` and optionally `id`. A row is made
 once, identified by its `id`, else by the file's digest and the row's number; so after an interruption the
-same file is sent again unchanged. If any row has a fault, nothing is changed.
+same file is sent again, also after a spreadsheet has saved it in another form. If any row has a fault,
+nothing is changed.
 """
 
 import csv
 import hashlib
 import io
+import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from engine.credits.adjustments import ROWS_PK, Adjustment, adjust
+from engine.credits.adjustments import Adjustment, RowOnce, adjust
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
@@ -29,6 +31,8 @@ PATIENCE_S = 20.0
 """New rows are started for this long; API Gateway waits for 30 s."""
 
 COLUMNS = ("user", "amount", "reason")
+DELIMITERS = (",", ";", "\t")
+DIGEST_LENGTH = 32
 _AMOUNT = re.compile(r"[+-]?[0-9]{1,7}")
 _ID = re.compile(PAYMENT_ID)
 
@@ -43,6 +47,12 @@ class Row:
     amount: int
     reason: str
     fault: str = ""
+    older_id: str | None = None
+    """The id that earlier versions gave a row without one."""
+
+    @property
+    def content(self) -> list[Any]:
+        return [self.id, self.user, self.amount, self.reason]
 
     @property
     def fingerprint(self) -> str:
@@ -74,16 +84,16 @@ class Sheet:
 
 
 def parse(raw: bytes) -> Sheet:
-    """The rows in `raw`: UTF-8, separated by commas or semicolons.
+    """The rows in `raw`: UTF-8, separated by commas, semicolons or tabs.
 
     Raises `InvalidRequest` if it is no such table or too long.
     """
     try:
         text = raw.decode("utf-8-sig")
-        first = text.partition("\n")[0]
-        delimiter = ";" if ";" in first and "," not in first else ","
+        first = text.lstrip("\r\n").partition("\n")[0]
+        delimiter = next((one for one in DELIMITERS if one in first), DELIMITERS[0])
         table = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-        lines = [line for line in table if any(cell.strip() for cell in line)]
+        lines = [line for line in map(_without_blanks, table) if line]
     except (ValueError, csv.Error):
         raise InvalidRequest("The body is not CSV in UTF-8.") from None
     names = [name.strip().lower() for name in lines[0]] if lines else []
@@ -91,23 +101,39 @@ def parse(raw: bytes) -> Sheet:
         raise InvalidRequest("The first line must name user, amount and reason, each once.")
     if len(lines) == 1 or len(lines) - 1 > MOST_ROWS:
         raise InvalidRequest(f"A table has 1 to {MOST_ROWS} rows.", details={"limit": MOST_ROWS})
-    digest = hashlib.sha256(raw).hexdigest()[:32]
-    return Sheet(
-        digest, _told_apart(_row(digest, n, names, cells) for n, cells in _numbered(lines))
-    )
+    rows = [_row(number, names, cells) for number, cells in enumerate(lines[1:], 2)]
+    digest = _digest([row.content for row in rows])
+    older = hashlib.sha256(raw).hexdigest()[:DIGEST_LENGTH]
+    return Sheet(digest, _told_apart(_identified(row, digest, older) for row in rows))
 
 
-def _numbered(lines: list[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    return ((number, cells) for number, cells in enumerate(lines[1:], 2))
+def _without_blanks(cells: list[str]) -> list[str]:
+    """The cells without blanks around them and without empty ones at the end."""
+    stripped = [cell.strip() for cell in cells]
+    while stripped and not stripped[-1]:
+        stripped.pop()
+    return stripped
 
 
-def _row(digest: str, line: int, names: list[str], cells: list[str]) -> Row:
-    given = dict(zip(names, (cell.strip() for cell in cells), strict=False))
+def _digest(contents: list[list[Any]]) -> str:
+    """A digest of what the rows say, so that the same sheet has the same one however it is saved."""
+    text = json.dumps(contents, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def _identified(row: Row, digest: str, older: str) -> Row:
+    """`row` with its own id, or one from the sheet; earlier versions took the digest of the bytes."""
+    if not row.id:
+        row = replace(row, id=f"{digest}:{row.line}", older_id=f"{older}:{row.line}")
+    return replace(row, fault=row.fault or ("" if _ID.match(row.id) else "id"))
+
+
+def _row(line: int, names: list[str], cells: list[str]) -> Row:
+    given = dict(zip(names, cells, strict=False))
     user, amount, reason = (given.get(name, "") for name in COLUMNS)
-    row_id = given.get("id", "") or f"{digest}:{line}"
     number = int(amount) if _AMOUNT.fullmatch(amount) else 0
-    row = Row(line, row_id, user, number, reason)
-    return replace(row, fault=_fault(row) or ("columns" if len(cells) != len(names) else ""))
+    row = Row(line, given.get("id", ""), user, number, reason)
+    return replace(row, fault=_fault(row) or ("columns" if len(cells) > len(names) else ""))
 
 
 def _fault(row: Row) -> str:
@@ -118,7 +144,7 @@ def _fault(row: Row) -> str:
         return "amount"
     if not 1 <= len(row.reason) <= MOST_REASON:
         return "reason"
-    return "" if _ID.match(row.id) else "id"
+    return ""
 
 
 def _told_apart(rows: Iterator[Row]) -> list[Row]:
@@ -141,7 +167,7 @@ def preview(ledger: Ledger, sheet: Sheet) -> list[Outcome]:
 def _previewed(ledger: Ledger, row: Row, balances: dict[str, int]) -> Outcome:
     if row.fault:
         return Outcome(row, "invalid", row.fault)
-    done = ledger.table.get(ROWS_PK, row.id)
+    done = RowOnce(ledger.table, row.id, row.older_id, {}).earlier()
     if done is not None:
         same = done["fingerprint"] == row.fingerprint
         return Outcome(
@@ -190,7 +216,7 @@ class Run:
 
     def _one(self, row: Row) -> Outcome:
         act = replace(self.act, reason=row.reason, request_id=f"{self.act.request_id}:{row.line}")
-        asked = Adjustment(row.user, row.amount, None, row.fingerprint, act, row=row.id)
+        asked = Adjustment(row.user, row.amount, None, row.fingerprint, act, row.id, row.older_id)
         try:
             made = adjust(self.ledger, self.audit, asked)
         except Busy:

@@ -5,7 +5,7 @@ key is made of the user, the operation and the client's request id (see docs/dec
 transitions are in `engine.credits.holds`, which alone writes it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -72,6 +72,12 @@ def find(table: Table, user: str, jti: str) -> Hold | None:
     """The hold that `jti` was vended for, None if there is none or it was replaced. Raises `Busy`."""
     item = table.get(account_pk(user), hold_sk(jti[:NAME_LENGTH]))
     return read(item) if item is not None and item["jti"] == jti else None
+
+
+def resolved_of(table: Table, user: str) -> Iterator[Hold]:
+    """The user's holds whose outcome is known. Raises `Busy`."""
+    items = table.ascending(account_pk(user), hold_sk(""), hold_sk("~"), consistent=True)
+    return (hold for hold in map(read, items) if hold.is_resolved)
 
 
 def again(table: Table, hold: Hold) -> Hold:

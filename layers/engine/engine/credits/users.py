@@ -49,7 +49,7 @@ class NewUserRequest:
     key: str | None
     fingerprint: str
     act: Act
-    caller: str
+    caller: str = ""
 
 
 def require_grant_allowed(initial_credits: int, welcome: int, *, privileged: bool) -> None:

@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from engine.metadata import links
 from engine.metadata.cache import Ask, Cache, Kept, Watch
-from engine.metadata.links import Post, ShortLink
-from engine.platform.errors import (
+from engine.metadata.errors import (
     AgeRestricted,
-    EngineError,
     LinkUnresolved,
     LoginRequired,
-    NotAVideo,
     PostNotFound,
     PostPrivate,
     PostRemoved,
@@ -23,6 +20,8 @@ from engine.platform.errors import (
     TiktokFailed,
     TiktokSlow,
 )
+from engine.metadata.links import Post, ShortLink
+from engine.platform.errors import EngineError, NotAVideo
 from engine.platform.table import Table
 
 if TYPE_CHECKING:

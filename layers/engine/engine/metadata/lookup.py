@@ -14,16 +14,10 @@ from urllib.parse import quote, urljoin, urlsplit
 
 from engine.metadata import links
 from engine.metadata.client import Browser, Lost, Reply, Tiktok
-from engine.metadata.facts import Facts, Trouble, from_oembed, most_telling
-from engine.metadata.links import Post, ShortLink
-from engine.metadata.pages import read_page
-from engine.platform.errors import (
+from engine.metadata.errors import (
     AgeRestricted,
-    EngineError,
-    InvalidUrl,
     LinkUnresolved,
     LoginRequired,
-    NotAVideo,
     PostNotFound,
     PostPrivate,
     PostRemoved,
@@ -31,6 +25,10 @@ from engine.platform.errors import (
     TiktokFailed,
     TiktokSlow,
 )
+from engine.metadata.facts import Facts, Trouble, from_oembed, most_telling
+from engine.metadata.links import Post, ShortLink
+from engine.metadata.pages import read_page
+from engine.platform.errors import EngineError, InvalidUrl, NotAVideo
 from engine.platform.times import iso
 
 CALL_S = 2.0

@@ -76,6 +76,21 @@ def page(ledger: Ledger, wanted: EntryFilter, cursor: str | None, limit: int) ->
     return _taken(_of_all(ledger.table, ledger.unit, wanted, cursor), wanted, limit)
 
 
+def cursor_after(entry: Entry, wanted: EntryFilter) -> str:
+    """The cursor of the page that follows `entry`."""
+    if wanted.user is not None:
+        return str(entry.seq)
+    return f"{folds.day_of(entry.at)}~{folds.feed_sk(entry)}"
+
+
+def shortened(found: Found, wanted: EntryFilter, count: int) -> Found:
+    """The first `count` entries, which is at least one, of `found`."""
+    if count >= len(found.entries):
+        return found
+    kept = found.entries[: max(1, count)]
+    return Found(kept, cursor_after(kept[-1], wanted))
+
+
 def _taken(entries: Iterator[tuple[str, Entry]], wanted: EntryFilter, limit: int) -> Found:
     """The page of the entries that match `wanted`; `entries` are pairs of cursor and entry."""
     found: list[Entry] = []

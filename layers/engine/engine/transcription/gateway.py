@@ -6,7 +6,7 @@ from time import monotonic, sleep
 
 from engine.ledger.posting import Ledger
 from engine.platform.circuit import AlwaysClosed, Breaker
-from engine.platform.handover import Handover, NoHandover
+from engine.transcription.handover import Handover, NoHandover
 from engine.transcription.upstream import Upstream
 
 

@@ -4,17 +4,17 @@
 called), `created_at`, `ttl`. `J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`,
 `asked_at`, `asked_by`, `ttl`; `said_packed` (upstream's members as JSON, by zlib; `said`, not packed, in
 items of earlier versions) and `said_at`; `is_final` once it has ended; `missing_since` while upstream does
-not know it; `unclear_since` while its answers name neither an end nor progress. No other module writes
-them.
+not know it; `unclear_since` while its answers name neither an end nor progress. Both have `erased_at` once
+the person's data was erased. No other module writes them.
 
 The text of a job that ended is kept for as long as the deployment says, and the hold with it.
 """
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from engine.access.tokens import VendedToken
 from engine.credits import hold_items
@@ -22,7 +22,7 @@ from engine.credits.hold_items import Hold
 from engine.ledger.posting import Ledger
 from engine.platform.errors import JobNotFound
 from engine.platform.logs import logger
-from engine.platform.table import ConditionFailed, Item, Put, Update
+from engine.platform.table import ConditionFailed, Item, Put, Table, Update
 from engine.platform.times import DAY_S
 from engine.transcription.outcomes import Heard, end_of, is_unclear
 from engine.web.http import dump
@@ -31,6 +31,7 @@ from engine.web.request_ids import KEEP_S
 PREFIX = "J#"
 OWN_JOB = "job-"
 SHOWN_LENGTH = 40
+_TOLD: Final = frozenset({"said", "said_packed", "url"})
 KEPT_S = KEEP_S * 2
 """A job without an end is kept for 96 hours: it ends, or is given up, in the first 48."""
 
@@ -57,7 +58,7 @@ def known(ledger: Ledger, user: str, job_id: str) -> tuple[Hold, Item]:
     """
     item = read(ledger, job_id)
     hold = None
-    if item is not None and item["user"] == user:
+    if item is not None and item["user"] == user and not is_erased(item):
         hold = hold_items.find(ledger.table, user, item["jti"])
     if item is None or hold is None:
         raise JobNotFound()
@@ -77,6 +78,30 @@ def named(hold: Hold, job_id: str, now: int) -> Put:
     """The job under upstream's id; refused where the id belongs to another hold."""
     item = _item(job_id, hold.user, hold.jti, now) | {"asked_at": 0}
     return Put(item, "attribute_not_exists(pk) OR jti = :jti", values={":jti": hold.jti})
+
+
+def is_erased(item: Item) -> bool:
+    """Whether the person's data in the job was erased: then it is answered like one that is not there."""
+    return "erased_at" in item
+
+
+def of_holds(table: Table, holds: Sequence[Hold]) -> list[Item]:
+    """The jobs of `holds` that still say something: a text, or the address of the video. Raises `Busy`."""
+    names = {name for hold in holds for name in (own_id(hold.jti), hold.job_id) if name}
+    found = table.get_many([(_pk(name), "JOB") for name in sorted(names)])
+    return [item for item in found if not _TOLD.isdisjoint(item) and not is_erased(item)]
+
+
+def erasure(item: Item, now: int) -> Update:
+    """Erases what a job says, so that it is not there any more for its owner; upstream is not asked again."""
+    return Update(
+        item["pk"],
+        item["sk"],
+        "REMOVE said, said_packed, #url SET erased_at = :now, is_final = :yes",
+        "attribute_exists(pk)",
+        names={"#url": "url"},
+        values={":now": now, ":yes": True},
+    )
 
 
 def take_question(ledger: Ledger, job_id: str, now: int) -> Heard | None:

@@ -22,12 +22,12 @@ from engine.platform.errors import (
     TokenAlreadyUsed,
     Unauthorized,
 )
-from engine.platform.handover import NotHandedOver
 from engine.platform.ids import digest
 from engine.platform.table import Cancelled, Write
 from engine.transcription import answers, jobs, request_records, starting
 from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway
+from engine.transcription.handover import NotHandedOver
 from engine.transcription.request_records import Request
 from engine.transcription.starting import Unanswered
 from engine.transcription.upstream import NotSent
