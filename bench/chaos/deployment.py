@@ -20,7 +20,7 @@ from bench.world import World
 from engine.access import tokens
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET
 from engine.platform.errors import EngineError
-from engine.platform.handover import NotHandedOver
+from engine.transcription.handover import NotHandedOver
 from local.template import load_template, resources_of_type
 
 FRONT_LIMIT_S = 29.0
