@@ -12,7 +12,7 @@ from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, Hold
 from engine.credits.holds import Claim, claim
 from engine.platform.act import by_system
 from engine.platform.errors import Busy, OutcomeUnknown
-from engine.platform.table import ConditionFailed
+from engine.platform.table import ConditionFailed, Put
 from engine.transcription import sweeping
 from engine.transcription.jobs import OWN_JOB
 from engine.transcription.upstream import NotSent, Unknown
@@ -334,6 +334,35 @@ def test_a_look_that_could_not_be_noted_keeps_no_other_hold_from_its_end(
         patched.setattr(world.gateway.function("sweeper").ledger.table, "write", refuse)
         assert world.sweep() == {**NOTHING, "lookedAt": 6, "released": 5, "waiting": 1}
     assert world.money() == (5, 1)
+
+
+def spoiled(world: Sweeping, of: str, **members: Any) -> None:
+    """The stored hold of the jti `of`, spoiled; a member that is None is removed."""
+    item = world.table.get("A#ann", f"H#{of[:22]}")
+    assert item is not None
+    kept = {**item, **members}
+    world.table.write(Put({k: v for k, v in kept.items() if v is not None}, condition=""))
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"state": None}, {"claim": "c", "claimed_at": "yesterday"}, {"amount": "one"}],
+    ids=str,
+)
+def test_a_hold_that_cannot_be_read_is_set_aside_and_alarmed(
+    world: Sweeping, members: dict[str, Any]
+) -> None:
+    _, odd = world.sold()
+    _, jti = world.sold()
+    spoiled(world, odd, **members)
+    world.pass_(UNUSED_S + 1)
+    with caught() as lines:
+        assert world.sweep() == {**NOTHING, "lookedAt": 2, "released": 1, "waiting": 1}
+    assert world.state(jti) == RELEASED
+    assert [line["part"] for line in lines.json if line["message"] == "be:set-aside"] == ["sweeper"]
+    assert world.sweep() == NOTHING
+    world.pass_(3601)
+    assert world.sweep() == ONE_WAITING
 
 
 def test_waiting_jobs_keep_no_later_hold_from_its_turn(

@@ -11,6 +11,7 @@ captured ──not delivered, late──> released
 write by themselves.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -239,6 +240,22 @@ def postpone(ledger: Ledger, hold: Hold, until: int) -> bool:
     except ConditionFailed:
         return False
     return True
+
+
+def set_aside(ledger: Ledger, key: Item, until: int) -> None:
+    """Let the sweeper look at the item at `key` `until` (epoch seconds) again, whatever is in it.
+
+    Raises `Busy` or `OutcomeUnknown`.
+    """
+    later = Update(
+        key["pk"],
+        key["sk"],
+        "SET expires_at = :later",
+        "attribute_exists(open_shard)",
+        values={":later": until},
+    )
+    with contextlib.suppress(ConditionFailed):
+        ledger.table.write(later)
 
 
 def settle(ledger: Ledger, hold: Hold, outcome: str, act: Act, *, beside: Beside = NOTHING) -> Hold:

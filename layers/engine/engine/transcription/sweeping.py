@@ -1,9 +1,9 @@
 """The sweeper: holds past their time are resolved, so that no credit stays held without end.
 
 It finds them by the sparse index of open holds, reads each again from the table, and asks upstream
-before it resolves anything that has a job. A hold that cannot be handled is left for the next sweep and
-does not stop this one. Two sweeps at once are safe: every step is conditional on what was seen, and the
-second finds the hold resolved.
+before it resolves anything that has a job. A hold that meets a busy store is left for the next sweep; one
+that cannot be handled at all is set aside for an hour, counted, and does not stop the sweep. Two sweeps at
+once are safe: every step is conditional on what was seen, and the second finds the hold resolved.
 
 - never claimed: released, on condition that it is still unclaimed;
 - claimed, no job known (the call's answer was lost): released after `LOST_AFTER_S`;
@@ -13,6 +13,7 @@ second finds the hold resolved.
 A release that proves wrong is corrected by `holds.settle` when the true outcome arrives.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
@@ -20,8 +21,14 @@ from itertools import zip_longest
 from engine.credits import hold_items, holds
 from engine.credits.hold_items import CAPTURED, RELEASED, SHARDS, UNRESOLVED, Hold
 from engine.ledger.posting import Ledger
+from engine.platform import logs
 from engine.platform.act import Act, by_system
-from engine.platform.errors import Busy, CircuitOpen, UpstreamFailed, UpstreamTimedOut
+from engine.platform.errors import (
+    Busy,
+    CircuitOpen,
+    UpstreamFailed,
+    UpstreamTimedOut,
+)
 from engine.platform.logs import logger
 from engine.platform.table import Item
 from engine.transcription import asking, jobs, settling
@@ -33,6 +40,9 @@ RESERVE_S = 45.0
 """The sweep ends when less time than this is left: upstream may take 25 s and the store 10."""
 
 LOOK_AGAIN_S = 300
+SET_ASIDE_S = 3600
+"""When a hold is looked at again that the sweeper could not handle; an alarm names it meanwhile."""
+
 LOST_AFTER_S = 900
 GIVE_UP_AFTER_S = 6 * 3600
 LET_LIVE = "let live"
@@ -63,17 +73,32 @@ def sweep(
 ) -> Swept:
     """Resolve what is past its time, the oldest first, for as long as `remaining_s` allows.
 
-    Raises `Busy`.
+    Raises `Busy` where the index cannot be read.
     """
     swept = Swept()
     for key in _due(gateway.ledger, now):
         if remaining_s() < RESERVE_S:
             return replace(swept, is_cut=True)
-        item = gateway.ledger.table.get(key["pk"], key["sk"])
-        if item is None or item["state"] not in UNRESOLVED:
-            continue
-        swept = swept.counting(_swept(gateway, hold_items.read(item), now, request_id))
+        try:
+            verdict = _looked_at(gateway, key, now, request_id)
+        except Busy:
+            verdict = LET_LIVE
+        except Exception as error:  # noqa: BLE001 - one hold must not stop the sweep for the others.
+            logs.set_aside("sweeper", str(key["sk"]), type(error).__name__)
+            with contextlib.suppress(Busy):
+                holds.set_aside(gateway.ledger, key, now + SET_ASIDE_S)
+            verdict = LET_LIVE
+        if verdict is not None:
+            swept = swept.counting(verdict)
     return swept
+
+
+def _looked_at(gateway: Gateway, key: Item, now: int, request_id: str) -> str | None:
+    """What was done with the hold at `key`; None where it needs nothing any more."""
+    item = gateway.ledger.table.get(key["pk"], key["sk"])
+    if item is None or item["state"] not in UNRESOLVED:
+        return None
+    return _swept(gateway, hold_items.read(item), now, request_id)
 
 
 def _due(ledger: Ledger, now: int) -> Iterator[Item]:
