@@ -32,7 +32,7 @@ ACCOUNT = account_sk("credits")
 
 
 def test_a_window_of_its_own_is_begun_once_filled_and_begun_anew(gateway: Gateway) -> None:
-    """First of all, because a call that can not count goes on for ever."""
+    """First of all, because a call that cannot count goes on for ever."""
     subject = fresh("A#window")
     table = Interrupted(gateway.ledger.table, nothing)
     take = [rate_limits.take(table, subject, "read", 2, NOW + second).used for second in (0, 59)]
@@ -84,7 +84,7 @@ def test_a_move_follows_the_seq_that_it_was_computed_from(gateway: Gateway) -> N
     assert desk.table.get(account_pk(desk.user), entry_sk("credits", 2)) is None
 
 
-def test_available_can_not_go_below_zero(gateway: Gateway) -> None:
+def test_available_cannot_go_below_zero(gateway: Gateway) -> None:
     """Not even where it was lowered from outside, without a new seq."""
     desk = Desk(gateway, balance=1)
     with pytest.raises(InsufficientCredits):
@@ -93,7 +93,7 @@ def test_available_can_not_go_below_zero(gateway: Gateway) -> None:
     assert desk.types() == ["api_add"]
 
 
-def test_held_can_not_go_below_zero(gateway: Gateway) -> None:
+def test_held_cannot_go_below_zero(gateway: Gateway) -> None:
     desk = Desk(gateway, balance=1)
     hold = desk.hold()
     with pytest.raises(Busy):

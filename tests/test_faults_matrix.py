@@ -39,7 +39,7 @@ class Case:
 
 
 def _spoiled(stage: str, answered: int, ends_with: str) -> list[Case]:
-    """Answers that can not be read."""
+    """Answers that cannot be read."""
     spoilt: list[tuple[str, str, dict[str, Any]]] = [
         ("answer lost before it had effect", "drop", {"when": "before"}),
         ("answer lost after it had effect", "drop", {"when": "after"}),

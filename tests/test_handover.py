@@ -1,4 +1,4 @@
-"""Calls that an app can not wait for: the worker makes them, once, and the app reads the job from then on."""
+"""Calls that an app cannot wait for: the worker makes them, once, and the app reads the job from then on."""
 
 import json
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def test_what_could_not_be_sent_is_tried_again_by_the_worker(studio: Studio) -> 
     assert studio.submit(vended).text == reply.text
 
 
-def test_what_can_not_be_sent_at_all_gives_the_credit_back(studio: Studio) -> None:
+def test_what_cannot_be_sent_at_all_gives_the_credit_back(studio: Studio) -> None:
     user, headers, vended = studio.vend()
     unsent(studio, "transcription", 1)
     unsent(studio, "transcription_worker", 4)
@@ -86,7 +86,7 @@ def test_without_a_worker_the_front_gives_the_credit_back_itself(studio: Studio)
 
 
 def test_while_upstream_is_slow_the_worker_makes_the_call_and_waits_for_it(studio: Studio) -> None:
-    """Who waited in vain first is told by the webhook; all others have somebody who waits longer."""
+    """The first call times out, and the webhook brings its result; later calls wait in the worker."""
     _, _, first = studio.vend()
     user, headers, vended = studio.vend()
     studio.upstream.fault("transcribe", "delay", seconds=60)

@@ -204,7 +204,7 @@ def test_a_job_that_is_still_running_stays_held(studio: Studio) -> None:
 
 
 @pytest.mark.parametrize(("status", "state"), [("completed", OPEN), ("failed", RELEASED)])
-def test_where_upstream_can_not_be_asked_only_a_failure_is_believed(
+def test_where_upstream_cannot_be_asked_only_a_failure_is_believed(
     studio: Studio, status: str, state: str
 ) -> None:
     """Without its text in hand no credit is taken; giving one back can be put right later."""

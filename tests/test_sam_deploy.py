@@ -85,7 +85,7 @@ def test_only_alarms_on_computed_figures_are_kept_from_the_engine(deployed: Depl
     assert deployed.left_out == sorted(name for name in alarms if "Metrics" in alarms[name])
 
 
-def test_every_value_arrived_or_is_listed_as_one_that_can_not(comparison: Comparison) -> None:
+def test_every_value_arrived_or_is_listed_as_one_that_cannot(comparison: Comparison) -> None:
     """All resources and properties that SAM makes of the template, against what the services say."""
     assert comparison.unlisted(gaps_of(BY_SAM)) == []
     assert len(comparison.same) > 1000

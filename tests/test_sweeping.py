@@ -273,7 +273,7 @@ def test_what_was_claimed_while_the_sweeper_looked_is_left_alone(world: Sweeping
     assert world.money() == (0, 1)
 
 
-def test_a_released_hold_can_not_be_claimed_any_more(world: Sweeping) -> None:
+def test_a_released_hold_cannot_be_claimed_any_more(world: Sweeping) -> None:
     token, jti = world.sold()
     world.pass_(UNUSED_S + 1)
     world.sweep()
@@ -429,7 +429,7 @@ def test_however_many_are_past_their_time_one_sweep_resolves_them(
     assert world.money() == (17, 0)
 
 
-def test_holds_that_can_not_be_resolved_keep_none_behind_them_waiting(
+def test_holds_that_cannot_be_resolved_keep_none_behind_them_waiting(
     world: Sweeping, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Those of the oldest page are met by trouble, now and in every sweep after."""

@@ -175,7 +175,7 @@ def test_every_stream_that_lags_raises_an_alarm() -> None:
     assert behind == fed
 
 
-def test_what_is_kept_is_encrypted_and_can_not_be_lost_by_a_slip() -> None:
+def test_what_is_kept_is_encrypted_and_cannot_be_lost_by_a_slip() -> None:
     (table,) = resources("AWS::DynamoDB::Table").values()
     assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert table["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}

@@ -358,7 +358,7 @@ def test_a_token_whose_credit_went_back_starts_nothing_and_says_so(studio: Studi
     assert_error_body(again)
 
 
-def test_when_upstream_can_not_be_reached_the_credit_is_given_back(
+def test_when_upstream_cannot_be_reached_the_credit_is_given_back(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     user, _, vended = studio.vend()
@@ -400,7 +400,7 @@ unreadable = pytest.mark.parametrize(
 
 
 @unreadable
-def test_an_answer_that_can_not_be_read_gives_the_credit_back(
+def test_an_answer_that_cannot_be_read_gives_the_credit_back(
     studio: Studio, kind: str, options: dict[str, Any]
 ) -> None:
     """Without the id of the job nobody could ask for its text."""

@@ -272,7 +272,7 @@ def test_another_status_of_upstream_is_its_failure_and_moves_no_credit(
 @pytest.mark.parametrize(
     ("kind", "options"), UNREADABLE, ids=[f"{kind} {options}" for kind, options in UNREADABLE]
 )
-def test_a_status_that_can_not_be_read_is_upstreams_failure_and_moves_no_credit(
+def test_a_status_that_cannot_be_read_is_upstreams_failure_and_moves_no_credit(
     studio: Studio, kind: str, options: dict[str, Any]
 ) -> None:
     user, _, vended, job_id = started(studio)

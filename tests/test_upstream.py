@@ -120,7 +120,7 @@ def test_a_name_that_does_not_resolve_was_never_sent_to(monkeypatch: pytest.Monk
         ("oversized", {"megabytes": 64, "encoding": "gzip"}, "too_large"),
     ],
 )
-def test_what_can_not_be_read_may_have_had_its_effect(
+def test_what_cannot_be_read_may_have_had_its_effect(
     standin: Standin, kind: str, options: dict[str, Any], told: str
 ) -> None:
     standin.fault("transcribe", kind, **options)

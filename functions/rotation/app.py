@@ -56,7 +56,7 @@ CUSTOM_RESOURCES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, str]]] = 
 def _turn() -> None:
     """New keys where they are due, old ones away, and the age of each secret as a metric.
 
-    A ring that can not be turned does not keep the others from it.
+    A ring that cannot be turned does not keep the others from it.
     """
     ages: dict[str, int] = {}
     for name in rotation.POLICIES:

@@ -1,4 +1,4 @@
-"""What arrived in the local engine is what the template declares, less what the run says it can not show."""
+"""What arrived in the local engine is what the template declares, less what the run says it cannot show."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ def comparison(app: App) -> Comparison:
     return compare_run(app.run)
 
 
-def test_every_value_arrived_or_is_listed_as_one_that_can_not(comparison: Comparison) -> None:
+def test_every_value_arrived_or_is_listed_as_one_that_cannot(comparison: Comparison) -> None:
     """All resources and properties that SAM makes of the template, against what the services say."""
     assert comparison.unlisted(gaps_of(BY_RUN)) == []
     assert len(comparison.same) > 1000

@@ -18,7 +18,7 @@ SEED = 1
 LIMIT_S = 600
 
 BEYOND_A_SCHEMA = """
-# What JSON Schema can not say, so that a request which follows the schema is refused in words:
+# What JSON Schema cannot say, so that a request which follows the schema is refused in words:
 # a number written 7.0 is a whole one to it (here it is not), a cursor belongs to its question,
 # a prefix to one order, a table has columns, a payment has one amount, an erasure names its user twice.
 [[operations]]

@@ -1,7 +1,7 @@
 """DynamoDB's condition, key and update expressions, evaluated over plain items.
 
 Just the grammar that the engine uses; anything else raises `ExpressionError`, so that an expression
-which the model can not follow is noticed and never passed over. Reference: "Condition and filter
+which the model cannot follow is noticed and never passed over. Reference: "Condition and filter
 expressions" and "Update expressions" of the DynamoDB developer guide.
 """
 

@@ -2,7 +2,7 @@
 
 A handler is run from its beginning with the answers that its earlier calls got; at the first call
 without an answer it stops, and that call is its next step. The code is deterministic given answers,
-clock and ids, so nothing of it is copied here and the model can not drift from it.
+clock and ids, so nothing of it is copied here and the model cannot drift from it.
 """
 
 import logging

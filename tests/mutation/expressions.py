@@ -55,13 +55,13 @@ class _Node:
 def changes(expression: str) -> Iterator[Change]:
     """Every change of `expression`, which may begin with AND or OR, as what is added to another does.
 
-    Raises `ValueError` where it can not be read.
+    Raises `ValueError` where it cannot be read.
     """
     tokens = list(_tokens(expression))
     word = tokens.pop(0).text if tokens and tokens[0].kind == "word" else ""
     root, rest = _joined(tokens)
     if rest:
-        raise ValueError(f"can not read {expression!r}")
+        raise ValueError(f"cannot read {expression!r}")
     yield from _changes(expression, root, word or "AND")
 
 
@@ -128,6 +128,6 @@ def _tokens(expression: str) -> Iterator[_Token]:
     while expression[at:].strip():
         found = _TOKEN.match(expression, at)
         if found is None or found.lastgroup is None:
-            raise ValueError(f"can not read {expression[at:]!r}")
+            raise ValueError(f"cannot read {expression[at:]!r}")
         yield _Token(found.lastgroup, found[found.lastgroup], found.start(found.lastgroup))
         at = found.end()

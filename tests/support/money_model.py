@@ -186,7 +186,7 @@ class Money:
         return "released" if sold.state == RELEASED else None
 
     def redeem(self, sold: Sold, key: str) -> str | None:
-        """Why the token can not be redeemed; None where it was, or had been under the same key."""
+        """Why the token cannot be redeemed; None where it was, or had been under the same key."""
         refusal, claim = self.refusal_of(sold), REDEEMED + key
         if refusal is not None or sold.claim == claim:
             return refusal

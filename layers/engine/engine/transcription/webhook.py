@@ -153,6 +153,6 @@ def _require_fresh(timestamp: str, now: int) -> None:
     try:
         at = datetime.fromisoformat(timestamp)
     except ValueError:
-        raise InvalidRequest("The timestamp can not be read.") from None
+        raise InvalidRequest("The timestamp cannot be read.") from None
     if at.tzinfo is None or abs(at.timestamp() - now) > TOLERANCE_S:
         raise InvalidRequest("The notice is too old.", details={"field": "timestamp"})
