@@ -82,6 +82,7 @@ def sweep(
         try:
             verdict = _looked_at(gateway, key, now, request_id)
         except Busy:
+            logger.warning("left for the next sweep", extra={"hold": key["sk"]})
             verdict = LET_LIVE
         except Exception as error:  # noqa: BLE001 - one hold must not stop the sweep for the others.
             logs.set_aside("sweeper", str(key["sk"]), type(error).__name__)
@@ -109,18 +110,15 @@ def _due(ledger: Ledger, now: int) -> Iterator[Item]:
 
 
 def _swept(gateway: Gateway, hold: Hold, now: int, request_id: str) -> str:
-    """What was done with one hold: `CAPTURED`, `RELEASED` or `LET_LIVE`."""
+    """What was done with one hold: `CAPTURED`, `RELEASED` or `LET_LIVE`. Raises `Busy`."""
     act = by_system("sweeper", request_id, "", at=now)
     facts = {"user": hold.user, "jti": hold.jti}
-    try:
-        found = _resolved(gateway, hold, act)
-        if found.is_resolved:
-            logger.info("swept", extra={**facts, "state": found.state})
-            return found.state
-        if not holds.postpone(gateway.ledger, hold, now + LOOK_AGAIN_S):
-            logger.info("resolved meanwhile", extra=facts)
-    except Busy:
-        logger.warning("left for the next sweep", extra={"jti": hold.jti})
+    found = _resolved(gateway, hold, act)
+    if found.is_resolved:
+        logger.info("swept", extra={**facts, "state": found.state})
+        return found.state
+    if not holds.postpone(gateway.ledger, hold, now + LOOK_AGAIN_S):
+        logger.info("resolved meanwhile", extra=facts)
     return LET_LIVE
 
 

@@ -1,0 +1,242 @@
+"""Recorded mutants of what a submission, a job and the sweeper decide."""
+
+from typing import Final
+
+CLAIMS: Final = [
+    ("credits.vending.claim-names-the-call", 'f"redeem:{digest(key)}"', '"redeem"'),
+    ("credits.vending.same-redemption", "    if hold.claim == claim:\n", "    if False:\n"),
+    (
+        "credits.vending.claim-is-compared",
+        "hold, claim, act) != claim:",
+        "hold, claim, act) is None:",
+    ),
+    (
+        "credits.holds.capture-carries-the-claim",
+        "act, beside=Beside(claim=text)).claim",
+        "act).claim or text",
+    ),
+    (
+        "credits.holds.refused-claim",
+        'refused.item.get("claim") if refused.item else None',
+        "text",
+    ),
+    (
+        "credits.vending.released-is-not-valid",
+        "    if hold.state == RELEASED:\n        raise Unauth",
+        "    if False:\n        raise Unauth",
+    ),
+    (
+        "credits.holds.claim-is-looked-after",
+        "    if made.look_at is not None:\n",
+        "    if False:\n",
+    ),
+    ("credits.vending.limited-is-not-counted", "    if error.status != 429:\n", "    if True:\n"),
+    ("credits.vending.refusals-are-counted", "    if error.status != 429:\n", "    if False:\n"),
+    (
+        "transcription.submission.claim-names-the-video",
+        'text = digest("transcribe", url)',
+        'text = "transcribe"',
+    ),
+    (
+        "transcription.submission.unknown-token-is-refused",
+        "    if hold is None:\n",
+        "    if False:\n",
+    ),
+    (
+        "transcription.submission.claim-is-compared",
+        "if hold.claim == claim:",
+        "if hold.claim is not None:",
+    ),
+    (
+        "transcription.submission.released-is-told",
+        '    if hold.is_resolved:\n        raise Unauthorized("released")\n',
+        "",
+    ),
+    (
+        "transcription.submission.request-is-compared",
+        'if record["fingerprint"] != claim:',
+        "if False:",
+    ),
+    (
+        "transcription.submission.started-by-one",
+        "if hold.claimed_by != act.request_id:",
+        "if False:",
+    ),
+    (
+        "transcription.submission.paused-gives-back",
+        "    except CircuitOpen as paused:\n",
+        "    except KeyError as paused:\n",
+    ),
+    (
+        "transcription.submission.unsent-gives-back",
+        "    except NotSent:\n        if not elected",
+        "    except KeyError:\n        if not elected",
+    ),
+    ("transcription.answers.answered-once", '    if "body" in kept:\n', "    if False:\n"),
+    (
+        "transcription.answers.refusal-is-told-again",
+        '    if "refusal" in kept:\n',
+        "    if False:\n",
+    ),
+    (
+        "transcription.answers.not-after-release",
+        "    if hold.state == RELEASED:\n        if",
+        "    if False:\n        if",
+    ),
+    (
+        "transcription.answers.refused-gives-back",
+        "holds.settle(ledger, hold, RELEASED, act",
+        'holds.settle(ledger, hold, "captured", act',
+    ),
+    (
+        "transcription.starting.timeout-keeps-it-held",
+        "            raise Unanswered() from None\n",
+        "            raise give_back(gateway.ledger, hold, act, failed(unknown.kind)) from None\n",
+    ),
+    (
+        "transcription.starting.taken-job-gives-back",
+        "    if not _written(gateway, keeping, hold, job_id, act.at):\n",
+        "    if _written(gateway, keeping, hold, job_id, act.at) is None:\n",
+    ),
+    (
+        "transcription.starting.performed-once",
+        "    if not holds.elect(gateway.ledger, hold, now):\n",
+        "    if False:\n",
+    ),
+    (
+        "transcription.starting.unsent-gives-back",
+        'raise give_back(gateway.ledger, hold, act, failed("unreachable"))',
+        'raise failed("unreachable")',
+    ),
+    (
+        "transcription.jobs.job-of-its-user",
+        'if item is not None and item["user"] == user and not is_erased(item):',
+        "if item is not None:",
+    ),
+    ("transcription.outcomes.completed-captures", "if word in COMPLETED_WORDS and", "if False and"),
+    (
+        "transcription.outcomes.completed-brings-its-text",
+        "COMPLETED_WORDS and text_of(members) is not None:",
+        "COMPLETED_WORDS:",
+    ),
+    (
+        "transcription.outcomes.failed-releases",
+        "    if _says_failed(word):\n        return RELEASED",
+        "    if _says_failed(word):\n        return CAPTURED",
+    ),
+    (
+        "transcription.outcomes.forgotten-has-its-time",
+        "now - self.missing_since >= FORGOTTEN_AFTER_S",
+        "True",
+    ),
+    (
+        "transcription.outcomes.forgotten-in-time",
+        "now - self.missing_since >= FORGOTTEN_AFTER_S",
+        "now - self.missing_since > FORGOTTEN_AFTER_S",
+    ),
+    ("transcription.asking.ended-is-not-asked", 'if "is_final" in item or (', "if ("),
+    ("transcription.jobs.end-is-kept", "    if end_of(members) is not None:\n", "    if False:\n"),
+    (
+        "transcription.jobs.known-again-is-not-missing",
+        'change += " REMOVE missing_since, unclear_since, said"',
+        'change += " REMOVE unclear_since, said"',
+    ),
+    (
+        "transcription.jobs.clear-again-is-not-unclear",
+        'change += " REMOVE missing_since, unclear_since, said"',
+        'change += " REMOVE missing_since, said"',
+    ),
+    (
+        "transcription.outcomes.missing-is-seen-now",
+        "gone = self.is_fresh and now",
+        "gone = now",
+    ),
+    (
+        "transcription.outcomes.unclear-is-seen-now",
+        "unclear = self.is_fresh and self",
+        "unclear = self",
+    ),
+    (
+        "transcription.outcomes.unclear-in-time",
+        "(self.unclear_since or 0) >= UNCLEAR_AFTER_S",
+        "(self.unclear_since or 0) > UNCLEAR_AFTER_S",
+    ),
+    (
+        "transcription.settling.failure-is-not-told-against-a-capture",
+        "or (outcome == RELEASED and hold.is_resolved)",
+        "",
+    ),
+    (
+        "transcription.settling.loser-reads-again",
+        "hold, heard = after, _stored(gateway, hold)",
+        "hold, heard = after, heard",
+    ),
+    ("transcription.status.text-is-paid-for", "heard.members if is_paid else", "heard.members or"),
+    ("transcription.webhook.signature", "    if not signed:\n", "    if False:\n"),
+    ("transcription.webhook.age", "abs(at.timestamp() - now) > TOLERANCE_S", "False"),
+    (
+        "transcription.webhook.its-own-job",
+        "hold is None or hold.job_id != notice.job_id",
+        "hold is None",
+    ),
+    (
+        "transcription.webhook.text-before-credit",
+        '        if notice.status == "completed":\n            return hold\n',
+        "",
+    ),
+    (
+        "transcription.webhook.given-back-is-not-charged",
+        "    if hold.is_resolved:\n        return hold\n",
+        "",
+    ),
+]
+
+SWEEPS: Final = [
+    (
+        "transcription.sweeping.claimed-is-not-unused",
+        "    if hold.claim is None:\n        why",
+        "    if True:\n        why",
+    ),
+    (
+        "transcription.sweeping.unused-is-released",
+        "    if hold.claim is None:\n        why",
+        "    if False:\n        why",
+    ),
+    ("transcription.sweeping.lost-has-its-time", "if age_s >= LOST_AFTER_S else", "if True else"),
+    (
+        "transcription.sweeping.lost-in-time",
+        "if age_s >= LOST_AFTER_S else",
+        "if age_s > LOST_AFTER_S else",
+    ),
+    (
+        "transcription.sweeping.running-has-its-time",
+        "age_s >= GIVE_UP_AFTER_S and not",
+        "not",
+    ),
+    (
+        "transcription.sweeping.running-ends-in-time",
+        "age_s >= GIVE_UP_AFTER_S and not",
+        "age_s > GIVE_UP_AFTER_S and not",
+    ),
+    (
+        "transcription.sweeping.resolved-is-passed-over",
+        'item["state"] not in UNRESOLVED',
+        "False",
+    ),
+    (
+        "transcription.sweeping.spent-is-looked-at",
+        'item["state"] not in UNRESOLVED',
+        'item["state"] != UNRESOLVED[0]',
+    ),
+    (
+        "transcription.sweeping.busy-stops-nothing",
+        "        except Busy:\n",
+        "        except KeyError:\n",
+    ),
+    (
+        "transcription.sweeping.heard-decides",
+        "return settling.settled(gateway, hold, heard, act)[0]",
+        "return hold",
+    ),
+    ("transcription.sweeping.looks-again-later", "now + LOOK_AGAIN_S", "now"),
+]
