@@ -5,7 +5,6 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -19,57 +18,13 @@ from engine.platform.times import HOUR_S
 from engine.readmodels import feed, figures
 from engine.web.http import dump, legacy
 from tests.support.direct import assert_refused
-from tests.support.gateway import Gateway, Reply
+from tests.support.lists import Desk, Ledgers
 from tests.support.properties import PROPERTY
-from tests.support.streams import Book, Context, event, records, stored_entries
+from tests.support.streams import Book
 
 NOW = 1_800_100_000
 DAY = "2027-01-16"
 DAY_S = 86_400
-
-
-class Desk:
-    """A gateway of its own, whose projector is up to date when it is asked to be."""
-
-    def __init__(self, endpoint: str) -> None:
-        self.gateway = Gateway(endpoint, RATE_LIMIT="100000")
-        self.gateway.now = NOW
-        projector: Any = self.gateway.function("projector")
-        projector.projector._now = self.gateway.clock
-        self._deliver = projector.lambda_handler
-
-    def ask(self, path: str, **query: str | int) -> Reply:
-        given = {name: str(value) for name, value in query.items()}
-        return self.gateway.call("GET", path, headers=self.gateway.admin, query=given)
-
-    def pages(self, path: str, member: str, **query: str | int) -> Iterator[list[dict[str, Any]]]:
-        cursor: dict[str, str | int] = {}
-        while True:
-            reply = self.ask(path, **{**query, **cursor})
-            assert reply.status == 200, reply.text
-            yield reply.json[member]
-            if reply.json["nextCursor"] is None:
-                return
-            cursor = {"cursor": reply.json["nextCursor"]}
-
-    def all(self, path: str, member: str, **query: str | int) -> list[dict[str, Any]]:
-        return [one for page in self.pages(path, member, **query) for one in page]
-
-    def keep(self, book: Book) -> None:
-        book.store(self.gateway.dynamodb, self.gateway.table_name)
-        assert not self._deliver(event(records(book.entries)), Context())["batchItemFailures"]
-
-    def catch_up(self, *users: str) -> None:
-        for user in users:
-            entries = stored_entries(self.gateway.ledger.table, user)
-            assert not self._deliver(event(records(entries)), Context())["batchItemFailures"]
-
-    def adjust(self, user: str, amount: int, reason: str = "why") -> int:
-        path = "/admin/add-credits" if amount > 0 else "/admin/deduct-credits"
-        body = {"userId": user, "amount": abs(amount), "reason": reason}
-        reply = self.gateway.call("POST", path, body, headers=self.gateway.admin)
-        assert reply.status == 200, reply.text
-        return int(reply.json["seq"])
 
 
 @pytest.fixture(scope="module")
@@ -172,29 +127,6 @@ def test_a_cursor_outside_the_prefix_only_changes_the_page(desk: Desk, cursor: s
     found = desk.ask("/admin/users", prefix="ann", cursor=cursor).json
     wanted = [name for name in EVERYBODY if name.startswith("ann") and name > cursor]
     assert names(found["users"]) == wanted
-
-
-class Ledgers:
-    """Three users over four days, two days apart, with every type of an operator's interest."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk = desk
-        self.books = [Book(name, at=NOW - 9 * DAY_S) for name in ("ann", "bob", "cid")]
-        for step in range(4):
-            for number, book in enumerate(self.books):
-                book.at = NOW - (3 - step) * 2 * DAY_S + number
-                book.grant(10 * (number + 1))
-                book.post("admin_add", 5)
-                book.post("admin_deduct", -2)
-                if number:
-                    book.end(book.vend(), "capture")
-        for book in self.books:
-            desk.keep(book)
-        self.entries = sorted(
-            (entry for book in self.books for entry in book.entries),
-            key=lambda entry: (entry.at, entry.user, entry.seq),
-            reverse=True,
-        )
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The stand-in for TikTok, served from a thread of its own, and gateways that call it."""
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -87,3 +88,10 @@ def document_of(generation: str, post: Post) -> Any:
     """The JSON in a post's page, for a generation whose script is JSON alone."""
     opened = page_of(post, generation).decode().rpartition(' type="application/json">')[2]
     return json.loads(opened.partition("</script>")[0])
+
+
+SAFE = re.compile(
+    r"https://www\.tiktok\.com/@[A-Za-z0-9_.\-]{1,100}/video/[0-9]{8,21}"
+    r"|https://(?:vm|vt)\.tiktok\.com/[A-Za-z0-9][A-Za-z0-9_-]{4,99}/"
+)
+"""The only forms that are called or passed on."""
