@@ -182,6 +182,8 @@ def test_a_cursor_of_another_day_only_changes_the_page(
     [
         {"user": "u1", "cursor": "0"},
         {"day": DAY, "cursor": "x"},
+        {"cursor": "0000-00-00T00:00:00.000Z#0"},
+        {"user": "u1", "cursor": "2027-02-30T00:00:00.000Z#0"},
         {"day": DAY, "outcome": "yes"},
         {"day": DAY, "action": "Vend"},
         {"day": "today"},

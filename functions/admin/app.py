@@ -218,6 +218,8 @@ def _wanted_records(query: AuditQuery, now: int) -> audit_records.RecordFilter:
     """
     ok = None if query.outcome == "any" else query.outcome == "done"
     first, last = _days(query)
+    if query.cursor is not None and not is_day(query.cursor[:10]):
+        raise InvalidRequest("The cursor is not valid.", details={"field": "cursor"})
     if query.user is None:
         today = iso(now)[:10]
         oldest = iso(now - settings.audit_days * DAY_S)[:10]

@@ -98,7 +98,7 @@ def test_one_request_id_from_30_threads_is_one_charge(app: App) -> None:
     app.assert_adds_up(user)
 
 
-def test_ten_concurrent_additions_add_ten_and_one_payment_adds_once(app: App) -> None:
+def test_ten_concurrent_additions_add_ten_and_one_payment_adds_once_by_any_route(app: App) -> None:
     user, headers = app.device()
     with ThreadPoolExecutor(10) as pool:
         added = list(pool.map(lambda _: app.add(user, 1), range(10)))
@@ -107,7 +107,7 @@ def test_ten_concurrent_additions_add_ten_and_one_payment_adds_once(app: App) ->
         with ThreadPoolExecutor(10) as pool:
             replies = list(pool.map(lambda _: send(user, 5, transactionId=f"tx-{user}"), range(10)))  # noqa: B023
         assert {reply.content for reply in replies} == {replies[0].content}
-    assert app.call("GET", "/v1/credits/balance", headers=headers).json["balance"] == 20
+    assert app.call("GET", "/v1/credits/balance", headers=headers).json["balance"] == 15
     app.assert_adds_up(user)
 
 

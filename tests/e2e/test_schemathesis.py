@@ -20,9 +20,10 @@ LIMIT_S = 600
 BEYOND_A_SCHEMA = """
 # What JSON Schema cannot say, so that a request which follows the schema is refused in words:
 # a number written 7.0 is a whole one to it (here it is not), a cursor belongs to its question,
-# a prefix to one order, a table has columns, a payment has one amount, an erasure names its user twice.
+# a day to a calendar, a prefix to one order, a table has columns, a payment has one amount, an erasure
+# names its user twice.
 [[operations]]
-include-operation-id = ["adjustMany", "erasePersonalData", "listAllTransactions", "listUsers"]
+include-operation-id = ["adjustMany", "erasePersonalData", "listAllTransactions", "listAudit", "listUsers"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404]
 
 [[operations]]

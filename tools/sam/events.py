@@ -191,7 +191,7 @@ def _path_members(route: str) -> dict[str, Callable[[Run], str]]:
     """The members of a path that no sample's text tells apart, by the route."""
     if route.startswith(("GET /ttt/status/", "GET /ttt/poll/")):
         return {"id": lambda run: run.job}
-    if route == "DELETE /admin/keys/{id}":
+    if route in ("DELETE /admin/keys/{id}", "DELETE /admin/api-keys/{id}"):
         return {"id": lambda run: run.generated_key}
     if route.endswith("/transactions/{seq}/undo"):
         return {"seq": lambda run: run.entry}
