@@ -13,17 +13,14 @@ from engine.transcription.sweeping import GIVE_UP_AFTER_S
 from engine.web.rate_limits import WINDOW_S
 from engine.web.request_ids import KEEP_S
 from tests.model import programs as do
-from tests.model import rules
+from tests.model import rules, starts
 from tests.model.books import audit
 from tests.model.programs import NOW, Asked
 from tests.model.replay import Outcome
 from tests.model.scenario import Outcomes, Program, Scenario, alone
-from tests.model.store import UPSTREAM, Content, job_of
+from tests.model.starts import JOB, KEY, TOKEN
+from tests.model.store import UPSTREAM, Content
 
-KEY = "first"
-TOKEN = do.vended_token(KEY)
-JOB_REQUEST = f"job-{TOKEN.jti}"
-JOB = job_of(JOB_REQUEST)
 LATE = NOW + 1_000
 """Past the time of a token that was vended at `NOW`, so that the sweeper finds its hold."""
 
@@ -55,30 +52,6 @@ def _closed(program: Program, outcome: Outcome, before: Content, after: Content)
     return rule(program, outcome, before, after)
 
 
-def _after(*made: Program, content: Content | None = None) -> Content:
-    """The table after `made`, one after the other, without faults."""
-    content = content or {}
-    for program in made:
-        outcome, content = alone(program, content)
-        if outcome.kind != "ok":
-            raise AssertionError(f"{program.name}: {outcome}")
-    return content
-
-
-def _funded(balance: int) -> Content:
-    return _after(do.granted(Asked("fund", at=NOW - 60), balance))
-
-
-def _vended(balance: int) -> Content:
-    """One hold is open, `balance` is left."""
-    return _after(do.vend(Asked("first"), key=KEY), content=_funded(balance + 1))
-
-
-def _submitted(balance: int) -> Content:
-    """One job is running, `balance` is left."""
-    return _after(do.submitted(Asked("submit", at=NOW + 10), TOKEN), content=_vended(balance))
-
-
 def _vends(
     number: int, *, waits: bool = False, first: int = 0, request: str = "A"
 ) -> list[Program]:
@@ -96,7 +69,7 @@ def duplicates(balance: int) -> Callable[[bool], Scenario]:
         made = [*_vends(2 + deep), do.vend(Asked("B"))]
         refused = [("B", "insufficient_credits")] if balance == 1 else []
         return _scenario(
-            f"duplicates at balance {balance}", made, _funded(balance), ("A", "ok"), ("B", "ok"),
+            f"duplicates at balance {balance}", made, starts.funded(balance), ("A", "ok"), ("B", "ok"),
             *refused, closing=(_retry_of(), _retry_of("B")), faults=2 + deep,
         )  # fmt: skip
 
@@ -109,7 +82,7 @@ def retries(deep: bool) -> Scenario:
     """
     made = [*_vends(3, waits=True), do.vend(Asked("B"))]
     return _scenario(
-        "retries of the last credit", made, _funded(1), ("A", "ok"), ("A", "insufficient_credits"),
+        "retries of the last credit", made, starts.funded(1), ("A", "ok"), ("A", "insufficient_credits"),
         closing=(_retry_of(), _retry_of("B")), faults=2 + deep,
     )  # fmt: skip
 
@@ -120,7 +93,7 @@ def recharge(deep: bool) -> Scenario:
         lambda asked: do.granted(asked, payment="pay-1"), Asked("G"), 2, first=2 + deep
     )
     made = [*_vends(2 + deep, waits=True), *grants]
-    spent = _after(do.vend(Asked("first"), key=KEY), content=_funded(1))
+    spent = starts.after(do.vend(Asked("first"), key=KEY), content=starts.funded(1))
     return _scenario(
         "recharge at balance 0", made, spent, ("A", "ok"), ("A", "insufficient_credits"), ("G", "ok"),
         closing=(_retry_of(), do.granted(Asked("G", 9), payment="pay-1")), faults=2 + deep,
@@ -131,7 +104,7 @@ def vend_and_grant(deep: bool) -> Scenario:
     """Two attempts of a vend and two of a grant on one account."""
     grants = do.attempts(do.granted, Asked("G"), 2, first=2)
     return _scenario(
-        "vend and grant", [*_vends(2), *grants], _funded(1), ("A", "ok"), ("G", "ok"),
+        "vend and grant", [*_vends(2), *grants], starts.funded(1), ("A", "ok"), ("G", "ok"),
         closing=(_retry_of(), do.granted(Asked("G", 9))), faults=2 + deep,
     )  # fmt: skip
 
@@ -148,7 +121,7 @@ def limited(deep: bool) -> Scenario:
         do.refusal_counted(Asked("N"), rate_limit=2),
     ]
     return _scenario(
-        "rate limit", made, _after(_vend_of_two(Asked("first")), content=_funded(4)), ("A", "ok"),
+        "rate limit", made, starts.after(_vend_of_two(Asked("first")), content=starts.funded(4)), ("A", "ok"),
         ("A", "rate_limited"), ("N", "ok"), closing=(_vend_of_two(Asked("A", 9)),),
         faults=1 + deep, kept=_window_onward, judge=_window_exact,
     )  # fmt: skip
@@ -164,7 +137,7 @@ def window_ends(deep: bool) -> Scenario:
     ]
     return _scenario(
         "rate limit where a window ends", made,
-        _after(_vend_of_two(Asked("first")), content=_funded(4)), ("A", "ok"), ("M", "ok"),
+        starts.after(_vend_of_two(Asked("first")), content=starts.funded(4)), ("A", "ok"), ("M", "ok"),
         ("N", "ok"), faults=1 + deep, kept=_window_onward, judge=_window_exact,
     )  # fmt: skip
 
@@ -240,7 +213,7 @@ def two_payloads(deep: bool) -> Scenario:
     """Two payloads under one request id, one of them twice."""
     made = [*_vends(2), do.vend(Asked("B"), key="A", payload='{"other":1}')]
     return _scenario(
-        "two payloads under one request id", made, _funded(2), ("A", "ok"), ("B", "ok"),
+        "two payloads under one request id", made, starts.funded(2), ("A", "ok"), ("B", "ok"),
         ("A", "idempotency_key_reused"), ("B", "idempotency_key_reused"), faults=2 + deep,
     )  # fmt: skip
 
@@ -253,7 +226,7 @@ def sweep_or_claim(deep: bool) -> Scenario:
         *do.attempts(do.swept, Asked("S", at=LATE), 2, first=2),
     ]
     return _scenario(
-        "sweeper or claim", made, _vended(0), ("T", "ok"), ("T", "unauthorized"), ("S", "ok"),
+        "sweeper or claim", made, starts.vended(0), ("T", "ok"), ("T", "unauthorized"), ("S", "ok"),
         closing=(LAST_SWEEP,), faults=2 + deep,
     )  # fmt: skip
 
@@ -266,7 +239,7 @@ def job_ends(deep: bool) -> Scenario:
         do.swept(Asked("S", at=LATE)),
     ]
     return _scenario(
-        "a job from start to end", made, _vended(0), ("T", "ok"), ("T", "upstream_error"),
+        "a job from start to end", made, starts.vended(0), ("T", "ok"), ("T", "upstream_error"),
         ("L", "ok"), ("L", "job_not_found"), closing=(LAST_SWEEP,), environment=_jobs_end,
         faults=1 + deep,
     )  # fmt: skip
@@ -301,7 +274,7 @@ def _polls() -> list[Program]:
 
 def seen_missing(now: str) -> Content:
     """A running job that upstream answered 404 for once, at `LATE`, and that is `now` there."""
-    started = _submitted(0)
+    started = starts.submitted(0)
     lost = {**started, (UPSTREAM, JOB): {**started[UPSTREAM, JOB], "state": "missing"}}
     outcome, content = alone(do.looked_at(Asked("first-look", at=LATE - 2), JOB), lost)
     if outcome.kind != "job_not_found":
@@ -341,7 +314,7 @@ def bought_anew(deep: bool) -> Scenario:
         do.swept(Asked("S", at=LATE)),
     ]
     return _scenario(
-        "an id whose token ran out unused", made, _vended(1), ("again", "ok"), ("S", "ok"),
+        "an id whose token ran out unused", made, starts.vended(1), ("again", "ok"), ("S", "ok"),
         judge=_bought_once, ended=rules.sold, faults=1 + deep,
     )  # fmt: skip
 
@@ -354,7 +327,9 @@ def _bought_once(programs: tuple[Program, ...], outcomes: Outcomes, content: Con
 
 def late_success_of_the_first(deep: bool) -> Scenario:
     """A job is given up and its id buys anew, while the first job's success arrives."""
-    given_up = _after(do.settled(Asked("R", at=NOW + 100), TOKEN, RELEASED), content=_submitted(1))
+    given_up = starts.after(
+        do.settled(Asked("R", at=NOW + 100), TOKEN, RELEASED), content=starts.submitted(1)
+    )
     made = [
         *do.attempts(lambda asked: do.vend(asked, key=KEY), Asked("again", at=LATE), 2, first=0),
         *_told("C", CAPTURED, first=2, number=1),
@@ -370,7 +345,7 @@ def handed_to_two(deep: bool) -> Scenario:
     made = do.attempts(
         lambda asked: do.performed(asked, TOKEN), Asked("W", at=NOW + 20), 2, first=0
     )
-    waiting = _after(do.handed_over(Asked("T", at=NOW + 10), TOKEN), content=_vended(0))
+    waiting = starts.after(do.handed_over(Asked("T", at=NOW + 10), TOKEN), content=starts.vended(0))
     return _scenario(
         "a call handed over, delivered twice", made, waiting, ("W", "ok"), ended=rules.done_by_another,
         closing=(LAST_SWEEP,), faults=1 + deep,
@@ -396,7 +371,7 @@ def contradictions(balance: int) -> Callable[[bool], Scenario]:
             do.vend(Asked("B", at=LATE)),
         ]
         return _scenario(
-            f"contradictory outcomes at balance {balance}", made, _submitted(balance), ("C", "ok"),
+            f"contradictory outcomes at balance {balance}", made, starts.submitted(balance), ("C", "ok"),
             ("R", "ok"), ("B", "ok"), closing=(do.vend(Asked("B", 9, at=LATE)),), faults=1,
         )  # fmt: skip
 
@@ -412,7 +387,7 @@ def redeemed_once(legacy: bool) -> Callable[[bool], Scenario]:
     """A token honoured by two backends, used for a transcription, and swept or refunded."""
 
     def make(deep: bool) -> Scenario:
-        start = _legacy() if legacy else _vended(0)
+        start = _legacy() if legacy else starts.vended(0)
         token = LEGACY_TOKEN if legacy else TOKEN
         made = [
             do.redeemed(Asked("Q", at=NOW + 50), token),
@@ -434,7 +409,7 @@ LEGACY_TOKEN = do.vended_token("legacy", operation=do.LEGACY)
 
 def _legacy() -> Content:
     spent = do.vend(Asked("legacy"), state=SPENT)
-    return _after(spent, content=_funded(2))
+    return starts.after(spent, content=starts.funded(2))
 
 
 LATER = NOW + KEEP_S + 100
@@ -454,7 +429,7 @@ def kept_no_longer(*, used: bool) -> Callable[[bool], Scenario]:
         ]
         return _scenario(
             f"the key of {'a used' if used else 'an unused'} token after its time", made,
-            _after(honoured, content=_legacy()) if used else _legacy(), ("legacy", "ok"),
+            starts.after(honoured, content=_legacy()) if used else _legacy(), ("legacy", "ok"),
             ("U", "ok"), ("Q", "unauthorized"), environment=_ttl(LATER), faults=1 + deep,
         )  # fmt: skip
 
@@ -474,7 +449,7 @@ def granted_again(deep: bool) -> Scenario:
     return _scenario(
         "a grant's id used again after its time",
         do.attempts(grant, Asked("G", at=LATER), 3, first=0),
-        _after(do.granted(Asked("G"))),
+        starts.after(do.granted(Asked("G"))),
         ("G", "ok"), ended=_anew, environment=_ttl(LATER), faults=2 + deep,
     )  # fmt: skip
 
