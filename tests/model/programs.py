@@ -66,6 +66,7 @@ def vend(
         )
         sold = sell(desk.ledger, RING, request, rate_limit=rate_limit).members
         left_s = sold.pop("expiresIn")
+        sold.get("data", {}).pop("expiresIn", None)  # The older form says everything twice.
         return {
             "requestId": sold["requestId"],
             "balance": sold["balanceAfter"],

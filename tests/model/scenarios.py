@@ -441,23 +441,23 @@ def _again(asked: Asked) -> Program:
 
 
 def granted_again(deep: bool) -> Scenario:
-    """A grant's request id past its time: it grants anew, once."""
+    """A grant's request id long afterwards: it is answered as the first time and grants nothing more."""
 
     def grant(asked: Asked) -> Program:
         return do.granted(replace(asked, attempt=asked.attempt + 1))
 
     return _scenario(
-        "a grant's id used again after its time",
+        "a grant's id used again long afterwards",
         do.attempts(grant, Asked("G", at=LATER), 3, first=0),
         starts.after(do.granted(Asked("G"))),
-        ("G", "ok"), ended=_anew, environment=_ttl(LATER), faults=2 + deep,
+        ("G", "ok"), ended=_as_at_first, environment=_ttl(LATER), faults=2 + deep,
     )  # fmt: skip
 
 
-def _anew(program: Program, outcome: Outcome, content: Content) -> str | None:
-    old = outcome.kind == "ok" and outcome.facts["at"] < LATER
-    wrong = f"{program.name}: answered from a record that is past its time"
-    return wrong if old else rules.ended(program, outcome, content)
+def _as_at_first(program: Program, outcome: Outcome, content: Content) -> str | None:
+    anew = outcome.kind == "ok" and outcome.facts["at"] >= LATER
+    wrong = f"{program.name}: a request id granted twice"
+    return wrong if anew else rules.ended(program, outcome, content)
 
 
 def _ttl(now: int) -> Callable[[Content], Iterable[tuple[str, Content]]]:

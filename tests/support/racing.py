@@ -27,6 +27,7 @@ from engine.transcription.upstream import NotSent
 from local.engine import create_table
 from tests.support import deployed
 from tests.support.gateway import Gateway
+from tests.support.replays import timeless
 
 PROCESSES, THREADS = 10, 8
 GATE_S = 60.0
@@ -118,7 +119,7 @@ def _do(gateway: Gateway, order: Order) -> Any:
 
 def vend(gateway: Gateway, user: str, key: str) -> tuple[int, str]:
     reply = gateway.vend(gateway.user_headers(user), key)
-    return reply.status, reply.text
+    return reply.status, timeless(reply.text)
 
 
 def grant(gateway: Gateway, user: str, key: str) -> tuple[int, str]:
