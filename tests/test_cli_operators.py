@@ -53,8 +53,8 @@ def test_the_password_is_printed_in_the_table(operators: Operators) -> None:
         (("create", "Anna"), "A name is"),
         (("create", "anna", "--role", "root"), "A role is"),
         (("change", "anna", "--role", "root"), "A role is"),
-        (("password", "nobody"), "no such thing"),
-        (("log-out", "nobody"), "no such thing"),
+        (("password", "nobody"), "does not exist"),
+        (("log-out", "nobody"), "does not exist"),
     ],
 )
 def test_an_invalid_request_is_explained(

@@ -126,8 +126,9 @@ def test_adding_accepts_its_own_credential_only(gateway: Gateway, path: str) -> 
         {name: "\u00e9"},
         {name: next(iter(other.values()))},
         {name: gateway.rings["ADMIN_SECRET"].signing},
-        {"authorization": f"Bearer {secret}"},
     ]
+    if path != "/v1/credits/add":  # There the engine's key is also a bearer, as in the original.
+        wrong.append({"authorization": f"Bearer {secret}"})
     for headers in wrong:
         reply = gateway.call("POST", path, {"userId": user, "amount": 1}, headers=headers)
         assert_refused(reply, 401)

@@ -150,7 +150,7 @@ def test_what_is_lacking_or_excused_for_nothing_is_found() -> None:
     (unused,) = role_coverage.findings([("AWS::A::B", every - {"iam:UpdateRole"})], set())
     assert unused == "in NOT_NEEDED, but no resource type needs it: iam:UpdateRole"
     (granted,) = role_coverage.findings([("AWS::A::B", every)], {"iam:UpdateRole"})
-    assert granted == "excused, but granted: iam:UpdateRole"
+    assert granted == "in NOT_NEEDED, but granted: iam:UpdateRole"
 
 
 def test_types_are_those_that_sam_makes_of_the_template() -> None:
