@@ -319,7 +319,7 @@ def test_a_refusal_that_concerns_the_caller_alone_is_not_kept(table: Table) -> N
         fetch(table, key, not_admitted)
     kept = table.get(key, SK)
     assert kept is not None
-    assert kept.keys() == {"pk", "sk", "ttl"}
+    assert kept.keys() == {"pk", "sk", "claimed_by", "ttl"}
     started = time.monotonic()
     assert fetch(table, key, lambda _: {"id": "1"}).members == {"id": "1"}
     assert time.monotonic() - started < 0.8

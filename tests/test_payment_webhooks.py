@@ -9,13 +9,15 @@ import pytest
 
 from engine.access.keyrings import Ring
 from engine.credits import payment_webhooks, standard_webhooks
-from engine.platform.config import Settings
+from engine.platform import config
 from engine.platform.errors import Unauthorized
 from engine.web.http import Call
+from tests.support import deployed
 from tests.support.direct import assert_refused
 from tests.support.gateway import PREFIX, Gateway, Reply
 from tests.support.streams import fresh
 
+SETTINGS_OF_TESTS = config.load({**deployed.SETTINGS, "TABLE_NAME": "t", "SECRETS_PREFIX": "p"})
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 OTHER = "whsec_" + base64.b64encode(b"another key of the same ring....").decode()
 PLAIN = "a-plain-secret-of-the-ring"
@@ -36,8 +38,9 @@ def delivered(
         "headers": headers,
         "body": body,
     }
-    settings: Any = Settings.__new__(Settings)
-    return payment_webhooks.verify(Call(event, settings, now), Ring((PLAIN, OTHER, SECRET)))
+    return payment_webhooks.verify(
+        Call(event, SETTINGS_OF_TESTS, now), Ring((PLAIN, OTHER, SECRET))
+    )
 
 
 def headers(**changed: str) -> dict[str, str]:
@@ -120,9 +123,8 @@ def test_only_a_whsec_secret_is_a_signing_key(secret: str) -> None:
             "headers": headers(webhook_signature=signed),
             "body": BODY,
         }
-        settings: Any = Settings.__new__(Settings)
         with pytest.raises(Unauthorized):
-            payment_webhooks.verify(Call(event, settings, AT), Ring((secret,)))
+            payment_webhooks.verify(Call(event, SETTINGS_OF_TESTS, AT), Ring((secret,)))
 
 
 @pytest.fixture(scope="module")
