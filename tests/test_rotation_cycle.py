@@ -8,15 +8,17 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import boto3
+import jwt
 import pytest
 
 from engine.access import ring_store, rotation, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, KEEP_S, VEND_JWT_SECRET
 from engine.access.rotation import STAGE_S
-from engine.platform.times import DAY_S
+from engine.platform.times import DAY_S, iso
 from tests.support import deployed
 from tests.support.fleet import Client, Fleet, serving
 from tests.support.gateway import Gateway
+from tests.support.replays import timeless
 from tests.support.upstream import serving as transcribing
 
 INSTANCES = 3
@@ -80,14 +82,27 @@ class World:
             self.call("GET", f"/ttt/status/{job}", None, credential)
 
     def again(self, key: str, text: str, headers: dict[str, str]) -> None:
-        """A repeated request gets the first answer, signed with the key of that time."""
+        """A repeated request gets the first answer, signed with the key of that time; where its token has
+        run out, the same token for the same job with a new end.
+        """
         repeated = self.call("POST", "/v1/vend-token", {"clientRequestId": key}, headers)
-        assert repeated.text == text
+        first = json.loads(text)
+        if first["expiresAt"] > iso(int(self.fleet.now)):
+            assert timeless(repeated.text) == timeless(text)
+        for member in ("requestId", "balanceAfter"):
+            assert repeated.json[member] == first[member]
+        before, after = first["token"], repeated.json["token"]
+        assert jti_of(after) == jti_of(before)
+        assert jwt.get_unverified_header(after) == jwt.get_unverified_header(before)
 
     def call(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
         reply = self.client.call(method, path, body, headers)
         assert reply.status in (200, 202), (path, self.fleet.now, reply.status, reply.text)
         return reply
+
+
+def jti_of(token: str) -> str:
+    return str(jwt.decode(token, options={"verify_signature": False})["jti"])
 
 
 @pytest.fixture
