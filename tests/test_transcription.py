@@ -268,7 +268,7 @@ def test_no_member_of_upstreams_answer_is_renamed_dropped_or_overridden(studio: 
     _, _, vended = studio.vend()
     answer = {
         "z": 1, "ok": "fine", "id": "odd-1", "status": "waiting", "url": "as upstream wrote it",
-        "estimatedTime": None, "a": [1.5, {"b": None}], "text": "\u0628 \u2028 <b>", "": True,
+        "estimatedTime": None, "a": [1.5, {"b": None}], "note": "\u0628 \u2028 <b>", "": True,
     }  # fmt: skip
     studio.upstream.answer("transcribe", answer, 202)
     body = studio.submit(vended).json
