@@ -409,7 +409,7 @@ def test_no_false_alarm_while_the_account_is_in_use(gateway: Gateway) -> None:
         while not enough.is_set():
             hold = author.vend()
             author.settle(hold, *[(CAPTURED,), (RELEASED,), (CAPTURED, RELEASED), ()][hold.seq % 4])
-            time.sleep(0.03)
+            time.sleep(0.4)
 
     seen: list[int] = []
     with ThreadPoolExecutor(2) as pool:
