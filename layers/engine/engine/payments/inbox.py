@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.ledger.audit import Record
-from engine.payments import clawback, rows, settlement
+from engine.payments import answers, clawback, intents, rows, settlement
 from engine.payments.book import Book
 from engine.payments.clawback import Losses, Overtaken
 from engine.payments.rows import IGNORED, RETURNED, UNMATCHED, Row
@@ -16,6 +16,7 @@ from engine.payments.settlement import Decision, Proof
 from engine.platform.act import Act
 from engine.platform.errors import Busy, InvalidRequest, PaymentNotFound, PaymentNotOpen
 from engine.platform.table import Cancelled, Write
+from engine.web.forms import AdminPaymentsQuery
 
 ASSIGNED, MARKED, PASSED = "payment_assign", "payment_refund", "payment_ignore"
 TRIES = 8
@@ -35,6 +36,26 @@ def find(book: Book, place: Place) -> Row:
     if row is None or rows.is_reported_otherwise(row):
         raise PaymentNotFound()
     return row
+
+
+def page(book: Book, query: AdminPaymentsQuery, now: int) -> dict[str, Any]:
+    """Payments that wait for a decision, or all of a user. Raises `Busy`."""
+    if query.user is not None:
+        found, cursor = _of_user(book, query)
+    else:
+        found, cursor = rows.unmatched(book.table, limit=query.limit, now=now), None
+    shown = [answers.row_members(row, now) for row in found]
+    return {"ok": True, "payments": shown, "nextCursor": cursor}
+
+
+def _of_user(book: Book, query: AdminPaymentsQuery) -> tuple[list[Row], str | None]:
+    """The user's granted payments, newest intent first, and the cursor of the next page."""
+    bought, cursor = intents.of_user(
+        book.table, query.user or "", limit=query.limit, before=query.cursor
+    )
+    names = list(dict.fromkeys((one.provider, one.payment) for one in bought if one.payment))
+    found = rows.many(book.table, names)
+    return [found[name] for name in names if name in found], cursor
 
 
 def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row:
@@ -68,24 +89,23 @@ def mark_refunded(book: Book, place: Place, amount: int | None, receipt: str, ac
     total = row.gross if amount is None else amount
     if not 0 <= total <= row.gross:
         raise InvalidRequest("More than was paid cannot go back.", details={"field": "amountMinor"})
-    book.audit.keep(Record(row.user, MARKED, True, "", act))
+    marked = [_record(book, row, MARKED, act)]
     for _ in range(TRIES):
         try:
-            return clawback.apply(book, row, Losses(total, row.disputed), act)
+            noted = replace(row, refund_receipt=receipt)
+            return clawback.apply(book, noted, Losses(total, row.disputed), act, marked)
         except Overtaken:
             row = find(book, place)
     raise Busy()
 
 
-def _closed(
-    book: Book, place: Place, state: str, action: str, act: Act, note: str = ""
-) -> Row:
+def _closed(book: Book, place: Place, state: str, action: str, act: Act, note: str = "") -> Row:
     row = find(book, place)
     if row.state == state:
         return row
     if row.state != UNMATCHED:
         raise PaymentNotOpen(details={"status": row.state})
-    closed = replace(row, state=state, trouble=row.trouble, receipt=note or row.receipt)
+    closed = replace(row, state=state, refund_receipt=note)
     writes: list[Write] = [rows.put(row, closed), _record(book, row, action, act)]
     try:
         book.credits.transact_patiently(writes)

@@ -13,7 +13,6 @@ after it has expired or failed: the money has come in by then.
 | intent of a user | `A#<user>` / `PAY#<epoch seconds, 12 digits>#<id>` |
 """
 
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
@@ -24,6 +23,7 @@ from engine.platform.errors import Busy, KeyReused
 from engine.platform.ids import digest, new_id, shard
 from engine.platform.table import Cancelled, ConditionFailed, Item, Put, Table, Update, Write
 from engine.platform.times import HOUR_S
+from engine.providers import pay_codes
 from engine.web.request_ids import RequestKey
 
 PENDING, GRANTED, FAILED, EXPIRED = "pending", "granted", "failed", "expired"
@@ -36,9 +36,6 @@ LIFETIME_S = 23 * HOUR_S
 LOOKS_S: Sequence[int] = (60, 120, 420)
 """The waits before an open intent is looked at: one, three and ten minutes after it was made."""
 
-CODE_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-"""Without 0, O, 1 and I, which people take for each other."""
-CODE_LENGTH = 8
 TRIES = 5
 SHARDS = 4
 INDEX: Final = "open-holds"
@@ -160,16 +157,9 @@ def by_code(table: Table, typed: str) -> Intent | None:
     """The intent of a pay code as a person typed it, None if there is none: blanks and case do not matter,
     nothing else is corrected. Raises `Busy`.
     """
-    code = typed_code(typed)
-    item = table.get(f"PAYCODE#{code}", "CODE") if code else None
+    code = pay_codes.typed(typed)
+    item = table.get(f"PAYCODE#{code}", "CODE") if code is not None else None
     return None if item is None else find(table, item["intent"])
-
-
-def typed_code(typed: str) -> str:
-    """The pay code in `typed`, empty if it has not the form of one."""
-    code = "".join(typed.split()).upper()
-    is_code = len(code) == CODE_LENGTH and all(letter in CODE_LETTERS for letter in code)
-    return code if is_code else ""
 
 
 def of_user(
@@ -267,10 +257,6 @@ def shard_of(intent_id: str) -> str:
     return f"intents#{shard(intent_id, SHARDS)}"
 
 
-def new_code() -> str:
-    return "".join(secrets.choice(CODE_LETTERS) for _ in range(CODE_LENGTH))
-
-
 def _new(wanted: Wanted) -> Intent:
     pack, now = wanted.pack, wanted.now
     return Intent(
@@ -282,7 +268,7 @@ def _new(wanted: Wanted) -> Intent:
         amount=pack.prices[wanted.currency],
         currency=wanted.currency,
         provider=wanted.provider,
-        pay_code=new_code(),
+        pay_code=pay_codes.new(),
         created_at=now,
         ends_at=now + LIFETIME_S,
         look_at=now + LOOKS_S[0],

@@ -220,10 +220,10 @@ def _require_sound(pack: Pack) -> None:
     """Raises `InvalidRequest` unless the pack has credits or dollars, not both, and a price."""
     if bool(pack.dollars) == bool(pack.credits):
         raise InvalidRequest(
-            "A pack has either credits or dollars.", details={"field": "credits"}
+            "A pack grants one kind of money, and some of it.", details={"field": "credits"}
         )
     if pack.dollars and pack.bonus:
-        raise InvalidRequest("A bonus is for packs of credits.", details={"field": "bonus"})
+        raise InvalidRequest("A pack of dollars has no bonus.", details={"field": "bonus"})
     if not pack.prices and not pack.google_product and not pack.apple_product:
         raise InvalidRequest("A pack needs a price.", details={"field": "prices"})
 

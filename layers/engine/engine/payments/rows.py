@@ -24,6 +24,7 @@ from engine.ledger.items import Entry
 from engine.platform.ids import digest, shard
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update, Write
 from engine.platform.times import iso
+from engine.providers import pay_codes
 
 NOTED, UNMATCHED, IGNORED, RETURNED = "noted", "unmatched", "ignored", "returned"
 GRANTED, PARTLY, REFUNDED, DISPUTED = "granted", "partially_refunded", "refunded", "disputed"
@@ -33,7 +34,6 @@ HELD_BACK = frozenset({NOTED, UNMATCHED, IGNORED, RETURNED})
 INDEX: Final = "open-holds"
 SHARDS = 4
 FORMAT = 1
-NUMBER_LETTERS = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,8 @@ class Row:
     """What the provider needs to find the payment again, such as a purchase token."""
     to_finish: str = ""
     """What the provider must still be told, such as `consume`; empty for nothing."""
+    refund_receipt: str = ""
+    """The receipt of a refund that was made by hand."""
     seq: int = 0
     """The newest entry about the payment."""
     revision: int = 0
@@ -237,8 +239,8 @@ def number_of(row: Row) -> str:
     left = int.from_bytes(digest("receipt", row.provider, row.id).encode()[:16], "big")
     letters = ""
     for _ in range(10):
-        left, at = divmod(left, len(NUMBER_LETTERS))
-        letters += NUMBER_LETTERS[at]
+        left, at = divmod(left, len(pay_codes.ALPHABET))
+        letters += pay_codes.ALPHABET[at]
     return f"R-{iso(row.paid_at or row.seen_at)[:10].replace('-', '')}-{letters}"
 
 

@@ -1,11 +1,11 @@
 """A payment that a provider has proved: granted once, or put before an operator.
 
-What counts is what the provider's own answer or signature proves, never an event's text, metadata or a word of
-the app: the payment names an intent, and the intent names the pack. A payment that fits no intent grants
+What counts is what the provider's own answer or signature proves, never an event's text, metadata or a word
+of the app: the payment names an intent, and the intent names the pack. A payment that fits no intent grants
 nothing and becomes a row of the inbox, and the provider is told that it has arrived.
 
-Every write names the revision of the row that was read, and the provider's object is read after the row: so an
-old reading never takes back or gives back anything.
+Every write names the revision of the row that was read, and the provider's object is read after the row: so
+an old reading never takes back or gives back anything.
 """
 
 from collections.abc import Callable
@@ -254,7 +254,7 @@ def _same_payment(book: Book, intent: Intent, proof: Proof, act: Act) -> Row:
     if proof.payment in (row.id, intent.reference) or not proof.receipt:
         return row
     known = replace(row, receipt=proof.receipt, payer=row.payer or proof.payer)
-    writes = [
+    writes: list[Write] = [
         rows.put(row, known),
         rows.same_as(row, proof.payment),
         intents.attach_receipt(intent, proof.receipt),

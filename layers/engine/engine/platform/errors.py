@@ -248,6 +248,23 @@ class JobNotFound(NotFound):
     message = "You have no job with this id."
 
 
+class PackNotFound(NotFound):
+    """No pack has this id, or it is not sold."""
+
+    code = "pack_not_found"
+    error = "pack_not_found"
+    message = "There is no such pack."
+    guidance = "GET /v1/packs lists the packs."
+
+
+class PaymentNotFound(NotFound):
+    """There is no such payment, or it belongs to another user."""
+
+    code = "payment_not_found"
+    error = "payment_not_found"
+    message = "There is no such payment."
+
+
 class MethodNotAllowed(EngineError):
     """The path exists, but not with this method."""
 
@@ -286,6 +303,36 @@ class NotUndoable(EngineError):
     error = "Not undoable"
     message = "An entry of this type cannot be undone."
     guidance = "Make an adjustment with a reason instead."
+
+
+class PackChanged(EngineError):
+    """Another operator has edited the pack since it was read."""
+
+    status = 409
+    code = "pack_changed"
+    error = "pack_changed"
+    message = "Another operator has changed this pack; nothing was changed."
+    guidance = "Read the pack again, then edit its current version."
+
+
+class PaymentNotOpen(EngineError):
+    """The payment is not in the inbox, so there is nothing to decide."""
+
+    status = 409
+    code = "payment_not_open"
+    error = "payment_not_open"
+    message = "This payment waits for no decision."
+    guidance = "Read the payment: details has its status."
+
+
+class ProviderNotOffered(EngineError):
+    """The pack is not sold by this provider, or not in this currency."""
+
+    status = 409
+    code = "provider_not_offered"
+    error = "provider_not_offered"
+    message = "This pack cannot be bought that way."
+    guidance = "Choose a provider of this service and a currency in the prices of the pack."
 
 
 class OperatorExists(EngineError):
