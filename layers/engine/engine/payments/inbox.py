@@ -43,7 +43,7 @@ def page(book: Book, query: AdminPaymentsQuery, now: int) -> dict[str, Any]:
     if query.user is not None:
         found, cursor = _of_user(book, query)
     else:
-        found, cursor = rows.unmatched(book.table, limit=query.limit, now=now), None
+        found, cursor = rows.unmatched(book.table, limit=query.limit), None
     shown = [answers.row_members(row, now) for row in found]
     return {"ok": True, "payments": shown, "nextCursor": cursor}
 
@@ -67,7 +67,7 @@ def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row
     pack = book.packs.current(pack_code)
     if row.is_granted and (row.user, row.pack.partition("@")[0]) == (user, pack_code):
         return row
-    if row.state != UNMATCHED:
+    if row.state != UNMATCHED or row.trouble == settlement.USED:
         raise PaymentNotOpen(details={"status": row.state})
     decision = Decision(user, pack, [_record(book, row, ASSIGNED, act)])
     return settlement.settle(book, lambda: _proof_of(row, book.is_live), act, decision).row

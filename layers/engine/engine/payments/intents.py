@@ -10,6 +10,8 @@ after it has expired or failed: the money has come in by then.
 | intent | `INTENT#<id>` / `INTENT` |
 | pay code | `PAYCODE#<code>` / `CODE` |
 | request of an intent | `A#<user>` / `PAYREQUEST#<digest of the request id>` |
+| prompt of a user | `A#<user>` / `PAYTURN` |
+| account at Google Play | `PLAYACCOUNT#<digest of the user>` / `USER` |
 | intent of a user | `A#<user>` / `PAY#<epoch seconds, 12 digits>#<id>` |
 """
 
@@ -37,6 +39,8 @@ LOOKS_S: Sequence[int] = (60, 120, 420)
 """The waits before an open intent is looked at: one, three and ten minutes after it was made."""
 
 TRIES = 5
+TURN_S = 120
+"""How long a prompt of M-Pesa is on the phone; Safaricom refuses the same one for as long."""
 SHARDS = 4
 INDEX: Final = "open-holds"
 NOT_CALLED, CALLING, CALLED, UNKNOWN, REFUSED = "", "calling", "called", "unknown", "refused"
@@ -187,6 +191,44 @@ def begin_call(table: Table, intent: Intent, *, is_repeatable: bool) -> Intent |
     if intent.call != NOT_CALLED:
         return intent if is_repeatable else None
     return _changed(table, intent, call=CALLING)
+
+
+def may_call(intent: Intent) -> bool:
+    """Whether a call that is made once for ever may be made for the intent."""
+    return intent.state == PENDING and intent.call == NOT_CALLED
+
+
+def take_turn(table: Table, user: str, now: int) -> bool:
+    """Whether the user may be prompted now: one prompt at a time, which is open for `TURN_S`.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
+    turn = Update(
+        account_pk(user),
+        "PAYTURN",
+        "SET until = :until, #ttl = :until",
+        "attribute_not_exists(until) OR until <= :now",
+        names={"#ttl": "ttl"},
+        values={":until": now + TURN_S, ":now": now},
+        mark="changed_by",
+    )
+    try:
+        table.write(turn)
+    except ConditionFailed:
+        return False
+    return True
+
+
+def name_account(table: Table, user: str, account: str) -> None:
+    """Records whose the account is that the app names to Google Play. Raises `OutcomeUnknown`, `Busy`."""
+    item: Item = {"pk": f"PLAYACCOUNT#{account}", "sk": "USER", "user": user}
+    table.write(Put(item, condition=""))
+
+
+def user_of_account(table: Table, account: str) -> str:
+    """The user of an account that Google Play names, empty if nobody's. Raises `Busy`."""
+    item = table.get(f"PLAYACCOUNT#{account}", "USER") if account else None
+    return "" if item is None else str(item["user"])
 
 
 def record_call(table: Table, intent: Intent, **facts: Any) -> Intent | None:

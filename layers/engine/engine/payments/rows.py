@@ -34,6 +34,8 @@ HELD_BACK = frozenset({NOTED, UNMATCHED, IGNORED, RETURNED})
 INDEX: Final = "open-holds"
 SHARDS = 4
 FORMAT = 1
+EVER = 10**12
+"""Later than any time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,11 +186,11 @@ def erase_payer(row: Row, now: int) -> Update:
     )
 
 
-def unmatched(table: Table, *, limit: int, now: int) -> list[Row]:
+def unmatched(table: Table, *, limit: int) -> list[Row]:
     """Payments that grant nothing until an operator decides, the oldest first. Raises `Busy`."""
     found: list[Row] = []
     for number in range(SHARDS):
-        places = table.due(INDEX, f"unmatched#{number}", now + 1, page=limit)
+        places = table.due(INDEX, f"unmatched#{number}", EVER, page=limit)
         keys = [(place["pk"], place["sk"]) for place in islice(places, limit)]
         found += [read(item) for item in table.get_many(keys)]
     # The index lags behind: an operator may have decided meanwhile.

@@ -34,6 +34,8 @@ TOP_UP: Final = "top_up"
 
 TRIES = 8
 OVERPAID = "overpaid"
+USED: Final = "receipt_used"
+"""Of a row of the inbox: its payment was granted for another intent, so it can only be closed."""
 
 DONE, REPEATED, WAITS, HELD_BACK = "granted", "repeated", "unmatched", "held_back"
 """What came of a proof: granted now; known before; put before an operator now; decided by an operator."""
@@ -69,6 +71,10 @@ class Proof:
     price_currency: str = ""
     losses: Losses | None = None
     """None where the provider did not say."""
+    aliases: tuple[str, ...] = ()
+    """Other ids of the payment at its provider, such as its order."""
+    unfit: str = ""
+    """Why it cannot be a purchase, whatever it names; empty where it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +163,7 @@ def _step(
     if row is not None and rows.is_reported_otherwise(row):
         return Settled(REPEATED, row)
     if row is not None and row.is_granted:
-        return Settled(REPEATED, _known_again(book, row, proof, act))
+        return _known_again(book, row, proof, act)
     if row is not None and row.state in (rows.IGNORED, rows.RETURNED):
         return Settled(HELD_BACK, row)
     try:
@@ -169,17 +175,30 @@ def _step(
     return Settled(DONE, _granted(book, row, proof, sale, act, decision))
 
 
-def _known_again(book: Book, row: Row, proof: Proof, act: Act) -> Row:
-    """A granted payment that is proved again: its losses count, and a receipt that was not known."""
+def _known_again(book: Book, row: Row, proof: Proof, act: Act) -> Settled:
+    """A granted payment that is proved again: its losses count. With another intent it is a conflict."""
+    if proof.intent and row.intent and proof.intent != row.intent:
+        return _conflict(book, proof, act)
     if proof.losses is not None:
         row = clawback.apply(book, row, proof.losses, act)
-    return row
+    return Settled(REPEATED, row)
+
+
+def _conflict(book: Book, proof: Proof, act: Act) -> Settled:
+    """A payment that was granted for another intent: a row of its own, which grants nothing."""
+    other = replace(proof, payment=f"{proof.payment}.{proof.intent}", losses=None)
+    seen = rows.find(book.table, other.provider, other.payment)
+    if seen is not None:
+        return Settled(REPEATED, seen)
+    return _held_back(book, None, other, USED, act)
 
 
 def _sale(book: Book, proof: Proof, act: Act) -> _Sale:
     """What the payment buys by itself. Raises `_Unfit`, `Busy`."""
     if proof.is_live != book.is_live:
         raise _Unfit("other_environment")
+    if proof.unfit:
+        raise _Unfit(proof.unfit)
     if proof.products:
         return _store_sale(book, proof, act)
     intent = intents.find(book.table, proof.intent)
@@ -282,7 +301,8 @@ def _granted(
         counted = [] if is_credits else [subscription.payment(becomes.user, amount)]
         decided = decision.beside if decision is not None else []
         told = book.notices.of_row(notices.GRANTED, becomes, act.at)
-        return [*_intent_writes(sale, becomes), *counted, *decided, *told]
+        known_as = [rows.same_as(becomes, alias) for alias in proof.aliases]
+        return [*_intent_writes(sale, becomes), *known_as, *counted, *decided, *told]
 
     move = Move(
         becomes.user,

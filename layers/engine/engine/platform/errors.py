@@ -335,6 +335,26 @@ class ProviderNotOffered(EngineError):
     guidance = "Choose a provider of this service and a currency in the prices of the pack."
 
 
+class PaymentInProgress(EngineError):
+    """The user has another payment prompt on their phone."""
+
+    status = 409
+    code = "payment_in_progress"
+    error = "payment_in_progress"
+    message = "Another payment waits for an answer on your phone."
+    guidance = "Answer it, or wait two minutes, then try again."
+
+
+class PurchaseRefused(EngineError):
+    """The store's purchase cannot be granted to this user: details say why."""
+
+    status = 409
+    code = "purchase_refused"
+    error = "purchase_refused"
+    message = "This purchase cannot be added to your account."
+    guidance = "Read the reason in details; the store's order shows whose purchase it is."
+
+
 class OperatorExists(EngineError):
     """The operator's name is taken."""
 
@@ -482,6 +502,22 @@ class UpstreamRefused(UpstreamFailed):
     ) -> None:
         super().__init__(members=members, headers=headers)
         self.status = status
+
+
+class ProviderFailed(EngineError):
+    """The payment provider did not answer, or not in a usable way; nothing was charged twice."""
+
+    status = 503
+    code = "payment_provider_failed"
+    error = "payment_provider_failed"
+    message = "The payment provider did not answer."
+    guidance = "Send the same request again, with the same request id."
+
+    def __init__(self, *, retry_after_s: int = 5) -> None:
+        super().__init__(
+            members={"retryAfterSeconds": retry_after_s},
+            headers={"Retry-After": str(retry_after_s)},
+        )
 
 
 class UpstreamTimedOut(EngineError):
