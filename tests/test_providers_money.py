@@ -112,8 +112,9 @@ def test_shillings_are_read_in_every_form_of_daraja(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [
-        "", ".", "250.", ".5", "1e3", "-1", "+1", "250.001", "1_000", "1,000", "\u0662\u0665", "NaN", "9" * 25,
-        2.5, None, True, 10**30, Decimal("NaN"), Decimal("Infinity"), Decimal("1E+400"), Decimal("1E-400"),
+        "", ".", "250.", ".5", "1e3", "-1", "+1", "250.001", "1_000", "1,000", "\u0662\u0665", "NaN",
+        "9" * 25, 2.5, None, True, 10**30, Decimal("NaN"), Decimal("Infinity"),
+        Decimal("1E+400"), Decimal("1E-400"),
     ],
 )  # fmt: skip
 def test_what_is_no_amount_of_daraja_is_refused(value: Any) -> None:
