@@ -1,4 +1,4 @@
-"""What was granted goes back as far as the money went back: each time by a new entry that names the one before.
+"""What was granted goes back as far as the money went back: by new entries, each naming the one before.
 
 The target follows what the customer has back of what they paid, taxes included: all of it takes back the
 whole grant, a part its share, rounded down. What was spent already becomes `owed`, which later grants pay

@@ -206,15 +206,19 @@ def _sale(book: Book, proof: Proof, act: Act) -> _Sale:
         intent = intents.by_code(book.table, proof.account)
     if intent is None:
         raise _Unfit("unknown_account" if proof.account else "no_intent")
+    _require_price(intent, proof)
+    trouble = OVERPAID if proof.gross > intent.amount else ""
+    return _Sale(intent, book.packs.named(intent.pack), intent.grants, trouble=trouble)
+
+
+def _require_price(intent: Intent, proof: Proof) -> None:
+    """Raises `_Unfit` unless the payment is the one that the intent asks for."""
     if intent.currency != proof.currency:
         raise _Unfit("other_currency")
     if proof.gross < intent.amount:
         raise _Unfit("amount_too_low")
     if intent.payment and not _is_same(intent, proof):
         raise _Unfit("intent_already_paid")
-    pack = book.packs.named(intent.pack)
-    trouble = OVERPAID if proof.gross > intent.amount else ""
-    return _Sale(intent, pack, intent.grants, trouble=trouble)
 
 
 def _store_sale(book: Book, proof: Proof, act: Act) -> _Sale:
