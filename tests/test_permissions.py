@@ -154,6 +154,9 @@ def _payments(endpoint: str) -> None:
     for query in ({}, {"user": sale.user}):
         shop.call("GET", "/admin/payments", headers=shop.admin, query=query)
     shop.call("GET", "/admin/packs/p250", headers=shop.admin)
+    assigned = {"userId": sale.user, "packId": "p250", "reason": "x"}
+    path = "/admin/payments/stripe/pi_of_nobody/assign"
+    assert shop.call("POST", path, assigned, headers=shop.admin).status == 200
 
 
 def _videos(endpoint: str) -> None:
