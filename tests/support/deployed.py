@@ -45,6 +45,7 @@ SETTINGS = {
     "NOTIFY_URL": "",
     "TEXT_DAYS": "30",
     "REUSE_UNUSED_TOKEN": "false",
+    "ALLOW_HEADER_IDENTITY": "false",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",
     "TRUSTED_PROXIES": "0",
