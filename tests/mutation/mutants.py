@@ -25,7 +25,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "metadata.cache": ("test_metadata_cache", "test_metadata"),
     "platform.circuit": ("test_circuit",),
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
-    "admin.erasure": ("test_erasure",),
+    "admin.erasure": ("test_erasure", "test_cli_erasure"),
     **dict.fromkeys(
         ("credits.holds", "credits.hold_items", "credits.placing"),
         (
