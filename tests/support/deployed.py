@@ -47,6 +47,7 @@ SETTINGS = {
     "PAYMENT_PROVIDERS": "stripe mpesa google",
     "TEXT_DAYS": "30",
     "REUSE_UNUSED_TOKEN": "false",
+    "ALLOW_HEADER_IDENTITY": "false",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",
     "TRUSTED_PROXIES": "0",
