@@ -18,6 +18,7 @@ LONGEST = (
     "e2e",
     "test_subscription_crashes",
     "browser",
+    "test_sam_deploy",
     "test_subscription_histories",
     "test_rebuild",
     "test_model",
