@@ -210,13 +210,13 @@ SWEEPS: Final = [
     ),
     (
         "transcription.sweeping.running-has-its-time",
-        "age_s >= GIVE_UP_AFTER_S and not",
+        "age_s >= gateway.job_limit_s and not",
         "not",
     ),
     (
         "transcription.sweeping.running-ends-in-time",
-        "age_s >= GIVE_UP_AFTER_S and not",
-        "age_s > GIVE_UP_AFTER_S and not",
+        "age_s >= gateway.job_limit_s and not",
+        "age_s > gateway.job_limit_s and not",
     ),
     (
         "transcription.sweeping.resolved-is-passed-over",

@@ -44,6 +44,7 @@ SETTINGS = {
     "KMS_KEY": "alias/none",
     "NOTIFY_URL": "",
     "TEXT_DAYS": "30",
+    "JOB_MINUTES": "60",
     "REUSE_UNUSED_TOKEN": "false",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",

@@ -66,6 +66,8 @@ class Settings:
     """The URL to which notices about subscriptions are sent; empty for none."""
     text_days: int
     """How long a text that was charged can be read."""
+    job_limit_s: int
+    """How long a job may hold its credit without an end."""
     reuse_unused_token: bool
     """Whether a vend answers the user's unused token again, rather than holding a second credit."""
     rotate_after_days: int
@@ -137,6 +139,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         kms_key=environ["KMS_KEY"],
         notify_url=environ["NOTIFY_URL"],
         text_days=int(environ["TEXT_DAYS"]),
+        job_limit_s=int(environ["JOB_MINUTES"]) * 60,
         reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
         public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
