@@ -115,6 +115,13 @@ def story(gateway: Gateway) -> Story:
     return told(gateway.ledger.table, author.user)
 
 
+def test_no_transition_of_a_hold_writes_off() -> None:
+    """Earlier versions delivered a late text as a gift; now it is kept back until it is paid."""
+    steps = holds.STEPS.values()
+    assert {step.state for step in steps} == {CAPTURED, RELEASED}
+    assert {step.type for step in steps} == {"capture", "refund", "spend"}
+
+
 SEQS = range(1, 26)
 
 
