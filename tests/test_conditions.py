@@ -102,6 +102,14 @@ def test_held_cannot_go_below_zero(gateway: Gateway) -> None:
     assert desk.stored(hold)["state"] == OPEN
 
 
+def test_owed_cannot_go_below_zero(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    desk.edit(ACCOUNT, owed=30)
+    desk.grant(20, table=desk.interrupted(lambda: desk.edit(ACCOUNT, owed=3)))
+    account = desk.ledger.account(desk.user)
+    assert (account.available, account.owed) == (18, 0)
+
+
 def test_an_entry_is_never_written_over(gateway: Gateway) -> None:
     desk = Desk(gateway, balance=1)
     stray = {"pk": account_pk(desk.user), "sk": entry_sk("credits", 2), "seq": 2, "of": "another"}

@@ -45,6 +45,7 @@ def test_a_balance_has_exactly_the_documented_members(
         ("reservedUnits", 1),
         ("availableCredits", 4),
         ("heldCredits", 1),
+        ("owed", 0),
         ("pendingJobs", 1),
         ("freeUsesRemaining", 0),
         ("build", {"ref": "test", "deployedAt": "2026-01-01T00:00:00Z"}),

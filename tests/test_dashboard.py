@@ -269,6 +269,11 @@ def test_a_success_is_not_counted_as_a_failure_of_its_address(desk: Gateway) -> 
     assert address["failures"] == 3
 
 
+def test_a_success_whose_count_has_expired_stores_nothing(desk: Gateway) -> None:
+    attempts.succeeded(desk.ledger.table, "anna", "IP#203.0.113.9")
+    assert not items(desk, "LOGIN#")
+
+
 def test_concurrent_attempts_get_no_further_than_sequential_ones(desk: Gateway) -> None:
     table, now = desk.ledger.table, 1_800_000_000
 

@@ -110,7 +110,7 @@ def test_an_expired_answer_is_asked_for_again_though_it_is_still_stored(
     assert tiktok.counts == {"oembed": 2, "page": 2}
 
 
-def test_a_refusal_is_kept_for_minutes(meta: Gateway, tiktok: TiktokStandin) -> None:
+def test_a_refusal_is_cached_for_minutes(meta: Gateway, tiktok: TiktokStandin) -> None:
     post = HIDDEN[0]
     refused = [ask(meta, address(post)) for _ in range(3)]
     assert {reply.code for reply in refused} == {"post_not_found"}

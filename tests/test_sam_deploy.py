@@ -85,13 +85,13 @@ def test_only_alarms_on_computed_figures_are_kept_from_the_engine(deployed: Depl
     assert deployed.left_out == sorted(name for name in alarms if "Metrics" in alarms[name])
 
 
-def test_every_value_arrived_or_is_listed_as_one_that_cannot(comparison: Comparison) -> None:
+def test_every_declared_value_is_deployed_or_listed_as_unsupported(comparison: Comparison) -> None:
     """All resources and properties that SAM makes of the template, against what the services say."""
     assert comparison.unlisted(gaps_of(BY_SAM)) == []
     assert len(comparison.same) > 1000
 
 
-def test_nothing_is_listed_that_arrives(comparison: Comparison) -> None:
+def test_no_deployed_value_is_listed_as_unsupported(comparison: Comparison) -> None:
     assert comparison.outdated(gaps_of(BY_SAM)) == []
     assert comparison.unused(gaps_of(BY_SAM)) == []
 

@@ -1,10 +1,12 @@
 """The scan finds possible secrets and nothing else."""
 
+import hashlib
 import secrets
 
 import pytest
 
-from tools.secret_scan import Line, findings
+from tests.support.vectors import FOLDER
+from tools.secret_scan import VECTORS, Line, added, findings
 
 
 def found(text: str) -> list[str]:
@@ -47,3 +49,36 @@ def test_a_secret_is_found_and_not_printed(text: str) -> None:
 )
 def test_names_examples_and_digests_are_not_secrets(text: str) -> None:
     assert found(text) == []
+
+
+def content_id(content: bytes) -> str:
+    """Git's id of a file with this content."""
+    return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
+
+
+def test_each_exempt_file_of_vectors_exists_and_would_be_found() -> None:
+    contents = {content_id(path.read_bytes()): path for path in FOLDER.rglob("*.json")}
+    for known in VECTORS:
+        lines = contents[known].read_text(encoding="utf-8").splitlines()
+        assert any(found(line) for line in lines), contents[known]
+
+
+def patch(id_: str) -> list[str]:
+    key = "sk_live_" + "aB3" * 8
+    return [
+        "commit abc",
+        "diff --git a/x b/x",
+        f"index {'0' * 40}..{id_} 100644",
+        "+++ b/x",
+        f"+{key}",
+        "commit def",
+        "diff --git a/y b/y",
+        f"index {'0' * 40}..{'1' * 40}",
+        "+++ b/y",
+        f"+{key}",
+    ]
+
+
+def test_the_history_is_searched_but_for_the_exempt_content() -> None:
+    assert [line.where for line in added(patch("2" * 40))] == ["abc x", "def y"]
+    assert [line.where for line in added(patch(next(iter(VECTORS))))] == ["def y"]

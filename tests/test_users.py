@@ -225,8 +225,9 @@ def test_a_users_history_shows_no_origin(gateway: Gateway) -> None:
     gateway.vend(headers)
     (spent, added, opened) = history(gateway, user, headers).json["transactions"]
     assert list(spent) == [
-        "id", "userId", "seq", "type", "amount", "heldChange", "balanceAfter", "heldAfter", "reason",
-        "subject", "reverses", "requestId", "timestamp",
+        "id", "userId", "seq", "type", "amount", "heldChange", "balanceAfter", "heldAfter",
+        "owedChange", "owedAfter", "product", "units", "reason", "subject",
+        "reverses", "requestId", "timestamp",
     ]  # fmt: skip
     told = [
         (t["type"], t["amount"], t["heldChange"], t["balanceAfter"]) for t in (opened, added, spent)

@@ -1,6 +1,7 @@
 """Passes a paid transcription on to TTTranscribe and answers how it goes."""
 
 from engine.access import bearer, front_secret, keyrings
+from engine.access.identity import People
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import prices
 from engine.ledger.items import account_pk
@@ -35,6 +36,7 @@ rings = KeyRings(
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
+people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
@@ -52,7 +54,7 @@ def submit(call: Call) -> Answer:
 @api.route("GET", "/ttt/status/{id}")
 @api.route("GET", "/ttt/poll/{id}")
 def status(call: Call, id: str) -> Answer:
-    user = bearer.job_reader(call, rings[VEND_JWT_SECRET], rings[ENGINE_JWT_SECRET], settings)
+    user = people.reader(call, rings[VEND_JWT_SECRET])
     if id == jobs.PING:
         return Answer({"ok": True, "jobId": jobs.PING, "status": "ok"})
     if not is_job_id(id):
@@ -71,7 +73,7 @@ def webhook(call: Call) -> Answer:
 
 @api.route("GET", "/estimate")
 def estimate(call: Call) -> Answer:
-    user = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
+    user = people.require(call).user
     rate_limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     post = links.parse(call.read_query(UrlQuery).url)
     return Answer(

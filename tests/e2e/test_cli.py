@@ -36,7 +36,7 @@ def fresh() -> str:
 
 
 def once(look: Callable[[], Any]) -> Any:
-    """The first result of `look` that is not empty: the projector follows the ledger with a delay."""
+    """The first result of `look` that is not empty; the projector follows the ledger with a delay."""
     give_up_at = time.monotonic() + DEADLINE_S
     while time.monotonic() < give_up_at:
         if found := look():
@@ -46,7 +46,7 @@ def once(look: Callable[[], Any]) -> Any:
 
 
 def test_the_commands_of_document_000(app: App, terminal: Terminal) -> None:
-    """Document 000: status, seed-credits, vend-token, balance, validate, in its order."""
+    """Document 000: status, seed-credits, vend-token, balance and validate, in this order."""
     user = fresh()
     assert terminal.ask("status")["status"] == "ok"
     seeded = terminal.ask("seed-credits", user, "3")
@@ -192,7 +192,7 @@ def test_a_key_is_generated_used_listed_and_revoked(app: App, terminal: Terminal
     assert terminal.say("keys", "revoke", "key_0000000000000000", "--yes").exit_code == 4
 
 
-def test_a_repeated_transcription_is_bought_once(app: App, terminal: Terminal) -> None:
+def test_a_repeated_transcription_is_charged_once(app: App, terminal: Terminal) -> None:
     user = fresh()
     terminal.ask("seed-credits", user, "2")
     first = terminal.ask("transcribe", VIDEO, "--user", user)
@@ -214,7 +214,9 @@ def test_a_repeated_transcription_is_bought_once(app: App, terminal: Terminal) -
     app.assert_adds_up(user)
 
 
-def test_nothing_is_bought_for_an_address_that_is_not_a_video(app: App, terminal: Terminal) -> None:
+def test_no_credit_is_spent_for_an_address_that_is_not_a_video(
+    app: App, terminal: Terminal
+) -> None:
     user = fresh()
     terminal.ask("seed-credits", user, "1")
     for url in ("https://example.com/x", "not an address", "https://www.tiktok.com/@ann"):
@@ -228,7 +230,7 @@ def test_every_form_of_a_video_address_has_the_same_request_id() -> None:
     assert request_id("ann", VIDEO, 1) not in ids and request_id("bob", VIDEO, 0) not in ids
 
 
-def test_meta_shows_a_video_or_the_reason_why_not(terminal: Terminal) -> None:
+def test_meta_shows_a_video_or_the_reason_of_the_failure(terminal: Terminal) -> None:
     assert terminal.ask("meta", "https://example.com/", code=7)["code"] == "invalid_url"
     result = terminal.say("meta", VIDEO)
     assert result.exit_code in (0, 4)

@@ -1,4 +1,4 @@
-"""Functions that are killed in the middle of a vend: charged and replayable, or not charged at all."""
+"""Functions killed during a vend: the vend is charged and repeatable, or not charged."""
 
 import os
 import random
@@ -41,7 +41,7 @@ def workers(name: str) -> list[int]:
 
 
 class Killer(threading.Thread):
-    """Kills a random worker of the tokens function in the middle of its work, after every few answers."""
+    """Kills a random working process of the tokens function after every few answers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Killer(threading.Thread):
 
 
 def vended(app: App, headers: dict[str, str], key: str, killer: Killer) -> tuple[int, str]:
-    """The final answer for `key`, without the time left, asked again for as long as the gateway has none."""
+    """The final answer for `key`, without the time left; repeated until the gateway answers."""
     for _ in range(ATTEMPTS):
         try:
             reply = app.call(
@@ -77,7 +77,7 @@ def vended(app: App, headers: dict[str, str], key: str, killer: Killer) -> tuple
 
 
 def test_a_killed_function_never_charges_twice_or_for_nothing() -> None:
-    """In a run of its own, whose other functions nobody waits for."""
+    """A run of its own, so that no other test waits for the killed functions."""
     with local_run(RATE_LIMIT="100000", QUIET="1") as run:
         vend_under_fire(App(run))
 

@@ -1,4 +1,4 @@
-"""What arrived in the local engine is what the template declares, less what the run says it cannot show."""
+"""The local engine has what the template declares, except for what the run lists as unsupported."""
 
 from typing import Any
 
@@ -27,8 +27,8 @@ def declared() -> dict[str, Any]:
     return decided(template, parameter_values(template, LOCAL))
 
 
-def test_every_resource_arrived(app: App) -> None:
-    """After SAM's translation; what the local copy leaves out it names, see test_local_deployment."""
+def test_every_resource_is_deployed(app: App) -> None:
+    """After SAM's translation. The local copy lists what it leaves out; see test_local_deployment."""
     found = client(app, "cloudformation").describe_stack_resources(StackName="pluct-local")
     arrived = [item["LogicalResourceId"] for item in found["StackResources"]]
     wanted = translate(declared(), "bucket").template["Resources"]
@@ -40,18 +40,18 @@ def comparison(app: App) -> Comparison:
     return compare_run(app.run)
 
 
-def test_every_value_arrived_or_is_listed_as_one_that_cannot(comparison: Comparison) -> None:
-    """All resources and properties that SAM makes of the template, against what the services say."""
+def test_every_declared_value_is_deployed_or_listed_as_unsupported(comparison: Comparison) -> None:
+    """Compares all resources and properties of the translated template with the services' answers."""
     assert comparison.unlisted(gaps_of(BY_RUN)) == []
     assert len(comparison.same) > 1000
 
 
-def test_nothing_is_listed_that_arrives(comparison: Comparison) -> None:
+def test_no_deployed_value_is_listed_as_unsupported(comparison: Comparison) -> None:
     assert comparison.outdated(gaps_of(BY_RUN)) == []
     assert comparison.unused(gaps_of(BY_RUN)) == []
 
 
-def test_every_function_logs_into_its_own_group_which_is_emptied_in_time(app: App) -> None:
+def test_every_function_has_a_log_group_with_a_retention(app: App) -> None:
     pages = client(app, "logs").get_paginator("describe_log_groups").paginate()
     groups = {group["logGroupName"]: group for page in pages for group in page["logGroups"]}
     functions = client(app, "lambda").list_functions()["Functions"]
@@ -68,7 +68,7 @@ def test_every_function_is_called_by_its_alias(app: App) -> None:
         assert aliases[0]["FunctionVersion"] != "$LATEST"
 
 
-def test_alarms_reach_the_topic_and_the_overview_is_there(app: App) -> None:
+def test_alarms_reach_the_topic_and_the_dashboard_exists(app: App) -> None:
     alarms = client(app, "cloudwatch").describe_alarms()["MetricAlarms"]
     (topic,) = client(app, "sns").list_topics()["Topics"]
     assert alarms

@@ -22,7 +22,7 @@ def secrets_away(scene: Scene, record: Record) -> None:
 
 
 DRILLS = (secrets_away, restore.restored_table, changes.bad_deployment)
-"""In this order: the last leaves a version behind that no other may publish."""
+"""The last one publishes a version that would disturb the others, so the order matters."""
 
 
 @pytest.mark.parametrize("drill", DRILLS)

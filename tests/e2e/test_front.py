@@ -1,4 +1,4 @@
-"""A run behind a proxy, over HTTP: the local front adds the secret, and the engine's own address refuses."""
+"""A run behind a proxy: the local front adds the secret, and the engine's own address refuses requests."""
 
 from collections.abc import Iterator, Mapping
 
@@ -24,12 +24,12 @@ def user(app: App, sent: Mapping[str, str]) -> dict[str, str]:
     return app.call("POST", "/v1/devices", headers=sent).json
 
 
-def test_links_lead_to_the_public_base(app: App) -> None:
+def test_links_use_the_public_base(app: App) -> None:
     assert app.call("GET", "/openapi.json").json["servers"] == [{"url": BASE}]
     assert app.call("GET", "/").json["documentation"] == f"{BASE}/docs"
 
 
-def test_the_viewer_is_who_the_proxy_saw(app: App) -> None:
+def test_the_viewer_s_address_is_the_one_that_the_proxy_saw(app: App) -> None:
     made = user(app, {"x-forwarded-for": f"192.0.2.66, {VIEWER}"})["userId"]
     (entry,) = app.ledger.entries(made, limit=10)
     name = (made, entry.origin_id)
@@ -41,7 +41,7 @@ def test_a_secret_that_a_client_sends_does_not_reach_the_function(app: App) -> N
 
 
 @pytest.mark.parametrize("headers", [{}, {"x-front-secret": "x"}])
-def test_the_apis_own_address_refuses_what_did_not_come_through_the_front(
+def test_the_api_s_own_address_refuses_requests_that_bypass_the_front(
     app: App, headers: dict[str, str]
 ) -> None:
     address = f"{app.run['engineUrl']}/_aws/execute-api/{API_ID}/$default/health"

@@ -80,7 +80,7 @@ PATHS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_trick_in_the_path_gets_404_and_never_goes_upstream(app: App, path: str) -> None:
+def test_a_hostile_path_is_404_and_causes_no_upstream_call(app: App, path: str) -> None:
     _, headers = app.device()
     before = upstream_calls(app)
     status, body = raw_get(app, path, headers)
@@ -99,7 +99,7 @@ def upstream_calls(app: App) -> int:
 
 
 def raw_get(app: App, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
-    """A GET whose path goes out as it is; `requests` would put it in order first."""
+    """A GET with an unchanged path; `requests` would normalise it."""
     host = app.run["baseUrl"].removeprefix("http://")
     connection = http.client.HTTPConnection(host, timeout=30)
     connection.request("GET", path, headers=headers)
@@ -118,7 +118,7 @@ def raw_get(app: App, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
         ("PUT", "/user/u1/balance", 405, "method_not_allowed"),
     ],
 )
-def test_what_no_route_takes_is_refused_in_the_one_form(
+def test_a_request_that_no_route_accepts_gets_the_error_body(
     app: App, method: str, path: str, status: int, code: str
 ) -> None:
     reply = app.call(method, path)
@@ -128,14 +128,14 @@ def test_what_no_route_takes_is_refused_in_the_one_form(
 
 OPERATIONS = sorted(schema.operations())
 SHELL_ROUTES = ["GET /dashboard/{page}", "GET /dashboard/{page}/{id}"]
-"""They answer one page, whatever is asked for: what is shown in it comes from the admin API."""
+"""These answer the same page for every path; its data comes from the admin API."""
 
 SAMPLES = {
     "userId": "user-123", "id": "user-123", "seq": "1", "message": "msg_1", "name": "none.css",
     "page": "users",
 }  # fmt: skip
 NO_BODY_OF_OURS = {"POST /webhooks/tttranscribe"}
-"""Its signature is looked at before anything else."""
+"""Its signature is checked first."""
 
 VALUES: list[Any] = [
     None, 7, -1, 0, 1.5, 1.0, 1e308, 10**30, 2**63, "7", "", " ", "\x00", "a#b", "\u202e", "x" * 5000,
@@ -166,7 +166,7 @@ HEADERS = [
 
 
 class Intruder:
-    """Somebody who holds a good credential of every kind, and a user with a credit to lose."""
+    """A caller with a valid credential of every kind, and a user with one credit."""
 
     def __init__(self, app: App) -> None:
         self.app = app
@@ -182,14 +182,14 @@ class Intruder:
         app.add("user-123", 1)
 
     def credentials(self, key: str) -> dict[str, str]:
-        """Of the first kind that the operation asks for, and that we have."""
+        """The first kind of credential that the operation accepts and the caller has."""
         for requirement in schema.operations()[key].value["security"]:
             if all(name in self._shown for name in requirement):
                 return {k: v for name in requirement for k, v in self._shown[name].items()}
         return {}
 
     def send(self, key: str, path: str, body: bytes | None, headers: dict[str, str]) -> Reply:
-        """As it is: `requests` would put path and headers in order first."""
+        """Sends path and headers unchanged; `requests` would normalise them."""
         method = key.partition(" ")[0]
         connection = http.client.HTTPConnection(
             self.app.run["baseUrl"].removeprefix("http://"), timeout=30
@@ -238,7 +238,7 @@ def content_type(key: str) -> str:
 
 
 def sample_body(described: Node) -> dict[str, Any]:
-    """The first example of a body, an empty one where there is none."""
+    """The first example of a body; an empty body if there is none."""
     named: dict[str, Any] = described.value.get("examples", {})
     examples = [described.value["example"]] if "example" in described.value else []
     examples += [example["value"] for example in named.values()]
@@ -257,13 +257,13 @@ def assert_refused(reply: Reply, sent: object) -> None:
 
 
 def assert_answered(reply: Reply, sent: object) -> None:
-    """Whatever it is, it is an answer of ours and no failure."""
+    """The answer has our error body or a success, and is no 5xx."""
     assert reply.status < 500, (sent, reply.status, reply.text[:500])
     if reply.status >= 400:
         assert reply.json.keys() >= MEMBERS, (sent, reply.text[:500])
 
 
-# What is not UTF-8 comes to a function as U+FFFD from the local engine: see test_hostile_bodies for that.
+# The local engine replaces invalid UTF-8 by U+FFFD; test_hostile_bodies covers invalid UTF-8.
 UNREADABLE = (
     "a list", "a string", "70 KB", "brackets", "braces", "NaN", "a key twice", "half a surrogate",
 )  # fmt: skip
@@ -272,7 +272,7 @@ READING = [key for key in OPERATIONS if content(key) is not None]
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("key", READING)
-def test_no_route_takes_a_body_that_is_none(intruder: Intruder, key: str) -> None:
+def test_no_route_accepts_a_body_that_is_no_json_object(intruder: Intruder, key: str) -> None:
     headers = intruder.credentials(key)
     for name in UNREADABLE:
         reply = intruder.send(key, path_of(key), BODIES[name], headers)
@@ -282,10 +282,8 @@ def test_no_route_takes_a_body_that_is_none(intruder: Intruder, key: str) -> Non
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("key", [k for k in READING if content_type(k) == "application/json"])
-def test_no_route_takes_a_member_that_its_description_does_not(
-    intruder: Intruder, key: str
-) -> None:
-    """A good body with one member of a wrong type, or left out."""
+def test_no_route_accepts_a_member_against_its_description(intruder: Intruder, key: str) -> None:
+    """A valid body with one member of a wrong type, or missing."""
     media = content(key)
     assert media is not None
     described = media.at("application/json")
@@ -308,13 +306,13 @@ def without(body: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def is_whole_float(value: Any) -> bool:
-    """To JSON Schema 1.0 is a whole number; here it is not written as one."""
+    """JSON Schema accepts 1.0 as an integer; this API does not."""
     return isinstance(value, float)
 
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("key", [k for k in OPERATIONS if "{" in k and k not in SHELL_ROUTES])
-def test_a_trick_in_the_path_of_any_route_finds_nothing(intruder: Intruder, key: str) -> None:
+def test_a_hostile_path_parameter_is_refused_on_every_route(intruder: Intruder, key: str) -> None:
     headers = intruder.credentials(key)
     rule = key.partition(" ")[2]
     body = b"{}" if content(key) is not None else None
@@ -326,7 +324,7 @@ def test_a_trick_in_the_path_of_any_route_finds_nothing(intruder: Intruder, key:
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("key", SHELL_ROUTES)
-def test_a_trick_in_the_path_of_a_dashboards_page_finds_the_one_page_without_data(
+def test_a_hostile_path_of_the_dashboard_gets_the_page_without_data(
     intruder: Intruder, key: str
 ) -> None:
     shell = intruder.send("GET /dashboard", "/dashboard", None, {})
@@ -343,7 +341,7 @@ def test_a_trick_in_the_path_of_a_dashboards_page_finds_the_one_page_without_dat
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("key", [k for k in OPERATIONS if query_names(k)])
-def test_a_trick_in_the_query_of_any_route_is_answered_or_refused(
+def test_a_hostile_query_is_answered_or_refused_on_every_route(
     intruder: Intruder, key: str
 ) -> None:
     headers = intruder.credentials(key)
@@ -357,7 +355,7 @@ def test_a_trick_in_the_query_of_any_route_is_answered_or_refused(
 
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize("key", OPERATIONS)
-def test_a_strange_credential_opens_no_route(intruder: Intruder, key: str) -> None:
+def test_an_invalid_credential_is_refused_on_every_route(intruder: Intruder, key: str) -> None:
     open_to_all = any(not one for one in schema.operations()[key].value["security"] or [{}])
     body = b"{}" if content(key) is not None else None
     for headers in HEADERS:
@@ -371,7 +369,7 @@ def test_a_strange_credential_opens_no_route(intruder: Intruder, key: str) -> No
 @pytest.mark.parametrize(
     "key", [k for k in READING if "422" in schema.operations()[k].value["responses"]]
 )
-def test_a_strange_request_id_is_refused_on_every_route_that_takes_one(
+def test_an_invalid_request_id_is_refused_on_every_route_that_reads_one(
     intruder: Intruder, key: str
 ) -> None:
     media = content(key)
@@ -390,9 +388,7 @@ def test_a_strange_request_id_is_refused_on_every_route_that_takes_one(
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
 @pytest.mark.parametrize("path", sorted({key.partition(" ")[2] for key in OPERATIONS}))
-def test_a_method_that_a_path_does_not_take_is_405(
-    intruder: Intruder, method: str, path: str
-) -> None:
+def test_an_unsupported_method_is_405(intruder: Intruder, method: str, path: str) -> None:
     sample = path.format_map(SAMPLES)
     allowed = {
         taken

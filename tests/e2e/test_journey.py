@@ -1,4 +1,4 @@
-"""A mobile app's whole journey over HTTP, and the races on its way."""
+"""The journey of a mobile app over HTTP, and races on it."""
 
 import time
 from collections import Counter
@@ -111,7 +111,7 @@ def test_ten_concurrent_additions_add_ten_and_one_payment_adds_once_by_any_route
     app.assert_adds_up(user)
 
 
-def test_tokens_of_one_kind_do_not_pass_for_another(app: App) -> None:
+def test_a_token_of_one_kind_is_not_accepted_as_another(app: App) -> None:
     user, headers = app.device(balance=1)
     ticket = bearer(app.vend(headers).json["token"])
     assert app.call("POST", "/ttt/transcribe", {"url": VIDEO}, headers=headers).status == 401
@@ -138,7 +138,7 @@ def test_tokens_of_one_kind_do_not_pass_for_another(app: App) -> None:
         assert (reply.status, reply.headers["www-authenticate"][:6]) == (401, "Bearer")
 
 
-def test_the_service_says_what_it_is_and_how_it_is(app: App) -> None:
+def test_the_service_card_and_the_health_are_answered(app: App) -> None:
     card = app.call("GET", "/").json
     assert card["status"] == "running"
     assert "POST /v1/vend-token" in card["routes"]

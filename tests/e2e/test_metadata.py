@@ -1,4 +1,4 @@
-"""Metadata of the whole system: asked for once, kept, right, and never from a hostile address."""
+"""Metadata over HTTP: fetched once, cached, correct, and never from a hostile address."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -38,7 +38,7 @@ def ask(app: App, url: str) -> Reply:
     return reply
 
 
-def test_a_post_is_asked_for_once_and_then_kept(app: App, tiktok: TiktokStandin) -> None:
+def test_a_post_is_fetched_once_and_then_cached(app: App, tiktok: TiktokStandin) -> None:
     first = app.call("POST", "/meta/resolve", {"url": address(KEPT)})
     second = app.call("POST", "/meta/resolve", {"url": address(KEPT)})
     third = ask(app, address(KEPT))
@@ -49,7 +49,7 @@ def test_a_post_is_asked_for_once_and_then_kept(app: App, tiktok: TiktokStandin)
     assert tiktok.counts == {"oembed": 1, "page": 1}
 
 
-def test_many_first_calls_at_once_ask_tiktok_once(app: App, tiktok: TiktokStandin) -> None:
+def test_concurrent_first_calls_fetch_once(app: App, tiktok: TiktokStandin) -> None:
     with ThreadPoolExecutor(100) as pool:
         replies = list(pool.map(lambda _: ask(app, address(TOGETHER)), range(100)))
     assert [reply.status for reply in replies] == [200] * 100
@@ -57,7 +57,7 @@ def test_many_first_calls_at_once_ask_tiktok_once(app: App, tiktok: TiktokStandi
     assert tiktok.counts == {"oembed": 1, "page": 1}
 
 
-def test_a_short_link_leads_to_its_post_and_a_bad_one_is_refused(
+def test_a_short_link_resolves_to_its_post_and_a_bad_one_is_refused(
     app: App, tiktok: TiktokStandin
 ) -> None:
     def resolve(code: str) -> Reply:
@@ -79,7 +79,7 @@ def test_hostile_addresses_cause_no_request(app: App, tiktok: TiktokStandin) -> 
 
 
 def make_older(app: App, post: Post, seconds: int) -> dict[str, Any]:
-    """Makes a kept answer older by `seconds`; returns the changed item."""
+    """Makes a cached answer older by `seconds`; returns the changed item."""
     table = app.ledger.table
     item = table.get(f"TIKTOK#{post.id}", SK)
     assert item is not None
@@ -88,7 +88,7 @@ def make_older(app: App, post: Post, seconds: int) -> dict[str, Any]:
     return item | older
 
 
-def test_a_kept_answer_is_fresh_for_hours_stale_in_an_outage_and_then_renewed(
+def test_a_cached_answer_is_fresh_for_hours_stale_in_an_outage_and_then_renewed(
     app: App, tiktok: TiktokStandin
 ) -> None:
     assert ask(app, address(AGING)).json["cached"] is False
@@ -98,7 +98,7 @@ def test_a_kept_answer_is_fresh_for_hours_stale_in_an_outage_and_then_renewed(
     kept = ask(app, address(AGING)).json
     assert (kept["cached"], kept["stale"], 600 <= kept["age"] < 660) == (True, False, True)
     assert tiktok.counts == {"oembed": 1, "page": 1}
-    # DynamoDB deletes late: an expired item is still there, and must not be served as fresh.
+    # DynamoDB deletes expired items late; such an item must not be answered as fresh.
     make_older(app, AGING, FRESH_S[1])
     tiktok.down()
     stale = ask(app, address(AGING)).json
@@ -113,7 +113,7 @@ def test_a_kept_answer_is_fresh_for_hours_stale_in_an_outage_and_then_renewed(
     assert tiktok.counts == {"oembed": 1, "page": 1}
 
 
-def test_a_refusal_is_kept_for_minutes(app: App, tiktok: TiktokStandin) -> None:
+def test_a_refusal_is_cached_for_minutes(app: App, tiktok: TiktokStandin) -> None:
     post = HIDDEN[0]
     assert [ask(app, address(post)).code for _ in range(3)] == ["post_not_found"] * 3
     assert tiktok.counts == {"oembed": 1, "page": 1}
@@ -123,9 +123,7 @@ def test_a_refusal_is_kept_for_minutes(app: App, tiktok: TiktokStandin) -> None:
     assert tiktok.counts == {"oembed": 2, "page": 2}
 
 
-def test_many_calls_at_once_for_an_expired_answer_ask_tiktok_once(
-    app: App, tiktok: TiktokStandin
-) -> None:
+def test_concurrent_calls_for_an_expired_answer_fetch_once(app: App, tiktok: TiktokStandin) -> None:
     ask(app, address(ENDED))
     make_older(app, ENDED, FRESH_S[1])
     tiktok.reset()
@@ -135,7 +133,7 @@ def test_many_calls_at_once_for_an_expired_answer_ask_tiktok_once(
     assert tiktok.counts == {"oembed": 1, "page": 1}
 
 
-def test_an_outage_is_an_error_of_its_own(app: App, tiktok: TiktokStandin) -> None:
+def test_an_outage_has_an_error_code_of_its_own(app: App, tiktok: TiktokStandin) -> None:
     tiktok.down()
     reply = app.call("POST", "/meta/resolve", {"url": address(DOWN)})
     assert (reply.status, reply.code) == (502, "tiktok_failed")

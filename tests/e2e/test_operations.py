@@ -1,4 +1,4 @@
-"""What happens behind the answers: the stream's read models, the check, the command line."""
+"""Read models from the stream, the check of the ledger, and the command line."""
 
 import json
 import os
@@ -14,7 +14,7 @@ DEADLINE_S = 30
 
 
 def story(app: App, user: str) -> dict[str, Any]:
-    """The admin's view of a user, once the projector has caught up with the ledger."""
+    """The admin's view of a user, when the projector has caught up with the ledger."""
     give_up_at = time.monotonic() + DEADLINE_S
     while time.monotonic() < give_up_at:
         found = app.call("GET", f"/admin/users/{user}", headers=bearer(app.run["adminSecret"])).json

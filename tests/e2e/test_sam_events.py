@@ -21,7 +21,7 @@ MADE_UP = ("sample", "user-123", "7d9f2c1e", "key_0123456789abcdef", "0000000000
 
 
 @pytest.mark.parametrize("name", ROUTED)
-def test_a_filled_event_is_answered_by_success_each_time(app: App, name: str) -> None:
+def test_a_filled_event_succeeds_each_time(app: App, name: str) -> None:
     for _ in range(2):
         event = fill(SAMPLES[name], Run(app.run))
         answer = send(app.run["baseUrl"], event)
@@ -29,7 +29,7 @@ def test_a_filled_event_is_answered_by_success_each_time(app: App, name: str) ->
 
 
 @pytest.mark.parametrize("name", ROUTED)
-def test_nothing_made_up_is_left_in_the_credentials_of_a_filled_event(app: App, name: str) -> None:
+def test_a_filled_event_has_no_placeholder_credential(app: App, name: str) -> None:
     event = fill(SAMPLES[name], Run(app.run))
     said = json.dumps([event["headers"], event.get("cookies"), event.get("pathParameters")])
     assert not [word for word in MADE_UP if word in said]
@@ -43,12 +43,12 @@ def test_filling_an_event_leaves_the_sample_as_it_is(app: App) -> None:
     assert filled["requestContext"]["http"]["path"] == filled["rawPath"]
 
 
-def test_a_batch_of_the_stream_needs_nothing_of_a_run() -> None:
+def test_a_batch_of_the_stream_needs_no_credential_of_a_run() -> None:
     assert fill(SAMPLES["stream_entries"], Run({})) == SAMPLES["stream_entries"]
 
 
-def test_the_answer_to_cloudformation_has_somewhere_to_go(app: App) -> None:
-    """A container cannot reach the sample's address; S3 of the engine takes the answer, as on AWS."""
+def test_the_answer_to_cloudformation_has_a_reachable_address(app: App) -> None:
+    """A container cannot reach the sample's address, so the engine's S3 receives the answer, as on AWS."""
     filled = fill(SAMPLES["create_secrets"], Run(app.run))
     address = filled["ResponseURL"].replace("//host.docker.internal:", "//127.0.0.1:")
     assert address.startswith(app.run["engineUrl"])
@@ -57,7 +57,7 @@ def test_the_answer_to_cloudformation_has_somewhere_to_go(app: App) -> None:
     assert filled | {"ResponseURL": ""} == SAMPLES["create_secrets"] | {"ResponseURL": ""}
 
 
-def test_a_gateway_that_refuses_says_so(app: App) -> None:
+def test_a_refusal_of_the_gateway_is_reported(app: App) -> None:
     run = Run({**app.run, "webhookSecret": "wrong"})
     with pytest.raises(FillError, match="POST /add-credits: 401"):
         fill(SAMPLES["balance"], run)
@@ -74,7 +74,7 @@ def test_each_event_finds_its_function() -> None:
     assert routes.keys() >= EXPECTED.keys()
 
 
-def test_a_route_that_there_is_not_is_named() -> None:
+def test_an_unknown_route_is_named() -> None:
     event = {"routeKey": "GET /nowhere"}
     with pytest.raises(FillError, match="GET /nowhere"):
         function_of(event, load_template(ROOT / "template.yaml"))

@@ -12,15 +12,15 @@ from tests.e2e.conftest import App, bearer
 from tests.support import schema
 
 RANDOM_CASES = 4
-"""For each operation, besides those of the examples and of coverage, about 40 each."""
+"""Random inputs for each operation, in addition to about 40 examples and coverage inputs each."""
 
 SEED = 1
 LIMIT_S = 600
 
 BEYOND_A_SCHEMA = """
-# What JSON Schema cannot say, so that a request which follows the schema is refused in words:
-# a number written 7.0 is a whole one to it (here it is not), a cursor belongs to its question,
-# a day to a calendar, a prefix to one order, a table has columns, a payment has one amount, an erasure
+# Rules that JSON Schema cannot express, so a request that follows the schema is refused with a reason:
+# 7.0 is an integer in JSON Schema (here it is not), a cursor belongs to its query,
+# a day must exist, a prefix belongs to one order, a table has columns, a payment has one amount, an erasure
 # names its user twice.
 [[operations]]
 include-operation-id = ["adjustMany", "erasePersonalData", "listAllTransactions", "listAudit", "listUsers"]
@@ -34,14 +34,14 @@ include-operation-id = [
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 402, 403, 404, 409, 422]
 
-# An address is TikTok's or it is not, and then TikTok has the video or has not.
+# An address must be TikTok's, and TikTok must have the video.
 [[operations]]
 include-operation-id = ["estimate", "getMetadata", "resolveMetadata", "transcribe"]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 502, 503, 504]
 """
 
 
-def test_the_api_is_as_it_is_described(app: App, tmp_path: Path) -> None:
+def test_the_api_follows_its_description(app: App, tmp_path: Path) -> None:
     (tmp_path / "schemathesis.toml").write_text(credentials(app) + BEYOND_A_SCHEMA)
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
@@ -66,7 +66,7 @@ def test_the_api_is_as_it_is_described(app: App, tmp_path: Path) -> None:
 
 
 def credentials(app: App) -> str:
-    """One of each kind, for the operations whose security names it."""
+    """One credential of each kind, for the operations whose security names it."""
     _, headers = app.device(balance=100_000)
     vended = bearer(app.vend(headers).json["token"])
     shown = {
@@ -82,6 +82,6 @@ def credentials(app: App) -> str:
 
 
 def environment() -> dict[str, str]:
-    """Without a proxy, and in plain text."""
+    """Without a proxy, in plain text."""
     kept = ("HOME", "LANG", "PATH", "TMPDIR")
     return {name: os.environ[name] for name in kept if name in os.environ} | {"NO_COLOR": "1"}

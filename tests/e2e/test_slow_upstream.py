@@ -1,4 +1,4 @@
-"""Over HTTP, with the real queue and worker: an upstream that is slow, away, or calls back."""
+"""An upstream that is slow, unreachable or calls back: over HTTP with the real queue and worker."""
 
 import time
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def until(found: Callable[[], Reply], wanted: Callable[[Reply], bool]) -> Reply:
         time.sleep(0.5)
 
 
-def test_upstreams_webhook_captures_the_credit_of_a_job_that_nobody_asks_for(app: App) -> None:
+def test_the_webhook_captures_the_credit_of_a_job_without_status_calls(app: App) -> None:
     user, headers = app.device(1)
     ticket = bearer(app.vend(headers).json["token"])
     assert app.call("POST", "/ttt/transcribe", {"url": VIDEO}, headers=ticket).status == 202
@@ -56,8 +56,8 @@ def test_upstreams_webhook_captures_the_credit_of_a_job_that_nobody_asks_for(app
     app.assert_adds_up(user)
 
 
-def test_an_app_that_waits_in_vain_is_told_our_id_and_later_ones_have_a_worker_that_waits() -> None:
-    """The front waits for a second here, upstream takes four."""
+def test_a_slow_submission_answers_our_job_id_and_later_ones_go_to_the_worker() -> None:
+    """The front waits for one second; upstream takes four."""
     with local_run(REQUEST_TIMEOUT="1", RATE_LIMIT="100000", QUIET="1") as run:
         app, service = App(run), Service(run)
         for expected in ("webhook", "worker"):

@@ -17,7 +17,7 @@ STEPS = 11
 
 
 class Deployment:
-    """A terminal for which the run is a deployment: an address, and credentials by the environment."""
+    """A terminal that treats the run as a deployment: an address, and credentials from the environment."""
 
     def __init__(self, app: App, folder: Path, patch: pytest.MonkeyPatch) -> None:
         self.app = app
@@ -53,7 +53,7 @@ def deployment(app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Dep
     return Deployment(app, tmp_path, monkeypatch)
 
 
-def test_a_local_run_needs_no_word(
+def test_a_local_run_needs_no_options(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal(tmp_path, monkeypatch)
@@ -63,7 +63,7 @@ def test_a_local_run_needs_no_word(
     assert len(found["steps"]) == STEPS and all(step["ok"] for step in found["steps"])
 
 
-def test_a_deployment_s_smoke_test_needs_one_device_s_secret_and_spends_one_credit(
+def test_a_smoke_test_needs_one_device_secret_and_spends_one_credit(
     deployment: Deployment,
 ) -> None:
     assert set(deployment.secrets) == {"SMOKE_USER", "SMOKE_REFRESH_SECRET"}
@@ -77,13 +77,13 @@ def test_a_deployment_s_smoke_test_needs_one_device_s_secret_and_spends_one_cred
     deployment.app.assert_adds_up(deployment.user)
 
 
-def test_with_an_api_key_the_credit_is_put_in_first(deployment: Deployment) -> None:
+def test_with_an_api_key_the_smoke_test_adds_its_credit_first(deployment: Deployment) -> None:
     deployment.patch.setenv("ENGINE_ADMIN_KEY", deployment.app.run["adminKey"])
     assert deployment.steps()["the history explains it"] == "api_add, spend, capture"
     assert deployment.account == (12, 0)
 
 
-def test_two_runs_at_once_do_not_fail_each_other(deployment: Deployment) -> None:
+def test_two_concurrent_smoke_tests_pass(deployment: Deployment) -> None:
     environ = {**os.environ, **deployment.secrets, "BASE_URL": deployment.app.run["baseUrl"],
                "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "layers/engine")))}  # fmt: skip
     command = [sys.executable, "-m", "cli", "smoke", "--json"]
@@ -95,8 +95,8 @@ def test_two_runs_at_once_do_not_fail_each_other(deployment: Deployment) -> None
     assert deployment.account == (9, 0)
 
 
-def test_a_run_that_was_cut_off_does_not_fail_the_next(deployment: Deployment) -> None:
-    """It leaves a held credit, which the sweeper gives back when the token has run out."""
+def test_an_interrupted_smoke_test_does_not_fail_the_next(deployment: Deployment) -> None:
+    """It leaves a held credit, which the sweeper releases after the token's end."""
     signed_in = deployment.app.call(
         "POST",
         "/v1/devices/token",
@@ -108,7 +108,7 @@ def test_a_run_that_was_cut_off_does_not_fail_the_next(deployment: Deployment) -
     assert deployment.account == (10, 1)
 
 
-def test_an_empty_account_says_how_to_fill_it(deployment: Deployment) -> None:
+def test_an_empty_account_is_reported_with_its_remedy(deployment: Deployment) -> None:
     body = {"userId": deployment.user, "amount": 12, "reason": "emptied"}
     admin = bearer(deployment.app.run["adminSecret"])
     assert deployment.app.call("POST", "/admin/deduct-credits", body, headers=admin).status == 200
@@ -116,8 +116,8 @@ def test_an_empty_account_says_how_to_fill_it(deployment: Deployment) -> None:
     assert said == f"the account is empty: `pluct seed-credits {deployment.user} 100`"
 
 
-def test_what_is_stolen_from_it_opens_its_own_account_alone(deployment: Deployment) -> None:
-    """With the device's secret: no other user's device, no credit made, no list of the admin's."""
+def test_its_device_secret_gives_access_to_its_own_account_only(deployment: Deployment) -> None:
+    """The secret signs in no other user, adds no credit and reads no admin list."""
     other, _ = deployment.app.device(balance=1)
     secret = deployment.secrets["SMOKE_REFRESH_SECRET"]
     call = deployment.app.call
@@ -133,7 +133,7 @@ def test_what_is_stolen_from_it_opens_its_own_account_alone(deployment: Deployme
 
 
 @pytest.mark.parametrize("name", ["SMOKE_USER", "SMOKE_REFRESH_SECRET"])
-def test_a_secret_that_is_not_good_ends_at_the_sign_in(deployment: Deployment, name: str) -> None:
+def test_an_invalid_secret_fails_at_sign_in(deployment: Deployment, name: str) -> None:
     deployment.patch.setenv(name, deployment.secrets[name][:-1] + "_")
     assert "401" in deployment.steps(code=1)["the device signs in"]
     deployment.patch.delenv(name)
@@ -141,7 +141,7 @@ def test_a_secret_that_is_not_good_ends_at_the_sign_in(deployment: Deployment, n
     assert said == f"{name} not set: `pluct smoke-account` creates them"
 
 
-def test_no_secret_of_it_is_logged(deployment: Deployment) -> None:
+def test_no_secret_is_logged(deployment: Deployment) -> None:
     deployment.steps()
     assert "POST /v1/devices/token" in deployment.terminal.log
     assert deployment.secrets["SMOKE_REFRESH_SECRET"] not in deployment.terminal.log

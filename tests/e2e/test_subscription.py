@@ -1,4 +1,4 @@
-"""The subscription service as a whole: many callers over HTTP, real processes, KMS, and the monitor."""
+"""The subscription service over HTTP: concurrent callers, real processes, KMS and the monitor."""
 
 import itertools
 import json
@@ -43,8 +43,8 @@ class Subscriber:
         return self.app.call("POST", "/api/key", headers=self.headers)
 
     def warm(self, count: int) -> None:
-        """So many processes of the function are there: starting them all is no part of a race, and on a
-        busy machine takes longer than the engine waits.
+        """Starts `count` processes of the function before a race. Starting them during the race would take
+        longer than the engine waits on a busy machine.
         """
 
         def call(_: int) -> None:
@@ -55,7 +55,7 @@ class Subscriber:
                 list(pool.map(call, range(count)))
 
     def at_once(self, count: int) -> set[str]:
-        """The keys that so many callers get who call at the same moment."""
+        """The keys that concurrent callers receive."""
         gate = Barrier(count)
 
         def call(_: int) -> Reply:

@@ -76,7 +76,7 @@ LEDGER: Final = [
     ("ledger.items.same-seq", '"seq": account.seq + 1', '"seq": max(1, account.seq)'),
     (
         "ledger.items.available-after",
-        '"available_after": account.available + move.amount',
+        '"available_after": account.available + amount',
         '"available_after": account.available',
     ),
     (
@@ -85,6 +85,44 @@ LEDGER: Final = [
         '"held_after": account.held',
     ),
     ("ledger.items.chain", '"prev": account.head', '"prev": START'),
+    (
+        "ledger.items.owed-after",
+        '"owed_after": account.owed + owed',
+        '"owed_after": account.owed',
+    ),
+    (
+        "ledger.items.grant-pays-what-is-owed",
+        "min(account.owed, move.amount) if move.pays_owed else 0",
+        "0",
+    ),
+    (
+        "ledger.items.only-a-grant-pays",
+        "min(account.owed, move.amount) if move.pays_owed else 0",
+        "min(account.owed, max(0, move.amount))",
+    ),
+    (
+        "ledger.items.pays-no-more-than-is-owed",
+        "min(account.owed, move.amount) if move.pays_owed else 0",
+        "move.amount if move.pays_owed else 0",
+    ),
+    ("ledger.items.format-is-hashed", '**later, "format": FORMAT}', "**later}"),
+    ("ledger.posting.owed-follows", '":owed_change": entry.owed', '":owed_change": 0'),
+    ("ledger.posting.repaid", '":repaid"] = -entry.owed', '":repaid"] = 0'),
+    (
+        "ledger.posting.owed-of-a-new-account",
+        '        item["owed"] = entry.owed_after\n',
+        "        pass\n",
+    ),
+    (
+        "credits.adjustments.undo-owes-again",
+        "        owed=-original.owed,\n",
+        "        owed=0,\n",
+    ),
+    (
+        "credits.adjustments.deduction-pays-nothing",
+        "pays_owed=asked.amount > 0",
+        "pays_owed=True",
+    ),
 ]
 
 HOLDS: Final = [

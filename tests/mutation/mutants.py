@@ -17,7 +17,12 @@ NAME = "condition"
 MONEY, JOBS = "test_conditions", "mutation/test_jobs"
 MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
 TESTS: Mapping[str, tuple[str, ...]] = {
-    "credits.adjustments": ("test_adjustments", "test_bulk", "test_payments"),
+    "credits.adjustments": (
+        "test_adjustments",
+        "test_entry_format",
+        "test_bulk",
+        "test_payments",
+    ),
     "access.api_keys": ("test_access",),
     "access.attempts": ("test_dashboard_access", "test_dashboard"),
     "access.operators": ("test_dashboard_access", "test_dashboard", "test_cli_operators"),
@@ -25,7 +30,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "metadata.cache": ("test_metadata_cache", "test_metadata"),
     "platform.circuit": ("test_circuit",),
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
-    "admin.erasure": ("test_erasure",),
+    "admin.erasure": ("test_erasure", "test_cli_erasure"),
     **dict.fromkeys(
         ("credits.holds", "credits.hold_items", "credits.placing"),
         (
@@ -74,9 +79,10 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_vending",
         "test_credits",
         "test_users",
+        "test_entry_format",
         "test_crash_points",
     ),
-    "ledger.items": (MONEY, "test_ledger_items", "test_vending"),
+    "ledger.items": (MONEY, "test_ledger_items", "test_entry_format", "test_vending"),
     "web.rate_limits": (MONEY, "test_rate_limits", "test_vending"),
     "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),

@@ -46,6 +46,7 @@ SETTINGS = {
     "TEXT_DAYS": "30",
     "JOB_MINUTES": "60",
     "REUSE_UNUSED_TOKEN": "false",
+    "ALLOW_HEADER_IDENTITY": "false",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",
     "TRUSTED_PROXIES": "0",

@@ -1,15 +1,15 @@
-"""Rings as they lie in the parameter store: read with their version, written so that no key is lost.
+"""Key rings in the parameter store: read with their version, and written so that no key is lost.
 
-The store has no conditional write: the last of two writers at once wins. So every document names the
-version that it was written onto (`onto`). One at version v that was not written onto v - 1 has covered
-what others wrote in between; whoever reads it, first of all its own writer, takes the keys of those
-versions in again. What was dropped is named in `dropped`, so it does not come back that way.
+The store has no conditional write, so the last of two concurrent writers wins. Each document therefore names
+the version that it was based on (`onto`). If a document at version v was not based on v - 1, it overwrote
+another writer's change. The next reader, first its own writer, adds the keys of the overwritten versions
+again. Removed keys are listed in `dropped`, so they are not added again.
 
-A key that was covered has not signed yet, as new keys wait for longer than such a repair takes; it
-waits anew when it is taken in again.
+A key that was overwritten has not signed yet, because new keys wait for longer than this repair takes. When
+it is added again, its waiting time starts again.
 
-Failure policy: the client's limits (see `engine.access.keyrings`); a ring that is fought over for
-`ATTEMPTS` writes raises `Contested`, and the next reader goes on with the repair.
+Failure policy: the client's limits (see `engine.access.keyrings`). After `ATTEMPTS` conflicting writes
+`Contested` is raised, and the next reader continues the repair.
 """
 
 import json
@@ -37,33 +37,33 @@ SIZE_LIMIT = 4096
 
 
 class Contested(Exception):
-    """Other writers came in between too often."""
+    """Other writers overwrote the ring too often."""
 
 
 class TooLarge(Exception):
-    """A ring with one key more does not fit into a parameter."""
+    """The ring with one more key exceeds the size of a parameter."""
 
 
 TROUBLES = (Contested, TooLarge, ValueError, BotoCoreError, ClientError)
-"""Why a ring could not be read or changed; a `ValueError` says that it is not a ring."""
+"""Why a ring could not be read or changed. `ValueError`: the parameter is not a ring."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A ring as it is stored; `version` 0 where there is none yet."""
+    """A ring as it is stored; `version` is 0 if it does not exist yet."""
 
     keys: tuple[Key, ...]
     dropped: tuple[str, ...] = ()
-    """Names of keys that were taken out, the last `DROPPED_KEPT`."""
+    """Names of removed keys, the last `DROPPED_KEPT`."""
     version: int = 0
     repaired: bool = False
-    """Whether keys that another writer had covered were taken in, so that it has to be written."""
+    """Whether overwritten keys were added again, so that the ring must be written."""
 
     def with_key(self, key: Key) -> "Stored":
         return replace(self, keys=(*self.keys, key))
 
     def without(self, kids: frozenset[str]) -> "Stored":
-        """Without the keys called `kids`, which stay away."""
+        """Without the keys called `kids`; they are not added again."""
         if not kids:
             return self
         kept = tuple(key for key in self.keys if key.kid not in kids)
@@ -82,9 +82,9 @@ def document(stored: Stored) -> str:
 
 
 def read(client: "SSMClient", path: str, *, now: int, stage_s: int) -> Stored:
-    """The ring at `path`, with what a writer has covered taken in again, to sign from `stage_s` on.
+    """The ring at `path`, with overwritten keys added again; these sign after `stage_s`.
 
-    Raises `ValueError` where something else lies there.
+    Raises `ValueError` if the parameter is not a ring.
     """
     answer = client.get_parameters(Names=[path], WithDecryption=True)
     if not answer["Parameters"]:
@@ -92,17 +92,17 @@ def read(client: "SSMClient", path: str, *, now: int, stage_s: int) -> Stored:
     (parameter,) = answer["Parameters"]
     version = parameter["Version"]
     stored, onto = _parsed(parameter["Value"], version)
-    # A document that names no version was written by hand or by somebody's own means.
-    for covered in range(onto + 1 if onto else version, version):
-        other = _at_version(client, path, covered)
+    # A document without a version was not written by this module.
+    for overwritten in range(onto + 1 if onto else version, version):
+        other = _at_version(client, path, overwritten)
         stored = _united(stored, other, now + stage_s) if other is not None else stored
     return stored
 
 
 def change(client: "SSMClient", path: str, decide: Decide, *, now: int, stage_s: int = 0) -> Stored:
-    """Write what `decide` makes of the ring at `path`, and answer it as it is in the end.
+    """Write what `decide` returns for the ring at `path`. Returns the ring as it is stored then.
 
-    `decide` is asked once; it answers what it was given where nothing is to be done. Raises one of
+    `decide` is called once; it returns its argument if nothing is to be changed. Raises one of
     `TROUBLES`.
     """
     stored = read(client, path, now=now, stage_s=stage_s)
@@ -118,14 +118,14 @@ def change(client: "SSMClient", path: str, decide: Decide, *, now: int, stage_s:
             if not wanted.repaired:
                 return wanted
         time.sleep(random.uniform(0, min(PAUSE_CAP_S, PAUSE_S * 2**attempt)))
-    raise Contested(f"{path} was written by others {ATTEMPTS} times in a row")
+    raise Contested(f"{path} was overwritten by others {ATTEMPTS} times in a row")
 
 
 def _put(client: "SSMClient", path: str, wanted: Stored) -> int:
-    """The version that was written; 0 where the store takes no write just now."""
+    """The version that was written; 0 if the store refuses writes for the moment."""
     value = document(wanted)
     if len(value.encode()) > SIZE_LIMIT:
-        raise TooLarge(f"{path} holds {len(wanted.keys) - 1} keys; take old ones out first")
+        raise TooLarge(f"{path} has {len(wanted.keys) - 1} keys; remove old ones first")
     try:
         answer = client.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
     except ClientError as error:
@@ -136,7 +136,7 @@ def _put(client: "SSMClient", path: str, wanted: Stored) -> int:
 
 
 def _at_version(client: "SSMClient", path: str, version: int) -> Stored | None:
-    """The ring at an earlier version; None where history no longer has it or it was no ring."""
+    """The ring at an earlier version; None if it is no longer kept or was not a ring."""
     answer = client.get_parameters(Names=[f"{path}:{version}"], WithDecryption=True)
     try:
         return _parsed(answer["Parameters"][0]["Value"], version)[0]
@@ -145,23 +145,23 @@ def _at_version(client: "SSMClient", path: str, version: int) -> Stored | None:
 
 
 def _parsed(value: str, version: int) -> tuple[Stored, int]:
-    """The ring in `value` and the version it was written onto, 0 where it names none."""
+    """The ring in `value` and the version that it was based on, 0 if it names none."""
     keys = keyrings.parse(value)
     members = json.loads(value)
     onto, dropped = members.get("onto", 0), members.get("dropped", [])
     if not isinstance(onto, int) or not isinstance(dropped, list):
-        raise ValueError("not a key ring")  # noqa: TRY004 - it is the document that is wrong.
+        raise ValueError("not a key ring")  # noqa: TRY004 - the document is wrong, not a type.
     return Stored(keys, tuple(str(kid) for kid in dropped), version), onto
 
 
-def _united(stored: Stored, covered: Stored, signs_from: int) -> Stored:
-    """`stored` with what `covered` has and it lacks; never empty."""
-    dropped = (*stored.dropped, *(kid for kid in covered.dropped if kid not in stored.dropped))
+def _united(stored: Stored, overwritten: Stored, signs_from: int) -> Stored:
+    """`stored` with the keys that only `overwritten` has; never empty."""
+    dropped = (*stored.dropped, *(kid for kid in overwritten.dropped if kid not in stored.dropped))
     kept = tuple(key for key in stored.keys if key.kid not in dropped)
     known = {key.kid for key in stored.keys}
     missing = tuple(
         replace(key, signs_from=max(key.signs_from, signs_from))
-        for key in covered.keys
+        for key in overwritten.keys
         if key.kid not in known and key.kid not in dropped
     )
     if not missing and kept == stored.keys and dropped == stored.dropped:

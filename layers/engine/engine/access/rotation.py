@@ -1,8 +1,9 @@
-"""Secrets: every missing one is created, and the keys of a ring come and go without anybody noticing.
+"""Rotation of key rings: new keys are added and old keys removed without an interruption.
 
-A new key verifies as soon as it is read and signs an hour later, when every function has read it. The
-one before goes once nothing that it signed can still be shown: no token lives, no answer is replayed.
-Keys that others hold are not made up here or not taken away by the calendar: `POLICIES` says which.
+A new key verifies tokens as soon as it is read. It signs an hour later, when every function has read it.
+The key before it is removed when no token that it signed is valid and no answer with such a token can be
+repeated.
+Keys that others hold are not created or removed on a schedule; `POLICIES` says which these are.
 """
 
 import json
@@ -36,22 +37,22 @@ if TYPE_CHECKING:
     from mypy_boto3_ssm.client import SSMClient
 
 STAGE_S = 12 * KEEP_S
-"""How long a new key waits before it signs: eleven reads of the ring in a row may fail meanwhile."""
+"""How long a new key waits before it signs. Eleven reads of the ring in a row may fail in that time."""
 MARGIN_S = DAY_S
-"""For clocks that differ, holds that take long to resolve, and functions that could not read."""
+"""Covers clock differences, holds that resolve late, and functions that could not read the ring."""
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What may be done to the ring of one secret; `who` tells an operator who has it."""
+    """What may be done to the ring of one secret. `who` names its holders to an operator."""
 
     who: str
     scheduled: bool = False
-    """Whether the calendar makes new keys and takes old ones away; else only an operator does."""
+    """Whether keys are created and removed on a schedule. If not, only an operator does it."""
     made_here: bool = True
-    """Whether a new key may be made up at all; else it comes by import."""
+    """Whether a new key may be generated here. If not, it is imported."""
     stage_s: int = 0
-    """How long a new key waits before it signs or is shown to the other side."""
+    """How long a new key waits before it signs or is sent."""
 
 
 POLICIES: Mapping[str, Policy] = {
@@ -67,25 +68,25 @@ POLICIES: Mapping[str, Policy] = {
     "PROVISIONING_API_KEY": Policy("belongs to OpenRouter", made_here=False),
 }
 NOT_OURS = Policy("not known here", made_here=False)
-"""The policy of a name that `POLICIES` lacks: it is left alone."""
+"""The policy of a name that is not in `POLICIES`: its ring is not changed."""
 
 
 class NotMadeHere(Exception):
-    """The secret is agreed with somebody else, so a new one can only be imported."""
+    """The secret is shared with another party, so a new one can only be imported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """When the calendar turns a ring, in seconds."""
+    """The schedule of a rotation, in seconds."""
 
     rotate_after_s: int
-    """Age of the newest key at which the next one is made."""
+    """The age of the newest key at which the next one is created."""
     user_token_s: int
-    """The longest life of a user token."""
+    """The longest lifetime of a user token."""
 
     def kept_s(self, name: str) -> int:
-        """How long a key must verify after the next one has begun to sign: as long as a token of its
-        lives or an answer with one can be replayed, whichever comes later.
+        """How long a key must verify after the next one has begun to sign: until the last token that it
+        signed has expired and no answer with such a token can be repeated.
         """
         token_s = VENDED_LIFETIME_S if name == VEND_JWT_SECRET else self.user_token_s
         return max(token_s, request_ids.KEEP_S) + MARGIN_S
@@ -93,7 +94,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a look at one ring came to; keys by name, age of the key that signs in seconds."""
+    """The result of a check of one ring: names of keys, and the age of the signing key in seconds."""
 
     name: str
     made: tuple[str, ...]
@@ -102,9 +103,9 @@ class Turn:
 
 
 def turn(client: "SSMClient", prefix: str, name: str, terms: Terms, *, now: int) -> Turn | None:
-    """Bring the ring `name` where the calendar says; None where there is none.
+    """Rotate the ring `name` if its schedule says so; None if there is no such ring.
 
-    A ring that is not scheduled is only looked at. Raises one of `ring_store.TROUBLES`.
+    A ring without a schedule is only read. Raises one of `ring_store.TROUBLES`.
     """
     policy = policy_of(name)
     before = ring_store.read(client, prefix + name, now=now, stage_s=policy.stage_s)
@@ -123,7 +124,7 @@ def turn(client: "SSMClient", prefix: str, name: str, terms: Terms, *, now: int)
 
 
 def turned(stored: Stored, name: str, terms: Terms, now: int) -> Stored:
-    """`stored` without keys whose time is over, and with a new one where the newest is old enough."""
+    """`stored` without the keys that are no longer needed, and with a new key if the newest is old enough."""
     spent = stored.without(_spent(stored.keys, terms.kept_s(name), now))
     if now - stored.keys[-1].created_at < terms.rotate_after_s:
         return spent
@@ -131,7 +132,7 @@ def turned(stored: Stored, name: str, terms: Terms, now: int) -> Stored:
 
 
 def rotate(client: "SSMClient", prefix: str, name: str, *, now: int) -> Turn:
-    """Append a new key to a ring now, unless one is waiting to sign already; none is taken out.
+    """Append a new key to a ring now, unless one already waits to sign. No key is removed.
 
     Raises `NotMadeHere` or one of `ring_store.TROUBLES`.
     """
@@ -158,12 +159,12 @@ def new_key(now: int, stage_s: int) -> Key:
 
 
 def signing(keys: Sequence[Key], now: int) -> Key:
-    """The key of a ring, which is not empty, that signs at `now`."""
+    """The key that signs at `now`; the ring must not be empty."""
     return next((key for key in reversed(keys) if key.signs_from <= now), keys[0])
 
 
 def _spent(keys: Sequence[Key], kept_s: int, now: int) -> frozenset[str]:
-    """Names of the keys that signed their last so long ago that nothing of theirs can be shown."""
+    """Names of the keys with no valid token and no repeatable answer left."""
     followed = pairwise(keys)
     return frozenset(
         key.kid
@@ -179,9 +180,9 @@ def _compared(name: str, before: Stored, after: Stored, now: int) -> Turn:
 
 
 def create_missing(client: "SSMClient", prefix: str, names: Sequence[str], now: int) -> list[str]:
-    """Create the secrets of `names` that are not there; the names that were created.
+    """Create the secrets of `names` that do not exist. Returns the names that were created.
 
-    Two runs at once are safe: the parameter store refuses to create one that exists.
+    Concurrent runs are safe: the parameter store refuses to create a parameter that exists.
     """
     created = []
     for name in names:

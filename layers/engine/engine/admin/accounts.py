@@ -147,6 +147,7 @@ def _summary_members(summary: Summary) -> dict[str, Any]:
         "balance": stats.available,
         "credits": stats.available,
         "heldCredits": stats.held,
+        "owed": stats.owed,
         "added": stats.granted,
         "deducted": stats.deducted,
         "spent": stats.spent,

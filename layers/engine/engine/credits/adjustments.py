@@ -70,12 +70,16 @@ class Adjusted:
 
 
 def adjust(ledger: Ledger, audit: Audit, asked: Adjustment) -> Adjusted:
-    """Add or deduct, once. Adding creates a missing account; deducting never goes below 0.
+    """Add or deduct, once. Adding creates a missing account, and pays what the account owes first;
+    deducting never goes below 0.
 
     Raises `InsufficientCredits`, `NotFound`, `KeyReused` (each recorded in the audit), `Busy` or
     `OutcomeUnknown`.
     """
-    move = Move(asked.user, asked.type, asked.amount, 0, asked.act, subject=asked.row or "")
+    move = Move(
+        asked.user, asked.type, asked.amount, 0, asked.act, asked.row or "",
+        pays_owed=asked.amount > 0,
+    )  # fmt: skip
     try:
         return _post(ledger, asked, move)
     except InsufficientCredits as refused:
@@ -91,7 +95,7 @@ def adjust(ledger: Ledger, audit: Audit, asked: Adjustment) -> Adjusted:
 def undo(
     ledger: Ledger, audit: Audit, user: str, seq: int, asked: RequestKey, act: Act
 ) -> Adjusted:
-    """Undo the entry `seq` by a reversing entry, once.
+    """Undo the entry `seq` by a reversing entry, once; what the entry paid is owed again.
 
     Raises `NotFound`, `NotUndoable`, `AlreadyUndone`, `KeyReused`, `InsufficientCredits` (all but the
     first recorded in the audit), `Busy`, `OutcomeUnknown`.
@@ -102,11 +106,12 @@ def undo(
     original = read_entry(item)
     move = Move(
         user,
-        DEDUCT if original.amount > 0 else ADD,
+        DEDUCT if original.charged < 0 else ADD,
         -original.amount,
         0,
         act,
         reverses=seq,
+        owed=-original.owed,
     )
     try:
         return _undone(ledger, original, move, asked)
@@ -142,7 +147,7 @@ def undone_by(ledger: Ledger, user: str) -> dict[int, int]:
 
 def is_undoable(entry: Entry) -> bool:
     """Whether `entry` has a type that can be undone, even if it was already undone."""
-    return entry.type in UNDOABLE and entry.reverses is None and entry.amount != 0
+    return entry.type in UNDOABLE and entry.reverses is None and entry.charged != 0
 
 
 def _mark_sk(unit: str, seq: str) -> str:
@@ -195,7 +200,7 @@ def _adjusted(move: Move, item: Item) -> Adjusted:
     facts = item["facts"]
     return Adjusted(
         move.user,
-        move.amount,
+        move.amount - move.owed,
         item["seq"],
         item["balance_after"],
         facts["reason"],

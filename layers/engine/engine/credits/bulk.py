@@ -160,11 +160,12 @@ def _told_apart(rows: Iterator[Row]) -> list[Row]:
 
 def preview(ledger: Ledger, sheet: Sheet) -> list[Outcome]:
     """What the rows would do in their order, from the current balances. Raises `Busy`."""
-    balances: dict[str, int] = {}
+    balances: dict[str, tuple[int, int]] = {}
     return [_previewed(ledger, row, balances) for row in sheet.rows]
 
 
-def _previewed(ledger: Ledger, row: Row, balances: dict[str, int]) -> Outcome:
+def _previewed(ledger: Ledger, row: Row, balances: dict[str, tuple[int, int]]) -> Outcome:
+    """`balances` has what is available and what is owed, by user, and is brought up to date."""
     if row.fault:
         return Outcome(row, "invalid", row.fault)
     done = RowOnce(ledger.table, row.id, row.older_id, {}).earlier()
@@ -177,11 +178,13 @@ def _previewed(ledger: Ledger, row: Row, balances: dict[str, int]) -> Outcome:
         account = ledger.account(row.user)
         if not account.exists and row.amount < 0:
             return Outcome(row, "refused", "not_found")
-        balances[row.user] = account.available
-    after = balances[row.user] + row.amount
+        balances[row.user] = account.available, account.owed
+    available, owed = balances[row.user]
+    paid = min(owed, max(0, row.amount))
+    after = available + row.amount - paid
     if after < 0:
-        return Outcome(row, "refused", "insufficient_credits", balances[row.user])
-    balances[row.user] = after
+        return Outcome(row, "refused", "insufficient_credits", available)
+    balances[row.user] = after, owed - paid
     return Outcome(row, "would_do", balance=after)
 
 

@@ -27,6 +27,9 @@ UNRESOLVED: Final = (OPEN, SPENT)
 """The states of a hold whose outcome is still to come."""
 
 NAME_LENGTH = 22
+BACKEND_MARK: Final = "."
+"""Follows the name in the subject of a back end's hold; in a token's a letter or digit does."""
+
 SHARDS = 4
 
 
@@ -98,6 +101,11 @@ def hold_sk(name: str) -> str:
 def sk_of(jti: str) -> str:
     """The sort key of the hold that `jti` was vended for."""
     return hold_sk(jti[:NAME_LENGTH])
+
+
+def is_of_backend(jti: str) -> bool:
+    """Whether `jti` is the subject of a back end's hold, not of a token's."""
+    return jti[NAME_LENGTH : NAME_LENGTH + 1] == BACKEND_MARK
 
 
 def shard_of(name: str) -> str:

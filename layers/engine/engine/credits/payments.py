@@ -48,8 +48,8 @@ class Granted:
 
 
 def grant(ledger: Ledger, asked: Grant, *, beside: Sequence[Write] = ()) -> Granted:
-    """Add the credits once, creating a missing account. `beside` is written in the same transaction and
-    must have no condition.
+    """Add the credits once, creating a missing account; what it owes is paid first. `beside` is written
+    in the same transaction and must have no condition.
 
     A payment counts once for its provider and id, whatever route reports it and in whatever unit. Raises
     `KeyReused`, `Busy` or `OutcomeUnknown`.
@@ -62,7 +62,7 @@ def grant(ledger: Ledger, asked: Grant, *, beside: Sequence[Write] = ()) -> Gran
 def _by_request(ledger: Ledger, asked: Grant, beside: Sequence[Write]) -> Granted:
     facts = facts_of(asked.act)
     once = RequestOnce(ledger, _request(asked), facts)
-    move = Move(asked.user, asked.type, asked.amount, 0, asked.act)
+    move = Move(asked.user, asked.type, asked.amount, 0, asked.act, pays_owed=True)
     try:
         posted = ledger.post(move, once, also=lambda _: list(beside))
     except AlreadyDone as done:
@@ -81,7 +81,9 @@ def _by_payment(ledger: Ledger, asked: Grant, payment_id: str, beside: Sequence[
         record = request.write_beside_payment(entry) if asked.key is not None else []
         return [*record, *beside]
 
-    move = Move(asked.user, asked.type, asked.amount, 0, asked.act, subject=_subject(payment))
+    move = Move(
+        asked.user, asked.type, asked.amount, 0, asked.act, _subject(payment), pays_owed=True
+    )
     try:
         posted = ledger.post(move, PaymentOnce(ledger, payment, facts), also=also)
     except AlreadyDone as done:

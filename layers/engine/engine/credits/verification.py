@@ -3,18 +3,27 @@
 Each entry stores a hash over itself and its predecessor's hash, and the account stores the newest hash. So
 any edit from outside is found, unless everything from the edited entry to the account was rewritten.
 
-Resolved holds expire by TTL, so the entries decide: a `spend` that holds a credit is resolved by exactly
-one entry that names it, or its hold is open. The holds that still exist must agree with the entries.
+Resolved holds expire by TTL, so the entries decide: what a `spend` holds is resolved by a chain of entries
+(`engine.credits.hold_chains`), or its hold is open. The holds that still exist must agree with the entries.
 
-The check needs 26 bytes of memory per entry, so an account may have any length.
+The check needs 34 bytes of memory per entry, so an account may have any length.
 """
 
-from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from engine.credits import hold_items
+from engine.credits.hold_chains import (
+    CAPTURE,
+    CHARGE,
+    GIFT,
+    HELD,
+    LATE_REFUND,
+    PLACING,
+    REFUND,
+    HoldChains,
+)
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.ledger import origins
 from engine.ledger.items import (
@@ -31,24 +40,6 @@ from engine.ledger.items import (
 )
 from engine.platform.errors import Busy
 from engine.platform.table import Item, Table
-
-NO_ENTRY, OTHER, HELD, PAID, CAPTURE, REFUND, LATE_REFUND, CHARGE, GIFT = range(9)
-"""The role of an entry for a hold: no entry, unrelated, holds a credit, pays at once, captures, refunds,
-refunds after a capture, charges again after a refund, writes off.
-"""
-
-ALLOWED = {
-    (HELD, CAPTURE): 0,
-    (PAID, CAPTURE): 0,
-    (HELD, REFUND): 1,
-    (PAID, REFUND): 1,
-    (CAPTURE, LATE_REFUND): 1,
-    (REFUND, CHARGE): -1,
-    (REFUND, GIFT): 0,
-}
-"""Allowed pairs (role of the named entry, role of the entry that names it), with the change of `available`
-in units of the vended amount.
-"""
 
 ENDS = {
     CAPTURED: (CAPTURE, CHARGE),
@@ -86,6 +77,7 @@ class Verification:
     entries: int
     available: int
     held: int
+    owed: int
     findings: list[Finding]
 
     @property
@@ -114,7 +106,8 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
             account, trouble = _account(user, unit, after)
             found = trouble + check.finish(account, hold_items)
             found += _origin_findings(account, origin_items)
-            return Verification(user, unit, check.entries, account.available, account.held, found)
+            figures = account.available, account.held, account.owed
+            return Verification(user, unit, check.entries, *figures, found)
     raise Busy(f"The account of {user} never stabilised while it was read.")
 
 
@@ -189,16 +182,12 @@ class AccountCheck:
         """The newest seq read."""
         self.entries = 0
         self._findings: list[Finding] = []
-        self._roles = bytearray([NO_ENTRY])
-        self._resolved = bytearray([0])
-        self._amounts = array("q", [0])
-        self._subjects = array("q", [0])
-        self._places = array("q", [0])
-        """A digest of the members of the hold that this entry placed."""
+        self._chains = HoldChains()
         self._heads = {START}
         self._available = {0}
         self._held = {0}
-        self._sum_available = self._sum_held = 0
+        self._owed = {0}
+        self._sum_available = self._sum_held = self._sum_owed = 0
 
     def feed(self, item: Item) -> None:
         """Check the next entry."""
@@ -213,9 +202,9 @@ class AccountCheck:
         self.entries += 1
         self._check_hash(entry, item)
         self._check_sums(entry)
-        role = self._role(entry)
-        self._check_resolution(entry, role)
-        self._remember(entry, role)
+        trouble = self._chains.feed(entry)
+        if trouble:
+            self._find("resolution", entry.seq, f"entry {entry.seq} ({entry.type}) {trouble}")
 
     def finish(self, account: Account, hold_items: Iterable[Item]) -> list[Finding]:
         """All findings, after the last entry."""
@@ -239,12 +228,9 @@ class AccountCheck:
 
     def _begin_anew(self, seq: int) -> None:
         """Continues at `seq`, after entries that are missing."""
-        missing = seq - len(self._roles)
-        self._roles.extend(bytes(missing))
-        self._resolved.extend(bytes(missing))
-        for numbers in (self._amounts, self._subjects, self._places):
-            numbers.extend([0] * missing)
-        self._heads, self._available, self._held = set(), set(), set()
+        self._chains.begin_anew(seq)
+        self._heads = set()
+        self._available, self._held, self._owed = set(), set(), set()
 
     def _gap(self, seq: int) -> None:
         which = _span(self.seq + 1, seq - 1)
@@ -267,67 +253,22 @@ class AccountCheck:
         """Balances after each entry; one wrong number makes one finding, not one per later entry."""
         self._sum_available += entry.amount
         self._sum_held += entry.held
-        should, self._available = _followed(self._available, entry.amount, entry.available_after)
-        if should is not None:
-            text = f"entry {entry.seq} says {entry.available_after} are available after it"
-            self._find("arithmetic", entry.seq, f"{text}, but it should be {should}")
+        self._sum_owed += entry.owed
+        change, after = entry.amount, entry.available_after
+        should, self._available = _followed(self._available, change, after)
+        self._check_balance(entry, "available", after, should)
         should, self._held = _followed(self._held, entry.held, entry.held_after)
-        if should is not None:
-            text = f"entry {entry.seq} says {entry.held_after} are held after it"
-            self._find("arithmetic", entry.seq, f"{text}, but it should be {should}")
-        if entry.available_after < 0 or entry.held_after < 0:
+        self._check_balance(entry, "held", entry.held_after, should)
+        should, self._owed = _followed(self._owed, entry.owed, entry.owed_after)
+        self._check_balance(entry, "owed", entry.owed_after, should)
+        if min(entry.available_after, entry.held_after, entry.owed_after) < 0:
             self._find("negative", entry.seq, f"a balance is below zero after entry {entry.seq}")
 
-    def _check_resolution(self, entry: Entry, role: int) -> None:
-        named = entry.reverses
-        if named is None:
-            if role in (CAPTURE, REFUND, GIFT):
-                text = f"entry {entry.seq} ({entry.type}) does not say which entry it resolves"
-                self._find("resolution", entry.seq, text)
-            return
-        trouble = self._resolution_trouble(entry, role, named)
-        if trouble:
-            text = f"entry {entry.seq} ({entry.type}) names entry {named}, {trouble}"
-            self._find("resolution", entry.seq, text)
-        if 0 < named < entry.seq:
-            self._resolved[named] = 1
-
-    def _resolution_trouble(self, entry: Entry, role: int, named: int) -> str:
-        """What is wrong with `entry` resolving the entry `named`; empty for nothing."""
-        if not 0 < named < entry.seq or self._roles[named] == NO_ENTRY:
-            return "which does not exist"
-        if self._subjects[named] != hash(entry.subject):
-            return "which has another subject"
-        if self._resolved[named]:
-            return "which was already resolved"
-        return self._step_trouble(entry, role, self._roles[named], self._amounts[named])
-
-    def _step_trouble(self, entry: Entry, role: int, before: int, amount: int) -> str:
-        if before == role == OTHER:
-            return ""
-        if (before, role) not in ALLOWED:
-            return "which it cannot resolve"
-        right = (ALLOWED[before, role] * amount, -amount if before == HELD else 0)
-        return "" if (entry.amount, entry.held) == right else f"but does not move its {amount}"
-
-    def _role(self, entry: Entry) -> int:
-        named = entry.reverses or 0
-        match entry.type:
-            case "spend" if entry.reverses is not None:
-                return CHARGE
-            case "spend":
-                return HELD if entry.held else PAID
-            case "refund" if 0 < named < entry.seq and self._roles[named] == CAPTURE:
-                return LATE_REFUND
-        return {"capture": CAPTURE, "refund": REFUND, "write_off": GIFT}.get(entry.type, OTHER)
-
-    def _remember(self, entry: Entry, role: int) -> None:
-        named = entry.reverses if entry.reverses and 0 < entry.reverses < entry.seq else 0
-        self._roles.append(role)
-        self._resolved.append(0)
-        self._amounts.append(self._amounts[named] if named else abs(entry.amount))
-        self._subjects.append(hash(entry.subject))
-        self._places.append(_placed(entry) if role in (HELD, PAID) else 0)
+    def _check_balance(self, entry: Entry, name: str, after: int, should: int | None) -> None:
+        """`should` is the expected balance where `after` is wrong, else None."""
+        if should is not None:
+            text = f"entry {entry.seq} says {after} are {name} after it, but it should be {should}"
+            self._find("arithmetic", entry.seq, text)
 
     def _check_account(self, account: Account) -> None:
         if account.seq > self.seq:
@@ -342,6 +283,7 @@ class AccountCheck:
         for name, sum_, shown in (
             ("available", self._sum_available, account.available),
             ("held", self._sum_held, account.held),
+            ("owed", self._sum_owed, account.owed),
         ):
             if sum_ != shown:
                 text = f"the account says {shown} {name}, its entries add up to {sum_}"
@@ -357,16 +299,17 @@ class AccountCheck:
                 self._find("hold", hold.seq, f"the hold {item['sk']} {trouble}")
             elif hold.state == OPEN:
                 open_seqs.add(hold.seq)
-        for seq, role in enumerate(self._roles):
-            if role == HELD and not self._resolved[seq] and seq not in open_seqs:
+        for seq in self._chains.open_ends():
+            if seq not in open_seqs:
                 text = f"entry {seq} holds credits that no entry resolved, and has no open hold"
                 self._find("unresolved", seq, text)
 
     def _hold_trouble(self, hold: Hold, item: Item) -> str | None:
         """What is wrong with a hold; None for nothing."""
-        if not 0 < hold.seq <= self.seq or self._roles[hold.seq] not in (HELD, PAID):
+        chains = self._chains
+        if not 0 < hold.seq <= self.seq or chains.roles[hold.seq] not in PLACING:
             return f"names entry {hold.seq}, which is not a vend"
-        if _hold_says(hold) != self._places[hold.seq]:
+        if not chains.placed(hold.seq, _hold_says(hold)):
             return f"does not match entry {hold.seq}"
         if item["sk"] != hold_items.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
             return "is not stored under its name"
@@ -375,7 +318,8 @@ class AccountCheck:
         return self._state_trouble(hold)
 
     def _state_trouble(self, hold: Hold) -> str | None:
-        role, resolved = self._roles[hold.seq], bool(self._resolved[hold.seq])
+        chains = self._chains
+        role, resolved = chains.roles[hold.seq], bool(chains.resolved[hold.seq])
         if hold.state in (OPEN, SPENT):
             if resolved or hold.resolved_seq is not None:
                 return f"is {hold.state}, but entry {hold.seq} was resolved"
@@ -383,8 +327,8 @@ class AccountCheck:
         end = hold.resolved_seq or 0
         if hold.state not in ENDS or not 0 < end <= self.seq or not resolved:
             return f"is {hold.state}, but no entry resolved entry {hold.seq}"
-        right = self._roles[end] in ENDS[hold.state] and self._subjects[end] == hash(hold.jti)
-        if not right or self._resolved[end]:
+        right = chains.roles[end] in ENDS[hold.state] and chains.is_about(end, hold.jti)
+        if not right or chains.resolved[end]:
             return f"is {hold.state}, but entry {end} does not resolve it so"
         return None
 
@@ -406,23 +350,20 @@ def _followed(candidates: set[int], change: int, after: int) -> tuple[int | None
     return should, {should, after}
 
 
-def _placed(entry: Entry) -> int:
-    """A digest of the members of the hold that `entry` placed."""
-    return hash((entry.subject, -entry.amount, entry.at, entry.available_after, entry.request_id))
-
-
 def _hold_says(hold: Hold) -> int:
+    """As `hold_chains` digests the entry that placed the hold."""
     return hash((hold.jti, hold.amount, hold.issued_at, hold.balance_after, hold.request_id))
 
 
 def _entry(item: Item) -> Entry | None:
     """The entry in `item`, even with a wrong hash; None if a member is missing or of another type."""
     entry = read_entry(item)
-    numbers = (entry.seq, entry.at, entry.amount, entry.held)
-    after = (entry.available_after, entry.held_after, entry.reverses or 0)
+    numbers = (entry.seq, entry.at, entry.amount, entry.held, entry.owed, entry.units)
+    balances = (entry.available_after, entry.held_after, entry.owed_after)
+    optional = (entry.reverses or 0, entry.left or 0)
     texts = (entry.user, entry.unit, entry.type, entry.subject, entry.prev, entry.hash)
-    origin = (entry.actor, entry.reason, entry.request_id, entry.origin_id)
-    whole = all(_is_number(number) for number in (*numbers, *after))
+    origin = (entry.actor, entry.reason, entry.request_id, entry.origin_id, entry.product)
+    whole = all(_is_number(number) for number in (*numbers, *balances, *optional))
     return entry if whole and all(isinstance(text, str) for text in (*texts, *origin)) else None
 
 

@@ -2,6 +2,11 @@
 
 Each entry stores a hash over itself and its predecessor's hash, and the account stores the newest hash,
 so an edit from outside breaks the chain.
+
+An entry has one of two formats. Format 1 has 17 facts, and its hash is over all of them, the absent ones as
+null. An entry with any of the members of `LATER` has format 2: it stores `format` and those members that
+differ from their defaults, and its hash is over exactly the facts that it stores. Every other entry is
+still written in format 1, as all entries of earlier versions are.
 """
 
 import base64
@@ -9,7 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from engine.ledger.origins import origin_id
 from engine.platform.act import Act
@@ -19,6 +24,18 @@ CREDITS = "credits"
 SEQ_DIGITS = 12
 START = "0" * 43
 """The predecessor's hash in the first entry of an account."""
+
+FORMAT: Final = 2
+"""The newest format of entries; those of format 1 have no member `format`."""
+
+LATER: Final[Mapping[str, int | str | None]] = {
+    "owed": 0,
+    "owed_after": 0,
+    "product": "",
+    "units": 0,
+    "left": None,
+}
+"""The members of entries of format 2, with the value that an absent one has."""
 
 _ACCOUNT_FACTS = (
     "available", "held", "seq", "head", "rate_from", "rate_used", "updated_at", "origin_salt",
@@ -44,6 +61,10 @@ class Account:
     """Ids of the latest origins; their texts are stored."""
     erased_at: int = 0
     """When the person's data was last erased, 0 for never."""
+    owed: int = 0
+    """What was charged beyond the balance; the next grant pays it first."""
+    open_holds: tuple[str, ...] = ()
+    """Names of the open holds of back ends, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +80,16 @@ class Move:
     """What the move is about: the jti of a hold, the id of a payment."""
     reverses: int | None = None
     """The seq of the entry that this move resolves or undoes."""
+    owed: int = 0
+    """The signed change of what the account owes."""
+    pays_owed: bool = False
+    """Whether this is a grant: of `amount`, what the account owes is paid first."""
+    product: str = ""
+    """The product and its version, `<code>@<version>`; empty for `transcript@1` and for none."""
+    units: int = 0
+    """The units of the product, 0 where the entry has no product."""
+    left: int | None = None
+    """What the hold keeps reserved, where the move is a part of a hold that stays open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +114,17 @@ class Entry:
     """Id of address and user agent, which are stored apart: see `engine.ledger.origins`. Empty for none."""
     prev: str
     hash: str
+    owed: int = 0
+    owed_after: int = 0
+    product: str = ""
+    units: int = 0
+    left: int | None = None
+    """What the hold keeps reserved, where the entry is a part of a hold that stays open."""
+
+    @property
+    def charged(self) -> int:
+        """What left the account for good: negative for a grant, 0 for what is only held or given back."""
+        return self.owed - self.amount - self.held
 
     def expected_hash(self) -> str:
         """The value of `hash` in an unchanged entry."""
@@ -96,8 +138,13 @@ class Entry:
         return {"pk": account_pk(self.user), "sk": entry_sk(self.unit, self.seq), **facts}
 
     def _facts(self) -> dict[str, Any]:
-        """Like `asdict`, without its deep copies: no member is nested."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """The facts that the hash is over, and the hash; in format 1 an absent one is None."""
+        later = {name: value for name in LATER if (value := getattr(self, name)) != LATER[name]}
+        facts = {name: getattr(self, name) for name in self.__slots__ if name not in LATER}
+        if not later:
+            return facts
+        present = {name: value for name, value in facts.items() if value is not None}
+        return {**present, **later, "format": FORMAT}
 
 
 def account_pk(user: str) -> str:
@@ -121,27 +168,34 @@ def read_account(user: str, unit: str, item: Mapping[str, Any] | None) -> Accoun
     if item is None:
         return Account(user, unit)
     facts: dict[str, Any] = {name: item[name] for name in _ACCOUNT_FACTS}
-    recent, erased_at = tuple(item["recent_origins"]), item.get("erased_at", 0)
-    return Account(user, unit, exists=True, recent_origins=recent, erased_at=erased_at, **facts)
+    facts["recent_origins"] = tuple(item["recent_origins"])
+    facts["open_holds"] = tuple(item.get("open_holds", ()))
+    facts |= {name: item.get(name, 0) for name in ("erased_at", "owed")}
+    return Account(user, unit, exists=True, **facts)
 
 
 def read_entry(item: Mapping[str, Any]) -> Entry:
-    facts: dict[str, Any] = {name: item.get(name) for name in Entry.__dataclass_fields__}
+    """The entry in `item`, of either format."""
+    facts: dict[str, Any] = {
+        name: item.get(name, LATER.get(name)) for name in Entry.__dataclass_fields__
+    }
     return Entry(**facts)
 
 
 def next_entry(account: Account, move: Move) -> Entry:
     """The entry that `move` adds to `account`."""
     act = move.act
+    paid = min(account.owed, move.amount) if move.pays_owed else 0
+    amount, owed = move.amount - paid, move.owed - paid
     facts: dict[str, Any] = {
         "user": move.user,
         "unit": account.unit,
         "seq": account.seq + 1,
         "at": move.act.at,
         "type": move.type,
-        "amount": move.amount,
+        "amount": amount,
         "held": move.held,
-        "available_after": account.available + move.amount,
+        "available_after": account.available + amount,
         "held_after": account.held + move.held,
         "subject": move.subject,
         "reverses": move.reverses,
@@ -150,6 +204,11 @@ def next_entry(account: Account, move: Move) -> Entry:
         "request_id": act.request_id,
         "origin_id": origin_id(account.origin_salt, act.address, act.user_agent),
         "prev": account.head,
+        "owed": owed,
+        "owed_after": account.owed + owed,
+        "product": move.product,
+        "units": move.units,
+        "left": move.left,
     }
     return Entry(**facts, hash=Entry(**facts, hash="").expected_hash())
 

@@ -1,6 +1,7 @@
 """Money moves: each is one transaction over the account, a new entry, and a once-item.
 
 - The account changes only if `available` is sufficient and `seq` is the one the move was computed from.
+  A grant pays what the account owes first.
 - The entry is put only if none exists.
 - An origin that the account does not list is stored in the same transaction, under the account's salt.
 - The once-item (the request's record, the hold, the payment) is written only if no earlier one exists.
@@ -229,7 +230,7 @@ def _account_write(account: Account, entry: Entry, window: Window | None) -> Wri
     if account.exists:
         return _account_change(account, entry, window)
     rate_from, rate_used = (window.start, window.used) if window else (0, 0)
-    item = {
+    item: Item = {
         "pk": account_pk(account.user),
         "sk": account_sk(account.unit),
         "user": account.user,
@@ -245,6 +246,8 @@ def _account_write(account: Account, entry: Entry, window: Window | None) -> Wri
         "origin_salt": account.origin_salt,
         "recent_origins": origins.remembered((), entry.origin_id),
     }
+    if entry.owed_after:
+        item["owed"] = entry.owed_after
     return Put(item, condition="attribute_not_exists(pk)")
 
 
@@ -265,6 +268,12 @@ def _account_change(account: Account, entry: Entry, window: Window | None) -> Up
         ":head": entry.hash,
         ":now": entry.at,
     }
+    if entry.owed:
+        change += ", owed = if_not_exists(owed, :nothing) + :owed_change"
+        values |= {":owed_change": entry.owed, ":nothing": 0}
+    if entry.owed < 0:
+        condition += " AND owed >= :repaid"
+        values[":repaid"] = -entry.owed
     if window is not None:
         change += ", rate_from = :rate_from, rate_used = :rate_used"
         condition += " AND rate_from = :seen_from AND rate_used = :seen_used"

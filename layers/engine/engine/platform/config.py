@@ -70,6 +70,9 @@ class Settings:
     """How long a job may hold its credit without an end."""
     reuse_unused_token: bool
     """Whether a vend answers the user's unused token again, rather than holding a second credit."""
+    allow_header_identity: bool
+    """Whether the released app, which has no token, is known by its headers: see
+    `engine.access.identity`."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
     repeats_request_ids: bool
@@ -141,6 +144,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         text_days=int(environ["TEXT_DAYS"]),
         job_limit_s=int(environ["JOB_MINUTES"]) * 60,
         reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
+        allow_header_identity=environ["ALLOW_HEADER_IDENTITY"] == "true",
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
         public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
         trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),

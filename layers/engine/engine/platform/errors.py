@@ -59,7 +59,7 @@ class InvalidUrl(InvalidRequest):
 
     code = "invalid_url"
     error = "invalid_url"
-    message = "The url is not a TikTok video address."
+    message = "This link is invalid: it is not the address of a TikTok video."
     guidance = "Send the address of one TikTok video, as the share button gives it."
 
     def __init__(self) -> None:
@@ -337,7 +337,7 @@ class RateLimited(EngineError):
     status = 429
     code = "rate_limited"
     error = "Too many requests"
-    message = "Too many requests; slow down."
+    message = "Too many requests; wait a moment."
     guidance = "Wait for the number of seconds in Retry-After, then send the request again."
 
     def __init__(self, retry_after_s: int, headers: Mapping[str, str]) -> None:

@@ -75,6 +75,10 @@ class Line:
         """The caller's address, which the access log lacks where a proxy stands before the API."""
         self._facts["address"] = address
 
+    def identified_by(self, kind: str) -> None:
+        """How the caller was known, where it was by less than a credential."""
+        self._facts["identity"] = kind
+
     def answered(self, route: str, status: int, code: str | None) -> None:
         """The answer of a route ("GET /health"): its latency, its failure, its error code.
 

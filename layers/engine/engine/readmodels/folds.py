@@ -3,7 +3,7 @@
 Every figure is a sum over entries, so projecting, rebuilding and comparing share one function, `fold`. An
 account's share of the totals is the figures of its summary.
 
-Invariant, in every figure and at every prefix: issued = spent + available + held.
+Invariant, in every figure and at every prefix: issued + owed = spent + available + held.
 
 | item | key |
 |---|---|
@@ -58,6 +58,7 @@ FIGURES = (
     "entries",
     "available",
     "held",
+    "owed",
     "granted",
     "deducted",
     "spent",
@@ -79,13 +80,14 @@ class TypeStats:
 class Stats:
     """Figures of an account, a period or all accounts; amounts in the unit's smallest coin.
 
-    For a period, `available` and `held` are changes and `users` counts new users.
+    For a period, `available`, `held` and `owed` are changes and `users` counts new users.
     """
 
     users: int = 0
     entries: int = 0
     available: int = 0
     held: int = 0
+    owed: int = 0
     granted: int = 0
     deducted: int = 0
     spent: int = 0
@@ -152,20 +154,27 @@ def fold(entries: Iterable[Entry]) -> Folded | None:
 
 
 def contribution(entry: Entry) -> Counts:
-    """The figures that one entry adds to its account, its periods and the totals."""
-    change = entry.amount + entry.held
+    """The figures that one entry adds to its account, its periods and the totals.
+
+    A hold counts as placed once it reserves something, and as captured or released once it reserves
+    nothing, so that placed - captured - released is the number of holds that reserve something.
+    """
     share: Counts = Counter({"entries": 1, "available": entry.amount, "held": entry.held})
+    share["owed"] = entry.owed
     share["users"] = int(entry.seq == 1)
     share[f"count.{entry.type}"] = 1
     share[f"sum.{entry.type}"] = entry.amount
     if entry.type in CONSUMING:
-        share["spent"] = -change
+        share["spent"] = entry.charged
     else:
-        share["granted"] = max(0, change)
-        share["deducted"] = max(0, -change)
-    share["holds_placed"] = int(entry.held > 0)
-    share["holds_captured"] = int(entry.held < 0 and entry.amount == 0)
-    share["holds_released"] = int(entry.held < 0 and entry.amount > 0)
+        share["granted"] = max(0, -entry.charged)
+        share["deducted"] = max(0, entry.charged)
+    is_first = entry.reverses is None or entry.left == entry.held
+    share["holds_placed"] = int(entry.held > 0 and is_first)
+    is_end = entry.held < 0 and not entry.left
+    is_capture = entry.type == "capture" or entry.amount == 0
+    share["holds_captured"] = int(is_end and is_capture)
+    share["holds_released"] = int(is_end and not is_capture and entry.amount > 0)
     return share
 
 

@@ -52,6 +52,7 @@ def _totals(stats: Stats) -> dict[str, Any]:
         "totalCredits": stats.available + stats.held,
         "creditsAvailable": stats.available,
         "creditsHeld": stats.held,
+        "creditsOwed": stats.owed,
         "creditsAdded": stats.granted,
         "creditsDeducted": stats.deducted,
         "creditsSpent": stats.spent,

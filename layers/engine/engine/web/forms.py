@@ -101,6 +101,12 @@ class RefreshForm(Struct, rename="camel"):
     refresh_secret: Annotated[str, Meta(min_length=1, max_length=200)]
 
 
+class ClaimForm(Struct, rename="camel"):
+    """A refresh secret that the app has made and stored: 32 random bytes in base64url."""
+
+    refresh_secret: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43,200}\Z")]
+
+
 class SubmitForm(Struct):
     """The video to transcribe: an address, or a text with one TikTok link."""
 
