@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from engine.transcription.outcomes import (
     FORGOTTEN_AFTER_S,
     RUNNING_WORDS,
     UNCLEAR_AFTER_S,
+    Heard,
     end_of,
     is_unclear,
     text_of,
@@ -251,6 +253,15 @@ def test_the_text_of_a_job_that_is_not_paid_for_is_not_told(job: Watched, place:
     told = job.ask((200, {"status": "processing", **HIDDEN[place]}), 1)
     assert "the words" not in told and '"credit":"held"' in told
     assert job.state == OPEN
+
+
+@pytest.mark.parametrize(
+    "stored", [Heard(None, missing_since=NOW), Heard({"status": "simmering"}, unclear_since=NOW)]
+)
+def test_a_stored_doubt_decides_nothing_however_old_it_is(stored: Heard) -> None:
+    assert stored.outcome(NOW + 86_400) is None
+    fresh = replace(stored, is_fresh=True).outcome(NOW + 86_400)
+    assert fresh is not None and fresh[0] == RELEASED
 
 
 def test_an_unclear_status_is_logged_once(job: Watched) -> None:
