@@ -12,7 +12,7 @@ from engine.platform.circuit import Circuit
 from engine.platform.errors import JobNotFound
 from engine.platform.ids import is_job_id
 from engine.platform.table import Table
-from engine.transcription import handover, submission
+from engine.transcription import handover, jobs, submission
 from engine.transcription import status as job_status
 from engine.transcription import webhook as job_webhook
 from engine.transcription.answers import Mirrored
@@ -25,7 +25,6 @@ from engine.web.http import Answer, Api, Call
 from engine.web.request_ids import replay_headers
 
 ESTIMATED_DURATION_S = 45
-PING = "ping"
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -56,8 +55,8 @@ def submit(call: Call) -> Answer:
 @api.route("GET", "/ttt/poll/{id}")
 def status(call: Call, id: str) -> Answer:
     user = people.reader(call, rings[VEND_JWT_SECRET])
-    if id == PING:
-        return Answer({"ok": True, "jobId": PING, "status": "ok"})
+    if id == jobs.PING:
+        return Answer({"ok": True, "jobId": jobs.PING, "status": "ok"})
     if not is_job_id(id):
         raise JobNotFound()
     rate_limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)

@@ -9,6 +9,9 @@ from engine.platform.circuit import AlwaysClosed, Breaker
 from engine.transcription.handover import Handover, NoHandover
 from engine.transcription.upstream import Upstream
 
+JOB_LIMIT_S = 3600
+"""Longer than the released app asks for a job, which is 45 minutes; the service estimates five."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -25,5 +28,7 @@ class Gateway:
     handover: Handover = field(default_factory=NoHandover)
     keep_days: int = 30
     """How long a text that was charged can be read."""
+    job_limit_s: int = JOB_LIMIT_S
+    """How long a job may hold its credit without an end."""
     sleep: Callable[[float], None] = sleep
     monotonic: Callable[[], float] = monotonic
