@@ -6,6 +6,7 @@ from engine.access import bearer, front_secret, keyrings, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
 from engine.credits.hold_items import OPEN, SPENT
+from engine.credits.placing import Vend
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, logs, table
@@ -17,8 +18,10 @@ from engine.platform.errors import (
     Unauthorized,
 )
 from engine.platform.table import Table
+from engine.products import catalogue
+from engine.products.catalogue import Catalogue
 from engine.web import rate_limits, scopes
-from engine.web.forms import UserForm, ValidateForm
+from engine.web.forms import UserForm, ValidateForm, VendForm
 from engine.web.http import Answer, Api, Call
 
 VENDING = frozenset({scopes.TRANSCRIBE})
@@ -27,6 +30,7 @@ VENDING = frozenset({scopes.TRANSCRIBE})
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 audit = Audit(ledger.table, settings.audit_days)
+products = Catalogue(ledger.table)
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
@@ -39,7 +43,8 @@ lambda_handler = api
 @api.route("POST", "/v1/vend-token")
 def vend(call: Call) -> Answer:
     token = bearer.user(call, rings[ENGINE_JWT_SECRET], settings)
-    vended = _vend(call, token.user, OPEN, f"user:{token.user}", token.scopes)
+    form = call.read(VendForm)
+    vended = _vend(call, _request(call, token.user, OPEN, f"user:{token.user}"), form, token.scopes)
     return Answer(vended.members, headers=vended.headers)
 
 
@@ -50,7 +55,8 @@ def vend_legacy(call: Call) -> Answer:
     user = call.read(UserForm).user_id
     _limit_address(call, "anonymous-vend")
     try:
-        vended = _vend(call, user, SPENT, f"anonymous:{user}", VENDING)
+        request = _request(call, user, SPENT, f"anonymous:{user}")
+        vended = _vend(call, request, VendForm(), VENDING)
     except InsufficientCredits as short:
         raise LegacyInsufficientCredits(details=short.details) from None
     return Answer(vended.members, headers=vended.headers)
@@ -61,7 +67,7 @@ def validate(call: Call) -> Answer:
     form = call.read(ValidateForm)
     _limit_address(call, "validate")
     try:
-        token = tokens.verify_vended(form.token, rings[VEND_JWT_SECRET], now=call.now)
+        token = tokens.verify_for(form.token, rings[VEND_JWT_SECRET], form.audience, now=call.now)
         hold = vending.validate(ledger, token)
         if form.consume:
             key = call.request_key.key or call.request_id
@@ -72,24 +78,34 @@ def validate(call: Call) -> Answer:
     return Answer({"ok": True, "valid": True, "used": used, "payload": token.claims()})
 
 
-def _vend(call: Call, user: str, state: str, actor: str, granted: frozenset[str]) -> vending.Vended:
-    """The vend that the call asks for, with its documented log line either way."""
-    asked, act, ring = call.money_key, call.act(actor), rings[VEND_JWT_SECRET]
-    vend = vending.vend_request(
-        user, state, ring, asked.key or call.request_id, asked.fingerprint, act
-    )
-    if state == OPEN and settings.reuse_unused_token:
-        vend = replace(vend, reuses=True)
-    sell = vending.vend_held if state == OPEN else vending.vend_spent
+@api.route("GET", "/v1/products")
+def sold(call: Call) -> Answer:
+    headers = {"Cache-Control": f"public, max-age={catalogue.KEEP_S}"}
+    return Answer({"ok": True, "products": catalogue.listed(products.all())}, headers=headers)
+
+
+def _request(call: Call, user: str, state: str, actor: str) -> Vend:
+    """The vend that the call asks for, of one transcript."""
+    asked, ring = call.money_key, rings[VEND_JWT_SECRET]
+    key = asked.key or call.request_id
+    vend = vending.vend_request(user, state, ring, key, asked.fingerprint, call.act(actor))
+    return replace(vend, reuses=state == OPEN and settings.reuse_unused_token)
+
+
+def _vend(call: Call, vend: Vend, form: VendForm, granted: frozenset[str]) -> vending.Vended:
+    """The vend, with its documented log line either way."""
+    sell = vending.vend_held if vend.state == OPEN else vending.vend_spent
+    limit = settings.rate_limit
     try:
         bearer.require_scope(granted, scopes.TRANSCRIBE)
-        vended = sell(ledger, ring, vend, rate_limit=settings.rate_limit)
+        vend = replace(vend, product=products.current(form.product), units=form.units)
+        vended = sell(ledger, rings[VEND_JWT_SECRET], vend, rate_limit=limit)
     except EngineError as error:
-        logs.vending(user, ok=False, code=error.code)
+        logs.vending(vend.user, ok=False, code=error.code)
         if error.status >= 500:
             raise
-        raise vending.refused(audit, user, error, act, rate_limit=settings.rate_limit) from None
-    logs.vending(user, ok=True, replayed="Idempotency-Replayed" in vended.headers)
+        raise vending.refused(audit, vend.user, error, vend.act, rate_limit=limit) from None
+    logs.vending(vend.user, ok=True, replayed="Idempotency-Replayed" in vended.headers)
     return vended
 
 
