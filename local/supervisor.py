@@ -188,6 +188,7 @@ def _parameters(
         "AllowUserCreate": "true",
         "AllowAnonymousVend": "true",
         "AllowAnonymousHistory": "true",
+        "AllowHeaderIdentity": "true",
         # As the first version documents it; a deployment must choose it.
         "PlanPolicy": "reset",
         "BuildRef": _build_ref(settings.root),

@@ -108,7 +108,7 @@ def test_a_refused_token_is_not_shown_in_the_answer(gateway: Gateway) -> None:
     text = forge.token(claims("ann"), STRANGE_KEY)
     reply = gateway.call("GET", "/v1/credits/balance", headers=bearer(text))
     assert text not in reply.text and text not in str(reply.headers)
-    assert reply.json["details"] == {"reason": "bad signature"}
+    assert reply.details == {"reason": "bad signature"}
 
 
 @pytest.mark.parametrize("scope", ["", "read", "ttt:transcribe:all", ["read"], 7, None])
@@ -117,7 +117,7 @@ def test_vending_needs_the_transcription_scope(gateway: Gateway, scope: Any) -> 
     text = forge.token(claims(user, scope=scope), gateway.rings["ENGINE_JWT_SECRET"].signing)
     reply = gateway.call("POST", "/v1/vend-token", {}, headers=bearer(text))
     assert_refused(reply, 403)
-    assert reply.json["details"] == {"scope": "ttt:transcribe"}
+    assert reply.details == {"scope": "ttt:transcribe"}
     assert gateway.call("GET", "/v1/credits/balance", headers=bearer(text)).status == 200
     assert gateway.balance(user) == 1
 

@@ -39,7 +39,13 @@ def test_the_secrets_prefix_gets_slashes(prefix: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["ALLOW_USER_CREATE", "ALLOW_ANONYMOUS_VEND", "ALLOW_ANONYMOUS_HISTORY", "REQUIRE_REQUEST_IDS"],
+    [
+        "ALLOW_USER_CREATE",
+        "ALLOW_ANONYMOUS_VEND",
+        "ALLOW_ANONYMOUS_HISTORY",
+        "ALLOW_HEADER_IDENTITY",
+        "REQUIRE_REQUEST_IDS",
+    ],
 )
 @pytest.mark.parametrize("value", ["false", "", "1", "yes", "True", "TRUE", " true"])
 def test_an_anonymous_route_is_enabled_only_by_true(name: str, value: str) -> None:

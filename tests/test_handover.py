@@ -69,7 +69,7 @@ def test_what_cannot_be_sent_at_all_gives_the_credit_back(studio: Studio) -> Non
     with studio.handing_over():
         reply = studio.submit(vended)
     assert_failed(reply, 502, "upstream_error")
-    assert reply.json["details"] == {"reason": "unreachable"}
+    assert reply.details == {"reason": "unreachable"}
     assert (reply.json["credit"], studio.credits(user)) == ("released", (1, 0))
     assert studio.upstream.calls("transcribe") == []
     own = f"job-{studio.hold(user).jti}"

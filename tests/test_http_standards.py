@@ -166,7 +166,7 @@ def test_a_challenge_has_the_parameters_of_rfc_6750(gateway: Gateway) -> None:
     scope = 'error="insufficient_scope", scope="credits:write"'
     refused = gateway.call("POST", "/v1/credits/add", {}, headers=reader)
     assert challenge(refused) == (403, f"{realm}, {scope}")
-    assert refused.json["details"] == {"scope": "credits:write"}
+    assert refused.details == {"scope": "credits:write"}
     unscoped = user_token(gateway, scope="")
     assert challenge(gateway.call("POST", "/v1/vend-token", {}, headers=unscoped)) == (
         403,

@@ -75,7 +75,7 @@ def test_without_credits_402_says_so_and_nothing_changes(gateway: Gateway) -> No
     assert reply.json["error"] == "INSUFFICIENT_CREDITS"
     assert reply.json["balance"] == 0
     product = {"code": "transcript", "version": 1}
-    assert reply.json["details"] == {"balance": 0, "required": 1, "price": 1, "product": product}
+    assert reply.details == {"balance": 0, "required": 1, "price": 1, "product": product}
     assert gateway.entries(user)[1:] == []
 
 
@@ -127,7 +127,7 @@ def test_a_key_that_is_not_1_to_255_printable_characters_is_refused(
 ) -> None:
     user, headers = gateway.user(balance=1)
     reply = gateway.call("POST", "/v1/vend-token", {"clientRequestId": key}, headers=headers)
-    assert (reply.status, reply.json["details"]) == (400, {"field": "clientRequestId"})
+    assert (reply.status, reply.details) == (400, {"field": "clientRequestId"})
     assert gateway.balance(user) == 1
 
 

@@ -35,7 +35,8 @@ _NOTHING = object()
 # Lists without order, to which a service may add items.
 _BY_KEY = ("Tags", "tags", "Names")
 CHOSEN_PARAMETERS = (
-    "AllowAnonymousHistory", "AllowAnonymousVend", "AllowUserCreate", "BuildRef", "DeployedAt", "Environment",
+    "AllowAnonymousHistory", "AllowAnonymousVend", "AllowHeaderIdentity", "AllowUserCreate", "BuildRef",
+    "DeployedAt", "Environment",
     "OpenrouterBase", "PlanPolicy", "RateLimit", "RequestTimeout", "TiktokBase", "TttBase", "WelcomeCredits",
 )  # fmt: skip
 """Parameters for which the local run does not use the template's defaults."""

@@ -2,8 +2,9 @@
 
 from msgspec import structs
 
-from engine.access import bearer, front_secret, keyrings
+from engine.access import front_secret, keyrings
 from engine.access.callers import Access
+from engine.access.identity import People
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
 from engine.credits import payment_webhooks, payments, users
 from engine.credits.payments import Grant, Granted
@@ -26,19 +27,20 @@ rings = KeyRings(
     front_secret.names(settings, ENGINE_JWT_SECRET, ENGINE_ADMIN_KEY, WEBHOOK_SECRET),
 )
 access = Access(ledger.table, engine=lambda: rings[ENGINE_ADMIN_KEY], engine_as_bearer=True)
+people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
 @api.route("GET", "/v1/credits/balance")
 def balance(call: Call) -> Answer:
-    return _balance(call, bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user)
+    return _balance(call, people.require(call).user)
 
 
 @api.route("POST", "/v1/user/balance")
 @api.route("POST", "/user/balance")
 def balance_by_post(call: Call) -> Answer:
-    user = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
+    user = people.require(call).user
     call.read(NoForm)
     return _balance(call, user)
 

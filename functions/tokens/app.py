@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from engine.access import bearer, front_secret, keyrings, tokens
+from engine.access.identity import People, Person
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
 from engine.credits.hold_items import OPEN, SPENT
@@ -20,12 +21,9 @@ from engine.platform.errors import (
 from engine.platform.table import Table
 from engine.products import catalogue
 from engine.products.catalogue import Catalogue
-from engine.web import rate_limits, scopes
+from engine.web import rate_limits, released_app, scopes
 from engine.web.forms import UserForm, ValidateForm, VendForm
 from engine.web.http import Answer, Api, Call
-
-VENDING = frozenset({scopes.TRANSCRIBE})
-"""What the older route allows everybody who may call it."""
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -36,15 +34,16 @@ rings = KeyRings(
     settings.secrets_prefix,
     front_secret.names(settings, ENGINE_JWT_SECRET, VEND_JWT_SECRET),
 )
+people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
 
 @api.route("POST", "/v1/vend-token")
 def vend(call: Call) -> Answer:
-    token = bearer.user(call, rings[ENGINE_JWT_SECRET], settings)
+    person = people.require(call)
     form = call.read(VendForm)
-    vended = _vend(call, _request(call, token.user, OPEN, f"user:{token.user}"), form, token.scopes)
+    vended = _vend(_request(call, person, OPEN), form, person)
     return Answer(vended.members, headers=vended.headers)
 
 
@@ -55,8 +54,8 @@ def vend_legacy(call: Call) -> Answer:
     user = call.read(UserForm).user_id
     _limit_address(call, "anonymous-vend")
     try:
-        request = _request(call, user, SPENT, f"anonymous:{user}")
-        vended = _vend(call, request, VendForm(), VENDING)
+        person = Person(user, frozenset({scopes.TRANSCRIBE}), f"anonymous:{user}")
+        vended = _vend(_request(call, person, SPENT), VendForm(), person)
     except InsufficientCredits as short:
         raise LegacyInsufficientCredits(details=short.details) from None
     return Answer(vended.members, headers=vended.headers)
@@ -84,20 +83,21 @@ def sold(call: Call) -> Answer:
     return Answer({"ok": True, "products": catalogue.listed(products.all())}, headers=headers)
 
 
-def _request(call: Call, user: str, state: str, actor: str) -> Vend:
+def _request(call: Call, person: Person, state: str) -> Vend:
     """The vend that the call asks for, of one transcript."""
-    asked, ring = call.money_key, rings[VEND_JWT_SECRET]
+    asked, act, ring = call.money_key, call.act(person.actor), rings[VEND_JWT_SECRET]
     key = asked.key or call.request_id
-    vend = vending.vend_request(user, state, ring, key, asked.fingerprint, call.act(actor))
-    return replace(vend, reuses=state == OPEN and settings.reuse_unused_token)
+    vend = vending.vend_request(person.user, state, ring, key, asked.fingerprint, act)
+    looks = settings.reuse_unused_token or released_app.is_calling(call.headers)
+    return replace(vend, reuses=state == OPEN and looks)
 
 
-def _vend(call: Call, vend: Vend, form: VendForm, granted: frozenset[str]) -> vending.Vended:
+def _vend(vend: Vend, form: VendForm, person: Person) -> vending.Vended:
     """The vend, with its documented log line either way."""
     sell = vending.vend_held if vend.state == OPEN else vending.vend_spent
     limit = settings.rate_limit
     try:
-        bearer.require_scope(granted, scopes.TRANSCRIBE)
+        bearer.require_scope(person.scopes, scopes.TRANSCRIBE)
         vend = replace(vend, product=products.current(form.product), units=form.units)
         vended = sell(ledger, rings[VEND_JWT_SECRET], vend, rate_limit=limit)
     except EngineError as error:

@@ -1,6 +1,7 @@
 """Passes a paid transcription on to TTTranscribe and answers how it goes."""
 
 from engine.access import bearer, front_secret, keyrings
+from engine.access.identity import People
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
@@ -38,6 +39,7 @@ upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
 products = Catalogue(ledger.table)
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
+people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
@@ -55,7 +57,7 @@ def submit(call: Call) -> Answer:
 @api.route("GET", "/ttt/status/{id}")
 @api.route("GET", "/ttt/poll/{id}")
 def status(call: Call, id: str) -> Answer:
-    user = bearer.job_reader(call, rings[VEND_JWT_SECRET], rings[ENGINE_JWT_SECRET], settings)
+    user = people.reader(call, rings[VEND_JWT_SECRET])
     if id == PING:
         return Answer({"ok": True, "jobId": PING, "status": "ok"})
     if not is_job_id(id):
@@ -74,7 +76,7 @@ def webhook(call: Call) -> Answer:
 
 @api.route("GET", "/estimate")
 def estimate(call: Call) -> Answer:
-    user = bearer.user(call, rings[ENGINE_JWT_SECRET], settings).user
+    user = people.require(call).user
     rate_limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
     post = links.parse(call.read_query(UrlQuery).url)
     return Answer(

@@ -1,11 +1,12 @@
 """Users and devices: creation, tokens, history, profile."""
 
-from engine.access import bearer, front_secret, keyrings
+from engine.access import bearer, front_secret, identity, keyrings
 from engine.access.callers import Access
 from engine.access.keyrings import ADMIN_SECRET, ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, KeyRings
 from engine.access.tokens import USER_LIFETIME_S
 from engine.credits import users
 from engine.credits.users import NewUserRequest
+from engine.ledger.audit import Audit
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform import config, table
@@ -13,13 +14,14 @@ from engine.platform.errors import NotFound, Unauthorized
 from engine.platform.ids import is_user_id
 from engine.platform.table import Table
 from engine.web import rate_limits
-from engine.web.forms import CreateForm, NoForm, PageQuery, ProfileForm, RefreshForm
+from engine.web.forms import ClaimForm, CreateForm, NoForm, PageQuery, ProfileForm, RefreshForm
 from engine.web.http import Answer, Api, Call, legacy
 from engine.web.request_ids import replay_headers
 from engine.web.scopes import ADMIN, CREDITS_WRITE, USERS_READ
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
+audit = Audit(ledger.table, settings.audit_days)
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
@@ -91,15 +93,19 @@ def refresh(call: Call) -> Answer:
     token = users.refresh_device(
         ledger, rings[ENGINE_JWT_SECRET], form.user_id, form.refresh_secret, now=call.now
     )
-    return Answer(
-        {
-            "ok": True,
-            "userId": form.user_id,
-            "token": token,
-            "expiresIn": USER_LIFETIME_S,
-            "requestId": call.request_id,
-        }
-    )
+    return _fresh_token(call, form.user_id, token)
+
+
+@api.route("POST", "/v1/devices/claim")
+def claim(call: Call) -> Answer:
+    if not settings.allow_header_identity or identity.has_credential(call):
+        raise Unauthorized()
+    user = identity.user_in_headers(call, settings)
+    _limit_address(call, "refresh")
+    secret = call.read(ClaimForm).refresh_secret
+    act = call.act(f"{identity.HEADER}:{user}", "device token taken")
+    token = users.claim_device(ledger, audit, rings[ENGINE_JWT_SECRET], user, secret, act)
+    return _fresh_token(call, user, token)
 
 
 @api.route("GET", "/user/{userId}/balance")
@@ -140,6 +146,18 @@ def write_profile(call: Call, userId: str) -> Answer:
     form = call.read(ProfileForm)
     users.write_profile(ledger.table, userId, form.profile, now=call.now)
     return Answer(users.profile_members(ledger.table, userId))
+
+
+def _fresh_token(call: Call, user: str, token: str) -> Answer:
+    return Answer(
+        {
+            "ok": True,
+            "userId": user,
+            "token": token,
+            "expiresIn": USER_LIFETIME_S,
+            "requestId": call.request_id,
+        }
+    )
 
 
 def _creator(call: Call) -> tuple[str, bool]:

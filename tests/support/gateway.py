@@ -38,6 +38,16 @@ class Reply:
     def code(self) -> str:
         return str(self.json.get("code"))
 
+    @property
+    def details(self) -> dict[str, Any]:
+        """The facts of a refusal, without the sentence that stands among them for the app."""
+        body = self.json
+        return {
+            name: value
+            for name, value in body["details"].items()
+            if (name, value) != ("message", body["message"])
+        }
+
 
 class Gateway:
     """Calls handlers with events; `now` moves the clock of every function when it is set."""

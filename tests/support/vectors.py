@@ -1,6 +1,7 @@
 """The vectors of payment providers, by file."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,5 +14,8 @@ def vectors(name: str) -> Any:
 
 
 def raw(document: Any) -> bytes:
-    """A body as it is pushed: JSON, or the text itself."""
-    return document.encode() if isinstance(document, str) else json.dumps(document).encode()
+    """A body as it is pushed: JSON, decimals as its numbers, or the text itself."""
+    if isinstance(document, str):
+        return document.encode()
+    written = json.dumps(document, default=lambda number: f"<{number}>")
+    return re.sub('"<([0-9A-Za-z.+-]+)>"', r"\1", written).encode()

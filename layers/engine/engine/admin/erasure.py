@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
+from engine.access.identity import DEVICE_SK
 from engine.credits import hold_items
-from engine.credits.users import DEVICE_SK, PROFILE_SK
+from engine.credits.users import PROFILE_SK
 from engine.ledger import audit as audit_records
 from engine.ledger import origins
 from engine.ledger.audit import Audit, Record

@@ -10,19 +10,21 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.access import tokens
+from engine.access.identity import DEVICE_SK
 from engine.access.keyrings import Ring
 from engine.ledger import idempotency
+from engine.ledger.audit import Audit, Record
 from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import Account, Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import Forbidden, InvalidRequest, Unauthorized, UserExists
 from engine.platform.ids import new_id
-from engine.platform.table import Put, Table
+from engine.platform.table import Cancelled, Put, Table
 from engine.platform.times import iso
 
 CREATION: Final = "user_creation"
-DEVICE_SK = "DEVICE"
+CLAIM: Final = "device_claim"
 PROFILE_SK = "PROFILE"
 PROFILE_LIMIT = 4096
 
@@ -106,6 +108,28 @@ def register_device(ledger: Ledger, ring: Ring, act: Act) -> NewDevice:
     with contextlib.suppress(AlreadyDone):  # Only the SDK can have repeated it.
         ledger.post(move, once, also=lambda _: [device])
     return NewDevice(user, secret, _token(user, ring, act.at))
+
+
+def claim_device(ledger: Ledger, audit: Audit, ring: Ring, user: str, secret: str, act: Act) -> str:
+    """A user token for an id that was known by headers until now, which from then on needs its refresh
+    secret. The app makes the secret and stores it first, so a repeated call has the same result.
+
+    Raises `Unauthorized` if the id has another secret, `Busy`, `OutcomeUnknown`.
+    """
+    device = Put(
+        {
+            "pk": account_pk(user),
+            "sk": DEVICE_SK,
+            "secret_hash": _hashed(secret),
+            "created_at": act.at,
+        },
+        condition="attribute_not_exists(pk)",
+    )
+    try:
+        ledger.transact_patiently([device, audit.write(Record(user, CLAIM, True, "", act))])
+    except Cancelled:
+        return refresh_device(ledger, ring, user, secret, now=act.at)
+    return _token(user, ring, act.at)
 
 
 def refresh_device(ledger: Ledger, ring: Ring, user: str, secret: str, *, now: int) -> str:

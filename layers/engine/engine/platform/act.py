@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """`actor` is `user:<id>`, `webhook`, `api-key:<id>`, `admin:<name>`, `operator:<name>` or
-    `system:<part>`; `at` is the time in epoch seconds, UTC.
+    """`actor` is `user:<id>`, `header:<id>` (a user known by headers alone), `webhook`, `api-key:<id>`,
+    `admin:<name>`, `operator:<name>` or `system:<part>`; `at` is the time in epoch seconds, UTC.
     """
 
     actor: str

@@ -64,10 +64,17 @@ class Settings:
     kms_key: str
     notify_url: str
     """The URL to which notices about subscriptions are sent; empty for none."""
+    payments_live: bool
+    """Whether payments with real money count; else those of the providers' test modes do."""
+    payment_providers: tuple[str, ...]
+    """The providers by which packs are sold: `stripe`, `mpesa`, `google`."""
     text_days: int
     """How long a text that was charged can be read."""
     reuse_unused_token: bool
     """Whether a vend answers the user's unused token again, rather than holding a second credit."""
+    allow_header_identity: bool
+    """Whether the released app, which has no token, is known by its headers: see
+    `engine.access.identity`."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
     repeats_request_ids: bool
@@ -136,8 +143,11 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         house_low_usd=int(environ["HOUSE_LOW_USD"]),
         kms_key=environ["KMS_KEY"],
         notify_url=environ["NOTIFY_URL"],
+        payments_live=environ["PAYMENTS_LIVE"] == "true",
+        payment_providers=tuple(environ["PAYMENT_PROVIDERS"].split()),
         text_days=int(environ["TEXT_DAYS"]),
         reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
+        allow_header_identity=environ["ALLOW_HEADER_IDENTITY"] == "true",
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
         public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
         trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),

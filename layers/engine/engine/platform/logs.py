@@ -75,6 +75,10 @@ class Line:
         """The caller's address, which the access log lacks where a proxy stands before the API."""
         self._facts["address"] = address
 
+    def identified_by(self, kind: str) -> None:
+        """How the caller was known, where it was by less than a credential."""
+        self._facts["identity"] = kind
+
     def answered(self, route: str, status: int, code: str | None) -> None:
         """The answer of a route ("GET /health"): its latency, its failure, its error code.
 
@@ -179,6 +183,22 @@ def sweep(counts: Mapping[str, int], *, is_cut: bool) -> None:
 def low_balance(user: str, available: int, **facts: object) -> None:
     """The line and the metric of a balance that fell below the threshold."""
     _say(f"be:low-balance user={user} available={available}", facts, "LowBalance")
+
+
+def payment(provider: str, payment_id: str, outcome: str, **facts: object) -> None:
+    """The line of a payment that was granted or taken back. Counted by outcome."""
+    _say(
+        f"be:payment provider={provider} payment={payment_id} outcome={outcome}", facts, "Payments"
+    )
+
+
+def payment_unmatched(provider: str, payment_id: str, reason: str) -> None:
+    """The line and the metric of a payment that grants nothing until an operator decides."""
+    with _line() as line:
+        logger.warning(
+            f"be:payment-unmatched provider={provider} payment={payment_id} reason={reason}"
+        )
+        line.count("PaymentsUnmatched")
 
 
 def not_projected(trouble: str) -> None:

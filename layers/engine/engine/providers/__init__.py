@@ -15,8 +15,8 @@ are passed in as functions that return them.
 - `stripe_events`: `read(raw) -> Event | None`, snapshot and thin; `Event.reads` says which object to read
 - `stripe_objects`: `Session`, `Payment`, `Charge`, `Dispute`, `Refund`
 - `stripe`: `Stripe(base, secret_key)` with `create_session(SessionWanted)`, `session(id)`, `payment(id)`,
-  `charge(id)`, `dispute(id)`, `disputes_of(payment)`, `undelivered(since, after)`, `sessions(since, after)`,
-  `refunds(since, after)`, `disputes(since, after)`, `refund(RefundWanted)`
+  `charge(id)`, `dispute(id)`, `refund(id)`, `disputes_of(payment)`, `refunds_of(payment)`,
+  `create_refund(RefundWanted)`, and pages of `undelivered`, `sessions`, `charges`, `refunds`, `disputes`
 - `pay_codes`: `new() -> str`, `typed(text) -> str | None`
 - `callback_paths`: `path(kind, secret, subject)`, `subject_of(kind, secrets, segment)`, `is_known_address`
 - `daraja_token`: `SharedToken`, the one access token of all instances; owner of its stored item

@@ -75,13 +75,18 @@ def of_major(value: Any, currency: str) -> Money:
 
 
 def of_stripe(amount: Any, currency: Any) -> Money:
-    """`amount` as Stripe writes it, an integer; `currency` in lower case. Raises `BadAmount`."""
+    """`amount` as Stripe writes it, an integer; `currency` in lower case. Raises `BadAmount`.
+
+    Hundredths of UGX and ISK are dropped: nobody can pay them, and an amount that names some must still be
+    read, so that somebody looks at it.
+    """
     code = currency.upper() if isinstance(currency, str) and currency.islower() else ""
     if isinstance(amount, bool) or not isinstance(amount, int) or not is_currency(code):
         raise BadAmount(str(currency)[:8])
     if not 0 <= amount <= MOST_MINOR:
         raise BadAmount(code)
-    return Money(_shifted(Decimal(amount), -_stripe_shift(code)), code)
+    shift = _stripe_shift(code)
+    return Money(amount // 10**shift if shift > 0 else amount * 10**-shift, code)
 
 
 def to_stripe(money: Money) -> tuple[int, str]:

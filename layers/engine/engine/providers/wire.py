@@ -7,8 +7,9 @@ no exception. Numbers with a fraction are decimals.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
 from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
@@ -60,32 +61,29 @@ class Reply:
 
 
 class Api:
-    """The API at `base`; `authorize` gives the headers that hold the credential, and raises `NotSent` if
-    there is none.
-    """
+    """The API at `base`. The headers of a call hold its credential."""
 
-    def __init__(self, base: str, authorize: Callable[[], Mapping[str, str]]) -> None:
+    def __init__(self, base: str) -> None:
         self._base = base.rstrip("/")
-        self._authorize = authorize
         self._client = outgoing.Client()
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> Reply:
+    def get(
+        self, path: str, headers: Mapping[str, str], query: Mapping[str, str] | None = None
+    ) -> Reply:
         """Raises `NotSent`, `Unknown`."""
-        return self.send("GET", path + (f"?{urlencode(query)}" if query else ""))
+        return self.send("GET", path + (f"?{urlencode(query)}" if query else ""), headers)
 
-    def send(self, method: str, path: str, body: Any = None) -> Reply:
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: Any = None) -> Reply:
         """`body` as JSON unless it is None. Raises `NotSent`, `Unknown`."""
-        headers = self._authorize()
         return self._reply(outgoing.json_request(method, self._base + path, headers, body))
 
     def send_form(
-        self, path: str, form: list[tuple[str, str]], headers: Mapping[str, str]
+        self, path: str, headers: Mapping[str, str], form: list[tuple[str, str]]
     ) -> Reply:
         """`form` as `application/x-www-form-urlencoded`. Raises `NotSent`, `Unknown`."""
         wanted = {
             "Accept": "application/json",
             "Content-Type": "application/x-www-form-urlencoded",
-            **self._authorize(),
             **headers,
         }
         return self._reply(Request("POST", self._base + path, wanted, urlencode(form).encode()))
@@ -95,17 +93,28 @@ class Api:
         return Reply(answer.status, parsed(answer.raw) or {}, wait_s(answer))
 
 
-def success(reply: Reply, code: str = "") -> Mapping[str, Any]:
+def bearer(token: str) -> dict[str, str]:
+    """The header that holds `token`."""
+    return {"Authorization": f"Bearer {token}"}
+
+
+def success(reply: Reply, code: str) -> Mapping[str, Any]:
     """The members of a success. Raises `Refused` with `code` for a refusal, `Unknown` for a failure or a
     success without an object.
     """
+    done(reply, code)
+    if not reply.members:
+        raise Unknown("not_json")
+    return reply.members
+
+
+def done(reply: Reply, code: str) -> None:
+    """Returns for a success of any body. Raises `Refused` with `code` for a refusal, else `Unknown`."""
+    # 409 says that the same request is under way.
     if 400 <= reply.status < 500 and reply.status not in (408, 409):
         raise Refused(reply.status, code, reply.retry_after_s)
     if not reply.is_success:
         raise Unknown("failed")
-    if not reply.members:
-        raise Unknown("not_json")
-    return reply.members
 
 
 def parsed(raw: bytes) -> dict[str, Any] | None:
@@ -153,6 +162,19 @@ def children(members: Mapping[str, Any], name: str) -> Iterator[Mapping[str, Any
     """The objects of the list `name`."""
     value = members.get(name)
     return (row for row in value if isinstance(row, dict)) if isinstance(value, list) else iter(())
+
+
+def moment(members: Mapping[str, Any], name: str, zone: tzinfo | None = None) -> int | None:
+    """A time in ISO 8601 as epoch seconds. Without an offset it is that of `zone`, and none without one."""
+    value = members.get(name)
+    if not isinstance(value, str) or len(value) > 40:
+        return None
+    try:
+        found = datetime.fromisoformat(value)
+        found = found if found.tzinfo else found.replace(tzinfo=zone)
+        return int(found.timestamp()) if found.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def is_storable(value: str) -> bool:

@@ -31,7 +31,7 @@ from engine.platform.errors import (
 )
 from engine.platform.logs import logger
 from engine.platform.times import iso
-from engine.web import caller_address, front
+from engine.web import caller_address, front, released_app
 from engine.web.front import Front
 from engine.web.request_ids import RequestKey, request_key
 
@@ -77,6 +77,8 @@ class Call:
         """The route as the template names it, such as `GET /user/{userId}/balance`."""
         self.refusal: str | None = None
         """The code of the error answered, None for a success."""
+        self.identified_by = ""
+        """How the caller was known, where it was by less than a credential."""
         self.is_admitted = True
         """Whether the call came the required way, so that its headers may be believed."""
         self.headers = {name.lower(): value for name, value in _texts(event.get("headers")).items()}
@@ -155,7 +157,7 @@ class Call:
     def read_query(self, form: type[T]) -> T:
         """The query as `form`; numbers are decimal digits. Raises `InvalidRequest`."""
         if any(len(value) > QUERY_LIMIT for value in self.query.values()):
-            raise InvalidRequest("A query member is too long.")
+            raise InvalidRequest("A query member has too many characters.")
         return convert({**self.query, **whole_numbers(self.query, form)}, form)
 
     @cached_property
@@ -225,6 +227,8 @@ class Api:
             except Exception:  # noqa: BLE001 - an unexpected error is logged; its text never reaches the client.
                 logger.exception("unhandled")
                 response = _response(self._refused(call, EngineError()), call)
+            if call.identified_by:
+                line.identified_by(call.identified_by)
             if self.settings.believes_headers:
                 line.came_from(call.address)
             line.answered(call.route, response["statusCode"], call.refusal)
@@ -284,7 +288,7 @@ def error_body(error: EngineError, call: Call, settings: Settings) -> dict[str, 
         "code": error.code,
         "error": error.error,
         "message": error.message,
-        "details": error.details,
+        "details": released_app.shown_details(error, call.route),
         "requestId": call.request_id,
         "build": settings.build,
         "guidance": error.guidance,
