@@ -324,7 +324,7 @@ def test_a_refusal_for_want_of_credits_names_price_and_balance(gateway: Gateway,
     _, headers = gateway.user(balance=35)
     reply = vend(gateway, headers, product=code, units=12)
     assert (reply.status, reply.json["balance"]) == (402, 35)
-    assert reply.json["details"] == {
+    assert reply.details == {
         "balance": 35, "required": 36, "price": 36, "product": {"code": code, "version": 1},
     }  # fmt: skip
 
