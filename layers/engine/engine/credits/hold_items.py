@@ -5,7 +5,7 @@ key is made of the user, the operation and the client's request id (see docs/dec
 transitions are in `engine.credits.holds`, which alone writes it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,6 +75,13 @@ def find(table: Table, user: str, jti: str) -> Hold | None:
     """The hold that `jti` was vended for, None if there is none or it was replaced. Raises `Busy`."""
     item = table.get(account_pk(user), hold_sk(jti[:NAME_LENGTH]))
     return read(item) if item is not None and item["jti"] == jti else None
+
+
+def find_many(table: Table, names: Sequence[tuple[str, str]]) -> list[Hold]:
+    """The holds of these users and jtis that are there, in no order. Raises `Busy`."""
+    keys = {(account_pk(user), sk_of(jti)): jti for user, jti in names}
+    items = table.get_many(list(keys))
+    return [read(item) for item in items if item["jti"] == keys[item["pk"], item["sk"]]]
 
 
 def resolved_of(table: Table, user: str) -> Iterator[Hold]:
