@@ -14,6 +14,8 @@ No other module writes them. Every change is one transaction over both, so that 
 of a payment at its provider, so it is never added twice, whichever way it came.
 """
 
+import random
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -37,7 +39,10 @@ APPROVED: Final = "approved"
 REJECTED: Final = "rejected"
 MOST_PENDING = 5
 MOST_KEPT = 50
-TRIES = 10
+TRIES = 20
+PAUSE_S = 0.1
+"""The longest wait between tries, where another report of the same user came first."""
+
 INDEX: Final = "open-holds"
 SHARD: Final = "credit-requests"
 """The partition of the index that has the pending ones, oldest first."""
@@ -72,6 +77,7 @@ def ask(ledger: Ledger, user: str, text: str, act: Act) -> Made:
         try:
             ledger.transact_patiently([put, _listed(user, mine, request_id)])
         except Cancelled:
+            time.sleep(random.uniform(0, PAUSE_S))
             continue
         return Made(item, is_new=True)
     raise Busy()
@@ -175,7 +181,11 @@ def erasures(table: Table, user: str) -> list[Update]:
     ids = _of_user(table, user)["ids"]
     return [
         Update(
-            _pk(one), "REQUEST", "REMOVE #text", "attribute_exists(#text)", names={"#text": "text"}
+            _pk(one),
+            "REQUEST",
+            "REMOVE #text, receipt",
+            "attribute_exists(#text)",
+            names={"#text": "text"},
         )
         for one in ids
     ]
