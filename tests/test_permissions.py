@@ -17,7 +17,16 @@ from engine.platform import dead_letters
 from engine.platform.table import Table
 from local.settings import ROOT
 from local.template import load_template
-from tests.support import deployed, openrouter, operators, permissions, studio, template, tiktok
+from tests.support import (
+    deployed,
+    openrouter,
+    operators,
+    payers,
+    permissions,
+    studio,
+    template,
+    tiktok,
+)
 from tests.support.gateway import Gateway
 from tests.support.openrouter import Context
 from tests.support.permissions import Grant, Use, grants
@@ -65,6 +74,7 @@ def used(endpoint: str, queues: tuple[str, str]) -> dict[str, set[Use]]:
     _requests(endpoint, queues[0])
     _transcriptions(endpoint, queues[1])
     _subscriptions(endpoint)
+    _payments(endpoint)
     _videos(endpoint)
     _operators(endpoint)
     _front(endpoint)
@@ -133,6 +143,21 @@ def _subscriptions(endpoint: str) -> None:
         notices: Any = scene.gateway.function("notices")
         notices.clock = lambda: scene.now
         notices.lambda_handler({}, Context())
+
+
+def _payments(endpoint: str) -> None:
+    shop = payers.selling(endpoint)
+    sale = payers.bought(shop)
+    with permissions.held_to("payments"):
+        sale.settle()
+        sale.settle(payment="pi_of_nobody", intent="")
+    shop.call("GET", "/v1/payments", headers=sale.headers)
+    for query in ({}, {"user": sale.user}):
+        shop.call("GET", "/admin/payments", headers=shop.admin, query=query)
+    shop.call("GET", "/admin/packs/p250", headers=shop.admin)
+    assigned = {"userId": sale.user, "packId": "p250", "reason": "x"}
+    path = "/admin/payments/stripe/pi_of_nobody/assign"
+    assert shop.call("POST", path, assigned, headers=shop.admin).status == 200
 
 
 def _videos(endpoint: str) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import jwt
 import pytest
@@ -15,6 +16,7 @@ from engine.platform.errors import Busy, InsufficientCredits
 from engine.platform.table import Update
 from tests.support.gateway import Gateway, Reply
 from tests.support.replays import timeless
+from tests.support.troubles import PatientTime
 
 
 def claims(reply: Reply) -> dict[str, object]:
@@ -299,7 +301,9 @@ def test_a_stray_entry_is_never_written_over(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=1)
     stray = {"pk": {"S": f"A#{user}"}, "sk": {"S": f"E#credits#{3:012d}"}, "seq": {"N": "3"}}
     gateway.dynamodb.put_item(TableName=gateway.table_name, Item=stray)
-    reply = gateway.vend(headers)
+    ledger, time = gateway.function("tokens").ledger, PatientTime()
+    with mock.patch.multiple(ledger, _clock=time.clock, _sleep=time.sleep):
+        reply = gateway.vend(headers)
     assert (reply.status, reply.code) == (503, "busy")
     assert gateway.balance(user) == 1
     kept = gateway.ledger.table.get(f"A#{user}", f"E#credits#{3:012d}")

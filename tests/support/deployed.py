@@ -43,6 +43,8 @@ SETTINGS = {
     "HOUSE_LOW_USD": "25",
     "KMS_KEY": "alias/none",
     "NOTIFY_URL": "",
+    "PAYMENTS_LIVE": "false",
+    "PAYMENT_PROVIDERS": "stripe mpesa google",
     "TEXT_DAYS": "30",
     "REUSE_UNUSED_TOKEN": "false",
     "ALLOW_HEADER_IDENTITY": "false",

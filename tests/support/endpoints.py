@@ -237,6 +237,8 @@ def comparable(node: Node) -> dict[str, Any]:
     if "pattern" in schema:
         # JSON Schema's patterns are ECMA 262's, where $ is the very end.
         schema["pattern"] = schema["pattern"].replace(r"\Z", "$")
+    if "propertyNames" in schema:
+        schema["propertyNames"] = comparable(_inner(node, schema["propertyNames"]))
     if "properties" in schema:
         members = schema["properties"].items()
         schema["properties"] = {name: comparable(_inner(node, value)) for name, value in members}

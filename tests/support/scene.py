@@ -78,6 +78,23 @@ DOORS = (
     Door(
         "/admin/users/ann/transactions/1/undo", lambda scene: scene.gateway.admin, {"reason": "x"}
     ),
+    Door(
+        "/v1/payments/intents",
+        lambda scene: scene.headers,
+        {"packId": "p250", "provider": "stripe", "currency": "USD", "clientRequestId": "buy"},
+    ),
+    Door(
+        "/admin/packs",
+        lambda scene: scene.gateway.admin,
+        {
+            "packId": "p250",
+            "version": 0,
+            "label": "250",
+            "credits": 250,
+            "prices": {"USD": 499},
+            "reason": "x",
+        },
+    ),
     Door("/v1/devices/token", body={"userId": "ann", "refreshSecret": "x"}),
 )
 DOOR = {door.path: door for door in DOORS}

@@ -64,7 +64,7 @@ def erase(audit: Audit, user: str, act: Act) -> Erased:
     if not accounts:
         raise NotFound()
     audit.keep(Record(user, ACTION, True, "", act))
-    for update in (devices.erasure(user), *credit_requests.erasures(table, user)):
+    for update in (*devices.erasures(table, user), *credit_requests.erasures(table, user)):
         _did(table, update)
     device = _did(table, _device(user))
     profile = _did(table, _profile(user, act.at))

@@ -64,6 +64,10 @@ class Settings:
     kms_key: str
     notify_url: str
     """The URL to which notices about subscriptions are sent; empty for none."""
+    payments_live: bool
+    """Whether payments with real money count; else those of the providers' test modes do."""
+    payment_providers: tuple[str, ...]
+    """The providers by which packs are sold: `stripe`, `mpesa`, `google`."""
     text_days: int
     """How long a text that was charged can be read."""
     reuse_unused_token: bool
@@ -141,6 +145,8 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         house_low_usd=int(environ["HOUSE_LOW_USD"]),
         kms_key=environ["KMS_KEY"],
         notify_url=environ["NOTIFY_URL"],
+        payments_live=environ["PAYMENTS_LIVE"] == "true",
+        payment_providers=tuple(environ["PAYMENT_PROVIDERS"].split()),
         text_days=int(environ["TEXT_DAYS"]),
         reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
         free_repeats=environ["FREE_REPEATS"] == "true",

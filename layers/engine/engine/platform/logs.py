@@ -185,6 +185,22 @@ def low_balance(user: str, available: int, **facts: object) -> None:
     _say(f"be:low-balance user={user} available={available}", facts, "LowBalance")
 
 
+def payment(provider: str, payment_id: str, outcome: str, **facts: object) -> None:
+    """The line of a payment that was granted or taken back. Counted by outcome."""
+    _say(
+        f"be:payment provider={provider} payment={payment_id} outcome={outcome}", facts, "Payments"
+    )
+
+
+def payment_unmatched(provider: str, payment_id: str, reason: str) -> None:
+    """The line and the metric of a payment that grants nothing until an operator decides."""
+    with _line() as line:
+        logger.warning(
+            f"be:payment-unmatched provider={provider} payment={payment_id} reason={reason}"
+        )
+        line.count("PaymentsUnmatched")
+
+
 def not_projected(trouble: str) -> None:
     """The line and the metric of a record or an account that could not be projected."""
     with _line() as line:

@@ -216,6 +216,13 @@ def members(item: Item) -> dict[str, Any]:
     }
 
 
+def notice(user: str, type_: str, about: str, facts: Mapping[str, Any], at: int) -> Put:
+    """The write of a notice of `user`, for the transaction of what it reports; `about` tells notices of one
+    user, type and second apart.
+    """
+    return _put(user, type_, about, facts, at)
+
+
 def shard_of(user: str) -> str:
     """The partition of the index in which the notices of `user` lie."""
     return f"hooks#{shard(user, SHARDS)}"

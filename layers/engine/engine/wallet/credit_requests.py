@@ -178,16 +178,16 @@ def for_operators(item: Item) -> dict[str, Any]:
 
 def erasures(table: Table, user: str) -> list[Update]:
     """The writes that erase the messages of the user's requests. Raises `Busy`."""
-    ids = _of_user(table, user)["ids"]
     return [
         Update(
-            _pk(one),
-            "REQUEST",
+            item["pk"],
+            item["sk"],
             "REMOVE #text, receipt",
             "attribute_exists(#text)",
             names={"#text": "text"},
         )
-        for one in ids
+        for item in _items_of(table, user)
+        if "text" in item
     ]
 
 

@@ -37,6 +37,8 @@ def members(table: Table, user: str) -> dict[str, Any] | None:
     return {**msgspec.json.decode(item["facts"]), "updatedAt": iso(item["updated_at"])}
 
 
-def erasure(user: str) -> Update:
-    """Erases what is known of the phone."""
-    return Update(account_pk(user), SK, "REMOVE facts", "attribute_exists(facts)")
+def erasures(table: Table, user: str) -> list[Update]:
+    """The write that erases what is known of the phone; none where nothing is. Raises `Busy`."""
+    if members(table, user) is None:
+        return []
+    return [Update(account_pk(user), SK, "REMOVE facts", "attribute_exists(facts)")]

@@ -24,6 +24,10 @@ VersionCode = Annotated[int, Meta(ge=1, le=2_000_000_000)]
 PublicLink = Annotated[str, Meta(max_length=500, pattern=r"^(https://[!-~]+)?\Z")]
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
 Provider = Annotated[str, Meta(pattern=ids.PROVIDER)]
+PackCode = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
+Minor = Annotated[int, Meta(ge=1, le=10**12)]
+StoreProduct = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._]{0,146}\Z|^\Z")]
 
 
 class NoForm(Struct):
@@ -327,3 +331,61 @@ class BulkQuery(Struct, rename="camel"):
     """Nothing is changed unless `dryRun` is `false`."""
 
     dry_run: Literal["true", "false"] = "true"
+
+
+class IntentForm(Struct, rename="camel"):
+    """A pack to buy by a provider in a currency; with `phone`, M-Pesa asks that phone for the payment."""
+
+    pack_id: PackCode
+    provider: Literal["stripe", "mpesa", "google"]
+    currency: Currency
+    phone: Annotated[str, Meta(pattern=r"^\+?[0-9]{9,15}\Z")] | None = None
+
+
+class PaymentsQuery(Struct):
+    """A page of a user's purchases, newest first; `cursor` is the last page's `nextCursor`."""
+
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[str, Meta(pattern=r"^[0-9]{12}#pin_[A-Za-z0-9_-]{1,60}\Z")] | None = None
+
+
+class PackForm(Struct, rename="camel"):
+    """A pack as it is to be sold; `version` is the one that the operator saw, 0 for a new pack."""
+
+    pack_id: PackCode
+    version: Annotated[int, Meta(ge=0, le=999_999)]
+    label: Annotated[str, Meta(min_length=1, max_length=80, pattern=r"\S")]
+    prices: Annotated[dict[Currency, Minor], Meta(max_length=20)]
+    reason: GivenReason
+    credits: Annotated[int, Meta(ge=0, le=CREDITS_LIMIT)] = 0
+    bonus: Annotated[int, Meta(ge=0, le=CREDITS_LIMIT)] = 0
+    dollars: Annotated[str, Meta(pattern=r"^[0-9]{1,6}(\.[0-9]{1,6})?\Z")] = "0"
+    google_product_id: StoreProduct = ""
+    apple_product_id: StoreProduct = ""
+    tax_note: Annotated[str, Meta(max_length=120)] = ""
+    active: bool = True
+
+
+class AdminPaymentsQuery(Struct):
+    """Payments that wait for a decision, the oldest first, or those of a `user`, newest first."""
+
+    state: Literal["unmatched"] = "unmatched"
+    user: UserId | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: Annotated[str, Meta(pattern=r"^[0-9]{12}#pin_[A-Za-z0-9_-]{1,60}\Z")] | None = None
+
+
+class AssignForm(Struct, rename="camel"):
+    """The user and the pack of a payment, as an operator found out."""
+
+    user_id: UserId
+    pack_id: PackCode
+    reason: GivenReason
+
+
+class RefundForm(Struct, rename="camel"):
+    """A refund that was made by hand: what went back in all, everything if left out, and its receipt."""
+
+    receipt: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
+    reason: GivenReason
+    amount_minor: Minor | None = None

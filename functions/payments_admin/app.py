@@ -1,0 +1,105 @@
+"""Packs and payments for operators: the catalogue, the inbox, and what they decide."""
+
+from decimal import Decimal
+
+from engine.access import front_secret, keyrings
+from engine.access.callers import Access, by_session
+from engine.access.keyrings import ADMIN_SECRET, KeyRings
+from engine.payments import answers, book, inbox, packs
+from engine.payments.inbox import Place
+from engine.payments.packs import Pack
+from engine.platform import config, table
+from engine.platform.table import Table
+from engine.subscriptions.plans import micros
+from engine.web.forms import AdminPaymentsQuery, AssignForm, PackForm, ReasonForm, RefundForm
+from engine.web.http import Answer, Api, Call
+from engine.web.scopes import CREDITS_WRITE, USERS_READ
+
+settings = config.load()
+books = book.opened(settings, Table(table.connect(), settings.table_name))
+rings = KeyRings(
+    keyrings.connect(), settings.secrets_prefix, front_secret.names(settings, ADMIN_SECRET)
+)
+access = Access(books.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(books.table))
+api = Api(settings, front_secret.required(settings, rings))
+lambda_handler = api
+
+
+@api.route("GET", "/admin/packs")
+def all_packs(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    found = [packs.admin_members(pack) for pack in packs.everything(books.table)]
+    return Answer({"ok": True, "packs": found})
+
+
+@api.route("GET", "/admin/packs/{code}")
+def pack_versions(call: Call, code: str) -> Answer:
+    access.require(call, USERS_READ)
+    found = [packs.admin_members(pack) for pack in packs.versions(books.table, code)]
+    return Answer({"ok": True, "packs": found})
+
+
+@api.route("POST", "/admin/packs")
+def edit_pack(call: Call) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(PackForm)
+    act = call.act(actor, form.reason)
+    made = packs.edit(books.credits, books.audit, _pack(form), act)
+    return Answer({"ok": True, "pack": packs.admin_members(made)})
+
+
+@api.route("GET", "/admin/payments")
+def payments(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(AdminPaymentsQuery)
+    return Answer(inbox.page(books, query, call.now))
+
+
+@api.route("GET", "/admin/payments/{provider}/{id}")
+def payment(call: Call, provider: str, id: str) -> Answer:
+    access.require(call, USERS_READ)
+    row = inbox.find(books, Place(provider, id))
+    return Answer({"ok": True, "payment": answers.row_members(row, call.now)})
+
+
+@api.route("POST", "/admin/payments/{provider}/{id}/assign")
+def assign(call: Call, provider: str, id: str) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(AssignForm)
+    act = call.act(actor, form.reason)
+    row = inbox.assign(books, Place(provider, id), form.user_id, form.pack_id, act)
+    return Answer({"ok": True, "payment": answers.row_members(row, call.now)})
+
+
+@api.route("POST", "/admin/payments/{provider}/{id}/refund")
+def refund(call: Call, provider: str, id: str) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(RefundForm)
+    act = call.act(actor, form.reason)
+    place = Place(provider, id)
+    row = inbox.mark_refunded(books, place, form.amount_minor, form.receipt, act)
+    return Answer({"ok": True, "payment": answers.row_members(row, call.now)})
+
+
+@api.route("POST", "/admin/payments/{provider}/{id}/ignore")
+def ignore(call: Call, provider: str, id: str) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    act = call.act(actor, call.read(ReasonForm).reason)
+    row = inbox.ignore(books, Place(provider, id), act)
+    return Answer({"ok": True, "payment": answers.row_members(row, call.now)})
+
+
+def _pack(form: PackForm) -> Pack:
+    return Pack(
+        form.pack_id,
+        form.version,
+        form.label,
+        form.credits,
+        form.bonus,
+        micros(Decimal(form.dollars)),
+        form.prices,
+        form.google_product_id,
+        form.apple_product_id,
+        form.tax_note,
+        form.active,
+    )

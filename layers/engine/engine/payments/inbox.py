@@ -1,0 +1,132 @@
+"""Operators' decisions about payments, each with a reason, recorded in the audit in the same transaction.
+
+A payment in the inbox is assigned to a user and a pack, marked as returned to the payer, or ignored. Of a
+payment that was granted, a refund that was made by hand is recorded, with its receipt; it takes back.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from engine.ledger.audit import Record
+from engine.payments import answers, clawback, intents, rows, settlement
+from engine.payments.book import Book
+from engine.payments.clawback import Losses, Overtaken
+from engine.payments.rows import IGNORED, RETURNED, UNMATCHED, Row
+from engine.payments.settlement import Decision, Proof
+from engine.platform.act import Act
+from engine.platform.errors import Busy, InvalidRequest, PaymentNotFound, PaymentNotOpen
+from engine.platform.table import Cancelled, Write
+from engine.web.forms import AdminPaymentsQuery
+
+ASSIGNED, MARKED, PASSED = "payment_assign", "payment_refund", "payment_ignore"
+TRIES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A payment's provider and the provider's id of it."""
+
+    provider: str
+    payment: str
+
+
+def find(book: Book, place: Place) -> Row:
+    """The payment. Raises `PaymentNotFound`, `Busy`."""
+    row = rows.find(book.table, place.provider, place.payment)
+    if row is None or rows.is_reported_otherwise(row):
+        raise PaymentNotFound()
+    return row
+
+
+def page(book: Book, query: AdminPaymentsQuery, now: int) -> dict[str, Any]:
+    """Payments that wait for a decision, or all of a user. Raises `Busy`."""
+    if query.user is not None:
+        found, cursor = _of_user(book, query)
+    else:
+        found, cursor = rows.unmatched(book.table, limit=query.limit), None
+    shown = [answers.row_members(row, now) for row in found]
+    return {"ok": True, "payments": shown, "nextCursor": cursor}
+
+
+def _of_user(book: Book, query: AdminPaymentsQuery) -> tuple[list[Row], str | None]:
+    """The user's granted payments, newest intent first, and the cursor of the next page."""
+    bought, cursor = intents.of_user(
+        book.table, query.user or "", limit=query.limit, before=query.cursor
+    )
+    names = list(dict.fromkeys((one.provider, one.payment) for one in bought if one.payment))
+    found = rows.many(book.table, names)
+    return [found[name] for name in names if name in found], cursor
+
+
+def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row:
+    """Grant the pack to the user for a payment of the inbox. The same decision again answers the same.
+
+    Raises `PaymentNotFound`, `PaymentNotOpen`, `PackNotFound`, `Busy`, `OutcomeUnknown`.
+    """
+    row = find(book, place)
+    pack = book.packs.current(pack_code)
+    if row.is_granted and (row.user, row.pack.partition("@")[0]) == (user, pack_code):
+        return row
+    if row.state != UNMATCHED or row.trouble == settlement.USED:
+        raise PaymentNotOpen(details={"status": row.state})
+    decision = Decision(user, pack, [_record(book, row, ASSIGNED, act)])
+    return settlement.settle(book, lambda: _proof_of(row, book.is_live), act, decision).row
+
+
+def ignore(book: Book, place: Place, act: Act) -> Row:
+    """Close a payment of the inbox without doing anything. Raises as `assign` does."""
+    return _closed(book, place, IGNORED, PASSED, act)
+
+
+def mark_refunded(book: Book, place: Place, amount: int | None, receipt: str, act: Act) -> Row:
+    """Record a refund that was made by hand: `amount` in minor units in all, everything if None.
+
+    Raises `PaymentNotFound`, `PaymentNotOpen`, `InvalidRequest`, `Busy`, `OutcomeUnknown`.
+    """
+    row = find(book, place)
+    if not row.is_granted:
+        return _closed(book, place, RETURNED, MARKED, act, note=receipt)
+    total = row.gross if amount is None else amount
+    if not 0 <= total <= row.gross:
+        raise InvalidRequest("More than was paid cannot go back.", details={"field": "amountMinor"})
+    marked = [_record(book, row, MARKED, act)]
+    for _ in range(TRIES):
+        try:
+            noted = replace(row, refund_receipt=receipt)
+            return clawback.apply(book, noted, Losses(total, row.disputed), act, marked)
+        except Overtaken:
+            row = find(book, place)
+    raise Busy()
+
+
+def _closed(book: Book, place: Place, state: str, action: str, act: Act, note: str = "") -> Row:
+    row = find(book, place)
+    if row.state == state:
+        return row
+    if row.state != UNMATCHED:
+        raise PaymentNotOpen(details={"status": row.state})
+    closed = replace(row, state=state, refund_receipt=note)
+    writes: list[Write] = [rows.put(row, closed), _record(book, row, action, act)]
+    try:
+        book.credits.transact_patiently(writes)
+    except Cancelled:
+        raise Busy() from None
+    return replace(closed, revision=row.revision + 1)
+
+
+def _record(book: Book, row: Row, action: str, act: Act) -> Write:
+    """The decision in the audit, under the payment."""
+    return book.audit.write(Record(f"payment:{row.subject}", action, True, "", act))
+
+
+def _proof_of(row: Row, is_live: bool) -> Proof:
+    """The payment as it was proved when it came into the inbox."""
+    facts: dict[str, Any] = {
+        name: getattr(row, name)
+        for name in (
+            "gross", "currency", "paid_at", "account", "receipt", "payer", "handle", "price",
+            "price_currency",
+        )
+    }  # fmt: skip
+    losses = Losses(row.refunded, row.disputed)
+    return Proof(row.provider, row.id, is_live=is_live, losses=losses, **facts)
