@@ -12,6 +12,7 @@ from engine.platform.circuit import Circuit
 from engine.platform.errors import EngineError, JobNotFound, SubmissionsPaused
 from engine.platform.ids import is_job_id
 from engine.platform.table import Table
+from engine.products.catalogue import Catalogue
 from engine.transcription import handover
 from engine.transcription.gateway import Gateway
 from engine.transcription.handover import QueueHandover
@@ -50,6 +51,7 @@ upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
 policies = Policies(ledger.table)
+products = Catalogue(ledger.table)
 people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
@@ -60,7 +62,7 @@ def quote(call: Call) -> Answer:
     person = _spender(call, "quote")
     form = call.read(QuoteForm)
     key = call.request_key.key or call.request_id
-    made = quotes.make(ledger.table, person.user, form, key, call.now)
+    made = quotes.make(ledger.table, products, person.user, form, key, call.now)
     free = settings.free_repeats and fulfilment.is_at_hand(_gateway(call), person.user, made.url)
     account = ledger.account(person.user)
     return Answer(quotes.members(made, account, is_at_hand=free, request_id=call.request_id))
@@ -71,7 +73,7 @@ def fulfill(call: Call) -> Answer:
     person = _spender(call, "fulfill")
     form, key = call.read(FulfillForm), call.money_key.key or call.request_id
     act = call.act(person.actor)
-    wallet = Wallet(_gateway(call), settings.rate_limit, settings.free_repeats)
+    wallet = Wallet(_gateway(call), products, settings.rate_limit, settings.free_repeats)
     try:
         done = fulfilment.fulfil(wallet, Asked(person.user, form.quote_id, key, act))
     except EngineError as error:
@@ -188,4 +190,5 @@ def _gateway(call: Call) -> Gateway:
         circuit,
         calls,
         settings.text_days,
+        products=products,
     )

@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from engine.access.tokens import VendedToken
 from engine.credits import hold_items, holds
-from engine.credits.hold_items import CAPTURED, RELEASED, Hold
-from engine.credits.holds import Beside, Claim
+from engine.credits.hold_items import RELEASED, Hold
+from engine.credits.holds import Claim
 from engine.metadata import links
 from engine.platform.act import Act
 from engine.platform.errors import (
@@ -28,7 +28,7 @@ from engine.platform.ids import digest
 from engine.platform.logs import logger
 from engine.platform.table import Cancelled, Write
 from engine.platform.times import DAY_S
-from engine.transcription import answers, jobs, request_records, starting
+from engine.transcription import answers, jobs, request_records, settling, starting
 from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway
 from engine.transcription.handover import NotHandedOver
@@ -100,7 +100,8 @@ def show_again(gateway: Gateway, hold: Hold, job_id: str, url: str, act: Act) ->
     hold = hold_items.again(gateway.ledger.table, hold)
     if hold.job_id != job_id:
         return hold
-    return holds.settle(gateway.ledger, hold, CAPTURED, act, beside=Beside(keep_s=keep_s))
+    heard = jobs.heard_in(jobs.read(gateway.ledger, job_id))
+    return settling.settled(gateway, hold, heard, act)[0]
 
 
 def _handed_over(gateway: Gateway, hold: Hold, act: Act) -> bool:

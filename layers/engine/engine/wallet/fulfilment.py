@@ -29,7 +29,8 @@ from engine.platform.errors import (
 from engine.transcription import jobs, status, submission
 from engine.transcription.gateway import Gateway
 from engine.transcription.outcomes import Heard
-from engine.wallet import pricing, progress, quotes, videos
+from engine.wallet import progress, quotes, videos
+from engine.wallet.pricing import Products
 from engine.wallet.quotes import Quote
 
 OPERATION = "fulfill"
@@ -42,6 +43,7 @@ class Wallet:
     """What fulfilments need: the way to upstream, and the rules of the deployment."""
 
     gateway: Gateway
+    products: Products
     rate_limit: int
     free_repeats: bool
     """Whether a further transcription of a video is free for a user who has its text."""
@@ -53,7 +55,6 @@ class Fulfilled:
 
     hold: Hold
     heard: Heard | None
-    product: str
     is_free: bool = False
     replayed: bool = False
 
@@ -75,16 +76,18 @@ def fulfil(wallet: Wallet, asked: Asked) -> Fulfilled:
     change), `Busy`, `OutcomeUnknown` (the same request goes on).
     """
     gateway, act = wallet.gateway, asked.act
-    quote = quotes.find(gateway.ledger.table, asked.user, asked.quote_id, act.at)
+    table, products = gateway.ledger.table, wallet.products
+    quote = quotes.find(table, products, asked.user, asked.quote_id, act.at)
     if quote is None:
         return _without_quote(gateway, asked)
     vend = _vend(asked, quote.fingerprint)
+    vend = replace(vend, product=quote.priced.product, units=quote.priced.units)
     earlier = placing.standing(gateway.ledger, vend)
     if earlier is not None:
         return _going_on(gateway, _same(earlier, vend), quote, act)
     source = text_at_hand(gateway, asked.user, quote.url)
     if source is not None and wallet.free_repeats:
-        return Fulfilled(source, stored(gateway, source), quote.priced.code, is_free=True)
+        return Fulfilled(source, stored(gateway, source), is_free=True)
     if (paused_s := gateway.breaker.refuses_for_s()) > 0:
         raise CircuitOpen(paused_s)
     hold, _ = placing.place(gateway.ledger, vend, rate_limit=wallet.rate_limit)
@@ -142,7 +145,7 @@ def members(done: Fulfilled, request_id: str) -> dict[str, Any]:
         "status": word,
         "reservedUnits": 0 if done.is_free else hold.amount,
         "balanceAfterReservation": hold.balance_after,
-        "products": [done.product],
+        "products": [hold.product],
         "settlement": settlement,
         "result": progress.result_of(hold, done.heard),
         "requestId": request_id,
@@ -167,7 +170,7 @@ def _going_on(gateway: Gateway, hold: Hold, quote: Quote, act: Act) -> Fulfilled
         keep_days = gateway.keep_days
         videos.note(gateway.ledger.table, hold, quote.url, act.at, keep_days=keep_days)
         hold = submission.start_held(gateway, hold, quote.url, act)
-    return _fulfilled(gateway, hold, quote.priced.code, act)
+    return _fulfilled(gateway, hold, act)
 
 
 def _without_quote(gateway: Gateway, asked: Asked) -> Fulfilled:
@@ -175,9 +178,9 @@ def _without_quote(gateway: Gateway, asked: Asked) -> Fulfilled:
     hold = placing.standing(gateway.ledger, _vend(asked, ""))
     if hold is None or hold.claim is None:
         raise QuoteGone()
-    return _fulfilled(gateway, hold, pricing.TRANSCRIPT, asked.act)
+    return _fulfilled(gateway, hold, asked.act)
 
 
-def _fulfilled(gateway: Gateway, hold: Hold, product: str, act: Act) -> Fulfilled:
+def _fulfilled(gateway: Gateway, hold: Hold, act: Act) -> Fulfilled:
     replayed = hold.request_id != act.request_id
-    return Fulfilled(hold, stored(gateway, hold), product, replayed=replayed)
+    return Fulfilled(hold, stored(gateway, hold), replayed=replayed)

@@ -1,41 +1,69 @@
-"""The prices of what an app can ask for."""
+"""What an app can ask for, and what it costs for one video: products of the catalogue that transcribe.
 
+Nobody knows how long a video is before it was transcribed. A product whose unit is a call is reserved once;
+of any other one the most units are reserved, and what the job does not come to goes back with its end.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
-from engine.credits import prices
+from engine.access.tokens import UPSTREAM_AUDIENCE
 from engine.platform.errors import ProductNotOffered
-from engine.platform.table import Table
+from engine.products.errors import ProductNotFound
+from engine.products.product import Product
+from engine.web import scopes
 
-TRANSCRIPT: Final = "transcript"
+CALL: Final = "call"
+
+
+class Products(Protocol):
+    """The catalogue, as far as the wallet needs it."""
+
+    def current(self, code: str) -> Product:
+        """The newest version. Raises `ProductNotFound`, `Busy`."""
+
+    def at(self, code: str, version: int) -> Product:
+        """That version. Raises `ProductNotFound`, `Busy`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Priced:
-    """A product for one video, and its price in credits."""
+    """A product and the units that are reserved of it for one video."""
 
-    code: str
-    version: int
-    label: str
-    price: int
+    product: Product
+    units: int
 
     @property
-    def price_version(self) -> str:
-        return f"{self.code}@{self.version}"
+    def price(self) -> int:
+        """In credits."""
+        return self.product.price(self.units)
 
 
-def current(table: Table, codes: list[str]) -> Priced:
-    """The product that is asked for, at today's price. Raises `ProductNotOffered`, `Busy`."""
-    if codes != [TRANSCRIPT]:
+def current(products: Products, codes: Sequence[str]) -> Priced:
+    """The product that is asked for, in its newest version. Raises `ProductNotOffered`, `Busy`."""
+    if len(codes) != 1:
         raise ProductNotOffered(codes)
-    return Priced(TRANSCRIPT, 1, "Transcript", prices.TRANSCRIPTION)
+    try:
+        product = products.current(codes[0])
+    except ProductNotFound:
+        raise ProductNotOffered(codes) from None
+    if (product.scope, product.audience) != (scopes.TRANSCRIBE, UPSTREAM_AUDIENCE):
+        raise ProductNotOffered(codes)
+    return Priced(product, 1 if product.unit == CALL else product.most_units)
 
 
-def at(table: Table, code: str, version: int, price: int) -> Priced:
-    """The product as it was quoted. Raises `Busy`."""
-    return Priced(code, version, "Transcript", price)
+def quoted(products: Products, code: str, version: int, units: int) -> Priced | None:
+    """The product as it was quoted; None if the catalogue has no such version. Raises `Busy`."""
+    try:
+        return Priced(products.at(code, version), units)
+    except ProductNotFound:
+        return None
 
 
-def is_current(table: Table, priced: Priced) -> bool:
+def is_current(products: Products, priced: Priced) -> bool:
     """Whether `priced` is what is asked today. Raises `Busy`."""
-    return current(table, [priced.code]) == priced
+    try:
+        return current(products, [priced.product.code]) == priced
+    except ProductNotOffered:
+        return False

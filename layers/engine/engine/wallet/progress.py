@@ -73,7 +73,7 @@ def settlement_of(hold: Hold) -> dict[str, int] | None:
     status = status_of(hold)
     if status in RUNNING:
         return None
-    settled = hold.amount if status == COMPLETED else 0
+    settled = hold.committed if status == COMPLETED else 0
     return {
         "reservedUnits": hold.amount,
         "settledUnits": settled,

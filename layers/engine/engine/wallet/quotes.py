@@ -1,6 +1,6 @@
 """Quotes: what the products that an app asks for cost for one video. A quote charges nothing.
 
-`A#<user>` / `QUOTE#<id>` holds `url` (the video's address, rebuilt), `product`, `version`, `price`,
+`A#<user>` / `QUOTE#<id>` holds `url` (the video's address, rebuilt), `product`, `version`, `units`,
 `expires_at`, `ttl`. No other module writes it. The id is made of the user, the app's request id, the video
 and the price, so the same request gets the same quote, and a changed price another one.
 
@@ -17,7 +17,7 @@ from engine.platform.ids import digest
 from engine.platform.table import Item, Put, Table
 from engine.platform.times import DAY_S, iso
 from engine.wallet import pricing
-from engine.wallet.pricing import Priced
+from engine.wallet.pricing import Priced, Products
 from engine.web.forms import QuoteForm
 
 LASTS_S = DAY_S
@@ -38,25 +38,27 @@ class Quote:
         """What a fulfilment under one request id must be about each time: the video and the product. The
         price is not part of it, because the app asks for a new quote under the same id.
         """
-        return digest("fulfill", self.url, self.priced.code)
+        return digest("fulfill", self.url, self.priced.product.code)
 
 
-def make(table: Table, user: str, asked: QuoteForm, key: str, now: int) -> Quote:
+def make(
+    table: Table, products: Products, user: str, asked: QuoteForm, key: str, now: int
+) -> Quote:
     """A quote for a video under the request id `key`.
 
     Raises `InvalidUrl`, `ProductNotOffered`, `OutcomeUnknown`, `Busy`.
     """
     post = links.parse(asked.url)
-    priced = pricing.current(table, asked.requested_products)
-    name = "q_" + digest(user, key, post.url, priced.price_version, str(priced.price))
+    priced = pricing.current(products, asked.requested_products)
+    name = "q_" + digest(user, key, post.url, priced.product.name, str(priced.units))
     quote = Quote(name, post.url, priced, now + LASTS_S)
     item: Item = {
         "pk": account_pk(user),
         "sk": _sk(name),
         "url": quote.url,
-        "product": priced.code,
-        "version": priced.version,
-        "price": priced.price,
+        "product": priced.product.code,
+        "version": priced.product.version,
+        "units": priced.units,
         "expires_at": quote.expires_at,
         "ttl": now + KEPT_S,
     }
@@ -64,16 +66,18 @@ def make(table: Table, user: str, asked: QuoteForm, key: str, now: int) -> Quote
     return quote
 
 
-def find(table: Table, user: str, quote_id: str, now: int) -> Quote | None:
-    """The user's quote; None if there is none, or if its time is over and its price has changed.
+def find(table: Table, products: Products, user: str, quote_id: str, now: int) -> Quote | None:
+    """The user's quote; None if there is none, or if its time is over and its product has changed.
 
     Raises `Busy`.
     """
     item = table.get(account_pk(user), _sk(quote_id))
     if item is None or item["ttl"] < now:
         return None
-    priced = pricing.at(table, item["product"], item["version"], item["price"])
-    if item["expires_at"] < now and not pricing.is_current(table, priced):
+    priced = pricing.quoted(products, item["product"], item["version"], item["units"])
+    if priced is None:
+        return None
+    if item["expires_at"] < now and not pricing.is_current(products, priced):
         return None
     return Quote(quote_id, item["url"], priced, item["expires_at"])
 
@@ -81,11 +85,12 @@ def find(table: Table, user: str, quote_id: str, now: int) -> Quote | None:
 def members(quote: Quote, account: Account, *, is_at_hand: bool, request_id: str) -> dict[str, Any]:
     """The answer; `is_at_hand` says that the text can be read without a further charge."""
     price = 0 if is_at_hand else quote.priced.price
-    product = {"code": quote.priced.code, "label": quote.priced.label, "priceUnits": price}
+    sold = quote.priced.product
+    product = {"code": sold.code, "label": sold.label, "priceUnits": price}
     return {
         "ok": True,
         "quoteId": quote.id,
-        "priceVersion": quote.priced.price_version,
+        "priceVersion": sold.name,
         "expiresAt": iso(quote.expires_at),
         "estimated": {
             "durationSeconds": 0,
