@@ -49,6 +49,7 @@ SETTINGS = {
     "JOB_MINUTES": "60",
     "REUSE_UNUSED_TOKEN": "false",
     "ALLOW_HEADER_IDENTITY": "false",
+    "FREE_REPEATS": "true",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",
     "TRUSTED_PROXIES": "0",

@@ -83,6 +83,18 @@ def named(hold: Hold, job_id: str, now: int) -> Put:
     return Put(item, "attribute_not_exists(pk) OR jti = :jti", values={":jti": hold.jti})
 
 
+def kept_until(job_id: str, until: int) -> Update:
+    """Keeps a job that has ended, with its text, for at least until `until` (epoch seconds)."""
+    return Update(
+        _pk(job_id),
+        "JOB",
+        "SET #ttl = :until",
+        "attribute_exists(is_final) AND #ttl < :until",
+        names={"#ttl": "ttl"},
+        values={":until": until},
+    )
+
+
 def is_erased(item: Item) -> bool:
     """Whether the person's data in the job was erased: then it is answered like one that is not there."""
     return "erased_at" in item
