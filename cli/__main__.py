@@ -14,6 +14,7 @@ from cli.commands import (
     ledger,
     meta,
     operators,
+    products,
     secrets,
     seed_credits,
     smoke,
@@ -79,6 +80,7 @@ app.command("transcribe")(transcribe.transcribe)
 app.command("transactions")(transactions.transactions)
 app.add_typer(users.app, name="users")
 app.add_typer(adjust.app, name="adjust")
+app.add_typer(products.app, name="products")
 app.add_typer(keys.app, name="keys")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(secrets.app, name="secrets")

@@ -168,6 +168,8 @@ FILTERS: list[tuple[dict[str, str | int], Any]] = [
     ({"user": "cid", "day": DAY, "type": "spend"},
      lambda e: e.user == "cid" and e.type == "spend" and e.at > NOW - 9),
     ({"user": "nobody"}, lambda e: e.user == "nobody"),
+    ({"product": "summary"}, lambda e: e.product == "summary@2"),
+    ({"product": "transcript"}, lambda e: e.type in ("spend", "capture") and not e.product),
 ]  # fmt: skip
 
 
@@ -211,6 +213,7 @@ def test_a_transaction_shows_its_actor_and_origin(ledgers: Ledgers) -> None:
         "owedAfter": 0,
         "product": None,
         "units": None,
+        "heldLeft": None,
         "reason": "because",
         "subject": newest.subject,
         "reverses": newest.seq - 1,
@@ -289,6 +292,10 @@ def test_the_csv_has_the_same_rows_and_its_cursor_in_a_header(ledgers: Ledgers) 
     shown = ledgers.desk.all(PATH, "transactions")
     assert [row["id"] for row in rows] == shown_ids(shown)
     assert [int(row["amount"]) for row in rows] == [one["amount"] for one in shown]
+    assert list(rows[0])[-4:] == ["product", "units", "owedChange", "owedAfter"]
+    assert {row["product"]: row["units"] for row in rows} == {"": "", "summary@2": "3"}
+    assert [row["owedAfter"] for row in rows] == [str(one["owedAfter"]) for one in shown]
+    assert {row["owedAfter"] for row in rows} == {"0", "5"}
 
 
 STARTS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
@@ -442,6 +449,26 @@ def test_the_figures_add_up_with_days_and_hours(endpoint: str) -> None:
     longer = desk.ask("/admin/stats", days=60).json["days"]
     assert next(day["added"] for day in longer if day["added"]) == 100
     assert figures.totals(desk.gateway.ledger.table, "credits").users == 5
+
+
+def test_a_day_says_what_was_sold_of_each_product(endpoint: str) -> None:
+    desk = Desk(endpoint)
+    book = Book("ann", at=NOW)
+    book.grant(100)
+    book.end(book.vend(), "capture")
+    book.vend()
+    book.post("spend", -75, 75, product="summary@2", units=3)
+    book.post("capture", 35, -75, reverses=book.account.seq, product="summary@2", units=3)
+    book.post("spend", -2, 2, product="transcript@2", units=1)
+    book.post("capture", 0, -2, reverses=book.account.seq, product="transcript@2", units=1)
+    desk.keep(book)
+    today, yesterday = desk.ask("/admin/stats").json["days"][-1:-3:-1]
+    assert today["products"] == {
+        "summary": {"spent": 40, "holds": 1},
+        "transcript": {"spent": 3, "holds": 3},
+    }
+    assert today["spent"] == 43
+    assert yesterday["products"] == {}
 
 
 def test_keys_and_refusals_are_counted(endpoint: str) -> None:

@@ -100,6 +100,21 @@ def test_an_interrupted_export_resumes_to_the_same_file(books: Books, form: Form
         assert cut.read_bytes() == whole, length
 
 
+@pytest.mark.parametrize("form", list(Format))
+def test_columns_of_later_versions_are_the_last(books: Books, form: Format, tmp_path: Path) -> None:
+    (newest,) = books.gateway.ledger.entries(books.users[0], limit=1)
+    entry = replace(newest, product="summary@2", units=3, owed=5, owed_after=5, left=0)
+    for selection in (Selection(form), Selection(form, is_personal=True)):
+        assert selection.columns[: len(export.COLUMNS)] == export.COLUMNS
+        assert selection.columns[-5:] == ("product", "units", "owed", "owed_after", "left")
+        path = tmp_path / f"{selection.is_personal}.{form}"
+        heads = ",".join(selection.columns) + "\n" if form is Format.csv else ""
+        path.write_text(heads + export.line(entry, selection, {}))
+        (row,) = export.rows(path, selection)
+        assert [row[name] for name in export.APPENDED] == ["summary@2", 3, 5, 5, 0]
+        assert export.check(path, selection).owed == {"credits": 5}
+
+
 def test_an_existing_file_is_not_overwritten(books: Books) -> None:
     (books.folder / "kept.csv").write_text("mine\n")
     assert books.run("kept.csv").exit_code == 2
@@ -182,7 +197,8 @@ def test_no_client_text_becomes_a_formula_or_a_line_break(
         written = export.line(entry, selection, {})
         assert written.count("\n") == 1
         path = tmp_path / f"one.{form}"
-        path.write_text((",".join(export.COLUMNS) + "\n" if form is Format.csv else "") + written)
+        heads = ",".join(selection.columns) + "\n" if form is Format.csv else ""
+        path.write_text(heads + written)
         (row,) = export.rows(path, selection)
         assert row["seq"] == entry.seq
     cell = next(csv.reader([export.line(entry, Selection(Format.csv), {})]))[

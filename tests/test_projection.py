@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from bench.meter import Meter
 from engine.ledger import audit
 from engine.ledger.items import Entry
 from engine.platform.table import Table, marshal
@@ -89,13 +90,23 @@ class Stage:
         for entry in (entry for book in books for entry in book.entries):
             by_day.setdefault(folds.day_of(entry.at), []).append(entry)
         stored = figures.days(self.table, unit, "2000-01-01", "2999-12-31")
-        assert stored == {day: _summed(entries) for day, entries in sorted(by_day.items())}
+        assert stored == {day: _summed_day(entries) for day, entries in sorted(by_day.items())}
 
 
 def _summed(entries: list[Entry]) -> Stats:
     counts = folds.Counts()
     for entry in entries:
         counts.update(folds.contribution(entry))
+    return folds.stats(counts)
+
+
+def _summed_day(entries: list[Entry]) -> Stats:
+    """Likewise, with the figures of products."""
+    counts = folds.Counts()
+    for entry in entries:
+        share = folds.contribution(entry)
+        counts.update(share)
+        counts.update(folds.product_contribution(entry, share))
     return folds.stats(counts)
 
 
@@ -181,6 +192,25 @@ def test_only_vends_and_admin_acts_are_audited(stage: Stage) -> None:
         (3, "vend"),
         (7, "admin_deduct"),
     ]
+
+
+def test_the_figures_of_products_cost_no_further_write_unit(stage: Stage) -> None:
+    meter = Meter()
+    meter.watch(stage.whole.table._client)
+    taken = []
+    for product in ("", "summary@1"):
+        book = stage.book("credits")
+        book.grant(10)
+        stage.kept(book)
+        assert stage.deliver(records(book.entries)) is None
+        book.post("spend", -3, 3, product=product, units=3 if product else 0)
+        stage.kept(book)
+        batch = records(book.entries[-1:])
+        units = meter.units(lambda batch=batch: stage.deliver(batch))
+        taken.append(sum(one.write for one in units))
+    assert taken[0] == taken[1]
+    day = figures.days(stage.table, "credits", "2000-01-01", "2999-12-31")
+    assert sum(one.products["summary"].holds_placed for one in day.values() if one.products) == 1
 
 
 def test_records_delivered_again_do_nothing(stage: Stage) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.readmodels import folds
-from engine.readmodels.folds import TypeStats, contribution, fold, stats
+from engine.readmodels.folds import ProductStats, TypeStats, contribution, fold, stats
 from tests.support.streams import Book
 
 NOON = 1_800_014_400  # 2027-01-15T12:00:00Z
@@ -41,6 +41,20 @@ def test_an_account_is_summarised() -> None:
     first, second = (stats(folded.days[day]) for day in ("2027-01-15", "2027-01-16"))
     assert (first.users, first.holds_placed, first.available) == (1, 2, 8)
     assert (second.users, second.holds_placed, second.available) == (0, 1, -2)
+
+
+def test_a_day_has_the_figures_of_each_product_and_the_account_has_not() -> None:
+    book = Book("ann", at=NOON)
+    book.grant(100)
+    book.end(book.vend(), "capture")
+    held = book.post("spend", -75, 75, product="summary@2", units=3)
+    book.post("capture", 0, -40, reverses=held.seq, product="summary@2", units=3, left=35)
+    book.post("capture", 35, -35, reverses=held.seq + 1, product="summary@2", units=3)
+    folded = fold(book.entries)
+    assert folded is not None
+    assert stats(folded.days["2027-01-15"]).products == {"summary": ProductStats(40, 1)}
+    assert stats(folded.days["2027-01-15"]).spent == 41
+    assert stats(folded.counts).products == {}
 
 
 def test_no_entries_fold_to_nothing() -> None:

@@ -226,7 +226,7 @@ def test_a_users_history_shows_no_origin(gateway: Gateway) -> None:
     (spent, added, opened) = history(gateway, user, headers).json["transactions"]
     assert list(spent) == [
         "id", "userId", "seq", "type", "amount", "heldChange", "balanceAfter", "heldAfter",
-        "owedChange", "owedAfter", "product", "units", "reason", "subject",
+        "owedChange", "owedAfter", "product", "units", "heldLeft", "reason", "subject",
         "reverses", "requestId", "timestamp",
     ]  # fmt: skip
     told = [

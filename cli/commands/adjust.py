@@ -1,7 +1,11 @@
 """`pluct adjust`: corrects a balance with a reason. All commands need `ADMIN_SECRET`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import typer
 
+from cli.commands.transactions import PATH
 from cli.commands.users import find_user
 from cli.errors import CommandError
 from cli.options import Amount, Json, Reason, RequestId, User, Yes
@@ -50,9 +54,7 @@ def _adjust(
     if not reason.strip():
         raise CommandError("A reason is required: the ledger stores it with the entry.")
     known = find_user(session, user)
-    before = 0 if known is None else int(known["balance"])
-    new = "" if known is not None else " (a new account)"
-    session.note(f"{user}{new}: {before} {amount:+d} = {before + amount}; reason: {reason}")
+    session.note(f"{user}{_preview(known, amount)}; reason: {reason}")
     session.confirm("Adjust the balance?", yes=yes)
     path = "/admin/credits/add" if amount > 0 else "/admin/deduct-credits"
     body = {"userId": user, "amount": abs(amount), "reason": reason}
@@ -60,6 +62,24 @@ def _adjust(
     members = reply.members
     replayed = "idempotency-replayed" in reply.headers
     after = int(members["newBalance"])
-    if not session.show_json({**members, "balanceBefore": after - amount, "replayed": replayed}):
+    before = after - _change(session, user, int(members["seq"]))
+    if not session.show_json({**members, "balanceBefore": before, "replayed": replayed}):
         again = " This was done by an earlier call; nothing was changed now." if replayed else ""
-        say(f"{user}: {after - amount} before, {after} after (entry {members['seq']}).{again}")
+        say(f"{user}: {before} before, {after} after (entry {members['seq']}).{again}")
+
+
+def _change(session: Session, user: str, seq: int) -> int:
+    """By how much the entry changed the balance; what was owed is paid from an amount first."""
+    query = {"user": user, "cursor": seq + 1, "limit": 1}
+    (entry,), _ = session.pages(PATH, query, "transactions", everything=False)
+    return int(entry["amount"])
+
+
+def _preview(known: Mapping[str, Any] | None, amount: int) -> str:
+    """The balance before and after `amount`; what the account owes is paid first."""
+    if known is None:
+        return f" (a new account): 0 {amount:+d} = {amount}"
+    before, owed = int(known["balance"]), int(known.get("owed", 0))
+    paid = min(owed, max(0, amount))
+    text = f": {before} {amount:+d} = {before + amount - paid}"
+    return f"{text} ({paid} of it pays what is owed)" if paid else text

@@ -1,4 +1,4 @@
-"""`pluct balance`: what a user can spend, and what is held."""
+"""`pluct balance`: what a user can spend, what is held and what is owed."""
 
 import typer
 
@@ -9,7 +9,7 @@ from cli.session import open_session
 
 
 def balance(context: typer.Context, user: User, as_json: Json = False) -> None:
-    """Show what a user can spend, and what is held."""
+    """Show what a user can spend, what is held and what is owed."""
     with open_session(context, as_json=as_json) as session:
         key = session.endpoint.credentials.get("ENGINE_ADMIN_KEY")
         headers = {"x-api-key": key} if key else {}
@@ -21,6 +21,7 @@ def balance(context: typer.Context, user: User, as_json: Json = False) -> None:
                     "User": user,
                     "Balance": members["balance"],
                     "Held": members.get("heldCredits"),
+                    "Owed": members.get("owed"),
                     "Changed": members.get("updatedAt"),
                 }
             )

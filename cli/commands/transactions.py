@@ -19,6 +19,9 @@ def transactions(
     user: Annotated[str | None, typer.Option(help="Only of this user.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only of this type.")] = None,
     actor: Annotated[str | None, typer.Option(help="Only by this actor.")] = None,
+    product: Annotated[
+        str | None, typer.Option(help="Only of this product, in any version.")
+    ] = None,
     day: Annotated[str | None, typer.Option(help="Only of this day, YYYY-MM-DD in UTC.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows on a page.")] = 50,
     everything: Everything = False,
@@ -31,8 +34,8 @@ def transactions(
     """List transactions, newest first."""
     with open_session(context, as_json=as_json) as session:
         query: dict[str, object] = {
-            "user": user, "type": type_, "actor": actor, "day": day, "limit": limit,
-            "cursor": cursor,
+            "user": user, "type": type_, "actor": actor, "product": product, "day": day,
+            "limit": limit, "cursor": cursor,
         }  # fmt: skip
         if as_csv and as_json:
             raise CommandError("Give either --csv or --json, not both.")
@@ -51,24 +54,35 @@ def transactions(
 
 
 def print_transactions(found: Sequence[Mapping[str, Any]], *, with_user: bool) -> None:
-    heads = ["When", "User", "Type", "Amount", "After", "Reason", "By"]
+    """Columns that are empty in every row are left out, so that a row fits a terminal."""
+    heads = ["When", "User", "Type", "Amount", "Held", "After", "Owed", "Product", "Reason", "By"]
+    rows = [_cells(entry) for entry in found]
+    hidden = {head for head in ("Held", "Owed", "Product") if not any(row[head] for row in rows)}
     if not with_user:
-        heads.remove("User")
-    rows = ([_cells(entry)[head] for head in heads] for entry in found)
-    print_table(heads, rows, right=("Amount", "After"), whole=("When", "Type"))
+        hidden.add("User")
+    shown = [head for head in heads if head not in hidden]
+    cells = ([row[head] for head in shown] for row in rows)
+    print_table(shown, cells, right=("Amount", "Held", "After", "Owed"), whole=("When", "Type"))
 
 
 def _cells(entry: Mapping[str, Any]) -> dict[str, object]:
-    amount = entry.get("amount")
+    units, product = entry.get("units"), entry.get("product")
     return {
         "When": short_time(str(entry.get("timestamp"))),
         "User": entry.get("userId"),
         "Type": entry.get("type"),
-        "Amount": f"{amount:+d}" if isinstance(amount, int) else amount,
+        "Amount": _signed(entry.get("amount")),
+        "Held": _signed(entry.get("heldChange")) if entry.get("heldChange") else "",
         "After": entry.get("balanceAfter"),
+        "Owed": entry.get("owedAfter") or "",
+        "Product": f"{units} x {product}" if product and units else product or "",
         "Reason": entry.get("reason"),
         "By": entry.get("actor"),
     }
+
+
+def _signed(amount: object) -> object:
+    return f"{amount:+d}" if isinstance(amount, int) else amount
 
 
 def _write_csv(session: Session, query: Mapping[str, object], *, everything: bool) -> str | None:

@@ -58,12 +58,12 @@ def _show_users(session: Session, query: Mapping[str, object], *, everything: bo
     if not found:
         say("There are no such users.", good=False)
         return
-    heads = ("User", "Balance", "Held", "Spent", "Last change")
-    names = ("userId", "balance", "heldCredits", "spent")
+    heads = ("User", "Balance", "Held", "Owed", "Spent", "Last change")
+    names = ("userId", "balance", "heldCredits", "owed", "spent")
     rows = (
         [*(one.get(name) for name in names), short_time(str(one.get("updatedAt")))] for one in found
     )
-    print_table(heads, rows, right=("Balance", "Held", "Spent"), whole=("Last change",))
+    print_table(heads, rows, right=("Balance", "Held", "Owed", "Spent"), whole=("Last change",))
     if cursor is not None:
         session.note("There are more: --all shows them.")
 
@@ -82,6 +82,7 @@ def show_user(context: typer.Context, user: User, as_json: Json = False) -> None
                 "User": user,
                 "Balance": members["balance"],
                 "Held": members["heldCredits"],
+                "Owed": members.get("owed"),
                 "Open holds": len(members["openHolds"]),
             }
         )

@@ -133,8 +133,9 @@ def transactions(call: Call) -> Answer:
     query = call.read_query(TransactionsQuery)
     first, last = _days(query)
     wanted = EntryFilter(
-        query.user, query.type, query.actor, first, last, query.min_amount, query.max_amount
-    )
+        query.user, query.type, query.actor, first, last, query.min_amount, query.max_amount,
+        query.product,
+    )  # fmt: skip
     is_csv = query.format == "csv"
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
     known = accounts.origins_of(ledger.table, found.entries)

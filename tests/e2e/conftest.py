@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,10 @@ import boto3
 import pytest
 import requests
 
+from engine.ledger.idempotency import Request, RequestOnce
+from engine.ledger.items import Move
 from engine.ledger.posting import Ledger
+from engine.platform.act import Act
 from engine.platform.table import Table
 from local.harness import local_run
 from tests.support import deployed
@@ -89,12 +93,19 @@ class App:
         body = {} if key is None else {"clientRequestId": key}
         return self.call("POST", "/v1/vend-token", body, headers=headers)
 
+    def owe(self, user: str, amount: int) -> None:
+        """Charges `amount` beyond the balance, as a late commit does."""
+        act = Act("user:late", f"owe-{user}", "", "", "late commit", at=int(time.time()))
+        once = RequestOnce(self.ledger, Request(user, "commit", None, "", act), {})
+        self.ledger.post(Move(user, "capture", 0, 0, act, owed=amount), once)
+
     def assert_adds_up(self, user: str) -> None:
         account = self.ledger.account(user)
         entries = self.ledger.entries(user, limit=1000)[::-1]
         assert [entry.seq for entry in entries] == list(range(1, account.seq + 1))
         assert sum(entry.amount for entry in entries) == account.available
         assert sum(entry.held for entry in entries) == account.held
+        assert sum(entry.owed for entry in entries) == account.owed
         assert all(entry.hash == entry.expected_hash() for entry in entries)
 
     def _session(self) -> requests.Session:

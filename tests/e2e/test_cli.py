@@ -133,6 +133,55 @@ def test_an_adjustment_shows_before_and_after_and_happens_once(
     app.assert_adds_up(user)
 
 
+def test_an_adjustment_says_what_it_pays_of_what_is_owed(app: App, terminal: Terminal) -> None:
+    user = fresh()
+    terminal.ask("seed-credits", user, "2")
+    app.owe(user, 5)
+    shown = terminal.say("adjust", "add", user, "20", "--reason", "a gift", typed="n\n").stderr
+    assert "2 +20 = 17 (5 of it pays what is owed)" in shown
+    assert terminal.ask("balance", user)["owed"] == 5
+    assert "Owed" in terminal.say("users", "show", user).stdout
+    added = terminal.ask("adjust", "add", user, "20", "--reason", "a gift", "--yes")
+    assert (added["balanceBefore"], added["newBalance"]) == (2, 17)
+    assert terminal.ask("balance", user)["owed"] == 0
+    app.assert_adds_up(user)
+
+
+def test_products_are_listed_edited_and_switched_off(terminal: Terminal) -> None:
+    code = f"p{uuid.uuid4().hex[:8]}"
+    members = {"label": "Summary", "creditsPerUnit": "25", "mostUnits": "20", "audience": "writer",
+               "scope": "write:summary"}  # fmt: skip
+    given = [word for name, value in members.items() for word in ("--set", f"{name}={value}")]
+    made = terminal.ask("products", "edit", code, "--new", *given, "--reason", "sell it", "--yes")
+    assert (made["product"]["version"], made["product"]["creditsPerUnit"]) == (1, 25)
+    dearer = ("products", "edit", code, "--set", "creditsPerUnit=30", "--reason", "costs rose")
+    asked = terminal.say(*dearer, typed="n\n")
+    assert "Nothing was changed" in asked.stderr
+    assert terminal.ask("products", "show", code)["versions"][0]["creditsPerUnit"] == 25
+    shown = terminal.say(*dearer, "--yes").stdout
+    assert [row.split() for row in shown.splitlines() if "creditsPerUnit" in row] == [
+        ["creditsPerUnit", "25", "30"]
+    ]
+    assert "250 credits" in shown and "300 credits" in shown and "at most 20" in shown
+    assert "is so already" in terminal.say(*dearer, "--yes").stderr
+    off = terminal.ask("products", "off", code, "--reason", "sold out", "--yes")["product"]
+    assert (off["version"], off["active"]) == (3, False)
+    table = terminal.say("products", "list").stdout
+    assert "transcript" in table and code in table
+    versions = terminal.say("products", "show", code).stdout
+    assert "30 credits a call" in versions and "Price of 10" in versions
+    assert terminal.ask("products", "show", "nothing", code=4)["code"] == "product_not_found"
+
+
+@pytest.mark.parametrize(
+    "change", ["creditsPerUnit=-1", "creditsPerUnit=x", "active=yes", "colour=red", "label"]
+)
+def test_a_change_of_a_product_that_is_none_is_not_sent(terminal: Terminal, change: str) -> None:
+    words = ("products", "edit", "transcript", "--set", change, "--reason", "x", "--yes")
+    assert terminal.say(*words).exit_code in (2, 7)
+    assert terminal.ask("products", "show", "transcript")["versions"][0]["version"] == 1
+
+
 @pytest.mark.parametrize("words", [(), ("--reason", " ")])
 def test_an_adjustment_needs_a_reason(terminal: Terminal, words: tuple[str, ...]) -> None:
     assert terminal.say("adjust", "add", fresh(), "1", *words, "--yes").exit_code == 2

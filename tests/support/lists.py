@@ -69,6 +69,11 @@ class Ledgers:
                 book.post("admin_deduct", -2)
                 if number:
                     book.end(book.vend(), "capture")
+        last = self.books[-1]
+        last.post("spend", -3, 3, product="summary@2", units=3)
+        last.post(
+            "capture", -1, -3, reverses=last.account.seq, product="summary@2", units=3, owed=5
+        )
         for book in self.books:
             desk.keep(book)
         self.entries = sorted(

@@ -61,9 +61,11 @@ class Book:
         *,
         subject: str = "",
         reverses: int | None = None,
+        **more: Any,
     ) -> Entry:
+        """`more` are further members of `Move`."""
         act = replace(ORIGIN, at=self.at)
-        move = Move(self.user, type, amount, held, act, subject, reverses)
+        move = Move(self.user, type, amount, held, act, subject, reverses, **more)
         entry = next_entry(self.account, move)
         self.entries.append(entry)
         self.account = Account(
@@ -76,6 +78,7 @@ class Book:
             entry.hash,
             origin_salt=SALT,
             recent_origins=(entry.origin_id,),
+            owed=entry.owed_after,
         )
         return entry
 
@@ -124,6 +127,8 @@ class Book:
             "origin_salt": SALT,
             "recent_origins": self.account.recent_origins,
         }
+        if self.account.owed:
+            account["owed"] = self.account.owed
         return [account, *self._origin(), *(entry.item() for entry in self.entries)]
 
     def _origin(self) -> list[Item]:

@@ -36,11 +36,19 @@ COLUMNS = (
     "subject", "reverses", "actor", "reason", "request_id", "origin_id", "prev", "hash",
 )  # fmt: skip
 PERSONAL = ("address", "user_agent")
+APPENDED = ("product", "units", "owed", "owed_after", "left")
+"""Columns of later versions, the last of every line, so that a reader of earlier files finds its columns."""
+
 FLUSH_EVERY = 1000
 """Entries that are held in memory before they are written."""
 FIRST_S, LAST_S = 0, 2**40
 """Times, in epoch seconds, before and after every entry."""
-_NUMBERS = frozenset({"seq", "amount", "held", "available_after", "held_after", "reverses"})
+_NUMBERS = frozenset(
+    {
+        "seq", "amount", "held", "available_after", "held_after", "reverses", "units", "owed",
+        "owed_after", "left",
+    }
+)  # fmt: skip
 
 
 class Format(StrEnum):
@@ -68,11 +76,11 @@ class Selection:
     format: Format
     since: int = FIRST_S
     until: int = LAST_S
-    columns: tuple[str, ...] = COLUMNS
+    is_personal: bool = False
 
     @property
-    def is_personal(self) -> bool:
-        return self.columns != COLUMNS
+    def columns(self) -> tuple[str, ...]:
+        return (*COLUMNS, *(PERSONAL if self.is_personal else ()), *APPENDED)
 
     @property
     def is_whole(self) -> bool:
@@ -81,12 +89,13 @@ class Selection:
 
 @dataclass(slots=True)
 class Totals:
-    """The control totals of a file: sums of `amount` and `held` by unit, and counts."""
+    """The control totals of a file: sums of `amount`, `held` and `owed` by unit, and counts."""
 
     entries: int = 0
     accounts: int = 0
     amounts: Counter[str] = field(default_factory=Counter)
     held: Counter[str] = field(default_factory=Counter)
+    owed: Counter[str] = field(default_factory=Counter)
     types: Counter[str] = field(default_factory=Counter)
     gaps: list[str] = field(default_factory=list)
     sha256: str = ""
@@ -113,7 +122,7 @@ def export_command(
         format_,
         _seconds(since, FIRST_S),
         _seconds(until, LAST_S),
-        COLUMNS + PERSONAL if personal else COLUMNS,
+        personal,
     )
     with reporting_errors(as_json=as_json):
         if output.exists() and not resume:
@@ -177,6 +186,7 @@ def check(output: Path, selection: Selection) -> Totals:
         totals.entries += 1
         totals.amounts[row["unit"]] += row["amount"]
         totals.held[row["unit"]] += row["held"]
+        totals.owed[row["unit"]] += row["owed"]
         totals.types[row["type"]] += 1
     with output.open("rb") as file:
         totals.sha256 = hashlib.file_digest(file, "sha256").hexdigest()
@@ -250,7 +260,8 @@ def _show(output: Path, totals: Totals) -> None:
     for gap in totals.gaps:
         say(f"Missing: {gap}", good=False)
     for unit, amount in sorted(totals.amounts.items()):
-        say(f"{unit}: amount {amount}, held {totals.held[unit]}")
+        owed = f", owed {totals.owed[unit]}" if totals.owed[unit] else ""
+        say(f"{unit}: amount {amount}, held {totals.held[unit]}{owed}")
     kinds = ", ".join(f"{number} {name}" for name, number in sorted(totals.types.items()))
     say(f"{output}: {totals.entries} entries of {totals.accounts} accounts ({kinds}).")
     say(f"sha256 {totals.sha256}")

@@ -520,7 +520,7 @@ function Filters({ cls = "", count, apply, children }) {
 return { UserField: UserField, userOf: userOf, Alike: Alike, daysOf: daysOf, DayFields: DayFields, Filters: Filters };
 })();
 const $words = (() => {
-const { credits, dollars } = $format;
+const { credits, dollars, number } = $format;
 
 const TYPES = {
   user_creation: "Account created",
@@ -529,30 +529,62 @@ const TYPES = {
   admin_add: "Added by an operator",
   admin_deduct: "Deducted by an operator",
   spend: "Held or spent",
-  capture: "Captured",
+  capture: "Charged",
   refund: "Released or returned",
   write_off: "Written off",
 };
 
+function sold({ product, units }) {
+  const code = (product || "").split("@")[0];
+  return code && units ? `${number(units)} × ${code}` : code;
+}
+
+const charged = (entry) => (entry.owedChange || 0) - entry.amount - entry.heldChange;
+
+function owed({ owedChange = 0 }) {
+  if (owedChange > 0) return `, ${number(owedChange)} of it owed until the next grant`;
+  return owedChange < 0 ? `, ${number(-owedChange)} of it paid what was owed` : "";
+}
+
+function captured(entry) {
+  const size = charged(entry);
+  const what = sold(entry) ? ` for ${sold(entry)}` : "";
+  if (entry.heldLeft !== null && entry.heldLeft !== undefined) return `Charged ${number(size)}${what}, ${number(entry.heldLeft)} still held${owed(entry)}`;
+  const back = entry.amount > 0 ? `, ${number(entry.amount)} back` : "";
+  if (!size) return `Nothing charged${back}`;
+  if (!entry.product && !back) return `Captured: ${credits(size)} spent on a delivered job${owed(entry)}`;
+  return `Charged ${number(size)}${what}${back}${owed(entry)}`;
+}
+
+function spent(entry, size) {
+  const what = sold(entry) || "a token";
+  if (!entry.reverses) return entry.heldChange > 0 ? (entry.product ? `Held ${number(entry.heldChange)} for ${what}` : `${size} held for a token`) : `${size} spent on ${what}`;
+  if (entry.heldChange > 0) return `${size} more held${sold(entry) ? ` for ${sold(entry)}` : ""}, ${number(entry.heldLeft)} in all`;
+  if (isOfBackend(entry) || entry.product) return `${credits(charged(entry))} charged after the hold had ended${owed(entry)}`;
+  return `${size} charged again: the job was delivered after the hold was released`;
+}
+
+const isOfBackend = ({ subject = "" }) => subject[22] === ".";
+
 function happened(entry) {
-  const size = credits(Math.abs(entry.amount));
+  const size = credits(Math.abs(entry.amount - Math.min(0, entry.owedChange || 0)));
   const undoes = entry.reverses ? `, undoing entry ${entry.reverses}` : "";
   switch (entry.type) {
     case "user_creation":
       return entry.amount ? `Account created with ${size}` : "Account created";
     case "add_webhook":
-      return `Bought ${size}`;
+    case "purchase":
+      return `Bought ${size}${owed(entry)}`;
     case "api_add":
-      return `${size} added through the API`;
+      return `${size} added through the API${owed(entry)}`;
     case "admin_add":
-      return `${size} added by an operator${undoes}`;
+      return `${size} added by an operator${undoes || owed(entry)}`;
     case "admin_deduct":
-      return `${size} deducted by an operator${undoes}`;
+      return `${size} deducted by an operator${undoes}${entry.owedChange > 0 ? `; ${number(entry.owedChange)} is owed again` : ""}`;
     case "spend":
-      if (entry.reverses) return `${size} charged again: the job was delivered after the hold was released`;
-      return entry.heldChange > 0 ? `${size} held for a token` : `${size} spent on a token`;
+      return spent(entry, size);
     case "capture":
-      return `Captured: ${credits(Math.abs(entry.heldChange))} spent on a delivered job`;
+      return captured(entry);
     case "refund":
       return entry.heldChange < 0 ? `Released: ${size} returned from the hold` : `${size} returned`;
     case "write_off":
@@ -623,7 +655,7 @@ const ACTIONS = {
   key_revoke: "revoked an API key", subscription_block: "blocked the subscription", subscription_unblock: "unblocked the subscription",
   subscription_rotate: "rotated the key", operator_create: "created the operator", operator_password: "set a new password",
   operator_role: "changed the role", operator_disable: "disabled the operator", operator_enable: "enabled the operator",
-  operator_log_out: "ended all sessions",
+  operator_log_out: "ended all sessions", hold: "held credits", hold_end: "ended a hold", product_save: "saved a version of the product",
 };
 
 const did = (action) => ACTIONS[action] || action.replaceAll("_", " ");
@@ -632,8 +664,10 @@ const tone = (entry) => (entry.amount > 0 ? "up" : entry.amount < 0 ? "down" : "
 
 function outcome(later) {
   if (!later) return null;
-  if (later.type === "capture") return ["captured", "good"];
+  const isPart = later.heldLeft !== null && later.heldLeft !== undefined;
+  if (later.type === "capture") return isPart ? ["partly charged", "good"] : ["captured", "good"];
   if (later.type === "refund") return ["released", ""];
+  if (later.type === "spend") return isPart ? ["extended", ""] : ["charged later", "warn"];
   return ["undone", "warn"];
 }
 
@@ -641,7 +675,7 @@ function sentence(type) {
   const text = type.replaceAll("_", " ");
   return text[0].toUpperCase() + text.slice(1);
 }
-return { TYPES: TYPES, happened: happened, moved: moved, why: why, who: who, actorOf: actorOf, did: did, tone: tone, outcome: outcome };
+return { TYPES: TYPES, sold: sold, happened: happened, moved: moved, why: why, who: who, actorOf: actorOf, did: did, tone: tone, outcome: outcome };
 })();
 const $audit = (() => {
 const { html } = $html;
@@ -827,16 +861,30 @@ const LOOKUPS = {
     const { keys } = await get("/admin/keys");
     return keys.some((key) => key.id === id && key.revokedAt);
   },
+  product: async ({ code, version, members }) => {
+    const { versions } = await get(`/admin/products/${encodeURIComponent(code)}`).catch(noVersions);
+    const made = versions.find((one) => one.version === version);
+    return Boolean(made) && Object.entries(members).every(([name, value]) => made[name] === value);
+  },
+  hold: async ({ user, jti }) => {
+    const { holds } = await get("/admin/holds", { user, state: "open" });
+    return holds.every((hold) => hold.jti !== jti);
+  },
   erased: async ({ user, before }) => {
     const { erasedAt } = await get(`/admin/users/${encodeURIComponent(user)}`);
     return Boolean(erasedAt) && erasedAt !== before;
   },
 };
 
+function noVersions(failure) {
+  if (failure.status !== 404) throw failure;
+  return { versions: [] };
+}
+
 function isOf(entry, { after, type, amount, reason, actor, reverses }) {
   if (reverses !== undefined) return entry.reverses === reverses;
   return entry.seq > after && entry.type === type && entry.reason === reason && entry.actor === actor
-    && (amount === undefined || entry.amount === amount);
+    && (amount === undefined || entry.amount - (entry.owedChange || 0) === amount);
 }
 
 const isDone = ({ about }) => LOOKUPS[about.kind](about);
@@ -1037,6 +1085,7 @@ const { Refused, Unknown, useOutcome, useWrite } = $writes;
 
 const SCOPES = {
   "credits:write": "Add and deduct credits",
+  "holds:write": "Place, commit and release holds",
   "users:read": "Read users, transactions and figures",
   "subscriptions:write": "Change subscriptions",
   "keys:write": "Create and revoke keys",
@@ -1423,7 +1472,7 @@ const { Chart } = $chart;
 const { clock, number } = $format;
 const { useLoad } = $loading;
 const { href, setQuery } = $router;
-const { Badge, Figures, Head, ReadState, Skeleton } = $ui;
+const { Badge, Figures, Head, ReadState, Skeleton, Table } = $ui;
 
 const RANGES = { "24h": ["24 hours", 1], "7d": ["7 days", 7], "30d": ["30 days", 30], "90d": ["90 days", 90] };
 const REFRESH_MS = 10000;
@@ -1506,7 +1555,8 @@ function Totals({ page, range }) {
   return html`<${Figures} figures=${[
       ["Users", number(stats.totalUsers), { note: `${number(sum("newUsers"))} new ${within}`, to: href("users", "", { sort: "newest" }) }],
       ["In the system", number(stats.totalCredits), { note: `credits; ${number(stats.creditsAvailable)} available` }],
-      ["Held", number(stats.creditsHeld), { note: "credits, for open tokens" }],
+      ["Held", number(stats.creditsHeld), { note: "credits, in open holds" }],
+      ["Owed", number(stats.creditsOwed), { note: "credits, paid first by the next grants" }],
       ["Sold and given", number(stats.creditsAdded), { note: `credits; ${number(sum("added"))} ${within}` }],
       ["Spent", number(stats.creditsSpent), { note: `credits; ${number(sum("spent"))} ${within}` }],
       ["Returned", number(stats.creditsRefunded), { note: `credits; ${number(sum("refunded"))} ${within}`, to: href("transactions", "", { type: "refund" }) }],
@@ -1518,9 +1568,231 @@ function Totals({ page, range }) {
       <${Chart} title="New users" unit=${`per ${step}`} step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
       ${step === "day" && html`<${Chart} title="Refusals" unit=${`per ${step}`} step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
     </div>
+    <${Sold} days=${step === "hour" ? stats.days.slice(-1) : stats.days} within=${step === "hour" ? "today (UTC)" : within} />
     <p class="quiet small">The figures come from the read models, which normally follow the ledger within a second. Days are UTC days.</p>`;
 }
+
+function Sold({ days, within }) {
+  const sums = {};
+  for (const { products = {} } of days) {
+    for (const [code, { spent, holds }] of Object.entries(products)) {
+      const sum = sums[code] ||= { code, spent: 0, holds: 0 };
+      sum.spent += spent;
+      sum.holds += holds;
+    }
+  }
+  const rows = Object.values(sums).sort((one, other) => other.spent - one.spent || one.code.localeCompare(other.code));
+  const columns = [
+    { label: "Product", cls: "main", cell: ({ code }) => html`<a href=${href("products", code)}>${code}</a>` },
+    { label: "Credits spent", cls: "num strong", cell: ({ spent }) => number(spent) },
+    { label: "Holds placed", cls: "num", cell: ({ holds }) => number(holds) },
+    { label: "Entries", cls: "act", cell: ({ code }) => html`<a href=${href("transactions", "", { product: code })} aria-label=${`Entries of ${code}`}>entries</a>` },
+  ];
+  return html`<section aria-labelledby="sold"><h2 id="sold">Sold by product <span class="unit">${within}</span></h2>
+    ${rows.length ? html`<${Table} caption="Sold by product" columns=${columns} rows=${rows} rowKey=${({ code }) => code} />` : html`<p class="quiet">Nothing was sold ${within}.</p>`}</section>`;
+}
 return { Overview: Overview };
+})();
+const $products = (() => {
+const { html, useState } = $html;
+const { get } = $api;
+const { Buttons, Dialog } = $dialog;
+const { credits, isolated, number } = $format;
+const { useLoad } = $loading;
+const { href } = $router;
+const { Badge, Empty, Field, Head, ReadState, say, Skeleton, Table } = $ui;
+const { Refused, Unknown, useOutcome, useWrite } = $writes;
+
+const SHOWN_UNITS = [1, 10, 100];
+const UNITS = { call: "call", minute: "minute", thousand_characters: "1,000 characters", thousand_words: "1,000 words" };
+const OVERAGES = { reject: "Refuse it", cap: "Charge at most what is held", owed: "Charge it, and owe what the balance lacks" };
+const FIGURES = { none: "Nothing: what was held is charged", duration: "The duration", words: "The number of words", characters: "The number of characters" };
+const FIGURE_UNITS = { duration: "minute", words: "thousand_words", characters: "thousand_characters" };
+const CODE = /^[a-z][a-z0-9_]{0,31}$/;
+
+const MEMBERS = {
+  label: ["Label", { text: /\S/, wrong: "A label of at most 80 characters.", most: 80 }],
+  unit: ["Unit", { choices: UNITS }],
+  creditsPerUnit: ["Credits a unit", { from: 1, to: 1000000 }],
+  mostUnits: ["Most units of a hold", { from: 1, to: 1000000 }],
+  overage: ["A charge beyond what is held", { choices: OVERAGES }],
+  settledBy: ["A job is charged by", { choices: FIGURES }],
+  leastUnits: ["Least units of a job", { from: 0, to: 1000000 }],
+  lifetimeSeconds: ["Seconds that a hold is open", { from: 60, to: 86400 }],
+  graceSeconds: ["Seconds of grace", { from: 20, to: 86400 }],
+  scope: ["Scope of its tokens", { text: /^[a-z][a-z0-9:._-]{0,63}$/, wrong: "Small letters, digits and : . _ - only.", most: 64 }],
+  audience: ["Audience of its tokens", { text: /^[a-z0-9][a-z0-9._:/-]{0,127}$/, wrong: "Small letters, digits and . _ : / - only.", most: 128 }],
+};
+const NEW = {
+  code: "", version: 0, label: "", unit: "call", creditsPerUnit: 1, mostUnits: 1, overage: "reject", settledBy: "none", leastUnits: 0,
+  lifetimeSeconds: 900, graceSeconds: 60, scope: "", audience: "", active: true,
+};
+
+const price = (product, units) => (units > product.mostUnits ? `more than one hold has (${number(product.mostUnits)})` : credits(units * product.creditsPerUnit));
+const inWords = (name, value) => (name === "active" ? (value ? "on sale" : "off sale") : MEMBERS[name][1].choices?.[value] || (typeof value === "number" ? number(value) : value));
+const each = (product) => `${credits(product.creditsPerUnit)} a ${UNITS[product.unit]}`;
+const State = ({ product }) => html`<${Badge} tone=${product.active ? "good" : ""}>${product.active ? "on sale" : "off sale"}<//>`;
+
+function Products({ session }) {
+  const page = useLoad((signal) => get("/admin/products", {}, { signal }), []);
+  const [isNew, setNew] = useState(false);
+  const found = page.found?.products;
+  const columns = [
+    { label: "Product", cls: "main", cell: (product) => html`<a href=${href("products", product.code)}>${product.label}</a> <code class="why">${product.code}</code>` },
+    { label: "Price", cls: "strong", cell: each },
+    { label: "Most units", cls: "num", cell: (product) => number(product.mostUnits) },
+    { label: "Version", cls: "num", cell: (product) => number(product.version) },
+    { label: "State", cell: (product) => html`<${State} product=${product} />` },
+  ];
+  return html`<${Head} title="Products" page=${page} sub="What credits buy. An edit makes a new version; what was held or sold before keeps its own.">
+      ${session.scopes.includes("admin") && found && html`<button class="primary" onClick=${() => setNew(true)}>New product</button>`}<//>
+    <${ReadState} page=${page} />
+    ${!found && !page.failure && html`<${Skeleton} rows=${4} label="Loading products" />`}
+    ${found && html`<${Table} caption="Products" columns=${columns} rows=${found} rowKey=${(product) => product.code} busy=${page.loading} />`}
+    ${isNew && html`<${EditDialog} product=${NEW} onClose=${() => setNew(false)} onDone=${() => { setNew(false); page.reload(); }} />`}`;
+}
+
+function Product({ id, session }) {
+  const page = useLoad((signal) => get(`/admin/products/${encodeURIComponent(id)}`, {}, { signal }), [id]);
+  const [dialog, setDialog] = useState("");
+  const versions = page.found?.versions;
+  if (!versions) {
+    const isUnknown = page.failure?.status === 404;
+    return html`<${Head} title=${id} />${!page.failure ? html`<${Skeleton} rows=${8} label="Loading the product" />`
+      : isUnknown ? html`<${Empty} title="There is no such product"><a href=${href("products")}>All products</a><//>` : html`<${ReadState} page=${page} />`}`;
+  }
+  const [newest] = versions;
+  const done = () => {
+    setDialog("");
+    page.reload();
+  };
+  return html`<p class="crumbs"><a href=${href("products")}>Products</a></p>
+    <${Head} title=${newest.label} page=${page} sub=${html`<code>${newest.code}</code> version ${newest.version} <${State} product=${newest} />`}>
+      ${session.scopes.includes("admin") && html`<button class="primary" onClick=${() => setDialog("edit")}>Edit</button>
+        <button onClick=${() => setDialog("switch")}>${newest.active ? "Take off sale" : "Put on sale"}</button>`}<//>
+    <${ReadState} page=${page} />
+    <section aria-labelledby="now" class="facts"><h2 id="now">Now</h2><${Facts} product=${newest} /></section>
+    <section aria-labelledby="versions"><h2 id="versions">Versions</h2><${Versions} versions=${versions} /></section>
+    ${dialog === "edit" && html`<${EditDialog} product=${newest} onClose=${() => setDialog("")} onDone=${done} />`}
+    ${dialog === "switch" && html`<${EditDialog} product=${newest} change=${{ active: !newest.active }} onClose=${() => setDialog("")} onDone=${done} />`}`;
+}
+
+function Facts({ product }) {
+  return html`<dl class="preview">${SHOWN_UNITS.map((units) => html`<div key=${units}><dt>Price of ${number(units)}</dt><dd>${price(product, units)}</dd></div>`)}
+    ${Object.entries(MEMBERS).filter(([name]) => name !== "label").map(([name, [label]]) => html`<div key=${name}><dt>${label}</dt><dd>${inWords(name, product[name])}</dd></div>`)}</dl>`;
+}
+
+function Versions({ versions }) {
+  const columns = [
+    { label: "Version", cls: "strong", cell: ([version]) => `Version ${version.version}` },
+    { label: "What it changed", cls: "main", cell: ([version, before]) => (before ? differences(before, version).map(([label, from, to]) => html`<span class="change" key=${label}>${label}: ${from} → ${to}</span>`) : "the first one") },
+    { label: "Price", cell: ([version]) => each(version) },
+    { label: "State", cell: ([version]) => html`<${State} product=${version} />` },
+  ];
+  const rows = versions.map((version, place) => [version, versions[place + 1]]);
+  return html`<${Table} caption="Versions, newest first" columns=${columns} rows=${rows} rowKey=${([version]) => version.version} />`;
+}
+
+function differences(before, after) {
+  const names = [...Object.keys(MEMBERS), "active"].filter((name) => before[name] !== after[name]);
+  return names.map((name) => [MEMBERS[name]?.[0] || "Sale", inWords(name, before[name]), inWords(name, after[name])]);
+}
+
+function faults(draft) {
+  const found = {};
+  for (const [name, [, { text, wrong, most, from, to }]] of Object.entries(MEMBERS)) {
+    const value = String(draft[name]).trim();
+    if (text && (!text.test(value) || value.length > most)) found[name] = wrong;
+    if (to && !(/^[0-9]{1,7}$/.test(value) && Number(value) >= from && Number(value) <= to)) found[name] = `A whole number from ${number(from)} to ${number(to)}.`;
+  }
+  if (!CODE.test(draft.code)) found.code = "Small letters, digits and _ only, a letter first, at most 32.";
+  if (draft.settledBy !== "none" && FIGURE_UNITS[draft.settledBy] !== draft.unit) found.settledBy = `This figure is counted in ${UNITS[FIGURE_UNITS[draft.settledBy]]} units.`;
+  if (!found.leastUnits && Number(draft.leastUnits) > Number(draft.mostUnits)) found.leastUnits = "Not more than the most units of a hold.";
+  if (!found.mostUnits && draft.creditsPerUnit * draft.mostUnits > 1000000) found.mostUnits = "The most units may cost 1,000,000 credits.";
+  return found;
+}
+
+const cleaned = (draft) => ({ ...draft, ...Object.fromEntries(Object.entries(MEMBERS).map(([name, [, { to }]]) => [name, to ? Number(draft[name]) : String(draft[name]).trim()])) });
+
+function EditDialog({ product, change, onClose, onDone }) {
+  const isNew = !product.version;
+  const [draft, setDraft] = useState({ ...product, ...change });
+  const [reason, setReason] = useState("");
+  const [step, setStep] = useState(change ? "confirm" : "form");
+  const [tried, setTried] = useState(false);
+  const act = `product:${product.code || draft.code}`;
+  const write = useWrite(act);
+  useOutcome(act, (done) => (done ? onDone() : write.forget()));
+  const wrong = faults(draft);
+  const made = cleaned(draft);
+  const set = (name) => (event) => setDraft({ ...draft, [name]: event.target.value });
+  const isChanged = isNew || differences(product, made).length > 0;
+  const noReason = reason.trim() ? "" : "A reason is required. The audit keeps it.";
+  const review = (event) => {
+    event.preventDefault();
+    setTried(true);
+    if (Object.keys(wrong).length || !isChanged) return;
+    setTried(false);
+    setStep("confirm");
+  };
+  const confirm = async (event) => {
+    event.preventDefault();
+    setTried(true);
+    if (noReason || write.busy) return;
+    const members = Object.fromEntries([...Object.keys(MEMBERS), "active"].map((name) => [name, made[name]]));
+    const body = { ...members, code: made.code, version: product.version, reason: reason.trim() };
+    const about = { kind: "product", code: made.code, version: product.version + 1, members, once: true, text: `Save version ${product.version + 1} of “${isolated(made.code)}”` };
+    const answer = await write.send("/admin/products", body, about);
+    if (!answer) return;
+    say(`“${isolated(made.label)}” is saved as version ${answer.product.version}. New holds have it within half a minute.`);
+    onDone();
+  };
+  const title = isNew ? "New product" : change ? (change.active ? "Put this product on sale?" : "Take this product off sale?") : `Edit ${product.label}`;
+  if (write.pending) {
+    return html`<${Dialog} title=${title} step="unknown" onClose=${onClose}>
+      <${Unknown} write=${write.pending} /><${Buttons} back="Close" onBack=${onClose} /><//>`;
+  }
+  if (step === "confirm") {
+    const isOvertaken = write.failure?.code === "product_changed";
+    return html`<${Dialog} title=${change ? title : `Save version ${product.version + 1}?`} step="confirm" onClose=${onClose} busy=${write.busy}><form class="stack" onSubmit=${confirm} novalidate>
+      <${Difference} before=${product} after=${made} isNew=${isNew} />
+      <${Field} label="Reason" error=${tried && noReason}>
+        ${(given) => html`<input ...${given} dir="auto" data-first maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
+      ${isOvertaken ? html`<${Overtaken} failure=${write.failure} isNew=${isNew} />` : html`<${Refused} failure=${write.failure} />`}
+      <${Buttons} back=${isOvertaken ? "Show the newest version" : change ? "Cancel" : "Back"} onBack=${isOvertaken ? onDone : change ? onClose : () => { write.forget(); setStep("form"); }} busy=${write.busy} doing="Saving…"
+        act=${write.failure?.definite ? "" : write.failure ? "Try again" : "Save"} /></form><//>`;
+  }
+  return html`<${Dialog} title=${title} step="form" cls="wide" onClose=${onClose}>
+    <form class="stack" onSubmit=${review} novalidate>
+      ${isNew && html`<${Field} label="Code" hint="Callers and entries name the product by it. It cannot be changed." error=${tried && wrong.code}>
+        ${(given) => html`<input ...${given} data-first autocomplete="off" autocapitalize="none" spellcheck=${false} maxlength="32" value=${draft.code} onInput=${set("code")} />`}<//>`}
+      <div class="pairs">${Object.entries(MEMBERS).map(([name, [label, { choices, to, most }]], place) => html`<${Field} key=${name} label=${label} error=${tried && wrong[name]}>
+        ${(given) => (choices ? html`<select ...${given} value=${draft[name]} onChange=${set(name)}>${Object.entries(choices).map(([value, text]) => html`<option value=${value} selected=${value === draft[name]} key=${value}>${text}</option>`)}</select>`
+          : html`<input ...${given} data-first=${!isNew && !place ? true : undefined} inputmode=${to ? "numeric" : undefined} maxlength=${most || 7} autocomplete="off" value=${draft[name]} onInput=${set(name)} />`)}<//>`)}</div>
+      <${Prices} product=${made} wrong=${wrong} />
+      ${tried && !isChanged && html`<p class="error" role="alert">Nothing differs from version ${product.version}.</p>`}
+      ${tried && Object.keys(wrong).length > 0 && html`<p class="error" role="alert">Some of these members are not right yet.</p>`}
+      <${Buttons} back="Cancel" onBack=${onClose} act="Review" />
+    </form><//>`;
+}
+
+function Prices({ product, wrong }) {
+  const isKnown = !wrong.creditsPerUnit && !wrong.mostUnits;
+  return html`<p class="quiet" role="status">${isKnown ? SHOWN_UNITS.map((units) => `${number(units)}: ${price(product, units)}`).join(" · ") : "The prices are shown once credits and units are right."}</p>`;
+}
+
+function Difference({ before, after, isNew }) {
+  const rows = isNew ? Object.entries(MEMBERS).map(([name, [label]]) => [label, "", inWords(name, after[name])]) : differences(before, after);
+  const prices = SHOWN_UNITS.map((units) => [`Price of ${number(units)}`, isNew ? "" : price(before, units), price(after, units)]);
+  return html`<dl class="preview">${[...rows, ...prices].map(([label, from, to]) => html`<div key=${label}><dt>${label}</dt><dd>${from && from !== to ? html`<s>${from}</s> → ` : ""}<b>${to}</b></dd></div>`)}</dl>
+    <p class="quiet">${isNew ? "" : "Open holds and sold tokens keep their version. "}${after.active ? "" : "No new hold or token of it can be had; open ones are settled as before."}</p>`;
+}
+
+function Overtaken({ failure, isNew }) {
+  return html`<div class="trouble compact" role="alert"><p class="title">${isNew ? "There is a product with this code already." : `Somebody else saved version ${failure.details.version} meanwhile.`}</p>
+    <p>Nothing was changed by this edit. Look at the newest version, then make the edit again.</p></div>`;
+}
+return { Products: Products, Product: Product };
 })();
 const $shell = (() => {
 const { html, useEffect, useRef, useState } = $html;
@@ -1532,7 +1804,7 @@ const { UnknownWrites } = $writes;
 
 const LINKS = [
   ["", "Overview"], ["users", "Users"], ["transactions", "Transactions"],
-  ["subscriptions", "Subscriptions"], ["keys", "API keys"], ["audit", "Audit"],
+  ["products", "Products"], ["subscriptions", "Subscriptions"], ["keys", "API keys"], ["audit", "Audit"],
 ];
 const THEMES = { auto: "System", light: "Light", dark: "Dark" };
 
@@ -1809,7 +2081,7 @@ const { Empty, Field, Head, Pager, Quoted, ReadState, say, Skeleton, Table } = $
 const { actorOf, happened, tone, TYPES, who, why } = $words;
 
 const PAGE = 50;
-const NAMES = ["user", "type", "actor", "fromDay", "toDay", "minAmount", "maxAmount"];
+const NAMES = ["user", "type", "product", "actor", "fromDay", "toDay", "minAmount", "maxAmount"];
 
 const columns = () => [
   { label: `When (${zone()})`, cls: "when", cell: (entry) => html`<${Time} at=${entry.timestamp} />` },
@@ -1818,7 +2090,7 @@ const columns = () => [
   { label: "User", cls: "who", cell: (entry) => html`<a class="id" href=${href("users", entry.userId)}>${entry.userId}</a>` },
   { label: "By", cls: "by", cell: (entry) => html`<span title=${[entry.actor, entry.address].filter(Boolean).join(" from ")}>${who(entry.actor)}</span>` },
   { label: "Change", cls: "num strong", cell: (entry) => html`<span class=${tone(entry)}>${change(entry.amount)}</span>` },
-  { label: "Balance", cls: "num", cell: (entry) => number(entry.balanceAfter) },
+  { label: "Balance", cls: "num", cell: (entry) => html`${number(entry.balanceAfter)}${entry.owedAfter ? html` <span class="why">owed ${number(entry.owedAfter)}</span>` : ""}` },
 ];
 
 function Transactions({ query }) {
@@ -1856,6 +2128,7 @@ function Wanted({ wanted, isFiltered }) {
     <${UserField} label="User" name="user" value=${wanted.user} placeholder="id begins with…" />
     <${Field} label="Type">${(given) => html`<select ...${given} name="type"><option value="">All</option>
       ${Object.entries(types).map(([value, label]) => html`<option value=${value} selected=${value === wanted.type} key=${value}>${label}</option>`)}</select>`}<//>
+    ${text("product", "Product", { placeholder: "transcript", maxlength: 32, pattern: "[a-z][a-z0-9_]*", title: "The code of a product", autocapitalize: "none" })}
     ${text("actor", "By", { placeholder: "anna or webhook:payment", maxlength: 160 })}
     <${DayFields} fromDay=${wanted.fromDay} toDay=${wanted.toDay} />
     ${text("minAmount", "Amount from", whole)}
@@ -1934,7 +2207,7 @@ const KINDS = {
 };
 
 const read = (userId, signal) => get(`/admin/users/${encodeURIComponent(userId)}`, {}, { signal })
-  .then((user) => ({ balance: user.balance, seq: user.transactions[0]?.seq || 0 }));
+  .then((user) => ({ balance: user.balance, owed: user.owed || 0, seq: user.transactions[0]?.seq || 0 }));
 
 function BalanceNow({ page, userId }) {
   if (page.failure && !page.found) return html`<${Trouble} failure=${page.failure} retry=${page.reload} />`;
@@ -1945,7 +2218,7 @@ function sayDone(userId, made, expected, done, onDone) {
   const moved = made.newBalance !== expected ? ` The balance had changed since the preview, so it is not ${number(expected)}.` : "";
   const text = made.replayed ? `This had been carried out before; the balance of ${userId} was ${number(made.newBalance)} then.`
     : `The balance of ${userId} is ${number(made.newBalance)}.${moved}`;
-  say(`${credits(Math.abs(made.amount))} ${done}. ${text}`, { action: { label: "Undo", run: () => onDone({ undo: made }) } });
+  say(`${credits(Math.abs(made.amount - made.owedChange))} ${done}. ${text}`, { action: { label: "Undo", run: () => onDone({ undo: made }) } });
 }
 
 function AdjustDialog({ kind, userId, session, onClose, onDone }) {
@@ -1962,8 +2235,9 @@ function AdjustDialog({ kind, userId, session, onClose, onDone }) {
   const write = useWrite(act);
   useOutcome(act, (done) => (done ? onDone({}) : write.forget()));
   const size = /^[0-9]{1,7}$/.test(amount) ? Number(amount) : NaN;
-  const balance = seen?.balance ?? now.found?.balance;
-  const after = balance + how.sign * size;
+  const { balance, owed } = seen || now.found || {};
+  const paid = kind === "add" ? Math.min(owed, size) || 0 : 0;
+  const after = balance + how.sign * size - paid;
   const wrong = {
     amount: !(size >= 1 && size <= MOST) ? `A whole number from 1 to ${number(MOST)}.`
       : after < 0 ? `Only ${credits(balance)} can be deducted.` : "",
@@ -1993,7 +2267,7 @@ function AdjustDialog({ kind, userId, session, onClose, onDone }) {
     };
     const made = await write.send(how.path, body, about);
     if (!made) return;
-    sayDone(userId, { ...made, amount: size }, after, how.done, onDone);
+    sayDone(userId, { ...made, amount: how.sign * size - paid, owedChange: -paid }, after, how.done, onDone);
     onDone({});
   };
   if (write.pending) {
@@ -2003,7 +2277,7 @@ function AdjustDialog({ kind, userId, session, onClose, onDone }) {
   if (step === "confirm") {
     const blocked = after < 0 || write.failure?.definite;
     return html`<${Dialog} title=${how.ask} step="confirm" onClose=${onClose} busy=${write.busy}><form class="stack" onSubmit=${confirm}>
-      <${Preview} userId=${userId} balance=${seen.balance} size=${how.sign * size} reason=${reason.trim()} />
+      <${Preview} userId=${userId} balance=${seen.balance} size=${how.sign * size} owed=${-paid} reason=${reason.trim()} />
       ${after < 0 && html`<p class="error" role="alert">The balance fell to ${number(balance)} since the dialog was opened, so this amount cannot be deducted.</p>`}
       <${Refused} failure=${write.failure} />
       <${Buttons} back="Back" onBack=${() => { write.forget(); setStep("form"); }} busy=${write.busy} doing="Sending…" danger=${kind === "deduct"} first=${true}
@@ -2012,7 +2286,7 @@ function AdjustDialog({ kind, userId, session, onClose, onDone }) {
   return html`<${Dialog} title=${how.title} step="form" onClose=${onClose}>
     <form class="stack" onSubmit=${review} novalidate>
       <${BalanceNow} page=${now} userId=${userId} />
-      <${Field} label="Credits" error=${tried && wrong.amount} hint=${Number.isNaN(after) || after < 0 ? "" : `New balance: ${number(after)}`}>
+      <${Field} label="Credits" error=${tried && wrong.amount} hint=${Number.isNaN(after) || after < 0 ? "" : `New balance: ${number(after)}${paid ? `; ${number(paid)} pays what is owed` : ""}`}>
         ${(given) => html`<input ...${given} inputmode="numeric" autocomplete="off" data-first value=${amount} onInput=${(event) => setAmount(event.target.value.trim())} />`}<//>
       <${Field} label="Reason" error=${tried && wrong.reason}>
         ${(given) => html`<input ...${given} dir="auto" maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
@@ -2048,7 +2322,7 @@ function UndoDialog({ userId, entry, onClose, onDone }) {
   return html`<${Dialog} title=${title} step="form" onClose=${onClose} busy=${write.busy}>
     <form class="stack" onSubmit=${confirm}>
       <p>Entries are never changed or removed. The undo is a new entry that reverses entry ${entry.seq} and names it.</p>
-      ${now.found ? html`<${Preview} userId=${userId} balance=${now.found.balance} size=${-entry.amount} />` : html`<${BalanceNow} page=${now} userId=${userId} />`}
+      ${now.found ? html`<${Preview} userId=${userId} balance=${now.found.balance} size=${(entry.owedChange || 0) - entry.amount} owed=${-(entry.owedChange || 0)} />` : html`<${BalanceNow} page=${now} userId=${userId} />`}
       ${after < 0 && html`<p class="error">Part of these credits is spent: the balance cannot go below 0, so the undo will be refused.</p>`}
       <${Field} label="Reason">${(given) => html`<input ...${given} dir="auto" data-first maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
       <${Refused} failure=${write.failure} />
@@ -2056,11 +2330,12 @@ function UndoDialog({ userId, entry, onClose, onDone }) {
     </form><//>`;
 }
 
-function Preview({ userId, balance, size, reason }) {
+function Preview({ userId, balance, size, owed = 0, reason }) {
   return html`<dl class="preview"><div><dt>User</dt><dd class="id">${userId}</dd></div>
     <div><dt>Balance</dt><dd class="num">${number(balance)}</dd></div>
     <div><dt>Change</dt><dd class=${`num ${size > 0 ? "up" : "down"}`}>${change(size)}</dd></div>
-    <div class="total"><dt>New balance</dt><dd class="num">${number(balance + size)}</dd></div>
+    ${owed !== 0 && html`<div><dt>Owed</dt><dd class="num">${change(owed)}</dd></div>`}
+    <div class="total"><dt>New balance</dt><dd class="num">${number(balance + size + owed)}</dd></div>
     ${reason && html`<div><dt>Reason</dt><dd><bdi>${reason}</bdi></dd></div>`}</dl>`;
 }
 return { AdjustDialog: AdjustDialog, UndoDialog: UndoDialog };
@@ -2140,6 +2415,87 @@ function EraseDialog({ user, onClose, onDone }) {
 }
 return { PersonalData: PersonalData, EraseDialog: EraseDialog };
 })();
+const $holds = (() => {
+const { html, useState } = $html;
+const { Buttons, Dialog } = $dialog;
+const { Ago, clock, credits, number, Time } = $format;
+const { href } = $router;
+const { Badge, Field, say } = $ui;
+const { sold, who } = $words;
+const { Refused, Unknown, useOutcome, useWrite } = $writes;
+
+const OUTCOMES = {
+  open: ["open", "warn"], captured: ["captured", "good"], released: ["released", ""], expired: ["expired", ""],
+  spent: ["spent", ""], written_off: ["written off", "warn"],
+};
+
+const isOfBackend = (hold) => Boolean(hold.caller);
+const nameOf = (hold) => (isOfBackend(hold) ? hold.holdId : "the token");
+const what = (hold) => (hold.product && (hold.product.code !== "transcript" || isOfBackend(hold)) ? ` for ${sold({ product: hold.product.code, units: hold.units })}` : "");
+
+function parts(hold) {
+  if (hold.state === "open") {
+    const charged = hold.committed ? `, ${number(hold.committed)} charged` : "";
+    return hold.reserved !== hold.amount || charged ? `${number(hold.reserved)} still held${charged}` : "";
+  }
+  return hold.committed && hold.released ? `${number(hold.committed)} charged, ${number(hold.released)} back` : "";
+}
+
+function job(hold) {
+  if (isOfBackend(hold)) return html`Hold <code>${hold.holdId}</code> of ${who(hold.caller)}`;
+  if (hold.jobId) return html`Job <code>${hold.jobId}</code>`;
+  if (hold.used) return "Used; no job was started";
+  return ["open", "released"].includes(hold.state) ? "Token not used" : "No job is named";
+}
+
+function Holds({ user, holds, none, mayEnd = false, onEnd }) {
+  if (!holds.length) return html`<p class="quiet">${none}</p>`;
+  const entry = (seq) => html`<a href=${href("users", user, { entry: seq })}>entry\u00a0${seq}</a>`;
+  return html`<ul class="holds">${holds.map((hold) => {
+    const [label, mood] = OUTCOMES[hold.state] || [hold.state, ""];
+    const isOpen = hold.state === "open";
+    return html`<li key=${hold.jti}><div class="hold"><p><b>${credits(hold.amount)}</b>${what(hold)} <${Badge} tone=${mood}>${label}<//>${parts(hold) && html` <span class="quiet">${parts(hold)}</span>`}</p>
+        ${isOpen && mayEnd && !hold.used && html`<button class="small" aria-label=${`End ${nameOf(hold)}, entry ${hold.seq}`} onClick=${() => onEnd(hold)}>End</button>`}</div>
+      <p class="quiet small">${job(hold)} · ${entry(hold.seq)}${hold.resolvedSeq ? html`, ended by ${entry(hold.resolvedSeq)}` : ""} · <${Ago} at=${hold.heldSince} />${isOpen && hold.expiresAt && html`, ends <${Time} at=${hold.expiresAt} />`}</p></li>`;
+  })}</ul>`;
+}
+
+function EndDialog({ user, hold, onClose, onDone }) {
+  const [reason, setReason] = useState("");
+  const [tried, setTried] = useState(false);
+  const act = `end:${hold.jti}`;
+  const write = useWrite(act);
+  useOutcome(act, (done) => (done ? onDone({}) : write.forget()));
+  const wrong = reason.trim() ? "" : "A reason is required. The ledger keeps it permanently.";
+  const confirm = async (event) => {
+    event.preventDefault();
+    setTried(true);
+    if (wrong || write.busy) return;
+    const body = { userId: user, hold: hold.jti, reason: reason.trim() };
+    const about = { kind: "hold", user, jti: hold.jti, once: true, text: `End the hold of entry ${hold.seq} · ${user}` };
+    const made = await write.send("/admin/holds/end", body, about);
+    if (!made) return;
+    say(made.replayed ? `The hold of entry ${hold.seq} had ended before. Nothing was changed.` : `The hold of entry ${hold.seq} is ended: ${credits(made.hold.released)} back.`);
+    onDone({});
+  };
+  const title = "End this hold?";
+  if (write.pending) {
+    return html`<${Dialog} title=${title} step="unknown" onClose=${onClose}>
+      <${Unknown} write=${write.pending} /><${Buttons} back="Close" onBack=${onClose} /><//>`;
+  }
+  return html`<${Dialog} title=${title} step="form" onClose=${onClose} busy=${write.busy}>
+    <form class="stack" onSubmit=${confirm} novalidate>
+      <p>${credits(hold.reserved)} ${hold.reserved === 1 ? "goes" : "go"} back to <span class="id">${user}</span>.${hold.committed ? ` The ${number(hold.committed)} that ${hold.committed === 1 ? "was" : "were"} charged stay charged.` : ""} ${isOfBackend(hold)
+        ? html`<b>${who(hold.caller)}</b> can then commit nothing more under <code>${hold.holdId}</code>.` : "The token can then start no job."} This cannot be undone.</p>
+      <p class="quiet">Left alone, it ends at ${clock(hold.expiresAt)}.</p>
+      <${Field} label="Reason" error=${tried && wrong}>
+        ${(given) => html`<input ...${given} dir="auto" data-first maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
+      <${Refused} failure=${write.failure} />
+      <${Buttons} back="Keep it" onBack=${onClose} busy=${write.busy} doing="Ending…" danger=${true} act=${write.failure?.definite ? "" : write.failure ? "Try again" : "End the hold"} />
+    </form><//>`;
+}
+return { Holds: Holds, EndDialog: EndDialog };
+})();
 const $story = (() => {
 const { html, useEffect, useState } = $html;
 const { get } = $api;
@@ -2210,12 +2566,13 @@ function Line({ entry, isWanted, later, mayUndo, onUndo }) {
       <details class="more" open=${isWanted}><summary><${Time} at=${entry.timestamp} style="full" /> · ${who(entry.actor)}${entry.address && ` · from ${entry.address}`} · entry\u00a0${entry.seq}</summary><dl>
         <${Fact} name="Request" value=${entry.requestId} /><${Fact} name="About" value=${entry.subject} />
         <${Fact} name="Actor" value=${entry.actor} /><${Fact} name="Browser or app" value=${entry.userAgent} />
-        <${Fact} name="Held" value=${entry.heldChange ? change(entry.heldChange) : ""} />
+        <${Fact} name="Product" value=${entry.product} /><${Fact} name="Units" value=${entry.units && number(entry.units)} />
+        <${Fact} name="Held" value=${entry.heldChange ? change(entry.heldChange) : ""} /><${Fact} name="Owed" value=${entry.owedChange ? change(entry.owedChange) : ""} />
         <${Fact} name="Reverses" value=${entry.reverses && html`<a href=${to(entry.reverses)}>entry ${entry.reverses}</a>`} />
         <${Fact} name="Type" value=${entry.type} /></dl></details>
     </div>
     <div class="amounts"><b class=${`num ${tone(entry)}`}>${change(entry.amount)}</b>
-      <span class="num quiet small">balance ${number(entry.balanceAfter)}</span>
+      <span class="num quiet small">balance ${number(entry.balanceAfter)}${entry.heldAfter ? html`<br />held ${number(entry.heldAfter)}` : ""}${entry.owedAfter ? html`<br />owed ${number(entry.owedAfter)}` : ""}</span>
       ${canUndo && html`<button class="small" aria-label=${`Undo entry ${entry.seq}`} onClick=${() => onUndo(entry)}>Undo</button>`}</div>
   </li>`;
 }
@@ -2229,7 +2586,8 @@ const { AdjustDialog, UndoDialog } = $adjust;
 const { get } = $api;
 const { Chart } = $chart;
 const { EraseDialog, PersonalData } = $erase;
-const { Ago, clock, credits, number, Time } = $format;
+const { clock, number, Time } = $format;
+const { EndDialog, Holds } = $holds;
 const { useLoad } = $loading;
 const { href } = $router;
 const { Story } = $story;
@@ -2249,6 +2607,7 @@ function User({ id, query, session }) {
   const page = useLoad((signal) => load(id, signal), [id]);
   const [dialog, setDialog] = useState(null);
   const mayChange = session.scopes.includes("credits:write");
+  const mayEnd = session.scopes.includes("holds:write");
   const mayErase = session.scopes.includes("admin");
   if (!page.found) {
     const isUnknown = page.failure?.status === 404 || page.failure?.code === "invalid_request";
@@ -2274,13 +2633,14 @@ function User({ id, query, session }) {
         <${Story} user=${user.userId} newest=${entries} query=${query} mayUndo=${mayChange} onUndo=${(entry) => setDialog({ kind: "undo", entry })} />
       </section>
       <aside>
-        <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." /></section>
+        <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." mayEnd=${mayEnd} onEnd=${(hold) => setDialog({ kind: "end", hold })} /></section>
         <section><${Course} entries=${entries} /></section>
-        <section aria-labelledby="jobs"><h2 id="jobs">Tokens and jobs</h2><${Holds} user=${user.userId} holds=${(user.holds || []).filter((hold) => hold.state !== "open")} none="No hold has ended yet." /></section>
+        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${(user.holds || []).filter((hold) => hold.state !== "open")} none="No hold has ended yet." /></section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>
     </div>
     ${dialog?.kind === "undo" && html`<${UndoDialog} key=${`undo${dialog.entry.seq}`} userId=${id} entry=${dialog.entry} onClose=${close} onDone=${done} />`}
+    ${dialog?.kind === "end" && html`<${EndDialog} key=${`end${dialog.hold.jti}`} user=${id} hold=${dialog.hold} onClose=${close} onDone=${done} />`}
     ${dialog?.kind === "erase" && html`<${EraseDialog} user=${user} onClose=${close} onDone=${done} />`}
     ${["add", "deduct"].includes(dialog?.kind) && html`<${AdjustDialog} key=${dialog.kind} kind=${dialog.kind} userId=${id} session=${session} onClose=${close} onDone=${done} />`}`;
 }
@@ -2306,22 +2666,13 @@ function Verdict({ page }) {
 function Sums({ user }) {
   const totals = user.totals || {};
   return html`<${Figures} cls="small" figures=${[
-    ["Available", number(user.balance), { cls: "big" }], ["Held", number(user.heldCredits ?? user.reservedUnits)],
+    ["Available", number(user.balance), { cls: "big" }], ["Held", number(user.heldCredits ?? user.reservedUnits), { note: holdsNote(user.openHolds) }],
+    ["Owed", number(user.owed ?? 0), { cls: user.owed ? "warn" : "", note: user.owed ? "the next grant pays it" : "" }],
     ["Added", number(totals.added)], ["Deducted", number(totals.deducted)], ["Spent", number(totals.spent)], ["Returned", number(totals.refunded)],
   ]} />`;
 }
 
-const OUTCOMES = { open: ["open", "warn"], captured: ["captured", "good"], released: ["released", ""], spent: ["spent", ""], written_off: ["written off", "warn"] };
-
-function Holds({ user, holds, none }) {
-  if (!holds.length) return html`<p class="quiet">${none}</p>`;
-  const entry = (seq) => html`<a href=${href("users", user, { entry: seq })}>entry\u00a0${seq}</a>`;
-  return html`<ul class="holds">${holds.map((hold) => {
-    const [label, mood] = OUTCOMES[hold.state || "open"] || [hold.state, ""];
-    return html`<li key=${hold.jti}><div><b>${credits(hold.amount)}</b> <${Badge} tone=${mood}>${label}<//></div>
-      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}${" · "}${entry(hold.seq)}${hold.resolvedSeq ? html`, ended by ${entry(hold.resolvedSeq)}` : ""} · <${Ago} at=${hold.heldSince} /></p></li>`;
-  })}</ul>`;
-}
+const holdsNote = ({ length }) => (length ? `in ${number(length)} open ${length === 1 ? "hold" : "holds"}` : "");
 
 function Course({ entries }) {
   if (entries.length < 2) return null;
@@ -2349,6 +2700,7 @@ const columns = () => [
   { label: "User", cls: "main", cell: (user) => html`<a class="id" href=${href("users", user.userId)}>${user.userId}</a>` },
   { label: "Available", cls: "num strong", cell: (user) => number(user.balance) },
   { label: "Held", cls: "num", cell: (user) => number(user.heldCredits) },
+  { label: "Owed", cls: "num", cell: (user) => number(user.owed) },
   { label: "Added", cls: "num", cell: (user) => number(user.added) },
   { label: "Spent", cls: "num", cell: (user) => number(user.spent) },
   { label: "Returned", cls: "num", cell: (user) => number(user.refunded) },
@@ -2418,6 +2770,7 @@ const { Keys } = $keys;
 const { LoginAgain, LoginPage } = $login;
 const { NotFound } = $notfound;
 const { Overview } = $overview;
+const { Product, Products } = $products;
 const { takeClicks, usePlace } = $router;
 const { applyTheme, Shell } = $shell;
 const { Subscription, Subscriptions } = $subscriptions;
@@ -2427,9 +2780,9 @@ const { User } = $user;
 const { Users } = $users;
 
 const PAGES = {
-  "": Overview, users: Users, transactions: Transactions, keys: Keys, subscriptions: Subscriptions, audit: Audit,
+  "": Overview, users: Users, transactions: Transactions, keys: Keys, products: Products, subscriptions: Subscriptions, audit: Audit,
 };
-const PAGES_OF = { users: User, subscriptions: Subscription };
+const PAGES_OF = { users: User, products: Product, subscriptions: Subscription };
 const tabs = new BroadcastChannel("pluct-session");
 
 function Page({ session }) {

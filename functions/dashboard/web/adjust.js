@@ -19,9 +19,9 @@ const KINDS = {
   },
 };
 
-// The account as it is now: `{ balance, seq }`, with the seq of its newest entry.
+// The account as it is now: `{ balance, owed, seq }`, with the seq of its newest entry.
 const read = (userId, signal) => get(`/admin/users/${encodeURIComponent(userId)}`, {}, { signal })
-  .then((user) => ({ balance: user.balance, seq: user.transactions[0]?.seq || 0 }));
+  .then((user) => ({ balance: user.balance, owed: user.owed || 0, seq: user.transactions[0]?.seq || 0 }));
 
 function BalanceNow({ page, userId }) {
   if (page.failure && !page.found) return html`<${Trouble} failure=${page.failure} retry=${page.reload} />`;
@@ -33,7 +33,7 @@ function sayDone(userId, made, expected, done, onDone) {
   const moved = made.newBalance !== expected ? ` The balance had changed since the preview, so it is not ${number(expected)}.` : "";
   const text = made.replayed ? `This had been carried out before; the balance of ${userId} was ${number(made.newBalance)} then.`
     : `The balance of ${userId} is ${number(made.newBalance)}.${moved}`;
-  say(`${credits(Math.abs(made.amount))} ${done}. ${text}`, { action: { label: "Undo", run: () => onDone({ undo: made }) } });
+  say(`${credits(Math.abs(made.amount - made.owedChange))} ${done}. ${text}`, { action: { label: "Undo", run: () => onDone({ undo: made }) } });
 }
 
 export function AdjustDialog({ kind, userId, session, onClose, onDone }) {
@@ -50,8 +50,9 @@ export function AdjustDialog({ kind, userId, session, onClose, onDone }) {
   const write = useWrite(act);
   useOutcome(act, (done) => (done ? onDone({}) : write.forget()));
   const size = /^[0-9]{1,7}$/.test(amount) ? Number(amount) : NaN;
-  const balance = seen?.balance ?? now.found?.balance;
-  const after = balance + how.sign * size;
+  const { balance, owed } = seen || now.found || {};
+  const paid = kind === "add" ? Math.min(owed, size) || 0 : 0;
+  const after = balance + how.sign * size - paid;
   const wrong = {
     amount: !(size >= 1 && size <= MOST) ? `A whole number from 1 to ${number(MOST)}.`
       : after < 0 ? `Only ${credits(balance)} can be deducted.` : "",
@@ -81,7 +82,7 @@ export function AdjustDialog({ kind, userId, session, onClose, onDone }) {
     };
     const made = await write.send(how.path, body, about);
     if (!made) return;
-    sayDone(userId, { ...made, amount: size }, after, how.done, onDone);
+    sayDone(userId, { ...made, amount: how.sign * size - paid, owedChange: -paid }, after, how.done, onDone);
     onDone({});
   };
   if (write.pending) {
@@ -91,7 +92,7 @@ export function AdjustDialog({ kind, userId, session, onClose, onDone }) {
   if (step === "confirm") {
     const blocked = after < 0 || write.failure?.definite;
     return html`<${Dialog} title=${how.ask} step="confirm" onClose=${onClose} busy=${write.busy}><form class="stack" onSubmit=${confirm}>
-      <${Preview} userId=${userId} balance=${seen.balance} size=${how.sign * size} reason=${reason.trim()} />
+      <${Preview} userId=${userId} balance=${seen.balance} size=${how.sign * size} owed=${-paid} reason=${reason.trim()} />
       ${after < 0 && html`<p class="error" role="alert">The balance fell to ${number(balance)} since the dialog was opened, so this amount cannot be deducted.</p>`}
       <${Refused} failure=${write.failure} />
       <${Buttons} back="Back" onBack=${() => { write.forget(); setStep("form"); }} busy=${write.busy} doing="Sending…" danger=${kind === "deduct"} first=${true}
@@ -100,7 +101,7 @@ export function AdjustDialog({ kind, userId, session, onClose, onDone }) {
   return html`<${Dialog} title=${how.title} step="form" onClose=${onClose}>
     <form class="stack" onSubmit=${review} novalidate>
       <${BalanceNow} page=${now} userId=${userId} />
-      <${Field} label="Credits" error=${tried && wrong.amount} hint=${Number.isNaN(after) || after < 0 ? "" : `New balance: ${number(after)}`}>
+      <${Field} label="Credits" error=${tried && wrong.amount} hint=${Number.isNaN(after) || after < 0 ? "" : `New balance: ${number(after)}${paid ? `; ${number(paid)} pays what is owed` : ""}`}>
         ${(given) => html`<input ...${given} inputmode="numeric" autocomplete="off" data-first value=${amount} onInput=${(event) => setAmount(event.target.value.trim())} />`}<//>
       <${Field} label="Reason" error=${tried && wrong.reason}>
         ${(given) => html`<input ...${given} dir="auto" maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
@@ -136,7 +137,7 @@ export function UndoDialog({ userId, entry, onClose, onDone }) {
   return html`<${Dialog} title=${title} step="form" onClose=${onClose} busy=${write.busy}>
     <form class="stack" onSubmit=${confirm}>
       <p>Entries are never changed or removed. The undo is a new entry that reverses entry ${entry.seq} and names it.</p>
-      ${now.found ? html`<${Preview} userId=${userId} balance=${now.found.balance} size=${-entry.amount} />` : html`<${BalanceNow} page=${now} userId=${userId} />`}
+      ${now.found ? html`<${Preview} userId=${userId} balance=${now.found.balance} size=${(entry.owedChange || 0) - entry.amount} owed=${-(entry.owedChange || 0)} />` : html`<${BalanceNow} page=${now} userId=${userId} />`}
       ${after < 0 && html`<p class="error">Part of these credits is spent: the balance cannot go below 0, so the undo will be refused.</p>`}
       <${Field} label="Reason">${(given) => html`<input ...${given} dir="auto" data-first maxlength="200" autocomplete="off" value=${reason} onInput=${(event) => setReason(event.target.value)} />`}<//>
       <${Refused} failure=${write.failure} />
@@ -144,10 +145,12 @@ export function UndoDialog({ userId, entry, onClose, onDone }) {
     </form><//>`;
 }
 
-function Preview({ userId, balance, size, reason }) {
+// `owed` is the change of what the account owes: what is paid of it does not come to the balance.
+function Preview({ userId, balance, size, owed = 0, reason }) {
   return html`<dl class="preview"><div><dt>User</dt><dd class="id">${userId}</dd></div>
     <div><dt>Balance</dt><dd class="num">${number(balance)}</dd></div>
     <div><dt>Change</dt><dd class=${`num ${size > 0 ? "up" : "down"}`}>${change(size)}</dd></div>
-    <div class="total"><dt>New balance</dt><dd class="num">${number(balance + size)}</dd></div>
+    ${owed !== 0 && html`<div><dt>Owed</dt><dd class="num">${change(owed)}</dd></div>`}
+    <div class="total"><dt>New balance</dt><dd class="num">${number(balance + size + owed)}</dd></div>
     ${reason && html`<div><dt>Reason</dt><dd><bdi>${reason}</bdi></dd></div>`}</dl>`;
 }

@@ -10,6 +10,7 @@ import { Refused, Unknown, useOutcome, useWrite } from "./writes.js";
 
 const SCOPES = {
   "credits:write": "Add and deduct credits",
+  "holds:write": "Place, commit and release holds",
   "users:read": "Read users, transactions and figures",
   "subscriptions:write": "Change subscriptions",
   "keys:write": "Create and revoke keys",

@@ -6,6 +6,7 @@ import { Keys } from "./keys.js";
 import { LoginAgain, LoginPage } from "./login.js";
 import { NotFound } from "./notfound.js";
 import { Overview } from "./overview.js";
+import { Product, Products } from "./products.js";
 import { takeClicks, usePlace } from "./router.js";
 import { applyTheme, Shell } from "./shell.js";
 import { Subscription, Subscriptions } from "./subscriptions.js";
@@ -15,9 +16,9 @@ import { User } from "./user.js";
 import { Users } from "./users.js";
 
 const PAGES = {
-  "": Overview, users: Users, transactions: Transactions, keys: Keys, subscriptions: Subscriptions, audit: Audit,
+  "": Overview, users: Users, transactions: Transactions, keys: Keys, products: Products, subscriptions: Subscriptions, audit: Audit,
 };
-const PAGES_OF = { users: User, subscriptions: Subscription };
+const PAGES_OF = { users: User, products: Product, subscriptions: Subscription };
 const tabs = new BroadcastChannel("pluct-session");
 
 function Page({ session }) {

@@ -29,16 +29,31 @@ const LOOKUPS = {
     const { keys } = await get("/admin/keys");
     return keys.some((key) => key.id === id && key.revokedAt);
   },
+  product: async ({ code, version, members }) => {
+    const { versions } = await get(`/admin/products/${encodeURIComponent(code)}`).catch(noVersions);
+    const made = versions.find((one) => one.version === version);
+    return Boolean(made) && Object.entries(members).every(([name, value]) => made[name] === value);
+  },
+  hold: async ({ user, jti }) => {
+    const { holds } = await get("/admin/holds", { user, state: "open" });
+    return holds.every((hold) => hold.jti !== jti);
+  },
   erased: async ({ user, before }) => {
     const { erasedAt } = await get(`/admin/users/${encodeURIComponent(user)}`);
     return Boolean(erasedAt) && erasedAt !== before;
   },
 };
 
+// A product that is not there has no version.
+function noVersions(failure) {
+  if (failure.status !== 404) throw failure;
+  return { versions: [] };
+}
+
 function isOf(entry, { after, type, amount, reason, actor, reverses }) {
   if (reverses !== undefined) return entry.reverses === reverses;
   return entry.seq > after && entry.type === type && entry.reason === reason && entry.actor === actor
-    && (amount === undefined || entry.amount === amount);
+    && (amount === undefined || entry.amount - (entry.owedChange || 0) === amount);
 }
 
 export const isDone = ({ about }) => LOOKUPS[about.kind](about);

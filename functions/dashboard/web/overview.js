@@ -5,7 +5,7 @@ import { Chart } from "./chart.js";
 import { clock, number } from "./format.js";
 import { useLoad } from "./loading.js";
 import { href, setQuery } from "./router.js";
-import { Badge, Figures, Head, ReadState, Skeleton } from "./ui.js";
+import { Badge, Figures, Head, ReadState, Skeleton, Table } from "./ui.js";
 
 const RANGES = { "24h": ["24 hours", 1], "7d": ["7 days", 7], "30d": ["30 days", 30], "90d": ["90 days", 90] };
 const REFRESH_MS = 10000;
@@ -89,7 +89,8 @@ function Totals({ page, range }) {
   return html`<${Figures} figures=${[
       ["Users", number(stats.totalUsers), { note: `${number(sum("newUsers"))} new ${within}`, to: href("users", "", { sort: "newest" }) }],
       ["In the system", number(stats.totalCredits), { note: `credits; ${number(stats.creditsAvailable)} available` }],
-      ["Held", number(stats.creditsHeld), { note: "credits, for open tokens" }],
+      ["Held", number(stats.creditsHeld), { note: "credits, in open holds" }],
+      ["Owed", number(stats.creditsOwed), { note: "credits, paid first by the next grants" }],
       ["Sold and given", number(stats.creditsAdded), { note: `credits; ${number(sum("added"))} ${within}` }],
       ["Spent", number(stats.creditsSpent), { note: `credits; ${number(sum("spent"))} ${within}` }],
       ["Returned", number(stats.creditsRefunded), { note: `credits; ${number(sum("refunded"))} ${within}`, to: href("transactions", "", { type: "refund" }) }],
@@ -101,5 +102,27 @@ function Totals({ page, range }) {
       <${Chart} title="New users" unit=${`per ${step}`} step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
       ${step === "day" && html`<${Chart} title="Refusals" unit=${`per ${step}`} step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
     </div>
+    <${Sold} days=${step === "hour" ? stats.days.slice(-1) : stats.days} within=${step === "hour" ? "today (UTC)" : within} />
     <p class="quiet small">The figures come from the read models, which normally follow the ledger within a second. Days are UTC days.</p>`;
+}
+
+// What was sold of each product on these days.
+function Sold({ days, within }) {
+  const sums = {};
+  for (const { products = {} } of days) {
+    for (const [code, { spent, holds }] of Object.entries(products)) {
+      const sum = sums[code] ||= { code, spent: 0, holds: 0 };
+      sum.spent += spent;
+      sum.holds += holds;
+    }
+  }
+  const rows = Object.values(sums).sort((one, other) => other.spent - one.spent || one.code.localeCompare(other.code));
+  const columns = [
+    { label: "Product", cls: "main", cell: ({ code }) => html`<a href=${href("products", code)}>${code}</a>` },
+    { label: "Credits spent", cls: "num strong", cell: ({ spent }) => number(spent) },
+    { label: "Holds placed", cls: "num", cell: ({ holds }) => number(holds) },
+    { label: "Entries", cls: "act", cell: ({ code }) => html`<a href=${href("transactions", "", { product: code })} aria-label=${`Entries of ${code}`}>entries</a>` },
+  ];
+  return html`<section aria-labelledby="sold"><h2 id="sold">Sold by product <span class="unit">${within}</span></h2>
+    ${rows.length ? html`<${Table} caption="Sold by product" columns=${columns} rows=${rows} rowKey=${({ code }) => code} />` : html`<p class="quiet">Nothing was sold ${within}.</p>`}</section>`;
 }

@@ -8,7 +8,7 @@ import { UnknownWrites } from "./writes.js";
 
 const LINKS = [
   ["", "Overview"], ["users", "Users"], ["transactions", "Transactions"],
-  ["subscriptions", "Subscriptions"], ["keys", "API keys"], ["audit", "Audit"],
+  ["products", "Products"], ["subscriptions", "Subscriptions"], ["keys", "API keys"], ["audit", "Audit"],
 ];
 const THEMES = { auto: "System", light: "Light", dark: "Dark" };
 

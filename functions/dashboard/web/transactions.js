@@ -9,7 +9,7 @@ import { Empty, Field, Head, Pager, Quoted, ReadState, say, Skeleton, Table } fr
 import { actorOf, happened, tone, TYPES, who, why } from "./words.js";
 
 const PAGE = 50;
-const NAMES = ["user", "type", "actor", "fromDay", "toDay", "minAmount", "maxAmount"];
+const NAMES = ["user", "type", "product", "actor", "fromDay", "toDay", "minAmount", "maxAmount"];
 
 const columns = () => [
   { label: `When (${zone()})`, cls: "when", cell: (entry) => html`<${Time} at=${entry.timestamp} />` },
@@ -18,7 +18,7 @@ const columns = () => [
   { label: "User", cls: "who", cell: (entry) => html`<a class="id" href=${href("users", entry.userId)}>${entry.userId}</a>` },
   { label: "By", cls: "by", cell: (entry) => html`<span title=${[entry.actor, entry.address].filter(Boolean).join(" from ")}>${who(entry.actor)}</span>` },
   { label: "Change", cls: "num strong", cell: (entry) => html`<span class=${tone(entry)}>${change(entry.amount)}</span>` },
-  { label: "Balance", cls: "num", cell: (entry) => number(entry.balanceAfter) },
+  { label: "Balance", cls: "num", cell: (entry) => html`${number(entry.balanceAfter)}${entry.owedAfter ? html` <span class="why">owed ${number(entry.owedAfter)}</span>` : ""}` },
 ];
 
 export function Transactions({ query }) {
@@ -56,6 +56,7 @@ function Wanted({ wanted, isFiltered }) {
     <${UserField} label="User" name="user" value=${wanted.user} placeholder="id begins with…" />
     <${Field} label="Type">${(given) => html`<select ...${given} name="type"><option value="">All</option>
       ${Object.entries(types).map(([value, label]) => html`<option value=${value} selected=${value === wanted.type} key=${value}>${label}</option>`)}</select>`}<//>
+    ${text("product", "Product", { placeholder: "transcript", maxlength: 32, pattern: "[a-z][a-z0-9_]*", title: "The code of a product", autocapitalize: "none" })}
     ${text("actor", "By", { placeholder: "anna or webhook:payment", maxlength: 160 })}
     <${DayFields} fromDay=${wanted.fromDay} toDay=${wanted.toDay} />
     ${text("minAmount", "Amount from", whole)}

@@ -4,7 +4,8 @@ import { AdjustDialog, UndoDialog } from "./adjust.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { EraseDialog, PersonalData } from "./erase.js";
-import { Ago, clock, credits, number, Time } from "./format.js";
+import { clock, number, Time } from "./format.js";
+import { EndDialog, Holds } from "./holds.js";
 import { useLoad } from "./loading.js";
 import { href } from "./router.js";
 import { Story } from "./story.js";
@@ -24,6 +25,7 @@ export function User({ id, query, session }) {
   const page = useLoad((signal) => load(id, signal), [id]);
   const [dialog, setDialog] = useState(null);
   const mayChange = session.scopes.includes("credits:write");
+  const mayEnd = session.scopes.includes("holds:write");
   const mayErase = session.scopes.includes("admin");
   if (!page.found) {
     const isUnknown = page.failure?.status === 404 || page.failure?.code === "invalid_request";
@@ -49,13 +51,14 @@ export function User({ id, query, session }) {
         <${Story} user=${user.userId} newest=${entries} query=${query} mayUndo=${mayChange} onUndo=${(entry) => setDialog({ kind: "undo", entry })} />
       </section>
       <aside>
-        <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." /></section>
+        <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." mayEnd=${mayEnd} onEnd=${(hold) => setDialog({ kind: "end", hold })} /></section>
         <section><${Course} entries=${entries} /></section>
-        <section aria-labelledby="jobs"><h2 id="jobs">Tokens and jobs</h2><${Holds} user=${user.userId} holds=${(user.holds || []).filter((hold) => hold.state !== "open")} none="No hold has ended yet." /></section>
+        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${(user.holds || []).filter((hold) => hold.state !== "open")} none="No hold has ended yet." /></section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>
     </div>
     ${dialog?.kind === "undo" && html`<${UndoDialog} key=${`undo${dialog.entry.seq}`} userId=${id} entry=${dialog.entry} onClose=${close} onDone=${done} />`}
+    ${dialog?.kind === "end" && html`<${EndDialog} key=${`end${dialog.hold.jti}`} user=${id} hold=${dialog.hold} onClose=${close} onDone=${done} />`}
     ${dialog?.kind === "erase" && html`<${EraseDialog} user=${user} onClose=${close} onDone=${done} />`}
     ${["add", "deduct"].includes(dialog?.kind) && html`<${AdjustDialog} key=${dialog.kind} kind=${dialog.kind} userId=${id} session=${session} onClose=${close} onDone=${done} />`}`;
 }
@@ -81,22 +84,13 @@ function Verdict({ page }) {
 function Sums({ user }) {
   const totals = user.totals || {};
   return html`<${Figures} cls="small" figures=${[
-    ["Available", number(user.balance), { cls: "big" }], ["Held", number(user.heldCredits ?? user.reservedUnits)],
+    ["Available", number(user.balance), { cls: "big" }], ["Held", number(user.heldCredits ?? user.reservedUnits), { note: holdsNote(user.openHolds) }],
+    ["Owed", number(user.owed ?? 0), { cls: user.owed ? "warn" : "", note: user.owed ? "the next grant pays it" : "" }],
     ["Added", number(totals.added)], ["Deducted", number(totals.deducted)], ["Spent", number(totals.spent)], ["Returned", number(totals.refunded)],
   ]} />`;
 }
 
-const OUTCOMES = { open: ["open", "warn"], captured: ["captured", "good"], released: ["released", ""], spent: ["spent", ""], written_off: ["written off", "warn"] };
-
-function Holds({ user, holds, none }) {
-  if (!holds.length) return html`<p class="quiet">${none}</p>`;
-  const entry = (seq) => html`<a href=${href("users", user, { entry: seq })}>entry\u00a0${seq}</a>`;
-  return html`<ul class="holds">${holds.map((hold) => {
-    const [label, mood] = OUTCOMES[hold.state || "open"] || [hold.state, ""];
-    return html`<li key=${hold.jti}><div><b>${credits(hold.amount)}</b> <${Badge} tone=${mood}>${label}<//></div>
-      <p class="quiet small">${hold.jobId ? html`Job <code>${hold.jobId}</code>` : hold.used ? "Used; no job was started" : ["open", "released"].includes(hold.state || "open") ? "Token not used" : "No job is named"}${" · "}${entry(hold.seq)}${hold.resolvedSeq ? html`, ended by ${entry(hold.resolvedSeq)}` : ""} · <${Ago} at=${hold.heldSince} /></p></li>`;
-  })}</ul>`;
-}
+const holdsNote = ({ length }) => (length ? `in ${number(length)} open ${length === 1 ? "hold" : "holds"}` : "");
 
 function Course({ entries }) {
   if (entries.length < 2) return null;

@@ -14,6 +14,7 @@ const columns = () => [
   { label: "User", cls: "main", cell: (user) => html`<a class="id" href=${href("users", user.userId)}>${user.userId}</a>` },
   { label: "Available", cls: "num strong", cell: (user) => number(user.balance) },
   { label: "Held", cls: "num", cell: (user) => number(user.heldCredits) },
+  { label: "Owed", cls: "num", cell: (user) => number(user.owed) },
   { label: "Added", cls: "num", cell: (user) => number(user.added) },
   { label: "Spent", cls: "num", cell: (user) => number(user.spent) },
   { label: "Returned", cls: "num", cell: (user) => number(user.refunded) },

@@ -1,5 +1,5 @@
 // Entries of the ledgers, actors and audited actions in words that can be read out on the phone.
-import { credits, dollars } from "./format.js";
+import { credits, dollars, number } from "./format.js";
 
 export const TYPES = {
   user_creation: "Account created",
@@ -8,31 +8,69 @@ export const TYPES = {
   admin_add: "Added by an operator",
   admin_deduct: "Deducted by an operator",
   spend: "Held or spent",
-  capture: "Captured",
+  capture: "Charged",
   refund: "Released or returned",
   write_off: "Written off",
 };
 
+// What an entry is about: `3 × summary`; empty for a token of the built-in product.
+export function sold({ product, units }) {
+  const code = (product || "").split("@")[0];
+  return code && units ? `${number(units)} × ${code}` : code;
+}
+
+// What an entry charged for good.
+const charged = (entry) => (entry.owedChange || 0) - entry.amount - entry.heldChange;
+
+// What became of the account's debt, as the end of a sentence.
+function owed({ owedChange = 0 }) {
+  if (owedChange > 0) return `, ${number(owedChange)} of it owed until the next grant`;
+  return owedChange < 0 ? `, ${number(-owedChange)} of it paid what was owed` : "";
+}
+
+// A part of a hold: something of it was charged, and the rest stays held or is back.
+function captured(entry) {
+  const size = charged(entry);
+  const what = sold(entry) ? ` for ${sold(entry)}` : "";
+  if (entry.heldLeft !== null && entry.heldLeft !== undefined) return `Charged ${number(size)}${what}, ${number(entry.heldLeft)} still held${owed(entry)}`;
+  const back = entry.amount > 0 ? `, ${number(entry.amount)} back` : "";
+  if (!size) return `Nothing charged${back}`;
+  if (!entry.product && !back) return `Captured: ${credits(size)} spent on a delivered job${owed(entry)}`;
+  return `Charged ${number(size)}${what}${back}${owed(entry)}`;
+}
+
+// Credits that are held, held in addition, charged after the end of a hold, or spent at once.
+function spent(entry, size) {
+  const what = sold(entry) || "a token";
+  if (!entry.reverses) return entry.heldChange > 0 ? (entry.product ? `Held ${number(entry.heldChange)} for ${what}` : `${size} held for a token`) : `${size} spent on ${what}`;
+  if (entry.heldChange > 0) return `${size} more held${sold(entry) ? ` for ${sold(entry)}` : ""}, ${number(entry.heldLeft)} in all`;
+  if (isOfBackend(entry) || entry.product) return `${credits(charged(entry))} charged after the hold had ended${owed(entry)}`;
+  return `${size} charged again: the job was delivered after the hold was released`;
+}
+
+// Whether the entry is about a hold of a back end, by the mark in its subject.
+const isOfBackend = ({ subject = "" }) => subject[22] === ".";
+
 // What happened, as one sentence without a full stop.
 export function happened(entry) {
-  const size = credits(Math.abs(entry.amount));
+  const size = credits(Math.abs(entry.amount - Math.min(0, entry.owedChange || 0)));
   const undoes = entry.reverses ? `, undoing entry ${entry.reverses}` : "";
   switch (entry.type) {
     case "user_creation":
       return entry.amount ? `Account created with ${size}` : "Account created";
     case "add_webhook":
-      return `Bought ${size}`;
+    case "purchase":
+      return `Bought ${size}${owed(entry)}`;
     case "api_add":
-      return `${size} added through the API`;
+      return `${size} added through the API${owed(entry)}`;
     case "admin_add":
-      return `${size} added by an operator${undoes}`;
+      return `${size} added by an operator${undoes || owed(entry)}`;
     case "admin_deduct":
-      return `${size} deducted by an operator${undoes}`;
+      return `${size} deducted by an operator${undoes}${entry.owedChange > 0 ? `; ${number(entry.owedChange)} is owed again` : ""}`;
     case "spend":
-      if (entry.reverses) return `${size} charged again: the job was delivered after the hold was released`;
-      return entry.heldChange > 0 ? `${size} held for a token` : `${size} spent on a token`;
+      return spent(entry, size);
     case "capture":
-      return `Captured: ${credits(Math.abs(entry.heldChange))} spent on a delivered job`;
+      return captured(entry);
     case "refund":
       return entry.heldChange < 0 ? `Released: ${size} returned from the hold` : `${size} returned`;
     case "write_off":
@@ -107,7 +145,7 @@ const ACTIONS = {
   key_revoke: "revoked an API key", subscription_block: "blocked the subscription", subscription_unblock: "unblocked the subscription",
   subscription_rotate: "rotated the key", operator_create: "created the operator", operator_password: "set a new password",
   operator_role: "changed the role", operator_disable: "disabled the operator", operator_enable: "enabled the operator",
-  operator_log_out: "ended all sessions",
+  operator_log_out: "ended all sessions", hold: "held credits", hold_end: "ended a hold", product_save: "saved a version of the product",
 };
 
 export const did = (action) => ACTIONS[action] || action.replaceAll("_", " ");
@@ -117,8 +155,10 @@ export const tone = (entry) => (entry.amount > 0 ? "up" : entry.amount < 0 ? "do
 // What a later entry did to this one, as a badge: its text and tone.
 export function outcome(later) {
   if (!later) return null;
-  if (later.type === "capture") return ["captured", "good"];
+  const isPart = later.heldLeft !== null && later.heldLeft !== undefined;
+  if (later.type === "capture") return isPart ? ["partly charged", "good"] : ["captured", "good"];
   if (later.type === "refund") return ["released", ""];
+  if (later.type === "spend") return isPart ? ["extended", ""] : ["charged later", "warn"];
   return ["undone", "warn"];
 }
 

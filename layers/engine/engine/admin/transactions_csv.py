@@ -31,6 +31,10 @@ COLUMNS: Final = (
     "requestId",
     "address",
     "userAgent",
+    "product",
+    "units",
+    "owedChange",
+    "owedAfter",
 )
 
 

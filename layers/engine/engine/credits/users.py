@@ -200,6 +200,7 @@ def transaction_members(entry: Entry) -> dict[str, Any]:
         "owedAfter": entry.owed_after,
         "product": entry.product or None,
         "units": entry.units or None,
+        "heldLeft": entry.left,
         "reason": entry.reason,
         "subject": entry.subject,
         "reverses": entry.reverses,

@@ -18,6 +18,7 @@ from engine.platform import ids
 from engine.platform.errors import InvalidRequest
 from engine.platform.table import Item, Table
 from engine.platform.times import start_of
+from engine.products.product import TRANSCRIPT
 from engine.readmodels import figures, folds
 
 MOST_LOOKED = 5000
@@ -44,12 +45,15 @@ class EntryFilter:
     """The last day, likewise."""
     least: int | None = None
     most: int | None = None
+    product: str | None = None
+    """The code of a product, in any version."""
 
     def takes(self, entry: Entry) -> bool:
         size = abs(entry.amount)
         return (
             self.type in (None, entry.type)
             and self.actor in (None, entry.actor)
+            and self.product in (None, product_of(entry))
             and self._covers(folds.day_of(entry.at))
             and (self.least is None or size >= self.least)
             and (self.most is None or size <= self.most)
@@ -57,6 +61,15 @@ class EntryFilter:
 
     def _covers(self, day: str) -> bool:
         return (self.first or "") <= day <= (self.last or END_OF_TIME)
+
+
+def product_of(entry: Entry) -> str | None:
+    """The code of the product that `entry` is about; entries of holds and tokens that name none are of the
+    built-in product. None for grants and deductions.
+    """
+    if entry.product:
+        return entry.product.partition("@")[0]
+    return TRANSCRIPT.code if entry.type in folds.CONSUMING else None
 
 
 @dataclass(frozen=True, slots=True)

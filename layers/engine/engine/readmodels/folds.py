@@ -3,6 +3,10 @@
 Every figure is a sum over entries, so projecting, rebuilding and comparing share one function, `fold`. An
 account's share of the totals is the figures of its summary.
 
+A day also has the figures of each product, in the same item, so that they cost no further write:
+`spent.<code>` and `placed.<code>`. Entries of `transcript@1` name no product, and their part is not stored:
+it is what the products of a day leave of its figures (see `engine.readmodels.overview`).
+
 Invariant, in every figure and at every prefix: issued + owed = spent + available + held.
 
 | item | key |
@@ -50,6 +54,9 @@ AT_DIGITS = 11
 BALANCE_DIGITS = 15
 BY_BALANCE = "users-by-balance"
 BY_START = "users-by-start"
+PRODUCT_FIGURES = ("spent.", "placed.")
+"""The figures of a day that are kept for each product, before its code."""
+
 CONSUMING = frozenset({"spend", "capture", "refund", "write_off", "usage", "usage_write_off"})
 """Types that move credits between issued and spent; every other type issues credits or withdraws them."""
 
@@ -77,10 +84,19 @@ class TypeStats:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductStats:
+    """What was spent on one product, and how many holds of it were placed."""
+
+    spent: int
+    holds_placed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Stats:
     """Figures of an account, a period or all accounts; amounts in the unit's smallest coin.
 
-    For a period, `available`, `held` and `owed` are changes and `users` counts new users.
+    For a period, `available`, `held` and `owed` are changes and `users` counts new users. Only a day has
+    `products`: those that its entries name, by code.
     """
 
     users: int = 0
@@ -95,6 +111,7 @@ class Stats:
     holds_captured: int = 0
     holds_released: int = 0
     types: Mapping[str, TypeStats] = field(default_factory=dict)
+    products: Mapping[str, ProductStats] = field(default_factory=dict)
 
     @property
     def issued(self) -> int:
@@ -146,7 +163,9 @@ def fold(entries: Iterable[Entry]) -> Folded | None:
         first, last = first or entry, entry
         share = contribution(entry)
         _add(counts, share)
-        _add(days.setdefault(day_of(entry.at), Counter()), share)
+        day = days.setdefault(day_of(entry.at), Counter())
+        _add(day, share)
+        _add(day, product_contribution(entry, share))
         _add(hours.setdefault(hour_of(entry.at), Counter()), share)
     if first is None or last is None:
         return None
@@ -178,6 +197,14 @@ def contribution(entry: Entry) -> Counts:
     return share
 
 
+def product_contribution(entry: Entry, share: Counts) -> Counts:
+    """The figures that one entry, whose other figures are `share`, adds to its product on its day."""
+    code = entry.product.partition("@")[0]
+    if not code or entry.type not in CONSUMING:
+        return Counter()
+    return Counter({f"spent.{code}": share["spent"], f"placed.{code}": share["holds_placed"]})
+
+
 def falls_low(entry: Entry, low_balance: int) -> bool:
     """Whether `entry` lowers the balance from at least `low_balance` to below it."""
     before = entry.available_after - entry.amount
@@ -193,7 +220,13 @@ def stats(counts: Mapping[str, int]) -> Stats:
         for name, count in sorted(counts.items())
         if name.startswith("count.")
     }
-    return Stats(**{name: counts.get(name, 0) for name in FIGURES}, types=types)
+    codes = sorted({name.partition(".")[2] for name in counts if name.startswith(PRODUCT_FIGURES)})
+    products = {
+        code: ProductStats(counts.get(f"spent.{code}", 0), counts.get(f"placed.{code}", 0))
+        for code in codes
+    }
+    figures = {name: counts.get(name, 0) for name in FIGURES}
+    return Stats(**figures, types=types, products=products)
 
 
 def counts_in(item: Mapping[str, Any]) -> Counts:
@@ -202,7 +235,7 @@ def counts_in(item: Mapping[str, Any]) -> Counts:
         {
             name: value
             for name, value in item.items()
-            if (name in FIGURES or name.startswith(("count.", "sum."))) and value
+            if (name in FIGURES or name.startswith(("count.", "sum.", *PRODUCT_FIGURES))) and value
         }
     )
 

@@ -9,8 +9,9 @@ from engine.ledger import audit
 from engine.ledger.items import CREDITS
 from engine.platform.table import Table
 from engine.platform.times import DAY_S, HOUR_S, iso
+from engine.products.product import TRANSCRIPT
 from engine.readmodels import figures, folds
-from engine.readmodels.folds import Stats
+from engine.readmodels.folds import ProductStats, Stats
 
 HOURS_SHOWN = 48
 
@@ -36,6 +37,7 @@ def members(table: Table, *, days: int, now: int) -> dict[str, Any]:
                 "day": day,
                 **_period(by_day.get(day, Stats())),
                 "refusals": sum(refused.get(day, Counter()).values()),
+                "products": _products(by_day.get(day, Stats())),
             }
             for day in shown_days
         ],
@@ -83,6 +85,22 @@ def _period(stats: Stats) -> dict[str, int]:
         "refunded": stats.refunded,
         "vended": stats.types["spend"].count if "spend" in stats.types else 0,
         "change": stats.available + stats.held,
+    }
+
+
+def _products(stats: Stats) -> dict[str, dict[str, int]]:
+    """The figures of a day by product; what names no product is of the built-in one."""
+    spent = sum(one.spent for one in stats.products.values())
+    placed = sum(one.holds_placed for one in stats.products.values())
+    named = stats.products.get(TRANSCRIPT.code, ProductStats(0, 0))
+    transcript = ProductStats(
+        named.spent + stats.spent - spent, named.holds_placed + stats.holds_placed - placed
+    )
+    shown = {**stats.products, TRANSCRIPT.code: transcript}
+    return {
+        code: {"spent": shown[code].spent, "holds": shown[code].holds_placed}
+        for code in sorted(shown)
+        if shown[code] != ProductStats(0, 0)
     }
 
 

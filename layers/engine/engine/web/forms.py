@@ -346,6 +346,7 @@ class TransactionsQuery(Struct, rename="camel"):
     to_day: Day | None = None
     min_amount: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     max_amount: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    product: ProductCode | None = None
     limit: Annotated[int, Meta(ge=1, le=1000)] | None = None
     cursor: Annotated[str, Meta(max_length=180)] | None = None
     format: Literal["json", "csv"] = "json"
