@@ -219,6 +219,12 @@ def take_turn(table: Table, user: str, now: int) -> bool:
     return True
 
 
+def end_turn(table: Table, user: str) -> None:
+    """The user may be prompted again at once: the prompt was not sent. Raises `Busy`, `OutcomeUnknown`."""
+    end = Update(account_pk(user), "PAYTURN", "SET until = :now", "", values={":now": 0})
+    table.write(end)
+
+
 def name_account(table: Table, user: str, account: str) -> None:
     """Records whose the account is that the app names to Google Play. Raises `OutcomeUnknown`, `Busy`."""
     item: Item = {"pk": f"PLAYACCOUNT#{account}", "sk": "USER", "user": user}

@@ -201,6 +201,11 @@ def payment_unmatched(provider: str, payment_id: str, reason: str) -> None:
         line.count("PaymentsUnmatched")
 
 
+def unknown_address(address: str, kind: str) -> None:
+    """The line of a payment callback from an address that the provider does not list."""
+    logger.warning("be:payment-address", extra={"address": address, "kind": kind})
+
+
 def not_projected(trouble: str) -> None:
     """The line and the metric of a record or an account that could not be projected."""
     with _line() as line:
