@@ -83,12 +83,26 @@ def hear(book: Book, play: Play, notice: Notice, act: Act) -> Settled | None:
     """
     if notice.kind == "refund_review":
         _review(book, play, notice)
-    if notice.kind not in ("purchased", "cancelled", "voided"):
+    if notice.kind == "voided":
+        return settle_voided(book, play, notice.token, act)
+    if notice.kind not in ("purchased", "cancelled"):
         return None
     try:
         return settle(book, play, notice.token, act)
     except NotBought:
-        return _voided_before(book, notice.token, act) if notice.kind == "voided" else None
+        return None
+
+
+def settle_voided(book: Book, play: Play, token: str, act: Act) -> Settled:
+    """What came of a purchase that was voided, in whole or in part. One that was voided before it was granted
+    is remembered, so that it never is. Raises as `settle` does.
+    """
+    try:
+        return settle(book, play, token, act)
+    except NotBought:
+        key = play_messages.token_key(token)
+        row = settlement.note(book, GOOGLE, key, Losses(refunded=1), act)
+        return Settled(settlement.REPEATED, row)
 
 
 def _read(book: Book, play: Play, token: str, user: str) -> Proof:
@@ -134,13 +148,6 @@ def _require_pending(state: str) -> None:
         raise PaymentNotFound()
     if state != PENDING:
         raise PurchaseRefused(details={"reason": state})
-
-
-def _voided_before(book: Book, token: str, act: Act) -> Settled:
-    """A purchase that was voided before it was granted: remembered, so that it never is."""
-    key = play_messages.token_key(token)
-    row = settlement.note(book, GOOGLE, key, Losses(refunded=1), act)
-    return Settled(settlement.REPEATED, row)
 
 
 def _review(book: Book, play: Play, notice: Notice) -> None:

@@ -206,8 +206,8 @@ def take_turn(table: Table, user: str, now: int) -> bool:
     turn = Update(
         account_pk(user),
         "PAYTURN",
-        "SET until = :until, #ttl = :until",
-        "attribute_not_exists(until) OR until <= :now",
+        "SET free_at = :until, #ttl = :until",
+        "attribute_not_exists(free_at) OR free_at <= :now",
         names={"#ttl": "ttl"},
         values={":until": now + TURN_S, ":now": now},
         mark="changed_by",
@@ -221,7 +221,7 @@ def take_turn(table: Table, user: str, now: int) -> bool:
 
 def end_turn(table: Table, user: str) -> None:
     """The user may be prompted again at once: the prompt was not sent. Raises `Busy`, `OutcomeUnknown`."""
-    end = Update(account_pk(user), "PAYTURN", "SET until = :now", "", values={":now": 0})
+    end = Update(account_pk(user), "PAYTURN", "SET free_at = :now", "", values={":now": 0})
     table.write(end)
 
 

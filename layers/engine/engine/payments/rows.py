@@ -79,6 +79,8 @@ class Row:
     """What the provider needs to find the payment again, such as a purchase token."""
     to_finish: str = ""
     """What the provider must still be told, such as `consume`; empty for nothing."""
+    look_at: int = 0
+    """When the provider is told again, while `to_finish` says what."""
     refund_receipt: str = ""
     """The receipt of a refund that was made by hand."""
     seq: int = 0
@@ -258,7 +260,7 @@ def _item(row: Row) -> Item:
     if row.state == UNMATCHED:
         item |= {"open_shard": _shard("unmatched", row), "expires_at": row.seen_at}
     elif row.to_finish:
-        item |= {"open_shard": _shard("finish", row), "expires_at": row.seen_at}
+        item |= {"open_shard": _shard("finish", row), "expires_at": row.look_at}
     return item
 
 
