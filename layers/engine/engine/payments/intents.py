@@ -15,7 +15,7 @@ after it has expired or failed: the money has come in by then.
 | intent of a user | `A#<user>` / `PAY#<epoch seconds, 12 digits>#<id>` |
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -178,6 +178,15 @@ def of_user(
     shown = [by_id[pointer["intent"]] for pointer in page if pointer["intent"] in by_id]
     is_more = len(pointers) > limit
     return shown, page[-1]["sk"].removeprefix(_PREFIX) if is_more else None
+
+
+def paid_of(table: Table, user: str) -> Iterator[tuple[str, str]]:
+    """Provider and id of every payment that was granted for the user's intents. Raises `Busy`."""
+    pointers = table.ascending(account_pk(user), _PREFIX, _PREFIX + "~", consistent=True)
+    for pointer in pointers:
+        intent = find(table, pointer["intent"])
+        if intent is not None and intent.payment:
+            yield intent.provider, intent.payment
 
 
 def begin_call(table: Table, intent: Intent, *, is_repeatable: bool) -> Intent | None:

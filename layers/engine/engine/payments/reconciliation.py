@@ -3,8 +3,8 @@ provider proves it. This module alone writes its items.
 
 A round does, in this order: open intents that are due, purchases of which the store must still be told, each
 provider's lists since the last pass, and our own grants of the last days against their provider and against
-the ledger. What cannot be repaired becomes a finding: a row with its age, until it is found in order. A
-row that cannot be handled becomes a finding too and stops nothing. A pass that runs out of time continues where it
+the ledger. What cannot be repaired becomes a finding: a row with its age, until it is found in order. What
+cannot be handled becomes a finding too and stops nothing. A pass that runs out of time continues where it
 ended. Two rounds at once are safe: everything is settled by conditional writes.
 
 | item | key |

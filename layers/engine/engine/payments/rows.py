@@ -14,7 +14,7 @@ A payment that is the same as another (an M-Pesa payment that was granted before
 `same_as` alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any, Final
@@ -182,10 +182,18 @@ def erase_payer(row: Row, now: int) -> Update:
     return Update(
         payment_pk(row.provider),
         row.id,
-        "SET payer = :none, account = :none, erased_at = :now",
+        "SET payer = :none, account = :none, erased_at = :now, revision = revision + :one",
         "attribute_exists(pk)",
-        values={":none": "", ":now": now},
+        values={":none": "", ":now": now, ":one": 1},
     )
+
+
+def with_payer(table: Table, names: Iterable[tuple[str, str]]) -> Iterator[Row]:
+    """The payments with these providers and ids that say who paid. Raises `Busy`."""
+    for provider, payment in names:
+        row = find(table, provider, payment)
+        if row is not None and (row.payer or row.account):
+            yield row
 
 
 def unmatched(table: Table, *, limit: int) -> list[Row]:

@@ -63,7 +63,7 @@ class Settings:
     """An alarm is raised when the operator's OpenRouter account has less than this, in US dollars."""
     kms_key: str
     notify_url: str
-    """The URL to which notices about subscriptions are sent; empty for none."""
+    """The URL to which notices are sent; empty for none."""
     payments_live: bool
     """Whether payments with real money count; else those of the providers' test modes do."""
     payment_providers: tuple[str, ...]
