@@ -16,6 +16,7 @@ SECRET_MEMBERS = {
     "userJwtSecret": "ENGINE_JWT_SECRET",
     "vendJwtSecret": "VEND_JWT_SECRET",
     "subscriptionJwtSecret": "JWT_SECRET_CLOUD",
+    "stripeWebhookSecret": "STRIPE_WEBHOOK_SECRET",
 }
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import secrets
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
@@ -19,20 +20,43 @@ LOOPBACK = "127.0.0.1"
 @dataclass(frozen=True)
 class Service:
     """A service that the gateway calls. The environment variable `variable` sets its origin, which the
-    template takes as `parameter`; the stand-in is `standins.<module>`.
+    template takes as `parameter` and the run file shows as `member`; the stand-in is `standins.<module>`.
+
+    `secrets` are the parameters that the gateway and the service share, with the beginning of each.
     """
 
     module: str
     title: str
     parameter: str
     variable: str
+    member: str
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 SERVICES = (
-    Service("tttranscribe", "TTTranscribe", "TttBase", "TTT_BASE"),
-    Service("tiktok", "TikTok", "TiktokBase", "TIKTOK_BASE"),
-    Service("openrouter", "OpenRouter", "OpenrouterBase", "OPENROUTER_BASE"),
+    Service("tttranscribe", "TTTranscribe", "TttBase", "TTT_BASE", "upstreamUrl"),
+    Service("tiktok", "TikTok", "TiktokBase", "TIKTOK_BASE", "tiktokUrl"),
+    Service("openrouter", "OpenRouter", "OpenrouterBase", "OPENROUTER_BASE", "openrouterUrl"),
+    Service(
+        "stripe",
+        "Stripe",
+        "StripeBase",
+        "STRIPE_BASE",
+        "stripeUrl",
+        {"STRIPE_SECRET_KEY": "sk_test_", "STRIPE_WEBHOOK_SECRET": "whsec_"},
+    ),
+    Service(
+        "daraja",
+        "Daraja",
+        "DarajaBase",
+        "DARAJA_BASE",
+        "darajaUrl",
+        {"DARAJA_CONSUMER_KEY": "", "DARAJA_CONSUMER_SECRET": "", "DARAJA_PASSKEY": ""},
+    ),
+    Service("play", "Google Play", "PlayBase", "PLAY_BASE", "playUrl"),
 )
+PAYMENT_WEBHOOKS = {"stripe": "POST /webhooks/stripe", "play": "POST /webhooks/play"}
+"""The routes that stand-ins of payment providers post to; Daraja is told where by each call."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +69,14 @@ class Upstream:
 
 
 def choose(template: Template, settings: Settings) -> tuple[Upstream, ...]:
-    """The services that the template uses: the given origin, or a free port for a stand-in.
+    """All services: the given origin, or a free port for a stand-in. A given origin of a service that the
+    template does not call leaves that service out.
 
     Ports are opened before the stack is deployed, because the stack needs their addresses. Stand-ins start
     after it, because they need the secrets that it creates.
     """
-    known = (service for service in SERVICES if service.parameter in template["Parameters"])
+    unused = ignored(template, settings)
+    known = (service for service in SERVICES if service.variable not in unused)
     return tuple(_upstream(service, settings.bases.get(service.variable)) for service in known)
 
 
@@ -67,6 +93,33 @@ async def start(service: Service, listener: socket.socket, **create: Any) -> Cal
     await runner.setup()
     await web.SockSite(runner, listener).start()
     return runner.cleanup
+
+
+def shared_secrets(given: Mapping[str, str]) -> dict[str, str]:
+    """The secrets that services share with the gateway: the given ones, else new ones."""
+    return {
+        name: given.get(name) or start + secrets.token_hex(24)
+        for service in SERVICES
+        for name, start in service.secrets.items()
+    }
+
+
+def payment_settings(
+    module: str, shared: Mapping[str, str], routes: Collection[str], base_url: str
+) -> dict[str, Any]:
+    """The settings of the stand-in `module` of a payment provider; webhooks only where a route takes them."""
+    route = PAYMENT_WEBHOOKS.get(module, "")
+    webhook_url = base_url + route.partition(" ")[2] if route in routes else None
+    if module == "stripe":
+        key, secret = shared["STRIPE_SECRET_KEY"], shared["STRIPE_WEBHOOK_SECRET"]
+        return {"secret_key": key, "webhook_secret": secret, "webhook_url": webhook_url}
+    if module == "daraja":
+        return {
+            "consumer_key": shared["DARAJA_CONSUMER_KEY"],
+            "consumer_secret": shared["DARAJA_CONSUMER_SECRET"],
+            "passkey": shared["DARAJA_PASSKEY"],
+        }
+    return {"webhook_url": webhook_url} if module == "play" else {}
 
 
 def listen(port: int) -> socket.socket:

@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_PORT = 8787
-BASE_VARIABLES = ("TTT_BASE", "TIKTOK_BASE", "OPENROUTER_BASE")
+BASE_VARIABLES = (
+    "TTT_BASE",
+    "TIKTOK_BASE",
+    "OPENROUTER_BASE",
+    "STRIPE_BASE",
+    "DARAJA_BASE",
+    "PLAY_BASE",
+)
+SHARED_SECRETS = (
+    "STRIPE_SECRET_KEY",
+    "STRIPE_WEBHOOK_SECRET",
+    "DARAJA_CONSUMER_KEY",
+    "DARAJA_CONSUMER_SECRET",
+    "DARAJA_PASSKEY",
+)
+"""The secrets of payment providers that run elsewhere."""
+
 FRONT_PARAMETERS = {
     "PUBLIC_BASE": "PublicBase",
     "TRUSTED_PROXIES": "TrustedProxies",
@@ -46,6 +62,8 @@ class Settings:
     front: Mapping[str, str]
     """Values of the template's parameters of a proxy before the gateway."""
     provisioning_key: str | None = None
+    shared_secrets: Mapping[str, str] = field(default_factory=dict)
+    """Secrets of payment providers that run elsewhere, by parameter."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], root: Path = ROOT) -> Settings:
@@ -73,6 +91,7 @@ class Settings:
                 if name in given
             },
             provisioning_key=given.get("PROVISIONING_API_KEY"),
+            shared_secrets={name: given[name] for name in SHARED_SECRETS if name in given},
         )
 
 

@@ -160,6 +160,8 @@ def _deploy(
             "PROVISIONING_API_KEY",
             settings.provisioning_key or "sk-or-v1-" + secrets.token_hex(32),
         )
+    for name, secret in services.shared_secrets(settings.shared_secrets).items():
+        put_secret(engine.endpoint, name, secret)
     packages = _packages(template, settings.root, engine.workdir)
     parameters = _parameters(template, settings, upstreams)
     try:
@@ -222,7 +224,7 @@ async def _start_standins(parts: _Parts, held: AsyncExitStack) -> dict[str, str]
         if upstream.listener is None:
             titles[title] = upstream.base
             continue
-        settings = _shared(parts, upstream.service.parameter)
+        settings = _shared(parts, upstream.service)
         held.push_async_callback(
             await services.start(upstream.service, upstream.listener, **settings)
         )
@@ -230,11 +232,16 @@ async def _start_standins(parts: _Parts, held: AsyncExitStack) -> dict[str, str]
     return titles
 
 
-def _shared(parts: _Parts, parameter: str) -> dict[str, Any]:
+def _shared(parts: _Parts, service: services.Service) -> dict[str, Any]:
     """The settings of a stand-in that depend on the deployed stack."""
-    if parameter == "OpenrouterBase":
-        return {"management_key": parts.deployment.secrets["PROVISIONING_API_KEY"]}
-    return _transcriber(parts) if parameter == "TttBase" else {}
+    deployment = parts.deployment
+    if service.parameter == "OpenrouterBase":
+        return {"management_key": deployment.secrets["PROVISIONING_API_KEY"]}
+    if service.parameter == "TttBase":
+        return _transcriber(parts)
+    return services.payment_settings(
+        service.module, deployment.secrets, deployment.routes, parts.base_url
+    )
 
 
 def _transcriber(parts: _Parts) -> dict[str, Any]:
@@ -296,9 +303,5 @@ def _members(parts: _Parts, demo_user: str) -> dict[str, str]:
         "secretsPrefix": SECRETS_PREFIX,
         **secret_members(parts.deployment.secrets),
         "demoUser": demo_user,
-        "upstreamUrl": next(u.base for u in parts.upstreams if u.service.parameter == "TttBase"),
-        "tiktokUrl": next(u.base for u in parts.upstreams if u.service.parameter == "TiktokBase"),
-        "openrouterUrl": next(
-            u.base for u in parts.upstreams if u.service.parameter == "OpenrouterBase"
-        ),
+        **{upstream.service.member: upstream.base for upstream in parts.upstreams},
     }

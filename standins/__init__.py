@@ -6,6 +6,9 @@ its requests and fails on demand:
 - ``tttranscribe``: the transcription service
 - ``tiktok``: oEmbed, video pages and short links
 - ``openrouter``: the management API for keys
+- ``stripe``: Checkout, refunds, disputes, events and webhooks
+- ``daraja``: M-Pesa in Kenya: STK push, C2B, Pull, reversals
+- ``play``: Google Play purchases, Google's token services and pushes
 
 ``python -m standins <name> --port N`` starts a single one.
 """

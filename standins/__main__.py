@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from . import openrouter, tiktok, tttranscribe
+from . import daraja, openrouter, play, stripe, tiktok, tttranscribe
 
 _ADDRESS = "127.0.0.1"
 _SHUTDOWN_SECONDS = 1.0
@@ -35,6 +35,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_tttranscribe(services.add_parser("tttranscribe"))
     _add_tiktok(services.add_parser("tiktok"))
     _add_openrouter(services.add_parser("openrouter"))
+    _add_stripe(services.add_parser("stripe"))
+    _add_daraja(services.add_parser("daraja"))
+    _add_play(services.add_parser("play"))
     for service in services.choices.values():
         service.add_argument("--port", type=int, required=True)
     return parser
@@ -79,6 +82,38 @@ def _openrouter(arguments: argparse.Namespace) -> web.Application:
         usage_lag_seconds=arguments.usage_lag_seconds,
         rate_limit_per_minute=arguments.rate_limit_per_minute,
     )
+
+
+def _add_stripe(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(build=_stripe)
+    parser.add_argument("--secret-key", required=True)
+    parser.add_argument("--webhook-secret", required=True)
+    parser.add_argument("--webhook-url")
+
+
+def _stripe(arguments: argparse.Namespace) -> web.Application:
+    return stripe.create_app(arguments.secret_key, arguments.webhook_secret, arguments.webhook_url)
+
+
+def _add_daraja(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(build=_daraja)
+    parser.add_argument("--consumer-key", required=True)
+    parser.add_argument("--consumer-secret", required=True)
+    parser.add_argument("--passkey", required=True)
+
+
+def _daraja(arguments: argparse.Namespace) -> web.Application:
+    return daraja.create_app(arguments.consumer_key, arguments.consumer_secret, arguments.passkey)
+
+
+def _add_play(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(build=_play)
+    parser.add_argument("--webhook-url")
+    parser.add_argument("--audience", default="")
+
+
+def _play(arguments: argparse.Namespace) -> web.Application:
+    return play.create_app(arguments.webhook_url, arguments.audience)
 
 
 if __name__ == "__main__":

@@ -148,6 +148,15 @@ def own_action(request: web.Request, kind: str) -> Action | None:
     return action if action is not None and action.kind == kind else None
 
 
+def ordered(order: Callable[[Mapping[str, Any]], Awaitable[Any]]) -> Handler:
+    """A control route that hands its JSON object to ``order`` and answers what that returns."""
+
+    async def answer(request: web.Request) -> web.Response:
+        return web.json_response(await order(await request.json()))
+
+    return answer
+
+
 async def _answer(request: web.Request, handler: AnyHandler) -> web.Response:
     try:
         response = await handler(request)

@@ -11,10 +11,8 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import aiohttp
-
+from . import deliveries
 from .clock import Clock, iso_millis
 from .faults import Action, Kind
 from .ttt_jobs import FAILED, Job
@@ -26,7 +24,6 @@ ROUTE = "webhook"
 KINDS = {"webhook": Kind({"mode": MODES, "age_seconds": None}, frozenset({ROUTE}))}
 
 SIGNED_MEMBERS = ("jobId", "requestId", "status", "usage", "timestamp", "idempotencyKey")
-_TIMEOUT_SECONDS = 10
 _KEPT_DELIVERIES = 1_000
 _OPPOSITE = {"completed": "failed", "failed": "completed"}
 
@@ -75,9 +72,7 @@ class WebhookSender:
 
     def aim(self, url: str | None) -> None:
         """Post to ``url`` from now on. Raises ValueError unless it is on loopback."""
-        if url is not None and urlsplit(url).hostname not in {"127.0.0.1", "localhost"}:
-            raise ValueError("the URL of the webhook must be on loopback")
-        self.url = url
+        self.url = None if url is None else deliveries.on_loopback(url)
 
     async def send(self, job: Job, action: Action | None) -> None:
         """Send the webhook of a job that has ended, with the fault if there is one."""
@@ -120,21 +115,10 @@ class WebhookSender:
 async def _post_once(url: str, body: dict[str, Any]) -> int | None:
     """The receiver's status, or None without an answer."""
     headers = {
-        "Content-Type": "application/json",
         "X-TTTranscribe-Signature": body["signature"],
         "X-Idempotency-Key": body["idempotencyKey"],
     }
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(
-                url, data=_compact(body).encode(), headers=headers, allow_redirects=False
-            ) as answer,
-        ):
-            return answer.status
-    except (aiohttp.ClientError, TimeoutError):
-        return None
+    return await deliveries.post(url, _compact(body).encode(), headers)
 
 
 def _compact(value: Mapping[str, Any]) -> str:

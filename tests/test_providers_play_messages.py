@@ -172,7 +172,7 @@ def authorized(vector: dict[str, Any]) -> dict[str, Any]:
             return {}
         checked = jwt.decode(
             vector["token"],
-            certificate.public_key(),  # type: ignore[arg-type]
+            certificate.public_key(),
             ["RS256"],
             audience=AUDIENCE,
             options={"verify_exp": False, "verify_iat": False},

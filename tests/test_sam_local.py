@@ -21,6 +21,7 @@ from engine.platform.errors import Unauthorized
 from engine.transcription import webhook
 from local.engine import free_port
 from local.package import layers
+from local.services import SERVICES
 from local.settings import BASE_VARIABLES, ROOT
 from local.template import Template, load_template, resources_of_type
 from tools.sam import env, events
@@ -210,7 +211,9 @@ def test_the_layer_s_own_builder_takes_each_processor() -> None:
 
 def test_every_service_s_address_is_one_that_a_container_is_given(source: Template) -> None:
     declared = source["Globals"]["Function"]["Environment"]["Variables"]
-    assert set(BASE_VARIABLES) <= set(declared)
+    called = [one.variable for one in SERVICES if one.parameter in source["Parameters"]]
+    assert set(BASE_VARIABLES) == {one.variable for one in SERVICES}
+    assert len(called) >= 3 and set(called) <= set(declared)
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -35,8 +35,6 @@ READY = "Ready in "
 ANSWER_TIMEOUT_S = 120.0
 _GRACE_S = 30.0
 _LOOK_S = 0.5
-# The members of the run file that say where the services behind are, in the order of SERVICES.
-_SERVICE_MEMBERS = ("upstreamUrl", "tiktokUrl", "openrouterUrl")
 
 
 def layout_beside(run_file: Path, root: Path, architecture: str) -> Layout:
@@ -194,8 +192,9 @@ async def _first_answer(base_url: str) -> None:
 
 def _services(members: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
     return {
-        service.title + ("" if service.variable in given else " stand-in"): members[member]
-        for service, member in zip(SERVICES, _SERVICE_MEMBERS, strict=True)
+        service.title + ("" if service.variable in given else " stand-in"): members[service.member]
+        for service in SERVICES
+        if service.member in members
     }
 
 
