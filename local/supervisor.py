@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import first_operator, services
+from local import first_operator, sample_packs, services
 from local.deploy import SECRETS_PREFIX, DeployError, Deployment, deploy, put_secret
 from local.engine import Engine, aws_client, start_ready
 from local.front import Front, to_terminal
@@ -113,6 +113,7 @@ async def _start(
     members = _members(parts, await _create_demo_user(parts.base_url)) | await asyncio.to_thread(
         first_operator.create, engine.endpoint, deployment.table_name
     )
+    await asyncio.to_thread(sample_packs.create, engine.endpoint, deployment.table_name)
     held.callback(RunFile.write(settings.run_file, members).remove)
     for variable in services.ignored(template, settings):
         to_terminal(f"{variable} is set, but this template does not call that service.\n")
@@ -191,6 +192,11 @@ def _parameters(
         "AllowAnonymousVend": "true",
         "AllowAnonymousHistory": "true",
         "AllowHeaderIdentity": "true",
+        "PaymentProviders": "stripe mpesa google",
+        "MpesaShortCode": "174379",
+        "PlayPackage": "app.pluct",
+        "GooglePool": "//iam.googleapis.com/projects/0/locations/global/workloadIdentityPools/local",
+        "GoogleAccount": "local@pluct-pay.iam.gserviceaccount.com",
         # As the first version documents it; a deployment must choose it.
         "PlanPolicy": "reset",
         "BuildRef": _build_ref(settings.root),

@@ -23,10 +23,17 @@ from engine.providers.wire import NotSent, Refused, Unknown
 GOOGLE: Final = intents.GOOGLE
 CONSUME: Final = "consume"
 PENDING: Final = "pending"
+CLAIM: Final = "claim"
+CLAIM_S = 900
+"""How long a purchase that Google told of may stay unclaimed by its app."""
 
 
 class NotBought(Exception):
     """Google knows no such purchase, or it is not paid; the text is its state."""
+
+
+class Unclaimed(Exception):
+    """Google does not say whose purchase it is, and its app may still claim it."""
 
 
 def claim(book: Book, play: Play, user: str, token: str, act: Act) -> Settled | None:
@@ -51,14 +58,40 @@ def claim(book: Book, play: Play, user: str, token: str, act: Act) -> Settled | 
     return settled
 
 
-def settle(book: Book, play: Play, token: str, act: Act, user: str = "") -> Settled:
+def settle(
+    book: Book,
+    play: Play,
+    token: str,
+    act: Act,
+    user: str = "",
+    *,
+    is_claim_awaited: bool = False,
+) -> Settled:
     """What came of a purchase; it is consumed after it was granted. Without `user` it is whose account
-    Google names. Raises `NotBought`, `NotSent`, `Refused`, `Unknown`, `Busy`, `OutcomeUnknown`.
+    Google names.
+
+    Raises `NotBought`, `NotSent`, `Refused`, `Unknown`, `Busy`, `OutcomeUnknown`; where a claim is awaited,
+    `Unclaimed` for a purchase of which Google names no user, which the reconciler looks at again.
     """
-    settled = settlement.settle(book, lambda: _read(book, play, token, user), act)
+
+    def read() -> Proof:
+        proof = _read(book, play, token, user)
+        if is_claim_awaited and not proof.user:
+            _await_claim(book, proof, act)
+            raise Unclaimed()
+        return proof
+
+    settled = settlement.settle(book, read, act)
     if settled.row.to_finish:
         settled = replace(settled, row=finish(book, play, settled.row))
     return settled
+
+
+def _await_claim(book: Book, proof: Proof, act: Act) -> None:
+    """Remembers a purchase until its app claims it, or the reconciler puts it before an operator."""
+    if rows.find(book.table, GOOGLE, proof.payment) is None:
+        row = Row(GOOGLE, proof.payment, rows.NOTED, seen_at=act.at, handle=proof.handle)
+        rows.write(book.table, None, replace(row, to_finish=CLAIM, look_at=act.at + CLAIM_S))
 
 
 def finish(book: Book, play: Play, row: Row) -> Row:
@@ -88,8 +121,8 @@ def hear(book: Book, play: Play, notice: Notice, act: Act) -> Settled | None:
     if notice.kind not in ("purchased", "cancelled"):
         return None
     try:
-        return settle(book, play, notice.token, act)
-    except NotBought:
+        return settle(book, play, notice.token, act, is_claim_awaited=True)
+    except (NotBought, Unclaimed):
         return None
 
 

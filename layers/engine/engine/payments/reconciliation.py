@@ -154,7 +154,11 @@ class Reconciler:
             self._guard(row.provider, row.id, self._finish_one, row)
 
     def _finish_one(self, row: Row) -> None:
-        after = by_play.finish(self._shop.book, self._shop.clients.play, row)
+        play = self._shop.clients.play
+        if row.to_finish == by_play.CLAIM:
+            self._count(by_play.settle_voided(self._shop.book, play, row.handle, self._act))
+            return
+        after = by_play.finish(self._shop.book, play, row)
         self._round.counts["unfinished" if after.to_finish else "finished"] += 1
         if after.to_finish:
             rows.write(self._table, row, replace(row, look_at=self._act.at + LATER_S))

@@ -140,7 +140,7 @@ def note(book: Book, provider: str, payment: str, losses: Losses, act: Act) -> R
         if seen is not None and (seen.is_granted or (seen.refunded, seen.disputed) == _of(losses)):
             return seen
         base = seen or Row(provider, payment, NOTED, seen_at=act.at)
-        noted = replace(base, refunded=losses.refunded, disputed=losses.disputed)
+        noted = replace(base, refunded=losses.refunded, disputed=losses.disputed, to_finish="")
         written = rows.write(book.table, seen, noted)
         if written is not None:
             return written
