@@ -174,7 +174,7 @@ def _payments(endpoint: str) -> None:
 
 def _daraja_token(shop: paying.Market, name: str) -> None:
     """The shared token is opened, found invalid, and replaced."""
-    shop.daraja.order("other_token")
+    shop.daraja.order("other_token", {})
     function: Any = shop.gateway.function(name)
     clients = function.shop.clients
     clients.__dict__.pop("daraja", None)

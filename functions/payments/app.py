@@ -11,13 +11,8 @@ from engine.platform import config, logs, table
 from engine.platform.act import Act
 from engine.platform.errors import NotFound, ProviderFailed, Unauthorized
 from engine.platform.table import Table
-from engine.providers import (
-    callback_paths,
-    daraja_callbacks,
-    play_messages,
-    stripe_events,
-    stripe_signature,
-)
+from engine.providers import callback_paths, daraja_callbacks, play_messages, stripe_signature
+from engine.providers.stripe_events import read as event_of
 from engine.providers.wire import NotSent, Refused, Unknown
 from engine.web import rate_limits
 from engine.web.forms import IntentForm, PaymentsQuery, PurchaseForm
@@ -82,7 +77,7 @@ def hear_stripe(call: Call) -> Answer:
     secrets = rings[STRIPE_WEBHOOK_SECRET].secrets
     if not stripe_signature.is_signed(header, call.raw_body, secrets, call.now):
         raise Unauthorized("signature", scheme="StripeSignature")
-    event = stripe_events.read(call.raw_body)
+    event = event_of(call.raw_body)
     if event is None or not event.is_listened_to:
         return _heard(None)
     try:

@@ -71,7 +71,7 @@ class Market:
         return self.gateway.user()
 
     def intent(self, headers: dict[str, str], pack: str = "p250", **changed: Any) -> dict[str, Any]:
-        made = begin(self.gateway, headers, pack, **changed)
+        made = begin(self.gateway, headers, pack, **{"provider": "stripe", **changed})
         assert made.status == 200, made.text
         return made.json
 

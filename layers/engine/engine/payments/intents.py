@@ -254,17 +254,20 @@ def record_call(table: Table, intent: Intent, **facts: Any) -> Intent | None:
     return _changed(table, intent, **facts)
 
 
-def grant(intent: Intent, payment: str, receipt: str) -> Update:
-    """Marks the intent as granted by `payment`; refused if another payment was granted for it."""
+def grant(intent: Intent, provider: str, payment: str, receipt: str) -> Update:
+    """Marks the intent as granted by `payment` of `provider`, which may be another one than was chosen;
+    refused if another payment was granted for it.
+    """
     return Update(
         _pk(intent.id),
         "INTENT",
-        "SET #state = :granted, payment = :payment, receipt = :receipt, revision = revision + :one "
-        "REMOVE open_shard",
+        "SET #state = :granted, provider = :provider, payment = :payment, receipt = :receipt, "
+        "revision = revision + :one REMOVE open_shard",
         "payment = :none",
         names={"#state": "state"},
         values={
             ":granted": GRANTED,
+            ":provider": provider,
             ":payment": payment,
             ":receipt": receipt,
             ":one": 1,

@@ -371,7 +371,7 @@ def _known(proof: Proof, seen: Row | None, act: Act) -> Row:
 def _intent_writes(sale: _Sale, row: Row) -> list[Write]:
     if sale.is_new:
         return intents.creation(intents.granted(sale.intent, row.id, row.receipt))
-    return [intents.grant(sale.intent, row.id, row.receipt)]
+    return [intents.grant(sale.intent, row.provider, row.id, row.receipt)]
 
 
 def _held_back(book: Book, seen: Row | None, proof: Proof, trouble: str, act: Act) -> Settled:
