@@ -3,15 +3,31 @@
 `local.engine` starts this file with the engine's interpreter, so it imports only the standard library.
 Standard input is a pipe that the parent holds open and never writes to. The kernel closes it when the parent
 ends, even by SIGKILL; then this program kills its process group, which includes the function workers.
+
+The engine verifies tokens for JWT authorizers by the keys that their issuer publishes. Where a stand-in has
+the issuer's place, `ISSUERS_VARIABLE` says at which address its keys are.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
+import math
 import os
 import runpy
 import shutil
 import signal
 import threading
+
+ISSUERS_VARIABLE = "PLUCT_LOCAL_ISSUERS"
+"""A JSON object: the address of the keys of each issuer that is not asked itself."""
+
+
+def _know_issuers() -> None:
+    """Enters the addresses where the engine keeps what issuers have told it."""
+    known = importlib.import_module("ministack.services.apigateway")._oidc_config_cache  # noqa: SLF001 - no other way.
+    for issuer, address in json.loads(os.environ.get(ISSUERS_VARIABLE, "{}")).items():
+        known[issuer] = {"jwks_uri": address, "expiresAt": math.inf}
 
 
 def _end_with_the_parent() -> None:
@@ -22,4 +38,5 @@ def _end_with_the_parent() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    _know_issuers()
     runpy.run_module("ministack", run_name="__main__")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import secrets
 import socket
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,20 @@ SERVICES = (
 )
 PAYMENT_WEBHOOKS = {"stripe": "POST /webhooks/stripe", "play": "POST /webhooks/play"}
 """The routes that stand-ins of payment providers post to; Daraja is told where by each call."""
+PLAY_AUDIENCE = "https://pluct.example/webhooks/play"
+PAYMENT_PARAMETERS = {
+    "PaymentProviders": "stripe mpesa google",
+    "MpesaShortCode": "174379",
+    "PlayPackage": "app.pluct",
+    "PlayAudience": PLAY_AUDIENCE,
+    "PlayPushAccount": "play-rtdn@pluct-pay.iam.gserviceaccount.com",
+    "GooglePool": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
+    "GoogleAccount": "play@pluct-pay.iam.gserviceaccount.com",
+}
+"""The template's parameters that agree with the stand-ins of payment providers."""
+
+GOOGLE_ISSUER, GOOGLE_KEYS_PATH = "https://accounts.google.com", "/oauth2/v3/certs"
+"""The issuer of tokens that pushes carry, and where its stand-in shows the keys."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +133,15 @@ def payment_settings(
             "consumer_secret": shared["DARAJA_CONSUMER_SECRET"],
             "passkey": shared["DARAJA_PASSKEY"],
         }
-    return {"webhook_url": webhook_url} if module == "play" else {}
+    if module == "play":
+        return {"webhook_url": webhook_url, "audience": PLAY_AUDIENCE}
+    return {}
+
+
+def issuers(upstreams: Iterable[Upstream]) -> dict[str, str]:
+    """Where the keys of token issuers are whose place a stand-in has."""
+    bases = [one.base for one in upstreams if one.service.module == "play" and one.listener]
+    return {GOOGLE_ISSUER: bases[0] + GOOGLE_KEYS_PATH} if bases else {}
 
 
 def listen(port: int) -> socket.socket:

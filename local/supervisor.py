@@ -25,6 +25,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from local import first_operator, sample_packs, services
 from local.deploy import SECRETS_PREFIX, DeployError, Deployment, deploy, put_secret
 from local.engine import Engine, aws_client, start_ready
+from local.engine_main import ISSUERS_VARIABLE
 from local.front import Front, to_terminal
 from local.function_entry import LOG_PORT_VARIABLE, WARM_UP
 from local.logs import FunctionLogs, log_socket, printable
@@ -100,11 +101,15 @@ async def _start(
     settings.run_file.unlink(missing_ok=True)
     template = load_template(settings.root / "template.yaml")
     log_port = await _show_function_logs(settings, held)
-    function_env = {LOG_PORT_VARIABLE: str(log_port), **settings.function_env}
+    upstreams = services.choose(template, settings)
+    function_env = {
+        LOG_PORT_VARIABLE: str(log_port),
+        ISSUERS_VARIABLE: json.dumps(services.issuers(upstreams)),
+        **settings.function_env,
+    }
     engine = await asyncio.to_thread(start_ready, settings.root, function_env, settings.engine_port)
     held.callback(engine.stop)
     ended = _end_of(engine)
-    upstreams = services.choose(template, settings)
     deployment = await asyncio.to_thread(_deploy, settings, template, engine, upstreams)
     parts = _Parts(template, services.origin(listener), engine, deployment, upstreams)
     standins = await _start_standins(parts, held)
@@ -202,6 +207,7 @@ def _parameters(
         "BuildRef": _build_ref(settings.root),
         "DeployedAt": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         **{upstream.service.parameter: upstream.base for upstream in upstreams},
+        **services.PAYMENT_PARAMETERS,
         **settings.front,
     }
     return known_parameters(template, wanted)

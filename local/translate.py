@@ -129,8 +129,6 @@ def _expand_apis(resources: Resources) -> list[str]:
         raise TemplateError("The template has several APIs, but the local run serves one.")
     for logical_id, api in apis.items():
         body = api["Properties"].pop("Body")
-        # The engine has no authorizers; whoever needs claims gets none, and admits nobody.
-        body.get("components", {}).pop("securitySchemes", None)
         api["Properties"] |= {
             "Name": body["info"]["title"],
             "Description": body["info"].get("description", ""),
@@ -141,7 +139,7 @@ def _expand_apis(resources: Resources) -> list[str]:
             "CorsConfiguration": body.get("x-amazon-apigateway-cors", {}),
         }
         added, keys = _route_resources(logical_id, body["paths"])
-        resources |= added
+        resources |= added | _authorizers(logical_id, body)
         routes += keys
     return routes
 
@@ -150,12 +148,41 @@ def _tags(body: dict[str, Any]) -> dict[str, str]:
     return {tag["name"]: tag["x-amazon-apigateway-tag-value"] for tag in body.get("tags", [])}
 
 
+def _authorizers(api: str, body: dict[str, Any]) -> Resources:
+    """Resources for the JWT authorizers of the API `api`, named as in the template.
+
+    Raises TemplateError for an authorizer of another type.
+    """
+    added: Resources = {}
+    for name, scheme in body.get("components", {}).get("securitySchemes", {}).items():
+        declared = scheme["x-amazon-apigateway-authorizer"]
+        if declared["type"] != "jwt":
+            raise TemplateError(
+                f"The authorizer {name} is none of JWTs: the local deployment does not support it."
+            )
+        added[name] = {
+            "Type": "AWS::ApiGatewayV2::Authorizer",
+            "Properties": {
+                "ApiId": {"Ref": api},
+                "Name": name,
+                "AuthorizerType": "JWT",
+                "IdentitySource": [declared["identitySource"]],
+                "JwtConfiguration": {
+                    "Audience": declared["jwtConfiguration"]["audience"],
+                    "Issuer": declared["jwtConfiguration"]["issuer"],
+                },
+            },
+        }
+    return added
+
+
 def _route_resources(api: str, paths: dict[str, Any]) -> tuple[Resources, list[str]]:
     """Resources for the integrations and routes of the API `api`, and the route keys."""
     added: Resources = {}
     integrations: dict[str, str] = {}
     keys: list[str] = []
-    for number, (key, integration) in enumerate(_operations(paths)):
+    for number, (key, operation) in enumerate(_operations(paths)):
+        integration = operation["x-amazon-apigateway-integration"]
         identity = json.dumps(integration, sort_keys=True)
         if identity not in integrations:
             integrations[identity] = f"{api}Integration{len(integrations)}"
@@ -166,6 +193,7 @@ def _route_resources(api: str, paths: dict[str, Any]) -> tuple[Resources, list[s
                 "ApiId": {"Ref": api},
                 "RouteKey": key,
                 "Target": {"Fn::Join": ["/", ["integrations", {"Ref": integrations[identity]}]]},
+                **_authorized(operation),
             },
         }
         keys.append(key)
@@ -177,7 +205,13 @@ def _operations(paths: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
         for method, operation in sorted(operations.items()):
             verb = "ANY" if method == "x-amazon-apigateway-any-method" else method.upper()
             key = path if path == "$default" else f"{verb} {path}"
-            yield key, operation["x-amazon-apigateway-integration"]
+            yield key, operation
+
+
+def _authorized(operation: dict[str, Any]) -> dict[str, Any]:
+    """The properties of a route that has an authorizer."""
+    names = [name for needed in operation.get("security", []) for name in needed if name != "NONE"]
+    return {"AuthorizationType": "JWT", "AuthorizerId": {"Ref": names[0]}} if names else {}
 
 
 def _integration(api: str, integration: dict[str, Any]) -> dict[str, Any]:

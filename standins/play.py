@@ -3,7 +3,7 @@
 Names of its routes for faults and counts: ``exchange`` (STS), ``impersonate`` (IAM), ``purchase``,
 ``consume``, ``acknowledge``, ``voided``, ``order``, ``refund``, ``review_refund``, ``keys`` (the public
 keys of pushes), and ``push`` for what it posts (see ``deliveries``). Pushes carry a token that is signed
-like Google's; ``forged`` ones name another account.
+like Google's; ``forged`` ones name another account. Purchases are a tester's unless ``test`` is false.
 
 Its control API beside that of ``control``:
 
@@ -37,6 +37,7 @@ from .play_store import FULL, PARTIAL, STATES, Purchase, Voided
 PACKAGE = "app.pluct"
 PUSH_ACCOUNT = "play-rtdn@pluct-pay.iam.gserviceaccount.com"
 ISSUER = "https://accounts.google.com"
+KEYS_PATH = "/oauth2/v3/certs"
 TOKEN_LIFE_S = 3600
 PAGE_SIZE = 1000
 _APP = f"/androidpublisher/v3/applications/{PACKAGE}"
@@ -74,7 +75,7 @@ def create_app(
     desk.add(app, "POST", ["/v1/token"], _refusing(google.exchange), "exchange")
     path = "/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
     desk.add(app, "POST", [path], _refusing(google.impersonate), "impersonate")
-    desk.add(app, "GET", ["/oauth2/v3/certs"], google.keys, "keys")
+    desk.add(app, "GET", [KEYS_PATH], google.keys, "keys")
     for method, path, handler, name in (
         ("GET", "/purchases/productsv2/tokens/{token}", store.purchase, "purchase"),
         ("POST", "/purchases/products/{product}/tokens/{token}:consume", store.consume, "consume"),
@@ -243,7 +244,7 @@ class _Store:
             order.get("account"),
             state,
             self._clock.now(),
-            is_test=bool(order.get("test", False)),
+            is_test=bool(order.get("test", True)),
             units=int(order.get("units", 290)),
             currency=str(order.get("currency", "KES")),
         )

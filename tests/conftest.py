@@ -1,6 +1,8 @@
 """What all tests share: one engine whose writes are atomic, and no way out to any network."""
 
 from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any
 
 import pytest
 from pytest_socket import socket_allow_hosts
@@ -16,6 +18,7 @@ LONGEST = (
     "e2e",
     "test_subscription_crashes",
     "browser",
+    "test_sam_deploy",
     "test_subscription_histories",
     "test_rebuild",
     "test_model",
@@ -55,15 +58,27 @@ def gateway(endpoint: str) -> Gateway:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run in several processes, a file's tests stay together, and so do all that share a
-    local run; the longest of these groups begin first.
-    """
+    """The longest groups begin first."""
     order = {group: place for place, group in enumerate(LONGEST)}
-    items.sort(key=lambda item: order.get(_group(item), len(order)))
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: order.get(group_of(item.nodeid), len(order)))
 
 
-def _group(item: pytest.Item) -> str:
-    folder = item.path.parent.name
-    return folder if folder in SHARING else item.path.stem
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Where tests run in several processes, a file's tests stay together, and so do all that share a
+    local run. xdist's own groups have no effect with pytest 9.2, which no longer reads the member that
+    they are written to.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return group_of(nodeid)
+
+    return Groups(config, log)
+
+
+def group_of(nodeid: str) -> str:
+    """The name of the group of a test."""
+    path = PurePosixPath(nodeid.partition("::")[0])
+    return path.parent.name if path.parent.name in SHARING else path.stem

@@ -65,7 +65,9 @@ def shop(standin: Standin, identity: Identity) -> Play:
 
 
 def test_a_purchase_is_read_granted_and_consumed(shop: Play, standin: Standin) -> None:
-    token = standin.order("buy", product="credits_250", account="acct", quantity=3)["token"]
+    token = standin.order("buy", product="credits_250", account="acct", quantity=3, test=False)[
+        "token"
+    ]
     found = shop.purchase(token)
     assert found is not None
     assert (found.state, found.account, found.lines[0].quantity) == ("purchased", "acct", 3)
@@ -78,7 +80,7 @@ def test_a_purchase_is_read_granted_and_consumed(shop: Play, standin: Standin) -
 
 
 def test_a_purchase_can_be_acknowledged_alone(shop: Play, standin: Standin) -> None:
-    token = standin.order("buy", product="credits_250", test=True)["token"]
+    token = standin.order("buy", product="credits_250")["token"]
     shop.acknowledge("credits_250", token)
     found = shop.purchase(token)
     assert found is not None and found.is_acknowledged and not found.is_consumed and found.is_test

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import jwt
 import pytest
@@ -15,6 +16,7 @@ from engine.platform.errors import Busy, InsufficientCredits
 from engine.platform.table import Update
 from tests.support.gateway import Gateway, Reply
 from tests.support.replays import timeless
+from tests.support.troubles import PatientTime
 
 
 def claims(reply: Reply) -> dict[str, object]:
@@ -30,7 +32,7 @@ def test_a_vend_holds_one_credit_and_answers_a_token_for_a_quarter_of_an_hour(
     assert reply.status == 200
     assert list(body) == [
         "ok", "token", "serviceToken", "pollingToken", "scope", "expiresIn", "expiresAt",
-        "balanceAfter", "requestId",
+        "balanceAfter", "requestId", "product", "units",
     ]  # fmt: skip
     token = claims(reply)
     assert token == {
@@ -74,7 +76,8 @@ def test_without_credits_402_says_so_and_nothing_changes(gateway: Gateway) -> No
     assert reply.status == 402
     assert reply.json["error"] == "INSUFFICIENT_CREDITS"
     assert reply.json["balance"] == 0
-    assert reply.details == {"balance": 0, "required": 1}
+    product = {"code": "transcript", "version": 1}
+    assert reply.details == {"balance": 0, "required": 1, "price": 1, "product": product}
     assert gateway.entries(user)[1:] == []
 
 
@@ -299,7 +302,9 @@ def test_a_stray_entry_is_never_written_over(gateway: Gateway) -> None:
     user, headers = gateway.user(balance=1)
     stray = {"pk": {"S": f"A#{user}"}, "sk": {"S": f"E#credits#{3:012d}"}, "seq": {"N": "3"}}
     gateway.dynamodb.put_item(TableName=gateway.table_name, Item=stray)
-    reply = gateway.vend(headers)
+    ledger, time = gateway.function("tokens").ledger, PatientTime()
+    with mock.patch.multiple(ledger, _clock=time.clock, _sleep=time.sleep):
+        reply = gateway.vend(headers)
     assert (reply.status, reply.code) == (503, "busy")
     assert gateway.balance(user) == 1
     kept = gateway.ledger.table.get(f"A#{user}", f"E#credits#{3:012d}")

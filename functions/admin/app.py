@@ -15,6 +15,9 @@ from engine.platform.errors import Forbidden, InvalidRequest, NotFound
 from engine.platform.ids import is_user_id
 from engine.platform.table import Table
 from engine.platform.times import DAY_S, is_day, iso
+from engine.products import catalogue
+from engine.products.errors import ProductNotFound
+from engine.products.product import Product, require_consistent
 from engine.readmodels import feed, overview
 from engine.readmodels.feed import EntryFilter
 from engine.web.forms import (
@@ -23,6 +26,7 @@ from engine.web.forms import (
     BulkQuery,
     EraseForm,
     KeyForm,
+    ProductForm,
     StatsQuery,
     TransactionsQuery,
     UndoForm,
@@ -194,6 +198,43 @@ def revoke_key(call: Call, id: str) -> Answer:
     act = call.act(caller.actor, known.description)
     revoked = api_keys.revoke(ledger, audit, id, act)
     return Answer({"ok": True, "key": api_keys.members(revoked or known)})
+
+
+@api.route("GET", "/admin/products")
+def products(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    found = catalogue.Catalogue(ledger.table).newest()
+    return Answer({"ok": True, "products": [catalogue.operator_members(one) for one in found]})
+
+
+@api.route("POST", "/admin/products")
+def save_product(call: Call) -> Answer:
+    actor = access.require(call, ADMIN).actor
+    form = call.read(ProductForm)
+    act = call.act(actor, form.reason)
+    made, replayed = catalogue.save(ledger, audit, _draft(form), act)
+    members = {"ok": True, "product": catalogue.operator_members(made)}
+    return Answer(members, headers=replay_headers(replayed))
+
+
+@api.route("GET", "/admin/products/{code}")
+def product(call: Call, code: str) -> Answer:
+    access.require(call, USERS_READ)
+    versions = catalogue.history(ledger.table, code)
+    if not versions:
+        raise ProductNotFound(code[:32])
+    return Answer({"ok": True, "versions": [catalogue.operator_members(one) for one in versions]})
+
+
+def _draft(form: ProductForm) -> Product:
+    """Raises `InvalidRequest` where the form contradicts itself."""
+    draft = Product(
+        form.code, form.version, form.label, form.unit, form.credits_per_unit, form.most_units,
+        form.scope, form.audience, form.lifetime_seconds, form.grace_seconds, form.overage,
+        form.settled_by, form.least_units, form.active,
+    )  # fmt: skip
+    require_consistent(draft)
+    return draft
 
 
 def _csv(text: str, cursor: str | None) -> Answer:

@@ -3,7 +3,6 @@
 from engine.access import bearer, front_secret, keyrings
 from engine.access.identity import People
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
-from engine.credits import prices
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.metadata import links
@@ -12,6 +11,8 @@ from engine.platform.circuit import Circuit
 from engine.platform.errors import JobNotFound
 from engine.platform.ids import is_job_id
 from engine.platform.table import Table
+from engine.products.catalogue import Catalogue
+from engine.products.product import TRANSCRIPT
 from engine.transcription import handover, submission
 from engine.transcription import status as job_status
 from engine.transcription import webhook as job_webhook
@@ -35,6 +36,7 @@ rings = KeyRings(
     front_secret.names(settings, ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
 )
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+products = Catalogue(ledger.table)
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
 people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
@@ -80,7 +82,7 @@ def estimate(call: Call) -> Answer:
     return Answer(
         {
             "ok": True,
-            "estimatedCredits": prices.TRANSCRIPTION,
+            "estimatedCredits": products.current(TRANSCRIPT.code).price(1),
             "videoUrl": post.url,
             "estimatedDuration": ESTIMATED_DURATION_S,
         }
@@ -97,6 +99,7 @@ def _gateway(call: Call) -> Gateway:
         circuit,
         calls,
         settings.text_days,
+        products,
     )
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from typing import Any, Self
 
 import boto3
 import jwt
@@ -36,6 +36,11 @@ class Office:
 
     run: dict[str, str]
     table: Table
+
+    @classmethod
+    def of(cls, run: dict[str, str]) -> Self:
+        client = boto3.client("dynamodb", **deployed.client_settings(run["engineUrl"]))
+        return cls(run, Table(client, run["tableName"]))
 
     @property
     def ledger(self) -> Ledger:
@@ -90,8 +95,7 @@ class Office:
 @pytest.fixture(scope="session")
 def office() -> Iterator[Office]:
     with local_run(RATE_LIMIT="1000000", QUIET="1") as run:
-        client = boto3.client("dynamodb", **deployed.client_settings(run["engineUrl"]))
-        yield Office(run, Table(client, run["tableName"]))
+        yield Office.of(run)
 
 
 @pytest.fixture(scope="session")

@@ -214,14 +214,17 @@ class Desk:
         )
 
 
-def chrome(binary: str, driver: str) -> webdriver.Chrome:
-    """A browser without a window, in English and UTC+2, so that locale and UTC differ."""
+def chrome(binary: str, driver: str, *more: str) -> webdriver.Chrome:
+    """A browser without a window, in English and UTC+2, so that locale and UTC differ.
+
+    `more` are further options of its command line.
+    """
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for argument in (
         "--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--lang=en-GB",
         "--disable-extensions", "--disable-background-networking", "--no-first-run",
-        "--window-size=1440,900", "--hide-scrollbars",
+        "--window-size=1440,900", "--hide-scrollbars", *more,
     ):  # fmt: skip
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})

@@ -134,8 +134,13 @@ def missing(function: str, use: Use) -> str:
 def _is_of_a_test(use: Use) -> bool:
     """A parameter that no deployment has: tests make secrets of their own."""
     kind, _, name = use.thing.partition("/")
-    known = template.secret_names() | template.imported_names() | {PROBE_PARAMETER}
-    return kind == "parameter" and name not in known
+    return kind == "parameter" and name not in _parameters()
+
+
+@cache
+def _parameters() -> frozenset[str]:
+    """The parameters of a deployment."""
+    return template.secret_names() | template.imported_names() | {PROBE_PARAMETER}
 
 
 def uses(service: str, operation: str, params: Mapping[str, Any]) -> Iterator[Use]:

@@ -14,7 +14,7 @@ FUNCTIONS = ROOT / "functions"
 DEFAULT_ROUTE = "$default"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
     """YAML with CloudFormation's short forms."""
 
 

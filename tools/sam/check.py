@@ -3,7 +3,7 @@
 Where a Docker daemon answers, containers are those of AWS's own image. Where none does, as root on Debian
 with `docker.io` and `mmdebstrap` installed, a daemon is started in namespaces of its own and the image is a
 stand-in made of Debian's packages. Nothing of it is left: neither program, nor container, nor file, nor
-rule of the network.
+rule of the network, nor control group.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -26,12 +28,12 @@ from local.settings import ROOT
 from local.template import load_template
 from tools.artifact import Runtime
 from tools.sam import daemon, image
-from tools.sam.checks import CHECKS, Checked
+from tools.sam.checks import ALONE, BESIDE_EACH_OTHER, Check, Checked
 from tools.sam.daemon import Docker, DockerError
-from tools.sam.enclosure import entering, own_daemon
+from tools.sam.enclosure import entering, own_daemon, remove_groups
 from tools.sam.events import FillError
 from tools.sam.image import ImageError
-from tools.sam.layout import dependencies
+from tools.sam.layer_image import RunImage, dependencies
 from tools.sam.rig import CheckError, Rig, require
 
 NEEDED = ("dockerd", "mmdebstrap", "unshare", "ip", "iptables")
@@ -53,6 +55,8 @@ def main() -> int:
     parser.add_argument("--began", type=float, default=_Clock.began, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     inside, _Clock.began = asked.inside, asked.began
+    # As Ctrl-C, so that nothing is left then either.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         if inside is not None:
             _run_enclosed(inside)
@@ -60,6 +64,8 @@ def main() -> int:
             _run()
     except (CheckError, DockerError, FillError, ImageError, OSError) as error:
         print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
         return 1
     return 0
 
@@ -78,7 +84,10 @@ def _run() -> None:
             _prepare(folder)
             words = [sys.executable, "-m", "tools.sam.check", "--inside", str(folder)]
             words += ["--began", str(_Clock.began)]
-            done = subprocess.run(entering(words), cwd=ROOT, check=False)
+            try:
+                done = subprocess.run(entering(words), cwd=ROOT, check=False)
+            finally:
+                remove_groups(folder.name)
             require(done.returncode == 0, "A check failed.")
     require(_files() == files, f"The checkout has other files: {_files() ^ files}")
     require(_network() == network, f"The network has changed: {network}, {_network()}")
@@ -122,6 +131,7 @@ def _build_layers(architecture: str) -> None:
 def _run_enclosed(folder: Path) -> None:
     with own_daemon(folder / "docker"):
         daemon.ask("load", "--input", str(folder / _ARCHIVE))
+        (folder / _ARCHIVE).unlink()
         _say("a Docker daemon has the image")
         _run_checks(folder, daemon.find())
 
@@ -134,18 +144,32 @@ def _run_checks(folder: Path, docker: Docker) -> None:
         took_s = rig.start(REQUEST_TIMEOUT="2", RATE_LIMIT="100000")
         running = held.enter_context(_stopped_at_last(rig))
         _say(f"make sam-local is ready, {took_s:.1f} s after its start")
-        for check in CHECKS:
-            try:
-                _say(check(Checked(rig, docker)))
-            except (CheckError, FillError, OSError):
-                print(rig.said()[-3000:], file=sys.stderr)
-                raise
+        try:
+            _look(Checked(rig, docker))
+        except (CheckError, FillError, OSError):
+            print(rig.said()[-3000:], file=sys.stderr)
+            raise
         running.pop_all()
     code = rig.stop()
     require(code == 0, f"It ended with {code}:\n{rig.said()[-4000:]}")
-    left = rig.left_behind(docker.gateway)
+    label = RunImage(rig.layout(docker.architecture), "").label
+    images = [f"image {name}" for name in daemon.marked(label)]
+    left = [*rig.left_behind(docker.gateway), *images]
     require(not left, f"It left behind: {left}")
-    _say("Ctrl-C ends it; no program, container, port or file is left")
+    _say("Ctrl-C ends it; no program, container, image, port or file is left")
+
+
+def _look(checked: Checked) -> None:
+    def in_turn(checks: Iterable[Check]) -> None:
+        for check in checks:
+            began = time.monotonic()
+            said = check(checked)
+            _say(f"{said} ({time.monotonic() - began:.1f} s)")
+
+    with ThreadPoolExecutor() as pool:
+        for row in [pool.submit(in_turn, checks) for checks in BESIDE_EACH_OTHER]:
+            row.result()
+    in_turn(ALONE)
 
 
 def _stopped_at_last(rig: Rig) -> ExitStack:

@@ -9,7 +9,9 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 
 import requests
 
@@ -25,6 +27,7 @@ EDIT_TIMEOUT_S = 60.0
 JOB_TIMEOUT_S = 60.0
 SLOW_S = 4
 _LOOK_S = 0.5
+_ONE_OPERATOR = Lock()
 
 CREDENTIALS = ("authorization", "x-api-key", "x-webhook-secret", "cookie", "x-csrf-token")
 ONE_OF_A_KIND = (
@@ -122,7 +125,8 @@ def every_route_answers(checked: Checked) -> str:
     faults = []
     for name, event in checked.events().items():
         if "routeKey" in event:
-            answer = send(checked.base_url, fill(event, checked.new_run()))
+            with _operator(event):
+                answer = send(checked.base_url, fill(event, checked.new_run()))
             statuses[answer.status_code] += 1
             if not is_expected(event, answer.status_code):
                 faults.append(f"{name}: {answer.status_code} {answer.text[:500]}")
@@ -167,8 +171,9 @@ def events_run_alone(checked: Checked) -> str:
     names = [name for name in events if name in ONE_OF_A_KIND or not _needs_secret(events[name])]
 
     def fault(name: str) -> str | None:
-        event = fill(events[name], checked.new_run())
-        done = invoke(layout, function_of(event, template), event, quiet=True)
+        with _operator(events[name]):
+            event = fill(events[name], checked.new_run())
+            done = invoke(layout, function_of(event, template), event, quiet=True)
         answer = json.loads(done.stdout or "null") if done.returncode == 0 else None
         told = (answer or {}).get("statusCode", 0)
         if "routeKey" in event:
@@ -183,15 +188,23 @@ def events_run_alone(checked: Checked) -> str:
     return f"sam local invoke runs {len(names)} events"
 
 
-CHECKS: tuple[Callable[[Checked], str], ...] = (
-    printed_lines_work,
-    smoke_passes,
-    requests_have_ids_of_their_own,
-    every_route_answers,
-    slow_calls_are_handed_over,
-    edits_are_served,
-    events_run_alone,
+Check = Callable[[Checked], str]
+
+BESIDE_EACH_OTHER: tuple[tuple[Check, ...], ...] = (
+    (printed_lines_work, smoke_passes, requests_have_ids_of_their_own, every_route_answers),
+    (events_run_alone,),
 )
+"""Rows of checks that run at the same time: each event has an account of its own."""
+
+ALONE: tuple[Check, ...] = (slow_calls_are_handed_over, edits_are_served)
+"""Checks that change what every call meets."""
+
+
+def _operator(event: Event) -> AbstractContextManager[object]:
+    """Held from the filling of `event` to its answer. A run has one operator, and one of the events with
+    a session ends all sessions.
+    """
+    return _ONE_OPERATOR if "cookies" in event else nullcontext()
 
 
 def _needs_secret(event: Event) -> bool:

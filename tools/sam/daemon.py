@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +59,38 @@ def pull(image: str) -> None:
     ask("pull", "--quiet", image, timeout_s=PULL_TIMEOUT_S)
 
 
-def build(image: str, base: str, layer: Path) -> None:
-    """Makes `image` of `base` with the folder `layer` where Lambda puts layers. Raises DockerError."""
-    recipe = f"FROM {base}\nCOPY . /opt/\n"
-    words = ("build", "--quiet", "--tag", image, "--file", "-", str(layer))
+def build(
+    image: str, base: str, folder: Path, parts: Iterable[str] = (".",), label: str = ""
+) -> None:
+    """Makes `image` of `base`, with the folders `parts` of `folder` where Lambda puts layers.
+
+    `label` marks it, and what is made of it. Raises DockerError.
+    """
+    recipe = "\n".join([f"FROM {base}", *(f"COPY {part} /opt/" for part in parts)])
+    marked = ["--label", label] if label else []
+    words = ("build", "--quiet", *marked, "--tag", image, "--file", "-", str(folder))
     ask(*words, said=recipe, timeout_s=PULL_TIMEOUT_S)
+
+
+def references(repository: str) -> list[str]:
+    """The names with tags of all images of `repository`."""
+    return ask("images", "--format", "{{.Repository}}:{{.Tag}}", repository).split()
+
+
+def remove_references(names: list[str]) -> None:
+    """Takes the names away. An image without a name goes, unless a container runs in it."""
+    if names:
+        _try("rmi", "--force", *names)
+
+
+def remove_unnamed(label: str) -> None:
+    """Removes the images with `label` that have no name and no container."""
+    _try("image", "prune", "--force", "--filter", f"label={label}")
+
+
+def marked(label: str) -> list[str]:
+    """The ids of the images with `label`."""
+    return ask("images", "--all", "--quiet", "--filter", f"label={label}").split()
 
 
 def containers(code: Path) -> list[str]:
@@ -76,8 +104,13 @@ def containers(code: Path) -> list[str]:
 def remove(ids: list[str]) -> None:
     """Ends and removes containers; those that are gone already are passed over."""
     if ids:
-        words = ["docker", "rm", "--force", *ids]
-        subprocess.run(words, capture_output=True, timeout=TIMEOUT_S, check=False)
+        _try("rm", "--force", *ids)
+
+
+def _try(*arguments: str) -> None:
+    """Has `docker` clean up, as far as it can."""
+    words = ["docker", *arguments]
+    subprocess.run(words, capture_output=True, timeout=TIMEOUT_S, check=False)
 
 
 def ask(*arguments: str, said: str = "", timeout_s: float = TIMEOUT_S) -> str:

@@ -2,12 +2,14 @@
 
 Network, processes and mounts in there are apart from the machine's. What Docker does to them (a bridge,
 packet filter rules, the policy of forwarding, mounts of containers) goes with the last process, however
-it ends; the kernel ends all others with the first. Only files are left, in the folder that is given.
+it ends; the kernel ends all others with the first. What is left are files, in the folder that is given, and
+control groups with that folder's name, which `remove_groups` removes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import time
@@ -19,6 +21,7 @@ from tools.sam.daemon import DockerError, ask
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 30.0
 _LOOK_S = 0.1
+_GROUPS = Path("/sys/fs/cgroup")
 NAMESPACES = ("--net", "--pid", "--mount", "--fork", "--kill-child=SIGKILL", "--mount-proc")
 
 
@@ -36,6 +39,7 @@ def own_daemon(folder: Path) -> Iterator[None]:
     """
     address = f"unix://{folder / 'docker.sock'}"
     words = ["dockerd", "--host", address, "--userland-proxy=false"]
+    words += ["--exec-opt", "native.cgroupdriver=cgroupfs", "--cgroup-parent", f"/{group(folder)}"]
     files = {"data-root": "data", "exec-root": "exec", "pidfile": "docker.pid"}
     options = [f"--{option}={folder / name}" for option, name in files.items()]
     folder.mkdir(parents=True)
@@ -53,6 +57,35 @@ def own_daemon(folder: Path) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def group(folder: Path) -> str:
+    """The name of the control group of a daemon's containers."""
+    return folder.parent.name
+
+
+def remove_groups(name: str) -> None:
+    """Removes the control groups of this name, of either version, once their last process has ended.
+
+    Raises OSError when one has not ended in time.
+    """
+    give_up_at = time.monotonic() + STOP_TIMEOUT_S
+    for top in (*_GROUPS.glob(name), *_GROUPS.glob(f"*/{name}")):
+        for folder, _, _ in os.walk(top, topdown=False):
+            while not _removed(folder):
+                if time.monotonic() > give_up_at:
+                    raise OSError(errno.EBUSY, "A control group still has processes", folder)
+                time.sleep(_LOOK_S)
+
+
+def _removed(group_folder: str) -> bool:
+    try:
+        os.rmdir(group_folder)
+    except OSError as error:
+        if error.errno != errno.EBUSY:
+            raise
+        return False
+    return True
 
 
 def _wait_ready(process: subprocess.Popen[bytes], log: Path) -> None:

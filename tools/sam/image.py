@@ -14,7 +14,7 @@ import tempfile
 from importlib import metadata
 from pathlib import Path
 
-from tools.sam.layout import MACHINES
+from tools.sam.layer_image import MACHINES
 
 RELEASE = "trixie"
 """The Debian release whose Python is the runtime's."""

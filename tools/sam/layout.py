@@ -2,8 +2,9 @@
 
 It lies beside the run file, apart from `.aws-sam/`, so that `make build` and such a run leave each other
 alone. The template names the sources of the functions themselves, and the layer's own package is copied
-as it changes: an edit is served without a build. What the layer depends on is in the containers' image:
-SAM reads all files of a layer three times for each container that it starts.
+as it changes: an edit is served without a build. For SAM the functions have no layer: it would read all files
+of it three times, and make an image of it, for each container that it starts. The layer is in the containers'
+image (`tools/sam/layer_image.py`).
 """
 
 from __future__ import annotations
@@ -11,20 +12,14 @@ from __future__ import annotations
 import copy
 import filecmp
 import json
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.package import Layer, build_dependencies, dependencies_folder, layers
+from local.package import Layer, layers
 from local.template import Template, load_template, resources_of_type
-from tools.artifact import LAYER_PREFIX, Runtime, compile_folder, interpreter
-from tools.sam import daemon
 from tools.sam.env import CONTAINER_HOST, Environment, names
-
-MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
-"""A processor as the template names it, and as wheels do."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ class Layout:
         """`source` for containers: its code by absolute paths, its functions for their processor.
 
         SAM hands a function those variables alone that its template declares, so all of `variables`
-        are declared for all functions.
+        are declared for all functions. The layer is left out, as it is in the image.
         """
         made = copy.deepcopy(source)
         common = made["Globals"]["Function"]
@@ -91,8 +86,7 @@ class Layout:
         for function in resources_of_type(made, "AWS::Serverless::Function").values():
             folder = self.root / function["Properties"]["CodeUri"]
             function["Properties"]["CodeUri"] = str(folder)
-        for name, layer in resources_of_type(made, "AWS::Serverless::LayerVersion").items():
-            layer["Properties"]["ContentUri"] = str(self.folder / name)
+        del common["Layers"]
         return made
 
     def config(self, image: str, port: int) -> str:
@@ -126,39 +120,13 @@ warm_containers = "LAZY"
         ]
         return any(changed)
 
+    @property
+    def own_packages(self) -> Path:
+        """A folder for each layer, with the packages of this checkout as Lambda would lay them out."""
+        return self.folder / "own"
+
     def _python(self, layer: Layer) -> Path:
-        return self.folder / layer.logical_id / "python"
-
-
-def image_with_dependencies(root: Path, base: str, architecture: str) -> str:
-    """The name of `base` with what the layers depend on, made when it is first asked for.
-
-    Raises PackageError, ArtifactError or DockerError.
-    """
-    image = base
-    for layer in layers(load_template(root / "template.yaml"), root):
-        built = dependencies(layer, root / ".cache", architecture).parent
-        base, image = image, f"pluct-local/{built.name.lower().replace('-', ':')}"
-        if not daemon.has_image(image):
-            daemon.build(image, base, built)
-    return image
-
-
-def dependencies(layer: Layer, cache: Path, architecture: str) -> Path:
-    """Where what the layer depends on lies, built for `architecture` when it is first asked for.
-
-    It is compiled where this machine has a Python of the runtime's version, which makes a container's
-    start a third as long. Raises PackageError or ArtifactError.
-    """
-    machine = MACHINES[architecture]
-    build_dependencies(layer, cache, machine=machine)
-    built = dependencies_folder(layer, cache, machine=machine)
-    runtime = Runtime.of(load_template(layer.source.parent.parent / "template.yaml"))
-    if next(built.rglob(f"*.{runtime.tag}.pyc"), None) is None:
-        python = interpreter(runtime.version, os.environ)
-        if python is not None:
-            compile_folder(built.parent, LAYER_PREFIX, python)
-    return built
+        return self.own_packages / layer.logical_id / "python"
 
 
 def _mirror(source: Path, target: Path) -> bool:

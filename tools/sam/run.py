@@ -25,7 +25,8 @@ from local.template import load_template
 from tools.sam import daemon, env
 from tools.sam.daemon import Docker
 from tools.sam.forward import forwarding
-from tools.sam.layout import Layout, image_with_dependencies
+from tools.sam.layer_image import RunImage, with_dependencies
+from tools.sam.layout import Layout
 from tools.sam.programs import Program, program
 
 SAM = ".venv-sam/bin/sam"
@@ -56,16 +57,19 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, started: float) -> None:
-    docker, image = await asyncio.to_thread(_ready_docker, settings.root)
+    docker, base = await asyncio.to_thread(_ready_docker, settings.root)
     layout = layout_beside(settings.run_file, settings.root, docker.architecture)
     port = settings.port or free_port()
     _require_free(port)
     async with AsyncExitStack() as held:
         held.callback(layout.remove)
         await asyncio.to_thread(layout.create)
+        image = RunImage(layout, base)
+        held.callback(image.remove)
+        await asyncio.to_thread(image.make)
         beside, members = await _start_local_run(settings, layout, held)
         given = await asyncio.to_thread(_environment, members["engineUrl"])
-        layout.write(given, image, port)
+        layout.write(given, image.name, port)
         await held.enter_async_context(forwarding(docker.gateway, env.ports(given), docker.network))
         api = await _start_api(settings, layout, port, held)
         members = {**members, "baseUrl": f"http://{LOOPBACK}:{port}"}
@@ -74,7 +78,7 @@ async def _serve(settings: Settings, started: float) -> None:
         to_terminal(summary(members, _services(members, settings.bases), ()))
         to_terminal(f"One event, one container: {_invocation(layout)}\n")
         to_terminal(f"{READY}{time.monotonic() - started:.1f} s. Ctrl-C stops everything.\n")
-        await _until_one_ends({"The local run": beside, "sam local start-api": api}, layout)
+        await _until_one_ends({"The local run": beside, "sam local start-api": api}, image)
 
 
 def _ready_docker(root: Path) -> tuple[Docker, str]:
@@ -90,7 +94,7 @@ def _ready_docker(root: Path) -> tuple[Docker, str]:
     if not daemon.has_image(base):
         to_terminal(f"Fetching {base} (once) ...\n")
         daemon.pull(base)
-    return docker, image_with_dependencies(root, base, docker.architecture)
+    return docker, with_dependencies(root, base, docker.architecture)
 
 
 def _require_free(port: int) -> None:
@@ -202,14 +206,20 @@ def _invocation(layout: Layout) -> str:
     return f"{SAM} local invoke --config-file {layout.config_file} HealthFunction -e events/health.json"
 
 
-async def _until_one_ends(parts: Mapping[str, Program], layout: Layout) -> None:
-    """Copies edits of the layer meanwhile. Raises RunError that names the part."""
+async def _until_one_ends(parts: Mapping[str, Program], image: RunImage) -> None:
+    """Serves edits of the layer meanwhile. Raises RunError that names the part."""
     while True:
         for title, part in parts.items():
             if part.returncode is not None:
                 raise RunError(f"{title} ended by itself, exit code {part.returncode}.")
-        if await asyncio.to_thread(layout.copy_layers):
-            # SAM ends the container of every function now, three seconds for each: so they end before.
-            await asyncio.to_thread(_remove_containers, layout.root)
+        if await asyncio.to_thread(image.layout.copy_layers):
+            await asyncio.to_thread(_replace, image)
             to_terminal("The layer has changed: the next call of each function reads it.\n")
         await asyncio.sleep(_LOOK_S)
+
+
+def _replace(image: RunImage) -> None:
+    """Has the next container of each function started from an image with the edit."""
+    image.make()
+    _remove_containers(image.layout.root)
+    image.remove_replaced()

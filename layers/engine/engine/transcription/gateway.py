@@ -6,6 +6,7 @@ from time import monotonic, sleep
 
 from engine.ledger.posting import Ledger
 from engine.platform.circuit import AlwaysClosed, Breaker
+from engine.products.catalogue import BuiltIn, Products
 from engine.transcription.handover import Handover, NoHandover
 from engine.transcription.upstream import Upstream
 
@@ -25,5 +26,7 @@ class Gateway:
     handover: Handover = field(default_factory=NoHandover)
     keep_days: int = 30
     """How long a text that was charged can be read."""
+    products: Products = field(default_factory=BuiltIn)
+    """Where a job finds the product that it is charged by."""
     sleep: Callable[[float], None] = sleep
     monotonic: Callable[[], float] = monotonic

@@ -96,6 +96,17 @@ def text_of(members: Mapping[str, Any]) -> str | None:
     return text if isinstance(text, str) else None
 
 
+def figures_of(members: Mapping[str, Any]) -> dict[str, Any]:
+    """What upstream says that a completed job came to: seconds, words, characters of the text."""
+    result = members.get("result")
+    result = result if isinstance(result, dict) else {}
+    return {
+        "duration": result.get("duration"),
+        "words": result.get("wordCount"),
+        "characters": len(text_of(members) or ""),
+    }
+
+
 def without_text(members: Mapping[str, Any]) -> dict[str, Any]:
     """`members` as the owner of a job sees them whose text is not paid for."""
     kept = {name: _withheld(name, value) for name, value in members.items()}

@@ -21,6 +21,8 @@ Reason = Annotated[str, Meta(max_length=200)]
 GivenReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
+ProductCode = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
+Audience = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,127}\Z")]
 Provider = Annotated[str, Meta(pattern=ids.PROVIDER)]
 PackCode = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
@@ -38,11 +40,39 @@ class UserForm(Struct, rename="camel"):
     user_id: UserId
 
 
+class VendForm(Struct):
+    """The product to vend a token for, and how many units of it."""
+
+    product: ProductCode = "transcript"
+    units: Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)] = 1
+
+
 class ValidateForm(Struct):
-    """A token to check and, with `consume`, to redeem."""
+    """A token to check and, with `consume`, to redeem; `audience` is whom it must be for."""
 
     token: Annotated[str, Meta(max_length=4096)]
     consume: bool = False
+    audience: Audience = "tttranscribe"
+
+
+class ProductForm(Struct, rename="camel"):
+    """The next version of a product; `version` is the one that it replaces, 0 for a new product."""
+
+    code: ProductCode
+    version: Annotated[int, Meta(ge=0, le=999_998)]
+    label: Annotated[str, Meta(min_length=1, max_length=80, pattern=r"\S")]
+    unit: Literal["call", "minute", "thousand_characters", "thousand_words"]
+    credits_per_unit: Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)]
+    most_units: Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)]
+    scope: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9:._-]{0,63}\Z")]
+    audience: Audience
+    lifetime_seconds: Annotated[int, Meta(ge=60, le=86400)]
+    grace_seconds: Annotated[int, Meta(ge=20, le=86400)]
+    overage: Literal["cap", "owed", "reject"]
+    reason: GivenReason
+    settled_by: Literal["characters", "duration", "none", "words"] = "none"
+    least_units: Annotated[int, Meta(ge=0, le=CREDITS_LIMIT)] = 0
+    active: bool = True
 
 
 class AddForm(Struct, rename="camel"):
