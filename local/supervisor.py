@@ -197,11 +197,6 @@ def _parameters(
         "AllowAnonymousVend": "true",
         "AllowAnonymousHistory": "true",
         "AllowHeaderIdentity": "true",
-        "PaymentProviders": "stripe mpesa google",
-        "MpesaShortCode": "174379",
-        "PlayPackage": "app.pluct",
-        "GooglePool": "//iam.googleapis.com/projects/0/locations/global/workloadIdentityPools/local",
-        "GoogleAccount": "local@pluct-pay.iam.gserviceaccount.com",
         # As the first version documents it; a deployment must choose it.
         "PlanPolicy": "reset",
         "BuildRef": _build_ref(settings.root),

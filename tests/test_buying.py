@@ -198,7 +198,7 @@ def test_a_pending_purchase_is_granted_when_it_completes(shop: Market) -> None:
 
 def test_a_purchase_with_real_money_waits_in_a_test_deployment(shop: Market) -> None:
     user, headers = shop.buyer()
-    token = shop.play.order("buy", {"product": "credits_250"})["token"]
+    token = shop.play.order("buy", {"product": "credits_250", "test": False})["token"]
     claimed = shop.claim(headers, token)
     assert claimed.json["status"] == "unmatched"
     assert claimed.json["reason"] == "other_environment"

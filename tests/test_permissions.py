@@ -167,6 +167,10 @@ def _payments(endpoint: str) -> None:
         for name in ("payments", "payments_admin", "reconciler"):
             with permissions.held_to(name):
                 _daraja_token(shop, name)
+        reconciler: Any = gateway.function("reconciler")
+        with permissions.held_to("reconciler"):
+            found = reconciler.Reconciler(reconciler.shop, payers.ACT, lambda: 0.0)
+            found._write_finding("unreadable", "stripe", "pi_of_nobody")
         gateway.call("GET", "/admin/payments/findings", headers=gateway.admin)
         shop.reconcile()
         shop.by_hand()
