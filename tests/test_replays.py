@@ -12,7 +12,7 @@ import pytest
 
 from engine.credits import hold_items
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED
-from engine.credits.placing import GRACE_S
+from engine.products.product import TRANSCRIPT
 from tests.support.direct import assert_refused
 from tests.support.gateway import Reply
 from tests.support.studio import OTHER_VIDEO, VIDEO, Studio, assert_failed, opened
@@ -129,13 +129,13 @@ def test_an_unused_credit_is_back_within_two_minutes_of_its_tokens_end(studio: S
     """By the sweeper, which comes once a minute."""
     app = App(studio, balance=1)
     app.vend()
-    studio.pass_(900 + GRACE_S)
+    studio.pass_(900 + TRANSCRIPT.grace_s)
     studio.sweep()
     assert app.credits() == (0, 1)
     studio.pass_(60)
     studio.sweep()
     assert app.credits() == (1, 0)
-    assert GRACE_S + 60 < 120
+    assert TRANSCRIPT.grace_s + 60 < 120
 
 
 def test_a_used_token_that_has_run_out_is_issued_anew_to_read_its_job(studio: Studio) -> None:

@@ -32,7 +32,7 @@ def test_a_vend_holds_one_credit_and_answers_a_token_for_a_quarter_of_an_hour(
     assert reply.status == 200
     assert list(body) == [
         "ok", "token", "serviceToken", "pollingToken", "scope", "expiresIn", "expiresAt",
-        "balanceAfter", "requestId",
+        "balanceAfter", "requestId", "product", "units",
     ]  # fmt: skip
     token = claims(reply)
     assert token == {
@@ -76,7 +76,8 @@ def test_without_credits_402_says_so_and_nothing_changes(gateway: Gateway) -> No
     assert reply.status == 402
     assert reply.json["error"] == "INSUFFICIENT_CREDITS"
     assert reply.json["balance"] == 0
-    assert reply.details == {"balance": 0, "required": 1}
+    product = {"code": "transcript", "version": 1}
+    assert reply.details == {"balance": 0, "required": 1, "price": 1, "product": product}
     assert gateway.entries(user)[1:] == []
 
 

@@ -9,6 +9,7 @@ from engine.ledger.posting import Ledger
 from engine.platform import config, logs, table
 from engine.platform.circuit import Circuit
 from engine.platform.table import Table
+from engine.products.catalogue import Catalogue
 from engine.transcription import sweeping
 from engine.transcription.gateway import Gateway
 from engine.transcription.sweeping import Swept
@@ -18,6 +19,7 @@ settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (TTT_SHARED_SECRET,))
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+products = Catalogue(ledger.table)
 circuit = Circuit(ledger.table, "ttt")
 clock = time.time
 
@@ -44,6 +46,8 @@ def _gateway() -> Gateway:
         settings.request_timeout_s,
         breaker=circuit,
         keep_days=settings.text_days,
+        job_limit_s=settings.job_limit_s,
+        products=products,
     )
 
 

@@ -7,6 +7,7 @@ from engine.access.identity import People, Person
 from engine.access.keyrings import ENGINE_JWT_SECRET, VEND_JWT_SECRET, KeyRings
 from engine.credits import vending
 from engine.credits.hold_items import OPEN, SPENT
+from engine.credits.placing import Vend
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, logs, table
@@ -18,13 +19,16 @@ from engine.platform.errors import (
     Unauthorized,
 )
 from engine.platform.table import Table
+from engine.products import catalogue
+from engine.products.catalogue import Catalogue
 from engine.web import rate_limits, released_app, scopes
-from engine.web.forms import UserForm, ValidateForm
+from engine.web.forms import UserForm, ValidateForm, VendForm
 from engine.web.http import Answer, Api, Call
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 audit = Audit(ledger.table, settings.audit_days)
+products = Catalogue(ledger.table)
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
@@ -37,7 +41,9 @@ lambda_handler = api
 
 @api.route("POST", "/v1/vend-token")
 def vend(call: Call) -> Answer:
-    vended = _vend(call, people.require(call), OPEN)
+    person = people.require(call)
+    form = call.read(VendForm)
+    vended = _vend(_request(call, person, OPEN), form, person)
     return Answer(vended.members, headers=vended.headers)
 
 
@@ -49,7 +55,7 @@ def vend_legacy(call: Call) -> Answer:
     _limit_address(call, "anonymous-vend")
     try:
         person = Person(user, frozenset({scopes.TRANSCRIBE}), f"anonymous:{user}")
-        vended = _vend(call, person, SPENT)
+        vended = _vend(_request(call, person, SPENT), VendForm(), person)
     except InsufficientCredits as short:
         raise LegacyInsufficientCredits(details=short.details) from None
     return Answer(vended.members, headers=vended.headers)
@@ -60,7 +66,7 @@ def validate(call: Call) -> Answer:
     form = call.read(ValidateForm)
     _limit_address(call, "validate")
     try:
-        token = tokens.verify_vended(form.token, rings[VEND_JWT_SECRET], now=call.now)
+        token = tokens.verify_for(form.token, rings[VEND_JWT_SECRET], form.audience, now=call.now)
         hold = vending.validate(ledger, token)
         if form.consume:
             key = call.request_key.key or call.request_id
@@ -71,26 +77,35 @@ def validate(call: Call) -> Answer:
     return Answer({"ok": True, "valid": True, "used": used, "payload": token.claims()})
 
 
-def _vend(call: Call, person: Person, state: str) -> vending.Vended:
-    """The vend that the call asks for, with its documented log line either way."""
-    user, ring = person.user, rings[VEND_JWT_SECRET]
-    asked, act = call.money_key, call.act(person.actor)
-    vend = vending.vend_request(
-        user, state, ring, asked.key or call.request_id, asked.fingerprint, act
-    )
+@api.route("GET", "/v1/products")
+def sold(call: Call) -> Answer:
+    headers = {"Cache-Control": f"public, max-age={catalogue.KEEP_S}"}
+    return Answer({"ok": True, "products": catalogue.listed(products.all())}, headers=headers)
+
+
+def _request(call: Call, person: Person, state: str) -> Vend:
+    """The vend that the call asks for, of one transcript."""
+    asked, act, ring = call.money_key, call.act(person.actor), rings[VEND_JWT_SECRET]
+    key = asked.key or call.request_id
+    vend = vending.vend_request(person.user, state, ring, key, asked.fingerprint, act)
     looks = settings.reuse_unused_token or released_app.is_calling(call.headers)
-    if state == OPEN and looks:
-        vend = replace(vend, reuses=True)
-    sell = vending.vend_held if state == OPEN else vending.vend_spent
+    return replace(vend, reuses=state == OPEN and looks)
+
+
+def _vend(vend: Vend, form: VendForm, person: Person) -> vending.Vended:
+    """The vend, with its documented log line either way."""
+    sell = vending.vend_held if vend.state == OPEN else vending.vend_spent
+    limit = settings.rate_limit
     try:
         bearer.require_scope(person.scopes, scopes.TRANSCRIBE)
-        vended = sell(ledger, ring, vend, rate_limit=settings.rate_limit)
+        vend = replace(vend, product=products.current(form.product), units=form.units)
+        vended = sell(ledger, rings[VEND_JWT_SECRET], vend, rate_limit=limit)
     except EngineError as error:
-        logs.vending(user, ok=False, code=error.code)
+        logs.vending(vend.user, ok=False, code=error.code)
         if error.status >= 500:
             raise
-        raise vending.refused(audit, user, error, act, rate_limit=settings.rate_limit) from None
-    logs.vending(user, ok=True, replayed="Idempotency-Replayed" in vended.headers)
+        raise vending.refused(audit, vend.user, error, vend.act, rate_limit=limit) from None
+    logs.vending(vend.user, ok=True, replayed="Idempotency-Replayed" in vended.headers)
     return vended
 
 

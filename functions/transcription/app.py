@@ -3,7 +3,6 @@
 from engine.access import bearer, front_secret, keyrings
 from engine.access.identity import People
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, VEND_JWT_SECRET, KeyRings
-from engine.credits import prices
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.metadata import links
@@ -12,7 +11,9 @@ from engine.platform.circuit import Circuit
 from engine.platform.errors import JobNotFound
 from engine.platform.ids import is_job_id
 from engine.platform.table import Table
-from engine.transcription import handover, submission
+from engine.products.catalogue import Catalogue
+from engine.products.product import TRANSCRIPT
+from engine.transcription import handover, jobs, submission
 from engine.transcription import status as job_status
 from engine.transcription import webhook as job_webhook
 from engine.transcription.answers import Mirrored
@@ -25,7 +26,6 @@ from engine.web.http import Answer, Api, Call
 from engine.web.request_ids import replay_headers
 
 ESTIMATED_DURATION_S = 45
-PING = "ping"
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -35,6 +35,7 @@ rings = KeyRings(
     front_secret.names(settings, ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
 )
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+products = Catalogue(ledger.table)
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
 people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
@@ -56,8 +57,8 @@ def submit(call: Call) -> Answer:
 @api.route("GET", "/ttt/poll/{id}")
 def status(call: Call, id: str) -> Answer:
     user = people.reader(call, rings[VEND_JWT_SECRET])
-    if id == PING:
-        return Answer({"ok": True, "jobId": PING, "status": "ok"})
+    if id == jobs.PING:
+        return Answer({"ok": True, "jobId": jobs.PING, "status": "ok"})
     if not is_job_id(id):
         raise JobNotFound()
     rate_limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
@@ -80,7 +81,7 @@ def estimate(call: Call) -> Answer:
     return Answer(
         {
             "ok": True,
-            "estimatedCredits": prices.TRANSCRIPTION,
+            "estimatedCredits": products.current(TRANSCRIPT.code).price(1),
             "videoUrl": post.url,
             "estimatedDuration": ESTIMATED_DURATION_S,
         }
@@ -97,6 +98,8 @@ def _gateway(call: Call) -> Gateway:
         circuit,
         calls,
         settings.text_days,
+        settings.job_limit_s,
+        products,
     )
 
 

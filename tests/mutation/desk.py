@@ -14,6 +14,7 @@ from engine.ledger.posting import Ledger, Posted
 from engine.platform.act import Act
 from engine.platform.errors import Busy
 from engine.platform.table import Item, Table, Update, Write
+from engine.products.product import TRANSCRIPT, Product
 from engine.transcription import submission
 from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway as Proxy
@@ -110,19 +111,37 @@ class Desk:
         now: int = NOW,
         rate_limit: int = 1000,
         fingerprint: str = "print",
+        product: Product = TRANSCRIPT,
+        units: int = 1,
     ) -> tuple[Hold, Posted | None]:
         vend = Vend(self.user, "vend", key or fresh("key"), fingerprint, state, "kid", nowhere(now))
+        vend = replace(vend, product=product, units=units)
         return placing.place(brisk(table or self.table), vend, rate_limit=rate_limit)
 
-    def hold(self, key: str = "", *, state: str = OPEN, now: int = NOW) -> Hold:
-        hold, posted = self.vend(key, state=state, now=now)
+    def hold(
+        self,
+        key: str = "",
+        *,
+        state: str = OPEN,
+        now: int = NOW,
+        product: Product = TRANSCRIPT,
+        units: int = 1,
+    ) -> Hold:
+        hold, posted = self.vend(key, state=state, now=now, product=product, units=units)
         assert posted is not None
         return hold
 
     def settle(
-        self, hold: Hold, outcome: str, *, table: Table | None = None, now: int = NOW
+        self,
+        hold: Hold,
+        outcome: str,
+        *,
+        table: Table | None = None,
+        now: int = NOW,
+        charge: int | None = None,
     ) -> Hold:
-        return holds.settle(brisk(table or self.table), hold, outcome, nowhere(now))
+        ledger = brisk(table or self.table)
+        return holds.settle(ledger, hold, outcome, nowhere(now), charge=charge)
 
     def item(self, sk: str) -> Item:
         found = self.table.get(account_pk(self.user), sk)

@@ -62,26 +62,36 @@ class SubscriberToken:
 
 @dataclass(frozen=True, slots=True)
 class VendedToken:
-    """The right to start one transcription and to read its owner's jobs; times in epoch seconds."""
+    """The right to use what one hold pays for: by default to start one transcription, and to read its
+    owner's jobs. Times in epoch seconds.
+    """
 
     user: str
     jti: str
     issued_at: int
     expires_at: int
+    audience: str = UPSTREAM_AUDIENCE
+    scope: str = scopes.TRANSCRIBE
+    product: str = ""
+    """The product and its version, `<code>@<version>`; empty for the first version of `transcript`."""
+    units: int = 0
+    """The units of the product, 0 without one."""
 
     def left_s(self, now: int) -> int:
         """The seconds that are left of its time, 0 where it is over."""
         return max(0, self.expires_at - now)
 
     def claims(self) -> dict[str, Any]:
+        about = {"product": self.product, "units": self.units} if self.product else {}
         return {
             "iss": ISSUER,
-            "aud": UPSTREAM_AUDIENCE,
+            "aud": self.audience,
             "sub": self.user,
-            "scope": scopes.TRANSCRIBE,
+            "scope": self.scope,
             "jti": self.jti,
             "iat": self.issued_at,
             "exp": self.expires_at,
+            **about,
         }
 
 
@@ -141,16 +151,32 @@ def verify_subscriber(text: str, ring: Ring, *, now: int) -> SubscriberToken:
 
 
 def verify_vended(text: str, ring: Ring, *, now: int) -> VendedToken:
-    """The vended token in `text`. Raises `Unauthorized`."""
-    claims = _verified(text, ring, now)
-    if claims.get("iss") != ISSUER or not _is_for(claims, UPSTREAM_AUDIENCE):
-        raise Unauthorized("wrong audience")
-    if scopes.TRANSCRIBE not in _scopes(claims):
+    """The vended token in `text`, which may start a transcription. Raises `Unauthorized`."""
+    token = verify_for(text, ring, UPSTREAM_AUDIENCE, now=now)
+    if scopes.TRANSCRIBE not in token.scope.split():
         raise Unauthorized("wrong scope")
+    return token
+
+
+def verify_for(text: str, ring: Ring, audience: str, *, now: int) -> VendedToken:
+    """The vended token in `text`, which is for `audience`. Raises `Unauthorized`."""
+    claims = _verified(text, ring, now)
+    if claims.get("iss") != ISSUER or not _is_for(claims, audience):
+        raise Unauthorized("wrong audience")
     jti, issued_at = claims.get("jti"), claims.get("iat")
     if not isinstance(jti, str) or not jti or not isinstance(issued_at, int):
         raise Unauthorized("malformed")
-    return VendedToken(claims["sub"], jti, issued_at, int(claims["exp"]))
+    units = claims.get("units", 0)
+    return VendedToken(
+        claims["sub"],
+        jti,
+        issued_at,
+        int(claims["exp"]),
+        audience,
+        " ".join(sorted(_scopes(claims))),
+        _told(claims, "product"),
+        units if isinstance(units, int) else 0,
+    )
 
 
 def is_for_upstream(text: str) -> bool:

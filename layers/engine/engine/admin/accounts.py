@@ -180,6 +180,11 @@ def _hold_members(item: Item) -> dict[str, Any]:
     return {
         "jti": hold.jti,
         "amount": hold.amount,
+        "product": {"code": hold.product, "version": hold.version},
+        "units": hold.units,
+        "reserved": hold.reserved,
+        "committed": hold.committed,
+        "released": hold.released,
         "seq": hold.seq,
         "heldSince": iso(hold.issued_at),
         "jobId": hold.job_id,

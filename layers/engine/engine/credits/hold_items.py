@@ -1,18 +1,22 @@
 """What is kept of a hold: its states, its item and the keys that it lies under.
 
-A hold is a credit set aside for a vended token. Its item is also the record of the vend's request: the
+A hold is credits set aside for a vended token. Its item is also the record of the vend's request: the
 key is made of the user, the operation and the client's request id (see docs/decisions.md). Its
 transitions are in `engine.credits.holds`, which alone writes it.
+
+Items of earlier versions name no product: theirs is `transcript` in version 1, whose members have
+defaults here and are not stored. Nor do they say what was charged: all of it, where they are captured.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.access.tokens import VENDED_LIFETIME_S, VendedToken
+from engine.access.tokens import VendedToken
 from engine.ledger.items import account_pk
 from engine.platform.ids import shard
-from engine.platform.table import Table
+from engine.platform.table import Item, Table
+from engine.products.product import TRANSCRIPT, Product, name_of
 
 OPEN: Final = "open"
 SPENT: Final = "spent"
@@ -35,7 +39,7 @@ SHARDS = 4
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """One vended token and what became of the credit that paid for it. Times in epoch seconds."""
+    """One vended token and what became of the credits that paid for it. Times in epoch seconds."""
 
     user: str
     name: str
@@ -56,10 +60,42 @@ class Hold:
     claimed_at: int | None = None
     job_id: str | None = None
     answer: Mapping[str, Any] | None = None
+    product: str = TRANSCRIPT.code
+    version: int = TRANSCRIPT.version
+    units: int = 1
+    audience: str = TRANSCRIPT.audience
+    scope: str = TRANSCRIPT.scope
+    lifetime_s: int = TRANSCRIPT.lifetime_s
+    grace_s: int = TRANSCRIPT.grace_s
+    committed: int = 0
+    """The credits that were charged for good."""
+    released: int = 0
+    """The credits that went back."""
 
     @property
     def token(self) -> VendedToken:
-        return VendedToken(self.user, self.jti, self.issued_at, self.issued_at + VENDED_LIFETIME_S)
+        return self.token_from(self.issued_at)
+
+    def token_from(self, issued_at: int) -> VendedToken:
+        """The token as it would be issued at `issued_at`."""
+        ends_at = issued_at + self.lifetime_s
+        about = (self.audience, self.scope, self.entry_product, self.entry_units)
+        return VendedToken(self.user, self.jti, issued_at, ends_at, *about)
+
+    @property
+    def entry_product(self) -> str:
+        """The product as entries and tokens name it: not at all, if it is the one of earlier versions."""
+        is_first = (self.product, self.version) == (TRANSCRIPT.code, TRANSCRIPT.version)
+        return "" if is_first else name_of(self.product, self.version)
+
+    @property
+    def entry_units(self) -> int:
+        return self.units if self.entry_product else 0
+
+    @property
+    def reserved(self) -> int:
+        """The credits that are still held."""
+        return self.amount - self.committed if self.state == OPEN else 0
 
     @property
     def is_unused(self) -> bool:
@@ -77,6 +113,13 @@ def find(table: Table, user: str, jti: str) -> Hold | None:
     return read(item) if item is not None and item["jti"] == jti else None
 
 
+def find_many(table: Table, names: Sequence[tuple[str, str]]) -> list[Hold]:
+    """The holds of these users and jtis that are there, in no order. Raises `Busy`."""
+    keys = {(account_pk(user), sk_of(jti)): jti for user, jti in names}
+    items = table.get_many(list(keys))
+    return [read(item) for item in items if item["jti"] == keys[item["pk"], item["sk"]]]
+
+
 def resolved_of(table: Table, user: str) -> Iterator[Hold]:
     """The user's holds whose outcome is known. Raises `Busy`."""
     items = table.ascending(account_pk(user), hold_sk(""), hold_sk("~"), consistent=True)
@@ -90,8 +133,42 @@ def again(table: Table, hold: Hold) -> Hold:
 
 def read(item: Mapping[str, Any]) -> Hold:
     """The hold in its item."""
-    facts: dict[str, Any] = {name: item.get(name) for name in Hold.__dataclass_fields__}
+    facts: dict[str, Any] = {
+        name: item.get(name, _DEFAULTS.get(name)) for name in Hold.__dataclass_fields__
+    }
+    if "committed" not in item and item.get("state") == CAPTURED:
+        facts["committed"] = item["amount"]
+    if "released" not in item and item.get("state") in (RELEASED, WRITTEN_OFF):
+        facts["released"] = item["amount"]
     return Hold(**facts)
+
+
+def product_facts(product: Product, units: int) -> dict[str, Any]:
+    """The members of a hold that say what it pays for."""
+    return {
+        "product": product.code,
+        "version": product.version,
+        "units": units,
+        "audience": product.audience,
+        "scope": product.scope,
+        "lifetime_s": product.lifetime_s,
+        "grace_s": product.grace_s,
+    }
+
+
+def stored_product(hold: Hold) -> Item:
+    """Those of them that an item stores: none for the product of earlier versions."""
+    if not hold.entry_product:
+        return {}
+    return {name: getattr(hold, name) for name in _PRODUCT_FACTS}
+
+
+_PRODUCT_FACTS: Final = tuple(product_facts(TRANSCRIPT, 1))
+_DEFAULTS: Final[Mapping[str, Any]] = {
+    **product_facts(TRANSCRIPT, 1),
+    "committed": 0,
+    "released": 0,
+}
 
 
 def hold_sk(name: str) -> str:

@@ -12,7 +12,7 @@ write by themselves.
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -68,17 +68,17 @@ class Beside:
 NOTHING: Final = Beside()
 
 
+Moved = Callable[[Hold, int], tuple[int, int]]
+"""The changes of `available` and `held` that a step makes to a hold that is charged so many credits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
-    """How a hold goes on from the state it was seen in: the new state, and the entry that says so.
-
-    `available` and `held` are how often the hold's amount is added to the account's figures.
-    """
+    """How a hold goes on from the state it was seen in: the new state, and the entry that says so."""
 
     state: str
     type: str
-    available: int
-    held: int
+    moved: Moved
     reconciles: bool = False
 
 
@@ -105,7 +105,10 @@ class ResolveOnce:
         return None if seen == (item["jti"], item["state"], item.get("claim")) else item
 
     def write(self, entry: Entry) -> Update:
-        change = "SET #state = :state, resolved_seq = :seq, resolved_at = :now, #ttl = :ttl"
+        change = (
+            "SET #state = :state, resolved_seq = :seq, resolved_at = :now, #ttl = :ttl, "
+            "committed = :committed, released = :released"
+        )
         condition = "#state = :seen AND jti = :jti"
         values: dict[str, Any] = {
             ":state": self.step.state,
@@ -113,6 +116,8 @@ class ResolveOnce:
             ":jti": self.hold.jti,
             ":seq": entry.seq,
             ":now": self.now,
+            ":committed": _charged_before(self.hold) + entry.charged,
+            ":released": self.hold.released + entry.amount,
             ":ttl": self.now + max(request_ids.KEEP_S, self.beside.keep_s),
         }
         if self.step.reconciles:
@@ -258,13 +263,22 @@ def set_aside(ledger: Ledger, key: Item, until: int) -> None:
         ledger.table.write(later)
 
 
-def settle(ledger: Ledger, hold: Hold, outcome: str, act: Act, *, beside: Beside = NOTHING) -> Hold:
+def settle(
+    ledger: Ledger,
+    hold: Hold,
+    outcome: str,
+    act: Act,
+    *,
+    beside: Beside = NOTHING,
+    charge: int | None = None,
+) -> Hold:
     """Bring `hold` to `outcome`, `CAPTURED` (delivered) or `RELEASED` (not delivered).
 
-    The first outcome resolves it; one later outcome that contradicts it is met by a compensating
-    entry, and no further one. A late delivery that the account cannot pay changes nothing: what was
-    delivered is kept back until it can. `beside` is written in the same transaction. The answer is the
-    hold as it then is, also when another writer moved it in the meantime.
+    A delivery is charged `charge` credits, at most what was held; None for all of it. The rest goes back
+    in the same transaction. The first outcome resolves the hold; one later outcome that contradicts it is
+    met by a compensating entry, and no further one. A late delivery that the account cannot pay changes
+    nothing: what was delivered is kept back until it can. `beside` is written in the same transaction.
+    The answer is the hold as it then is, also when another writer moved it in the meantime.
 
     Raises `Busy` or `OutcomeUnknown`.
     """
@@ -272,18 +286,22 @@ def settle(ledger: Ledger, hold: Hold, outcome: str, act: Act, *, beside: Beside
     if step is None:
         return hold
     try:
-        return _go(ledger, hold, step, act, beside)
+        return _go(ledger, hold, step, act, beside, charge)
     except InsufficientCredits:
         return hold
 
 
 STEPS: Final[Mapping[tuple[str, str], Step]] = {
-    (OPEN, CAPTURED): Step(CAPTURED, "capture", 0, -1),
-    (OPEN, RELEASED): Step(RELEASED, "refund", 1, -1),
-    (SPENT, CAPTURED): Step(CAPTURED, "capture", 0, 0),
-    (SPENT, RELEASED): Step(RELEASED, "refund", 1, 0),
-    (CAPTURED, RELEASED): Step(RELEASED, "refund", 1, 0, reconciles=True),
-    (RELEASED, CAPTURED): Step(CAPTURED, "spend", -1, 0, reconciles=True),
+    (OPEN, CAPTURED): Step(
+        CAPTURED, "capture", lambda hold, charge: (hold.reserved - charge, -hold.reserved)
+    ),
+    (OPEN, RELEASED): Step(RELEASED, "refund", lambda hold, _: (hold.reserved, -hold.reserved)),
+    (SPENT, CAPTURED): Step(CAPTURED, "capture", lambda hold, charge: (hold.amount - charge, 0)),
+    (SPENT, RELEASED): Step(RELEASED, "refund", lambda hold, _: (hold.amount, 0)),
+    (CAPTURED, RELEASED): Step(
+        RELEASED, "refund", lambda hold, _: (hold.committed, 0), reconciles=True
+    ),
+    (RELEASED, CAPTURED): Step(CAPTURED, "spend", lambda _, charge: (-charge, 0), reconciles=True),
 }
 """What an outcome does to a hold, by the state it is in."""
 
@@ -294,19 +312,30 @@ def next_step(hold: Hold, outcome: str) -> Step | None:
     return None if step is not None and step.reconciles and hold.reconciled else step
 
 
-def _go(ledger: Ledger, hold: Hold, step: Step, act: Act, beside: Beside) -> Hold:
+def _go(
+    ledger: Ledger, hold: Hold, step: Step, act: Act, beside: Beside, charge: int | None
+) -> Hold:
     reverses = hold.resolved_seq if hold.resolved_seq is not None else hold.seq
+    most = _chargeable(hold)
+    amount, held = step.moved(hold, most if charge is None else min(charge, most))
     move = Move(
-        hold.user,
-        step.type,
-        step.available * hold.amount,
-        step.held * hold.amount,
-        act,
-        hold.jti,
-        reverses,
-    )
+        hold.user, step.type, amount, held, act, hold.jti, reverses,
+        product=hold.entry_product, units=hold.entry_units,
+    )  # fmt: skip
     try:
         ledger.post(move, ResolveOnce(ledger.table, hold, step, beside, act.at))
     except AlreadyDone as done:
         return read(done.item)
     return again(ledger.table, hold)
+
+
+def _chargeable(hold: Hold) -> int:
+    """The most that a delivery can be charged: what is held, or what went back."""
+    if hold.state == SPENT:
+        return hold.amount
+    return hold.reserved if hold.state == OPEN else hold.released
+
+
+def _charged_before(hold: Hold) -> int:
+    """What a hold was charged before its next step; one that was paid at once, all of it."""
+    return hold.amount if hold.state == SPENT else hold.committed

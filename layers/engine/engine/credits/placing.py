@@ -1,15 +1,23 @@
-"""Placing a hold: one credit is set aside, or spent at once, for a token that is vended.
+"""Placing a hold: the price of a product is set aside, or spent at once, for a token that is vended.
 
 The hold is also the record of the vend's request, so one item serves both and a vend writes three items.
 """
 
 from dataclasses import dataclass
 
-from engine.access.tokens import VENDED_LIFETIME_S
 from engine.credits import holds
-from engine.credits.hold_items import OPEN, RELEASED, Hold, find, hold_sk, read, shard_of
+from engine.credits.hold_items import (
+    OPEN,
+    RELEASED,
+    Hold,
+    find,
+    hold_sk,
+    product_facts,
+    read,
+    shard_of,
+    stored_product,
+)
 from engine.credits.holds import UNUSED
-from engine.credits.prices import TRANSCRIPTION
 from engine.ledger.items import Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger, Posted
 from engine.platform.act import Act, by_system
@@ -17,10 +25,8 @@ from engine.platform.errors import Busy, KeyReused
 from engine.platform.ids import base36, digest
 from engine.platform.table import Item, Put, Table, Update, Write
 from engine.platform.times import DAY_S
+from engine.products.product import TRANSCRIPT, Product
 from engine.web import request_ids
-
-GRACE_S = 20
-"""How long after its token's end an unused hold waits for the sweeper, which comes every minute."""
 
 TRIES = 5
 """A request id is bought anew by one of its callers; the others look again at what that one left."""
@@ -45,7 +51,14 @@ class Vend:
     kid: str
     act: Act
     reuses: bool = False
-    """Whether an unused token of the user is sold again rather than a second credit held."""
+    """Whether an unused token of the user is sold again rather than more credits held."""
+    product: Product = TRANSCRIPT
+    units: int = 1
+
+    @property
+    def price(self) -> int:
+        """Raises `UnitsOverLimit`."""
+        return self.product.price(self.units)
 
     @property
     def name(self) -> str:
@@ -83,10 +96,11 @@ class HoldOnce:
             "balance_after": entry.available_after,
             "fingerprint": made.fingerprint,
             "request_id": made.request_id,
+            **stored_product(made),
         }
         if made.state == OPEN:
             item["open_shard"] = shard_of(made.name)
-            item["expires_at"] = made.issued_at + VENDED_LIFETIME_S + GRACE_S
+            item["expires_at"] = made.token.expires_at + made.grace_s
         else:
             item["ttl"] = made.issued_at + request_ids.KEEP_S
         return Put(
@@ -98,11 +112,11 @@ class HoldOnce:
 
 
 def place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, Posted | None]:
-    """Take one credit for a token: held, or spent at once. The hold, and None if it was there.
+    """Take the price of a token: held, or spent at once. The hold, and None if it was there.
 
-    A request id whose credit went back buys anew: a hold of its own, under the id and a number.
+    A request id whose credits went back buys anew: a hold of its own, under the id and a number.
 
-    Raises `KeyReused`, `InsufficientCredits`, `RateLimited`, `Busy` or `OutcomeUnknown`.
+    Raises `UnitsOverLimit`, `KeyReused`, `InsufficientCredits`, `RateLimited`, `Busy` or `OutcomeUnknown`.
     """
     for _ in range(TRIES):
         kept = _Unused(ledger.table, vend)
@@ -126,6 +140,17 @@ def place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, Posted 
         except (AlreadyDone, BesideRefused):
             continue
     raise Busy()
+
+
+def standing(ledger: Ledger, vend: Vend) -> Hold | None:
+    """The hold that the request id of `vend` bought last; None where it has bought nothing, or its credit
+    went back. Raises `Busy` or `OutcomeUnknown`.
+    """
+    item = ledger.table.get(account_pk(vend.user), hold_sk(vend.name))
+    if item is None or item.get("ttl", vend.act.at) < vend.act.at:
+        return None
+    hold = _latest(ledger, vend, read(item), int(item.get("renewals", 0)))
+    return None if hold is None or hold.state == RELEASED else hold
 
 
 def name_of(vend: Vend, renewals: int) -> str:
@@ -155,6 +180,9 @@ class _Unused:
         hold = find(self._table, user, self._seen) if item is not None else None
         if hold is None or not hold.is_unused or hold.token.left_s(now) < LEAST_LEFT_S:
             return None
+        asked = (self._vend.product.code, self._vend.product.version, self._vend.units)
+        if (hold.product, hold.version, hold.units) != asked:
+            return None
         own = self._table.get(account_pk(user), hold_sk(self._vend.name))
         return hold if own is None or (own["state"] == RELEASED and "renewals" not in own) else None
 
@@ -162,7 +190,7 @@ class _Unused:
         """Points to the token that is sold now, where nobody else has sold one since."""
         if not self._vend.reuses:
             return []
-        until = self._vend.act.at + VENDED_LIFETIME_S
+        until = self._vend.act.at + self._vend.product.lifetime_s
         item = {"pk": account_pk(self._vend.user), "sk": UNUSED_SK, "jti": jti, "ttl": until}
         condition = "attribute_not_exists(pk) OR jti = :seen"
         return [Put(item, condition, values={":seen": self._seen})]
@@ -217,8 +245,8 @@ def _placed(
 ) -> tuple[Hold, Posted]:
     """The hold called `name`, new. Raises what `place` raises, and `AlreadyDone`, `BesideRefused`."""
     template = Hold(
-        vend.user, name, "", vend.kid, vend.state, TRANSCRIPTION, 0, vend.act.at, 0,
-        vend.fingerprint, vend.act.request_id,
+        vend.user, name, "", vend.kid, vend.state, vend.price, 0, vend.act.at, 0,
+        vend.fingerprint, vend.act.request_id, **product_facts(vend.product, vend.units),
     )  # fmt: skip
     move = Move(
         vend.user,
@@ -227,6 +255,8 @@ def _placed(
         held=template.amount if vend.state == OPEN else 0,
         act=vend.act,
         subject=f"{name}{base36(vend.act.at)}",
+        product=template.entry_product,
+        units=template.entry_units,
     )
     once = HoldOnce(ledger.table, template, vend.act.at)
     noted = kept.noted(move.subject)

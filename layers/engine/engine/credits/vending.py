@@ -1,11 +1,11 @@
-"""Vending: one credit becomes one single-use token; and the validation of a token."""
+"""Vending: the price of a product becomes one single-use token; and the validation of a token."""
 
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.access import tokens
 from engine.access.keyrings import Ring
-from engine.access.tokens import VENDED_LIFETIME_S, VendedToken
+from engine.access.tokens import VendedToken
 from engine.credits import hold_items, holds, placing
 from engine.credits.hold_items import OPEN, RELEASED, Hold
 from engine.credits.placing import Vend
@@ -17,7 +17,8 @@ from engine.platform.errors import EngineError, InsufficientCredits, RateLimited
 from engine.platform.ids import digest
 from engine.platform.table import ConditionFailed, Table
 from engine.platform.times import iso
-from engine.web import rate_limits, scopes
+from engine.products.product import TRANSCRIPT
+from engine.web import rate_limits
 from engine.web.http import legacy
 from engine.web.rate_limits import policy_headers
 from engine.web.request_ids import replay_headers
@@ -39,23 +40,23 @@ class Vended:
 
 
 def vend_held(ledger: Ledger, ring: Ring, vend: Vend, *, rate_limit: int) -> Vended:
-    """A token for a held credit. The app's background worker, which buys tokens only to read, gets one
+    """A token for held credits. The app's background worker, which buys tokens only to read, gets one
     that reads its user's last job where there is no credit. Raises what `placing.place` raises.
     """
     try:
         hold, headers = _place(ledger, vend, rate_limit=rate_limit)
     except InsufficientCredits:
-        reading = _last_job(ledger, vend.user) if vend.key.startswith(READING_KEY) else None
+        reading = _last_job(ledger, vend.user) if _is_for_reading(vend) else None
         if reading is None:
             raise
-        token = VendedToken(vend.user, reading.jti, vend.act.at, vend.act.at + VENDED_LIFETIME_S)
+        token = reading.token_from(vend.act.at)
         told = replace(reading, balance_after=0, request_id=vend.act.request_id)
         return Vended(_members(told, token, ring, vend.act.at), {})
     return Vended(_members(hold, _token(hold, vend.act.at), ring, vend.act.at), headers)
 
 
 def vend_spent(ledger: Ledger, ring: Ring, vend: Vend, *, rate_limit: int) -> Vended:
-    """A token for a credit that is spent at once. Raises what `placing.place` raises."""
+    """A token for credits that are spent at once. Raises what `placing.place` raises."""
     hold, headers = _place(ledger, vend, rate_limit=rate_limit)
     token = _token(hold, vend.act.at)
     members = {
@@ -66,6 +67,10 @@ def vend_spent(ledger: Ledger, ring: Ring, vend: Vend, *, rate_limit: int) -> Ve
         "requestId": hold.request_id,
     }
     return Vended(legacy(members, hold.issued_at), headers)
+
+
+def _is_for_reading(vend: Vend) -> bool:
+    return vend.key.startswith(READING_KEY) and vend.product.code == TRANSCRIPT.code
 
 
 def _last_job(ledger: Ledger, user: str) -> Hold | None:
@@ -82,11 +87,13 @@ def _members(hold: Hold, token: VendedToken, ring: Ring, now: int) -> dict[str, 
         "token": text,
         "serviceToken": text,
         "pollingToken": text,
-        "scope": scopes.TRANSCRIBE,
+        "scope": token.scope,
         "expiresIn": token.left_s(now),
         "expiresAt": iso(token.expires_at),
         "balanceAfter": hold.balance_after,
         "requestId": hold.request_id,
+        "product": {"code": hold.product, "version": hold.version},
+        "units": hold.units,
     }
 
 
@@ -97,13 +104,20 @@ def _token(hold: Hold, now: int) -> VendedToken:
     sold = hold.token
     if now < sold.expires_at or hold.claim is None:
         return sold
-    return VendedToken(sold.user, sold.jti, now, now + VENDED_LIFETIME_S)
+    return hold.token_from(now)
 
 
 def refused(
-    audit: Audit, user: str, error: EngineError, act: Act, *, rate_limit: int
+    audit: Audit,
+    user: str,
+    error: EngineError,
+    act: Act,
+    *,
+    rate_limit: int,
+    action: str = HELD_OPERATION,
 ) -> EngineError:
-    """Count a refused vend against the rate limit and keep it in the audit; the error to answer.
+    """Count a refused vend, or another `action` that spends, against the rate limit and keep it in the
+    audit; the error to answer.
 
     That is `error`, or `RateLimited` when the window has no room for one more refusal. A call that was
     refused by the limit is not counted. Raises `OutcomeUnknown`.
@@ -113,7 +127,7 @@ def refused(
             _count_refusal(audit.table, user, rate_limit, act.at)
         except RateLimited as limited:
             error = limited
-    audit.keep(Record(user, "vend", False, error.code, act))
+    audit.keep(Record(user, action, False, error.code, act))
     return error
 
 
@@ -126,7 +140,9 @@ def _count_refusal(table: Table, user: str, rate_limit: int, now: int) -> None:
 
 
 def vend_request(user: str, state: str, ring: Ring, key: str, fingerprint: str, act: Act) -> Vend:
-    """A vend of `state` (`OPEN` or `SPENT`), signed with the newest key of `ring`."""
+    """A vend of `state` (`OPEN` or `SPENT`), signed with the newest key of `ring`. It is for one
+    transcript, where the caller does not replace `product` and `units`.
+    """
     operation = HELD_OPERATION if state == OPEN else SPENT_OPERATION
     return Vend(user, operation, key, fingerprint, state, ring.kid, act)
 
@@ -154,7 +170,15 @@ def redeem(ledger: Ledger, hold: Hold, key: str, act: Act) -> None:
 
 
 def _place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, dict[str, str]]:
-    hold, posted = placing.place(ledger, vend, rate_limit=rate_limit)
+    """The hold, and the answer's headers. A refusal for want of credits names the price."""
+    try:
+        hold, posted = placing.place(ledger, vend, rate_limit=rate_limit)
+    except InsufficientCredits as short:
+        short.details |= {
+            "price": vend.price,
+            "product": {"code": vend.product.code, "version": vend.product.version},
+        }
+        raise
     if posted is not None:
         return hold, policy_headers(posted.window) if posted.window else {}
     ours = hold.request_id == vend.act.request_id

@@ -330,6 +330,9 @@ class AccountCheck:
         right = chains.roles[end] in ENDS[hold.state] and chains.is_about(end, hold.jti)
         if not right or chains.resolved[end]:
             return f"is {hold.state}, but entry {end} does not resolve it so"
+        charged = chains.charged[end]
+        if hold.committed != charged:
+            return f"says that {hold.committed} were charged, but its entries charge {charged}"
         return None
 
 
@@ -370,7 +373,8 @@ def _entry(item: Item) -> Entry | None:
 def _hold(item: Item) -> Hold | None:
     """The hold in `item`; None if a member is missing or of another type."""
     hold = hold_items.read(item)
-    numbers = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
+    first = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
+    numbers = (*first, hold.committed, hold.released, hold.version, hold.units)
     texts = (hold.name, hold.jti, hold.state, hold.request_id)
     whole = all(_is_number(number) for number in numbers)
     return hold if whole and all(isinstance(text, str) for text in texts) else None

@@ -8,7 +8,7 @@ from engine.credits.holds import Beside
 from engine.platform.act import Act
 from engine.platform.errors import Busy
 from engine.platform.times import DAY_S
-from engine.transcription import jobs
+from engine.transcription import jobs, outcomes
 from engine.transcription.gateway import Gateway
 from engine.transcription.outcomes import Heard
 
@@ -30,13 +30,21 @@ def settled(gateway: Gateway, hold: Hold, heard: Heard, act: Act) -> tuple[Hold,
         outcome, why = found
         if outcome == hold.state or (outcome == RELEASED and hold.is_resolved):
             return hold, heard
-        keep_s = gateway.keep_days * DAY_S if outcome == CAPTURED else 0
+        is_capture = outcome == CAPTURED
+        kept = Beside(keep_s=gateway.keep_days * DAY_S if is_capture else 0)
+        charge = _charge(gateway, hold, heard) if is_capture else None
         reasoned = replace(act, reason=why)
-        after = holds.settle(gateway.ledger, hold, outcome, reasoned, beside=Beside(keep_s=keep_s))
+        after = holds.settle(gateway.ledger, hold, outcome, reasoned, beside=kept, charge=charge)
         if after.state in (outcome, hold.state):
             return after, heard
         hold, heard = after, _stored(gateway, hold)
     raise Busy()
+
+
+def _charge(gateway: Gateway, hold: Hold, heard: Heard) -> int:
+    """The credits that the job comes to, by the version of the product that was vended."""
+    product = gateway.products.at(hold.product, hold.version)
+    return product.settled(outcomes.figures_of(heard.members or {}), hold.units)
 
 
 def _stored(gateway: Gateway, hold: Hold) -> Heard:

@@ -1,5 +1,0 @@
-"""What actions cost, in credits."""
-
-from typing import Final
-
-TRANSCRIPTION: Final = 1

@@ -1,0 +1,1 @@
+"""What a deployment sells: the catalogue of products, their versions and their prices."""
