@@ -161,6 +161,16 @@ def test_the_answer_to_a_submission_shows_no_text(studio: Studio, status: int) -
     assert studio.credits(user) == ((0, 1) if status == 202 else (1, 0))
 
 
+@pytest.mark.parametrize("word", ["failed", "Canceled", "download_failed"])
+def test_a_submission_that_has_failed_already_gives_the_credit_back_at_once(
+    studio: Studio, word: str
+) -> None:
+    user, _, vended = studio.vend()
+    studio.upstream.answer("transcribe", {"id": "ended-1", "status": word}, 202)
+    assert_failed(studio.submit(vended), 502, "upstream_error")
+    assert (studio.credits(user), studio.hold(user).state) == ((1, 0), RELEASED)
+
+
 def test_an_upstream_that_fails_again_and_again_is_left_alone(studio: Studio) -> None:
     for _ in range(FAILURES_TO_OPEN):
         _, _, vended = studio.vend()

@@ -46,6 +46,7 @@ SETTINGS = {
     "PAYMENTS_LIVE": "false",
     "PAYMENT_PROVIDERS": "stripe mpesa google",
     "TEXT_DAYS": "30",
+    "JOB_MINUTES": "60",
     "REUSE_UNUSED_TOKEN": "false",
     "ALLOW_HEADER_IDENTITY": "false",
     "FREE_REPEATS": "true",

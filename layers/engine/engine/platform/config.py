@@ -70,6 +70,8 @@ class Settings:
     """The providers by which packs are sold: `stripe`, `mpesa`, `google`."""
     text_days: int
     """How long a text that was charged can be read."""
+    job_limit_s: int
+    """How long a job may hold its credit without an end."""
     reuse_unused_token: bool
     """Whether a vend answers the user's unused token again, rather than holding a second credit."""
     free_repeats: bool
@@ -148,6 +150,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         payments_live=environ["PAYMENTS_LIVE"] == "true",
         payment_providers=tuple(environ["PAYMENT_PROVIDERS"].split()),
         text_days=int(environ["TEXT_DAYS"]),
+        job_limit_s=int(environ["JOB_MINUTES"]) * 60,
         reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
         free_repeats=environ["FREE_REPEATS"] == "true",
         allow_header_identity=environ["ALLOW_HEADER_IDENTITY"] == "true",

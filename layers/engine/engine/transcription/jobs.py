@@ -30,6 +30,9 @@ from engine.web.request_ids import KEEP_S
 
 PREFIX = "J#"
 OWN_JOB = "job-"
+PING: Final = "ping"
+"""The id of no job: a status call with it is answered without upstream."""
+
 SHOWN_LENGTH = 40
 _TOLD: Final = frozenset({"said", "said_packed", "url"})
 KEPT_S = KEEP_S * 2
