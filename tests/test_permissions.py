@@ -118,9 +118,10 @@ def _transcriptions(endpoint: str, queue: str) -> None:
         scene.pass_(3600)
         scene.sweep()
     gateway = Gateway(endpoint, CALLS_QUEUE=queue)
-    module: Any = gateway.function("transcription")
-    with permissions.held_to("transcription"):
-        module.calls.send(user, "some-token")
+    for name in ("transcription", "wallet"):
+        module: Any = gateway.function(name)
+        with permissions.held_to(name):
+            module.calls.send(user, "some-token")
 
 
 def _subscriptions(endpoint: str) -> None:

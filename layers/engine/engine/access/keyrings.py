@@ -23,6 +23,7 @@ import contextlib
 import hmac
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ SPREAD = 0.2
 """The part of a wait that chance may take off."""
 CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
 SHORTEST_IMPORT = 16
+_ARMOUR = re.compile(r"---- ?BEGIN ", re.IGNORECASE)
 SSH_KINDS = ("ssh-rsa", "ssh-dss", "ssh-ed25519", "ecdsa-sha2-nistp")
 
 NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, AttributeError, KeyError, TypeError)
@@ -245,10 +247,12 @@ def usable(value: str) -> tuple[tuple[Key, ...], int]:
 
 def unusable(secret: str) -> str:
     """Why `secret` cannot be a shared secret, empty if it can: it is a certificate or a public or private
-    key, which PyJWT refuses, and whose public half is no secret.
+    key, which PyJWT refuses, and whose public half is no secret; or it has no bytes that anyone could show.
     """
-    if "-----BEGIN " in secret or any(kind in secret for kind in SSH_KINDS):
+    if _ARMOUR.search(secret) or any(kind in secret for kind in SSH_KINDS):
         return "it is a PEM or SSH key or a certificate, not a shared secret"
+    if not secret.strip() or any("\ud800" <= character <= "\udfff" for character in secret):
+        return "it is blank, or not text"
     return ""
 
 

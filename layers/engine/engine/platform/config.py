@@ -87,8 +87,12 @@ class Settings:
     """The service account that it may act as."""
     text_days: int
     """How long a text that was charged can be read."""
+    job_limit_s: int
+    """How long a job may hold its credit without an end."""
     reuse_unused_token: bool
     """Whether a vend answers the user's unused token again, rather than holding a second credit."""
+    free_repeats: bool
+    """Whether a further transcription of a video is free for a user who has its text."""
     allow_header_identity: bool
     """Whether the released app, which has no token, is known by its headers: see
     `engine.access.identity`."""
@@ -174,7 +178,9 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         google_pool=environ["GOOGLE_POOL"],
         google_account=environ["GOOGLE_ACCOUNT"],
         text_days=int(environ["TEXT_DAYS"]),
+        job_limit_s=int(environ["JOB_MINUTES"]) * 60,
         reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
+        free_repeats=environ["FREE_REPEATS"] == "true",
         allow_header_identity=environ["ALLOW_HEADER_IDENTITY"] == "true",
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
         public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
