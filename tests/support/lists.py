@@ -69,11 +69,9 @@ class Ledgers:
                 book.post("admin_deduct", -2)
                 if number:
                     book.end(book.vend(), "capture")
-        last = self.books[-1]
-        last.post("spend", -3, 3, product="summary@2", units=3)
-        last.post(
-            "capture", -1, -3, reverses=last.account.seq, product="summary@2", units=3, owed=5
-        )
+        sold = self.books[1]
+        sold.post("spend", -3, 3, product="summary@2", units=3)
+        sold.post("capture", 0, -3, reverses=sold.account.seq, product="summary@2", units=3, owed=5)
         for book in self.books:
             desk.keep(book)
         self.entries = sorted(

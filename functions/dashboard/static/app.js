@@ -1784,7 +1784,7 @@ function Prices({ product, wrong }) {
 function Difference({ before, after, isNew }) {
   const rows = isNew ? Object.entries(MEMBERS).map(([name, [label]]) => [label, "", inWords(name, after[name])]) : differences(before, after);
   const prices = SHOWN_UNITS.map((units) => [`Price of ${number(units)}`, isNew ? "" : price(before, units), price(after, units)]);
-  return html`<dl class="preview">${[...rows, ...prices].map(([label, from, to]) => html`<div key=${label}><dt>${label}</dt><dd>${from && from !== to ? html`<s>${from}</s> → ` : ""}<b>${to}</b></dd></div>`)}</dl>
+  return html`<dl class="preview difference">${[...rows, ...prices].map(([label, from, to]) => html`<div key=${label}><dt>${label}</dt><dd>${from && from !== to ? html`<s>${from}</s> → ` : ""}<b>${to}</b></dd></div>`)}</dl>
     <p class="quiet">${isNew ? "" : "Open holds and sold tokens keep their version. "}${after.active ? "" : "No new hold or token of it can be had; open ones are settled as before."}</p>`;
 }
 
