@@ -48,6 +48,7 @@ SETTINGS = {
     "TEXT_DAYS": "30",
     "REUSE_UNUSED_TOKEN": "false",
     "ALLOW_HEADER_IDENTITY": "false",
+    "OPEN_HOLDS": "20",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",
     "TRUSTED_PROXIES": "0",
