@@ -11,15 +11,10 @@ class HoldNotFound(NotFound):
     message = "You have no hold with this id."
 
 
-class HoldRefused(EngineError):
-    """The hold does not allow what was asked; nothing was changed."""
-
-    status = 409
-
-
-class TooManyHolds(HoldRefused):
+class TooManyHolds(EngineError):
     """The account has as many open holds as one may have."""
 
+    status = 409
     code = "too_many_holds"
     error = "too_many_holds"
     message = "This user has too many open holds."
@@ -29,9 +24,10 @@ class TooManyHolds(HoldRefused):
         super().__init__(details={"limit": limit})
 
 
-class HoldClosed(HoldRefused):
+class HoldClosed(EngineError):
     """The hold was committed to its end, or released."""
 
+    status = 409
     code = "hold_closed"
     error = "hold_closed"
     message = "This hold has ended."
@@ -41,18 +37,20 @@ class HoldClosed(HoldRefused):
         super().__init__(details={"state": state})
 
 
-class HoldExpired(HoldRefused):
+class HoldExpired(EngineError):
     """The time of the hold is over, and its product charges nothing after that."""
 
+    status = 409
     code = "hold_expired"
-    error = "hold_expired"
+    error = "hold_over"
     message = "The time of this hold is over; what was left of it went back."
     guidance = "Place a new hold, and extend it while the work goes on."
 
 
-class ExceedsHold(HoldRefused):
+class ExceedsHold(EngineError):
     """More is charged than is reserved, and the product does not allow that."""
 
+    status = 409
     code = "exceeds_hold"
     error = "exceeds_hold"
     message = "This is more than the hold still reserves."
@@ -62,9 +60,10 @@ class ExceedsHold(HoldRefused):
         super().__init__(details={"reserved": reserved})
 
 
-class HoldFull(HoldRefused):
+class HoldFull(EngineError):
     """The hold keeps no further request, other than one that ends it."""
 
+    status = 409
     code = "hold_full"
     error = "hold_full"
     message = "This hold has had as many requests as it can keep."
