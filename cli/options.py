@@ -34,6 +34,11 @@ TableName = Annotated[
 ]
 
 
+AuditDays = Annotated[
+    int, typer.Option(envvar="AUDIT_DAYS", min=1, help="The deployment's AuditDays.")
+]
+
+
 @dataclass(frozen=True, slots=True)
 class GlobalOptions:
     """The options that precede a command's name."""

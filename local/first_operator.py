@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 import time
 
@@ -10,14 +11,18 @@ from local.settings import ROOT
 
 NAME = "admin"
 ROLE = "admin"
+AUDIT_DAYS = 400
 
 
 def create(endpoint: str, table_name: str) -> dict[str, str]:
     """Creates the operator in the deployed table; returns its credentials as members of the run file."""
     sys.path.insert(0, str(ROOT / "layers" / "engine"))
     from engine.access import operators
+    from engine.ledger.audit import Audit
+    from engine.platform.act import by_system
     from engine.platform.table import Table
 
-    table = Table(aws_client("dynamodb", endpoint), table_name)
-    password = operators.create(table, NAME, ROLE, now=int(time.time()))
+    audit = Audit(Table(aws_client("dynamodb", endpoint), table_name), AUDIT_DAYS)
+    act = by_system("local-run", f"local-run-{secrets.token_hex(8)}", "", at=int(time.time()))
+    password = operators.create(audit, NAME, ROLE, act)
     return {"dashboardUser": NAME, "dashboardPassword": password}

@@ -293,7 +293,7 @@ def test_the_csv_has_the_same_rows_and_its_cursor_in_a_header(ledgers: Ledgers) 
 
 STARTS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b\u2212"
 SKIPPED = " \u00a0\u3000\u200b\ufeff\"'"
-SEPARATORS = ",;\t|\r\n\uff0c\uff1b"
+SEPARATORS = ",;\t|\r\n\v\f\x85\u2028\u2029\uff0c\uff1b"
 
 
 def formulas(text: str) -> list[str]:

@@ -13,10 +13,12 @@ from engine.access import login, operators, sessions
 from engine.ledger import audit as audit_records
 from engine.ledger.audit import Audit
 from engine.platform.act import Act
-from engine.platform.errors import OutcomeUnknown
+from engine.platform.errors import NotFound, OutcomeUnknown
 from engine.platform.table import Put, Table, Write
 from tests.support.gateway import Reply
 from tests.support.openrouter import Studio, fresh_user, serving
+from tests.support.operators import CHEAP
+from tests.support.operators import act as managing
 
 pytestmark = pytest.mark.enable_socket
 REASON = {"reason": "because"}
@@ -213,7 +215,7 @@ def test_no_failed_write_leaves_a_log_out_without_its_record(
     studio: Studio, monkeypatch: pytest.MonkeyPatch, everywhere: bool, when: str
 ) -> None:
     name = f"bob-{when}-{int(everywhere)}"
-    operators.create(studio.table, name, "admin", now=1, cost=operators.Cost(2**10, 8, 1))
+    operators.create(Audit(studio.table, 30), name, "admin", managing(), cost=CHEAP)
     operator = operators.get(studio.table, name)
     assert operator is not None
     doing = Act(f"operator:{name}", f"r-{name}", "", "", "", at=1_800_000_000)
@@ -226,3 +228,59 @@ def test_no_failed_write_leaves_a_log_out_without_its_record(
     assert len(records(studio, f"operator:{name}", action)) == (when == "after")
     login.log_out(Audit(studio.table, 30), session, doing, everywhere=everywhere)
     assert records(studio, f"operator:{name}", action)
+
+
+CHANGES: dict[str, Callable[[Audit, str], object]] = {
+    "operator_password": lambda audit, name: operators.new_password(
+        audit, name, managing(), cost=CHEAP
+    ),
+    "operator_role": lambda audit, name: operators.change(audit, name, managing(), role="viewer"),
+    "operator_disable": lambda audit, name: operators.change(
+        audit, name, managing(), disabled=True
+    ),
+    "operator_enable": lambda audit, name: operators.change(
+        audit, name, managing(), disabled=False
+    ),
+    "operator_log_out": lambda audit, name: operators.end_sessions(audit, name, managing()),
+}
+
+
+@pytest.mark.parametrize("action", CHANGES)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_failed_write_leaves_a_change_of_an_operator_without_its_record(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, action: str, when: str
+) -> None:
+    name, audit = f"carl-{when}-{action}", Audit(studio.table, 30)
+    operators.create(audit, name, "admin", managing(), cost=CHEAP)
+    before = operators.get(studio.table, name)
+    with monkeypatch.context() as patched:
+        Failing(patched, 0, when)
+        with pytest.raises(OutcomeUnknown):
+            CHANGES[action](audit, name)
+    assert len(records(studio, f"operator:{name}", action)) == (when == "after")
+    if when == "before":
+        assert operators.get(studio.table, name) == before
+    CHANGES[action](audit, name)
+    kept = records(studio, f"operator:{name}", action)
+    assert {(record["actor"], record["ok"]) for record in kept} == {("admin:tests", True)}
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_no_failed_write_leaves_an_operator_without_its_record(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    name, audit = f"dora-{when}", Audit(studio.table, 30)
+    with monkeypatch.context() as patched:
+        Failing(patched, 0, when)
+        with pytest.raises(OutcomeUnknown):
+            operators.create(audit, name, "viewer", managing(), cost=CHEAP)
+    kept = records(studio, f"operator:{name}", "operator_create")
+    assert [record["reason"] for record in kept] == ["role viewer"] * (when == "after")
+    assert (operators.get(studio.table, name) is not None) == (when == "after")
+
+
+def test_a_change_of_an_unknown_operator_leaves_no_record(studio: Studio) -> None:
+    for action, call in CHANGES.items():
+        with pytest.raises(NotFound):
+            call(Audit(studio.table, 30), "nobody")
+        assert records(studio, "operator:nobody", action) == []

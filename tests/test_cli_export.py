@@ -2,6 +2,7 @@
 
 import csv
 import json
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -148,7 +149,25 @@ def test_addresses_and_user_agents_are_exported_only_on_request(books: Books) ->
     assert set(heads[1]) - set(heads[0]) == {"address", "user_agent"}
 
 
-HOSTILE = ["=1+1", "+1", "-2", "@SUM(A1)", "\t=1", 'a"b,c', "a\nb", "a\r\nb", "'=1", "ü\u2028x"]
+FULL_WIDTH = "\uff1d1"
+HOSTILE = [
+    FULL_WIDTH,
+    "x;=1",
+    "x\t@1",
+    "x|+1",
+    "x\u2028=1",
+    " \u200b=1",
+    "=1+1",
+    "+1",
+    "-2",
+    "@SUM(A1)",
+    "\t=1",
+    'a"b,c',
+    "a\nb",
+    "a\r\nb",
+    "'=1",
+    "ü\u2028x",
+]
 
 
 @pytest.mark.parametrize("reason", HOSTILE)
@@ -169,7 +188,10 @@ def test_no_client_text_becomes_a_formula_or_a_line_break(
     cell = next(csv.reader([export.line(entry, Selection(Format.csv), {})]))[
         export.COLUMNS.index("reason")
     ]
-    assert not cell.startswith(("=", "+", "-", "@", "\t"))
+    for separator in (",", ";", "\t", "|"):
+        for part in cell.split(separator):
+            plain = unicodedata.normalize("NFKC", part.lstrip(" \u200b\t"))
+            assert not plain.startswith(("=", "+", "-", "@"))
 
 
 def test_memory_does_not_grow_with_the_ledger(books: Books, tmp_path: Path) -> None:

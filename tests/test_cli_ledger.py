@@ -159,3 +159,21 @@ def test_a_rebuild_names_the_accounts_that_it_cannot_project(local: LocalRun) ->
     result = local.run("ledger", "rebuild", "--write")
     assert result.exit_code == 1
     assert f"Stopped: {user} from 2 on" in result.stdout
+
+
+def test_the_log_has_the_end_of_every_command(
+    local: LocalRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "cli.log"
+    monkeypatch.setenv("PLUCT_LOG", str(log))
+    local.run("ledger", "verify")
+    local.run("ledger", "verify", "--user", "nobody")
+    local.edit(local.users[0], entry_sk("credits", 1), "amount", 7)
+    local.run("ledger", "verify")
+    local.run("ledger", "erased")
+    assert [line.partition(" ")[2] for line in log.read_text().splitlines()] == [
+        "end ledger verify exit=0",
+        "end ledger verify exit=2",
+        "end ledger verify exit=1",
+        "end ledger erased exit=0",
+    ]

@@ -1,5 +1,6 @@
 """`pluct operators`: passwords that are shown once, and the effect of each command."""
 
+import getpass
 import json
 from pathlib import Path
 from typing import Any
@@ -96,3 +97,41 @@ def test_the_list_has_every_operator_and_no_secret(operators: Operators) -> None
     assert kept is not None
     for output in (json.dumps(listed), operators.run("list")[1]):
         assert kept.hash not in output and kept.salt not in output and "anna" in output
+
+
+def test_every_act_is_in_the_audit_with_its_author(operators: Operators) -> None:
+    operators.run("create", "anna", "--role", "operator")
+    operators.run("password", "anna")
+    operators.run("change", "anna", "--role", "admin", "--disable")
+    operators.run("change", "anna", "--enable")
+    operators.run("log-out", "anna")
+    gateway = operators.gateway
+    found = gateway.call(
+        "GET", "/admin/audit", headers=gateway.admin, query={"user": "operator:anna"}
+    ).json["records"]
+    assert sorted((one["action"], one["reason"]) for one in found) == [
+        ("operator_create", "role operator"),
+        ("operator_disable", ""),
+        ("operator_enable", ""),
+        ("operator_log_out", ""),
+        ("operator_password", ""),
+        ("operator_role", "role admin"),
+    ]
+    assert {one["actor"] for one in found} == {f"admin:{getpass.getuser()}"}
+
+
+def test_the_log_has_the_end_of_every_command_and_no_password(
+    operators: Operators, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = tmp_path / "cli.log"
+    monkeypatch.setenv("PLUCT_LOG", str(log))
+    password = operators.json("create", "anna")["password"]
+    operators.run("password", "nobody")
+    operators.run("list")
+    ends = [line.partition(" ")[2] for line in log.read_text().splitlines()]
+    assert ends == [
+        "end operators create exit=0",
+        "end operators password exit=2",
+        "end operators list exit=0",
+    ]
+    assert password not in log.read_text()

@@ -1,7 +1,9 @@
 """What counts as the end of a job: fresh evidence only; and a call that loses a race reads again."""
 
+import re
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,10 +16,16 @@ from engine.platform.errors import JobNotFound, UpstreamFailed
 from engine.platform.table import Item, Table
 from engine.transcription import status as job_status
 from engine.transcription.outcomes import (
+    COMPLETED_WORDS,
+    FAILED_STEMS,
+    FAILED_WORDS,
     FORGOTTEN_AFTER_S,
+    RUNNING_WORDS,
     UNCLEAR_AFTER_S,
+    Heard,
     end_of,
     is_unclear,
+    text_of,
 )
 from tests.mutation.desk import NOW, Desk, Interrupted, Service, nothing, nowhere, proxy, submit
 from tests.support.gateway import Gateway
@@ -157,7 +165,9 @@ def test_no_sequence_of_answers_ends_a_job_without_its_evidence(
     [
         "failed", "FAILED", "error", "cancelled", "canceled", "Canceled", "expired", "rejected", "timeout",
         "timed-out", "timed out", "not_found", "NOT FOUND", "deleted", "aborted", "failed_refunded",
-        "download_failed", "removed", "refused", "terminated",
+        "download_failed", "removed", "refused", "terminated", "notFound", "TimedOut", "errors",
+        "crash", "interrupted", "evicted", "unsuccessful", "cancelling", "failed\0",
+        "\uff26\uff21\uff29\uff2c\uff25\uff24",
     ],
 )  # fmt: skip
 def test_a_word_that_ends_a_job_badly_gives_the_credit_back_at_once(
@@ -168,19 +178,90 @@ def test_a_word_that_ends_a_job_badly_gives_the_credit_back_at_once(
     assert (job.state, job.desk.explained()) == (RELEASED, (1, 0))
 
 
-@pytest.mark.parametrize("word", ["completed", "Completed", "done", "succeeded", "finished"])
+@pytest.mark.parametrize(
+    "word",
+    ["completed", "Completed", "done", "succeeded", "finished", "OK", " success ", "transcribed"],
+)
 def test_a_word_that_completes_a_job_charges_where_its_text_is_there(word: str) -> None:
     assert end_of({"status": word, "result": WORDS}) == CAPTURED
     assert end_of({"status": word}) is None and is_unclear({"status": word})
 
 
+@pytest.mark.parametrize(
+    "word",
+    ["in_progress", "inProgress", "In Progress", "IN-PROGRESS", "audio_extraction", "Queued"],
+)
+def test_a_word_of_progress_holds_the_credit_in_any_form(job: Watched, word: str) -> None:
+    for after_s in (1, UNCLEAR_AFTER_S + 1, 2 * UNCLEAR_AFTER_S + 2):
+        told = job.ask((200, {"status": word}), after_s)
+        assert '"credit":"held"' in told
+    assert job.state == OPEN
+
+
+FORMS: dict[str, Callable[[str], str]] = {
+    "upper case": str.upper,
+    "separated": lambda word: " - ".join(re.findall("..?", word)),
+    "full width": lambda word: "".join(chr(ord(letter) + 0xFEE0) for letter in word),
+    "surrounded": lambda word: f" {word}!\n",
+}
+
+
+@pytest.mark.parametrize("name", ["transcription", "transcript", "text"])
 @pytest.mark.parametrize("place", ["result", "top"])
-def test_the_text_of_a_job_that_is_not_paid_for_is_not_told(job: Watched, place: str) -> None:
-    names = dict.fromkeys(("transcription", "transcript", "text"), "the words")
-    members = {"status": "processing", **({"result": names} if place == "result" else names)}
+def test_a_text_in_any_member_that_clients_read_is_charged_and_told(
+    job: Watched, place: str, name: str
+) -> None:
+    found = {name: "the words"}
+    members = {"status": "completed", **({"result": found} if place == "result" else found)}
     told = job.ask((200, members), 1)
+    assert '"text":"the words"' in told and '"credit":"captured"' in told
+    assert job.state == CAPTURED
+
+
+def test_a_silent_video_has_an_empty_text(job: Watched) -> None:
+    assert text_of({"result": {"transcription": ""}}) == ""
+    assert text_of({"result": {"transcription": " ", "text": "words"}}) == "words"
+    assert text_of({"text": "", "transcript": " ", "result": {"text": ""}}) is None
+    job.ask((200, {"status": "completed", "result": {"transcription": ""}}), 1)
+    assert job.state == CAPTURED
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_known_word_is_known_in_any_form(form: str) -> None:
+    failed = (*FAILED_WORDS, *FAILED_STEMS)
+    for words, end in ((failed, RELEASED), (COMPLETED_WORDS, CAPTURED), (RUNNING_WORDS, None)):
+        for word in words:
+            members = {"status": FORMS[form](word), "result": WORDS}
+            assert (end_of(members), is_unclear(members)) == (end, False), members
+
+
+TEXTS = dict.fromkeys(("transcription", "transcript", "text"), "the words")
+HIDDEN: dict[str, dict[str, Any]] = {
+    "result": {"result": TEXTS},
+    "top": TEXTS,
+    "a list": {"result": {"transcription": ["the words"]}},
+    "an object": {"transcript": {"en": "the words"}},
+    "instead of the result": {"result": "the words"},
+    "a list of results": {"result": [{"alternatives": "the words"}]},
+    "parts": {"segments": [{"start": 0, "line": "the words"}], "SRT": "1 the words"},
+    "deep": {"data": [{"result": {"Text": "the words"}}]},
+}
+
+
+@pytest.mark.parametrize("place", HIDDEN)
+def test_the_text_of_a_job_that_is_not_paid_for_is_not_told(job: Watched, place: str) -> None:
+    told = job.ask((200, {"status": "processing", **HIDDEN[place]}), 1)
     assert "the words" not in told and '"credit":"held"' in told
     assert job.state == OPEN
+
+
+@pytest.mark.parametrize(
+    "stored", [Heard(None, missing_since=NOW), Heard({"status": "simmering"}, unclear_since=NOW)]
+)
+def test_a_stored_doubt_decides_nothing_however_old_it_is(stored: Heard) -> None:
+    assert stored.outcome(NOW + 86_400) is None
+    fresh = replace(stored, is_fresh=True).outcome(NOW + 86_400)
+    assert fresh is not None and fresh[0] == RELEASED
 
 
 def test_an_unclear_status_is_logged_once(job: Watched) -> None:

@@ -37,7 +37,7 @@ from engine.transcription.upstream import NotSent, Unknown
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import BEGINNING, World
 from tests.support.invariants import Snapshot, assert_read_models
-from tests.support.money_model import TOKEN_S, Answered, Booking, Money, Sold
+from tests.support.money_model import GIVE_UP_S, TOKEN_S, Answered, Booking, Money, Sold
 from tests.support.scripted import (
     ACCEPT,
     AWAY,
@@ -57,7 +57,7 @@ HISTORIES, STEPS = (200, 60) if PROVING else (60, 30)
 USERS = ("ann", "bob", "cy")
 KEYS = ("k1", "k2", None)
 PAYMENTS = ("pi_1", "pi_2", "pi_3", None)
-WAITS_S = (1, 20, 61, 290, 301, 601, 901, 961, 3600, 6 * 3600, 86_400, 3 * 86_400)
+WAITS_S = (1, 20, 61, 290, 301, 601, 901, 961, 3600, 86_400, 3 * 86_400)
 WEBHOOK = Act("system:upstream", "upstream-says", "", "", "the job ended", at=0)
 DESK = Act("admin:desk", "r-desk", "192.0.2.9", "desk", "asked by letter", at=0)
 TIMED = {"token", "serviceToken", "pollingToken", "expiresIn", "expiresAt"}
@@ -107,9 +107,9 @@ class Histories(RuleBasedStateMachine):
         assert [v for v in verify_all(self.world.table) if not v.ok] == []
 
     def _settle_the_rest(self) -> None:
-        """Once upstream answers and six hours have passed, a sweep leaves nothing open."""
+        """Once upstream answers and a job's time is over, a sweep leaves nothing open."""
         self.world.upstream.trouble = None
-        self.pass_time(6 * 3600 + 1)
+        self.pass_time(GIVE_UP_S + 1)
         self.sweep(1)
         self.everything_is_as_the_model_says()
         assert all(sold.gone or sold.due is None for sold in self.money.sold)

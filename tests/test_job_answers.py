@@ -82,7 +82,7 @@ def test_a_job_that_upstream_forgot_gives_its_credit_back_after_two_minutes_and_
     studio.pass_(FORGOTTEN_AFTER_S - 2)
     assert studio.status(headers, job_id).json["credit"] == "held"
     given_back = studio.status(headers, job_id)
-    assert_refused(given_back, 404)
+    assert (given_back.status, given_back.json["status"]) == (200, "failed")
     assert given_back.json["credit"] == "released"
     assert "given back" in given_back.json["guidance"]
     assert studio.gateway.entries(user)[-1].reason == "upstream has forgotten the job"
@@ -159,6 +159,16 @@ def test_the_answer_to_a_submission_shows_no_text(studio: Studio, status: int) -
         assert "words" not in reply.text
         assert reply.json["result"] == {"transcription": None, "language": "en"}
     assert studio.credits(user) == ((0, 1) if status == 202 else (1, 0))
+
+
+@pytest.mark.parametrize("word", ["failed", "Canceled", "download_failed"])
+def test_a_submission_that_has_failed_already_gives_the_credit_back_at_once(
+    studio: Studio, word: str
+) -> None:
+    user, _, vended = studio.vend()
+    studio.upstream.answer("transcribe", {"id": "ended-1", "status": word}, 202)
+    assert_failed(studio.submit(vended), 502, "upstream_error")
+    assert (studio.credits(user), studio.hold(user).state) == ((1, 0), RELEASED)
 
 
 def test_an_upstream_that_fails_again_and_again_is_left_alone(studio: Studio) -> None:

@@ -1,5 +1,6 @@
 """The transcription service's webhook: believed as far as it is signed, and never alone."""
 
+import base64
 import hashlib
 import hmac
 import json
@@ -135,6 +136,24 @@ def test_what_is_not_signed_is_refused(studio: Studio, raw: bytes) -> None:
     reply = studio.gateway.call("POST", "/webhooks/tttranscribe", raw=raw.decode("latin-1"))
     assert_refused(reply, 401)
     assert reply.headers["www-authenticate"].startswith("TTTranscribe")
+
+
+@pytest.mark.parametrize("member", [*SIGNED_MEMBERS, "cacheHit"])
+@pytest.mark.parametrize(
+    "odd",
+    [b"1e999", b"-1e999", b"9" * 5000, b"NaN", b'"\xff"', b'"\\ud800"', b"[" * 3000 + b"]" * 3000,
+     b'{"a":1,"a":2}', b'[{"b":1e400}]'],
+    ids=repr,
+)  # fmt: skip
+def test_an_unsigned_notice_with_one_odd_member_is_refused(
+    studio: Studio, member: str, odd: bytes
+) -> None:
+    members = {name: json.dumps(value).encode() for name, value in known_body().items()}
+    written = (b'"%s":%s' % (n.encode(), text) for n, text in (members | {member: odd}).items())
+    raw = b"{" + b",".join(written) + b"}"
+    body = base64.b64encode(raw).decode()
+    reply = studio.gateway.call("POST", "/webhooks/tttranscribe", raw=body, encoded=True)
+    assert reply.status == 401
 
 
 def test_a_retired_secret_of_the_ring_still_verifies() -> None:

@@ -347,7 +347,8 @@ PEM = "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE\n-----EN
 BAD_ENTRIES = [
     None, 7, "a", [], {}, {"secret": ""}, {"secret": None}, {"secret": ["a"]}, {"secret": PEM},
     {"secret": "ssh-rsa AAAAB3NzaC1yc2E ann@example.test"}, {"secret": "x", "createdAt": "soon"},
-    {"secret": "x", "signsFrom": 7},
+    {"secret": "x", "signsFrom": 7}, {"secret": "\ud800" * 20}, {"secret": " \t " * 8},
+    {"secret": "---- BEGIN SSH2 PUBLIC KEY ----"}, {"secret": "-----begin public key-----"},
 ]  # fmt: skip
 
 
@@ -380,6 +381,9 @@ def test_a_ring_without_a_usable_key_is_busy(store: Store) -> None:
         (PEM, "control characters"),
         (PEM.replace("\n", "\\n"), "PEM"),
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "PEM or SSH"),
+        ("---- BEGIN SSH2 PUBLIC KEY ----", "PEM or SSH"),
+        ("-----begin certificate----- MIIB", "PEM or SSH"),
+        ("0123456789abcde\ud800", "control"),
         ("0123456789abcdef ", "blanks"),
         ("0123456789\tabcdef", "control"),
         ("0123456789abcdef", ""),

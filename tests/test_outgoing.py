@@ -1,6 +1,7 @@
 """Calls to services outside end in time, keep no more than they may, and raise two errors alone."""
 
 import gzip
+import re
 import socket
 import ssl
 import threading
@@ -27,9 +28,15 @@ from engine.platform.outgoing import (
     json_request,
 )
 from engine.platform.public_addresses import is_public
+from local.settings import ROOT
 from tests.support.properties import PROPERTY
 from tests.support.rawserver import RawServer, dripping, serving
 from tests.test_notices import self_signed
+
+ENGINE = ROOT / "layers" / "engine" / "engine"
+CALLS = re.compile(
+    r"^\s*(?:import|from) (?:requests|urllib3|urllib\.request|http\.client|socket)\b", re.MULTILINE
+)
 
 LIMITS = Limits(seconds=0.5, size=1000)
 SLACK_S = 0.8
@@ -434,3 +441,9 @@ def test_the_head_may_be_as_long_as_its_limit() -> None:
     with serving(lambda c: c.sendall(OK + fields + b"Content-Length: 2\r\n\r\n{}")) as server:
         assert get(server.base, Limits(5, 10)).raw == b"{}"
     assert len(fields) < dialing.HEAD_LIMIT
+
+
+def test_no_other_module_of_the_engine_opens_connections() -> None:
+    """AWS's services apart, which botocore calls."""
+    found = {path.name for path in ENGINE.rglob("*.py") if CALLS.search(path.read_text())}
+    assert found == {"outgoing.py", "dialing.py"}

@@ -11,13 +11,13 @@ from typing import Any
 
 import boto3
 import pytest
-from requests import HTTPError
 
 from engine.access import keyrings, ring_store, rotation
 from engine.access.keyrings import Key, parse
 from engine.access.ring_store import Stored
 from engine.access.rotation import Terms
 from engine.admin import cloudformation, health
+from engine.platform.outgoing import Unknown
 from engine.platform.times import DAY_S
 from local.settings import ROOT
 from tests.support import deployed, template
@@ -262,11 +262,12 @@ def test_a_custom_resource_that_is_not_known_fails_the_deployment(
     assert [line["level"] for line in lines.json] == ["ERROR"]
 
 
-def test_an_answer_that_is_not_taken_is_an_error() -> None:
+@pytest.mark.parametrize("status", [302, 403, 500])
+def test_an_answer_that_is_not_taken_is_an_error(status: int) -> None:
     with receiving() as receiver:
-        receiver.status = 403
+        receiver.status = status
         event = request(receiver, "Create")
-        with pytest.raises(HTTPError):
+        with pytest.raises(Unknown):
             cloudformation.answer(event, {}, reason="done")
 
 

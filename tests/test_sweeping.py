@@ -14,6 +14,7 @@ from engine.platform.act import by_system
 from engine.platform.errors import Busy, OutcomeUnknown
 from engine.platform.table import ConditionFailed, Put
 from engine.transcription import sweeping
+from engine.transcription.gateway import JOB_LIMIT_S
 from engine.transcription.jobs import OWN_JOB
 from engine.transcription.upstream import NotSent, Unknown
 from tests.support.gateway import Gateway
@@ -137,22 +138,22 @@ def test_a_job_that_ended_unseen_decides(
 @pytest.mark.parametrize(
     "trouble", [None, NotSent, lambda: Unknown("timeout")], ids=["running", "away", "silent"]
 )
-def test_a_job_without_an_end_is_given_up_after_six_hours(
+def test_a_job_without_an_end_is_given_up_after_an_hour(
     world: Sweeping, trouble: Callable[[], Exception] | None
 ) -> None:
     _, jti = world.submitted()
     world.upstream.trouble = trouble
     looks = 0
-    while world.now < world.hold("ann", jti).claimed_at + sweeping.GIVE_UP_AFTER_S - 301:
+    while world.now < world.hold("ann", jti).claimed_at + JOB_LIMIT_S - 301:
         world.pass_(301)
         assert world.sweep() == ONE_WAITING
         looks += 1
-    assert looks == 71
+    assert looks == 11
     assert world.money() == (0, 1)
     world.pass_(400)
     assert world.sweep() == ONE_RELEASED
     assert world.money() == (1, 0)
-    assert world.gateway.entries("ann")[-1].reason == "the job did not end in six hours"
+    assert world.gateway.entries("ann")[-1].reason == "the job did not end in time"
 
 
 def test_a_lost_call_that_was_paid_at_once_is_under_way_until_it_is_given_up(
@@ -205,7 +206,7 @@ def test_a_job_that_upstream_forgot_is_released_two_minutes_after_that_was_seen(
 def given_up(world: Sweeping) -> tuple[str, str]:
     """A job that was still running when its credit went back."""
     job, jti = world.submitted()
-    world.pass_(sweeping.GIVE_UP_AFTER_S + 1)
+    world.pass_(JOB_LIMIT_S + 1)
     assert world.sweep() == ONE_RELEASED
     return job, jti
 

@@ -335,7 +335,18 @@ def test_when_upstream_refuses_the_job_in_words_they_are_passed_on_and_the_credi
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, {"id": ""}, {"id": None}, {"id": "../x"}, {"id": "a b"}, {"id": "x" * 129}, {"id": {}}],
+    [
+        {},
+        {"id": ""},
+        {"id": None},
+        {"id": "../x"},
+        {"id": "a b"},
+        {"id": "x" * 129},
+        {"id": {}},
+        {"id": True},
+        {"id": 7.5},
+        {"id": "ping"},
+    ],
 )
 def test_an_acceptance_without_a_usable_job_id_is_no_acceptance(
     studio: Studio, answer: dict[str, Any]

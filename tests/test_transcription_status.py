@@ -325,10 +325,10 @@ def answered(studio: Studio, body: dict[str, Any]) -> Reply:
         ({"status": ["completed"], "progress": True}, {"status": ["completed"], "progress": True}),
         ({"percent": 35.9}, {"progress": 35}),
         ({"progress": 12.5}, {"progress": 12.5}),
-        ({"result": "text"}, {"result": "text", "transcript": None, "language": None}),
+        ({"result": 7}, {"result": None, "transcript": None, "language": None}),
         ({"result": {"duration": "45"}}, {"duration": None}),
         ({"result": {"duration": 45.99}}, {"duration": 45}),
-        ({"result": {"transcription": ["a"]}}, {"text": ["a"]}),
+        ({"result": {"wordCount": "7"}}, {"result": {"wordCount": "7"}, "text": None}),
         ({"credit": "yours", "jobId": 7}, {"credit": "yours", "jobId": 7}),
     ],
 )
@@ -366,7 +366,7 @@ def test_private_addresses_are_replaced_and_every_other_one_is_left_alone(studio
         "video": VIDEO,
         "foreign": "https://example.org/status/42",
         "story": "https://news.example/poll/2026",
-        "words": "and/or /status/ of it",
+        "phrase": "and/or /status/ of it",
     }
     assert {name: answered(studio, body).json[name] for name in body} == {
         **body,

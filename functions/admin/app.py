@@ -21,15 +21,20 @@ from engine.products.errors import ProductNotFound
 from engine.products.product import Product, require_consistent
 from engine.readmodels import feed, overview
 from engine.readmodels.feed import EntryFilter
+from engine.wallet import credit_requests, policy
 from engine.web.forms import (
     AdjustForm,
+    ApproveForm,
     AuditQuery,
     BulkQuery,
     EndHoldForm,
+    CreditRequestsQuery,
     EraseForm,
     HoldsQuery,
     KeyForm,
+    PolicyForm,
     ProductForm,
+    ReasonForm,
     StatsQuery,
     TransactionsQuery,
     UndoForm,
@@ -226,6 +231,51 @@ def end_hold(call: Call) -> Answer:
         hold = backend_holds.end(ledger, audit, hold, call.act(actor, form.reason))
     members = {"ok": True, "userId": hold.user, "hold": accounts.told_members(hold)}
     return Answer(members, headers=replay_headers(replayed))
+
+
+@api.route("GET", "/admin/app-policy")
+def app_policy(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    current, versions = policy.newest(ledger.table), policy.history(ledger.table)
+    shown = [version.members() for version in versions]
+    return Answer({"ok": True, **current.members(), "history": shown})
+
+
+@api.route("POST", "/admin/app-policy")
+def change_app_policy(call: Call) -> Answer:
+    actor = access.require(call, ADMIN).actor
+    form = call.read(PolicyForm)
+    made = policy.change(ledger, audit, form, call.act(actor, form.reason))
+    return Answer({"ok": True, **made.members()})
+
+
+@api.route("GET", "/admin/credit-requests")
+def list_credit_requests(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(CreditRequestsQuery)
+    if query.user is None:
+        found = credit_requests.pending(ledger.table, query.limit)
+    else:
+        found = credit_requests.all_of(ledger.table, query.user)[: query.limit]
+    return Answer({"ok": True, "requests": found})
+
+
+@api.route("POST", "/admin/credit-requests/{id}/approve")
+def approve_credits(call: Call, id: str) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(ApproveForm)
+    act = call.act(actor, form.reason or f"payment {form.receipt}")
+    approved = credit_requests.approve(ledger, audit, id, form, act)
+    return Answer({"ok": True, "request": approved})
+
+
+@api.route("POST", "/admin/credit-requests/{id}/reject")
+def reject_credits(call: Call, id: str) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(ReasonForm)
+    act = call.act(actor, form.reason)
+    rejected = credit_requests.reject(ledger, audit, id, form.reason, act)
+    return Answer({"ok": True, "request": rejected})
 
 
 @api.route("GET", "/admin/products")

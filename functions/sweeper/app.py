@@ -46,6 +46,7 @@ def _gateway() -> Gateway:
         settings.request_timeout_s,
         breaker=circuit,
         keep_days=settings.text_days,
+        job_limit_s=settings.job_limit_s,
         products=products,
     )
 

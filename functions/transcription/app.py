@@ -13,7 +13,7 @@ from engine.platform.ids import is_job_id
 from engine.platform.table import Table
 from engine.products.catalogue import Catalogue
 from engine.products.product import TRANSCRIPT
-from engine.transcription import handover, submission
+from engine.transcription import handover, jobs, submission
 from engine.transcription import status as job_status
 from engine.transcription import webhook as job_webhook
 from engine.transcription.answers import Mirrored
@@ -26,7 +26,6 @@ from engine.web.http import Answer, Api, Call
 from engine.web.request_ids import replay_headers
 
 ESTIMATED_DURATION_S = 45
-PING = "ping"
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -58,8 +57,8 @@ def submit(call: Call) -> Answer:
 @api.route("GET", "/ttt/poll/{id}")
 def status(call: Call, id: str) -> Answer:
     user = people.reader(call, rings[VEND_JWT_SECRET])
-    if id == PING:
-        return Answer({"ok": True, "jobId": PING, "status": "ok"})
+    if id == jobs.PING:
+        return Answer({"ok": True, "jobId": jobs.PING, "status": "ok"})
     if not is_job_id(id):
         raise JobNotFound()
     rate_limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
@@ -99,6 +98,7 @@ def _gateway(call: Call) -> Gateway:
         circuit,
         calls,
         settings.text_days,
+        settings.job_limit_s,
         products,
     )
 

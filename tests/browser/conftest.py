@@ -15,14 +15,15 @@ import requests
 from selenium import webdriver
 
 from engine.access import operators
-from engine.ledger.items import Entry
+from engine.ledger.audit import Audit
+from engine.ledger.items import Entry, account_sk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
 from local.harness import local_run
 from tests.browser.desk import Desk, chrome
 from tests.browser.past import Past
 from tests.support import deployed
-from tests.support.operators import CHEAP
+from tests.support.operators import CHEAP, act
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 collect_ignore_glob = [] if CHROMIUM and DRIVER else ["test_*.py"]
@@ -57,7 +58,7 @@ class Office:
     def operator(self, role: str = "operator") -> tuple[str, str]:
         """A new operator's name and password."""
         name = f"{role}{next(_numbers)}"
-        return name, operators.create(self.table, name, role, now=1, cost=CHEAP)
+        return name, operators.create(Audit(self.table, 400), name, role, act(), cost=CHEAP)
 
     def user(self, balance: int = 0, name: str = "") -> str:
         user = name or f"user-{next(_numbers)}"
@@ -86,6 +87,11 @@ class Office:
 
     def balance(self, user: str) -> int:
         return self.ledger.account(user).available
+
+    def highest_balance(self) -> int:
+        """Of all users that there are, whichever test made them."""
+        accounts = self.table.scan("sk = :sk", {":sk": account_sk(self.ledger.unit)})
+        return max(int(account["available"]) for account in accounts)
 
     def entries(self, user: str) -> list[Entry]:
         """Newest first."""

@@ -5,8 +5,10 @@ import time
 from engine.access import attempts, operators
 from engine.access.attempts import Backoff
 from engine.access.sessions import COOKIE
+from engine.ledger.audit import Audit
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
+from tests.support.operators import act
 
 
 def test_a_login_opens_the_page_that_was_asked_for(nobody: Desk, office: Office) -> None:
@@ -64,7 +66,7 @@ def test_a_login_after_an_ended_session_continues_with_what_was_typed(
     nobody.fill("Reason", "promised on the phone")
     nobody.press("Review")
     nobody.wait(lambda: nobody.maybe("dl.preview"))
-    operators.end_sessions(office.table, name)
+    operators.end_sessions(Audit(office.table, 400), name, act())
     nobody.press("Add 7 credits")
     nobody.sees("no credit moved")
     assert office.balance(user) == 5

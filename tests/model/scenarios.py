@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from engine.credits.hold_items import CAPTURED, RELEASED, SPENT
+from engine.transcription.gateway import JOB_LIMIT_S
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S
-from engine.transcription.sweeping import GIVE_UP_AFTER_S
 from engine.web.rate_limits import WINDOW_S
 from engine.web.request_ids import KEEP_S
 from tests.model import programs as do
@@ -24,7 +24,7 @@ from tests.model.store import UPSTREAM, Content
 LATE = NOW + 1_000
 """Past the time of a token that was vended at `NOW`, so that the sweeper finds its hold."""
 
-LAST = NOW + GIVE_UP_AFTER_S + 2_000
+LAST = NOW + JOB_LIMIT_S + 2_000
 LAST_SWEEP = do.swept(Asked("last-sweep", at=LAST))
 
 

@@ -113,6 +113,11 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "credits.users": (MONEY, "test_users", "test_crash_points"),
     "credits.vending": (JOBS, "test_vending", "test_transcription"),
+    "products.catalogue": ("test_products",),
+    "payments.packs": ("test_packs",),
+    "payments.intents": ("test_packs", "test_settlement"),
+    "payments.rows": ("test_settlement", "test_clawback"),
+    "providers.daraja_token": ("test_providers_daraja_token",),
 }
 """The tests that should kill a module's mutants, the likeliest first."""
 

@@ -23,8 +23,8 @@ from engine.platform.errors import (
     Unauthorized,
     UpstreamFailed,
 )
-from engine.platform.table import Put, Table, Update
-from engine.transcription import starting, submission
+from engine.platform.table import ConditionFailed, Put, Table, Update
+from engine.transcription import jobs, starting, submission
 from engine.transcription import status as job_status
 from engine.transcription.answers import Mirrored
 from engine.transcription.handover import NoHandover
@@ -417,6 +417,19 @@ def test_a_job_that_passes_while_upstream_is_asked_does_not_come_back(gateway: G
     service.meanwhile = lambda: gateway.dynamodb.delete_item(TableName=desk.table.name, Key=key)
     read(desk, service.job_id, service)
     assert desk.table.get(f"J#{service.job_id}", "JOB") is None
+
+
+def test_a_job_that_expired_is_not_created_again_by_an_erasure(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+    submit(desk, hold, service)
+    job = jobs.read(desk.ledger, service.job_id)
+    assert job is not None
+    key = {"pk": {"S": job["pk"]}, "sk": {"S": job["sk"]}}
+    gateway.dynamodb.delete_item(TableName=desk.table.name, Key=key)
+    with pytest.raises(ConditionFailed):
+        desk.table.write(jobs.erasure(job, NOW))
+    assert jobs.read(desk.ledger, service.job_id) is None
 
 
 def test_a_job_that_upstream_knows_again_begins_its_time_anew(gateway: Gateway) -> None:

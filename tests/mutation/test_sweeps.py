@@ -9,9 +9,10 @@ from engine.credits import hold_items, holds
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
 from engine.credits.holds import Claim
 from engine.transcription import sweeping
+from engine.transcription.gateway import JOB_LIMIT_S
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S
 from engine.transcription.submission import SWEEP_AFTER_S
-from engine.transcription.sweeping import GIVE_UP_AFTER_S, LOOK_AGAIN_S, LOST_AFTER_S
+from engine.transcription.sweeping import LOOK_AGAIN_S, LOST_AFTER_S
 from tests.mutation.desk import NOW, Desk, Service, fresh, proxy, submit
 from tests.support.gateway import Gateway
 
@@ -89,9 +90,9 @@ def test_an_unused_token_gives_its_credit_back_and_one_that_is_used_meanwhile_do
         ((200, {"status": "failed"}), SWEEP_AFTER_S + 1, RELEASED),
         ((404, {}), LOST_AFTER_S, OPEN),
         (None, LOST_AFTER_S, OPEN),
-        (None, GIVE_UP_AFTER_S, RELEASED),
-        ((200, {"status": "processing"}), GIVE_UP_AFTER_S - 1, OPEN),
-        ((200, {"status": "processing"}), GIVE_UP_AFTER_S, RELEASED),
+        (None, JOB_LIMIT_S, RELEASED),
+        ((200, {"status": "processing"}), JOB_LIMIT_S - 1, OPEN),
+        ((200, {"status": "processing"}), JOB_LIMIT_S, RELEASED),
     ],
 )
 def test_a_sweep_settles_a_job_by_what_upstream_says_of_it(

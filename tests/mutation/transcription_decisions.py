@@ -113,7 +113,11 @@ CLAIMS: Final = [
         'if item is not None and item["user"] == user and not is_erased(item):',
         "if item is not None:",
     ),
-    ("transcription.outcomes.completed-captures", "if word in COMPLETED_WORDS and", "if False and"),
+    (
+        "transcription.outcomes.completed-captures",
+        "if _word(members) in COMPLETED_WORDS and",
+        "if False and",
+    ),
     (
         "transcription.outcomes.completed-brings-its-text",
         "COMPLETED_WORDS and text_of(members) is not None:",
@@ -121,8 +125,8 @@ CLAIMS: Final = [
     ),
     (
         "transcription.outcomes.failed-releases",
-        "    if _says_failed(word):\n        return RELEASED",
-        "    if _says_failed(word):\n        return CAPTURED",
+        "    if _says_failed(members):\n        return RELEASED",
+        "    if _says_failed(members):\n        return CAPTURED",
     ),
     (
         "transcription.outcomes.forgotten-has-its-time",
@@ -210,13 +214,13 @@ SWEEPS: Final = [
     ),
     (
         "transcription.sweeping.running-has-its-time",
-        "age_s >= GIVE_UP_AFTER_S and not",
+        "age_s >= gateway.job_limit_s and not",
         "not",
     ),
     (
         "transcription.sweeping.running-ends-in-time",
-        "age_s >= GIVE_UP_AFTER_S and not",
-        "age_s > GIVE_UP_AFTER_S and not",
+        "age_s >= gateway.job_limit_s and not",
+        "age_s > gateway.job_limit_s and not",
     ),
     (
         "transcription.sweeping.resolved-is-passed-over",

@@ -6,6 +6,9 @@ from typing import Any
 from engine.access import operators
 from engine.access.operators import Cost
 from engine.access.sessions import COOKIE
+from engine.ledger.audit import Audit
+from engine.platform.act import Act
+from engine.platform.ids import new_id
 from tests.support.gateway import Gateway, Reply
 
 CHEAP = Cost(n=2**4, r=1, p=1)
@@ -53,8 +56,16 @@ class Browser:
 
 def made(gateway: Gateway, name: str, role: str = "operator") -> str:
     """A new operator's password."""
-    table = gateway.ledger.table
-    return operators.create(table, name, role, now=int(gateway.clock()), cost=CHEAP)
+    return operators.create(audit_of(gateway), name, role, act(int(gateway.clock())), cost=CHEAP)
+
+
+def audit_of(gateway: Gateway) -> Audit:
+    return Audit(gateway.ledger.table, 400)
+
+
+def act(at: int = 1_800_000_000) -> Act:
+    """An act of the person who manages operators."""
+    return Act("admin:tests", new_id("req"), "", "", at=at)
 
 
 def logged_in(gateway: Gateway, name: str, role: str = "operator") -> Browser:

@@ -55,7 +55,7 @@ class Studio:
         """An upstream without jobs and faults, a breaker that never opened, and the real time."""
         self.upstream.reset()
         self.gateway.now = None
-        for name in ("transcription", "transcription_worker"):
+        for name in ("transcription", "transcription_worker", "wallet"):
             module: Any = self.gateway.function(name)
             module.circuit = Circuit(self.gateway.ledger.table, "ttt", self.gateway.clock)
         self.gateway.dynamodb.delete_item(
@@ -97,9 +97,9 @@ class Studio:
         return self.gateway.call("POST", "/webhooks/tttranscribe", raw=json.dumps(body))
 
     @contextmanager
-    def handing_over(self) -> Iterator["Worker"]:
-        """The gateway has a worker while this lasts."""
-        module: Any = self.gateway.function("transcription")
+    def handing_over(self, function: str = "transcription") -> Iterator["Worker"]:
+        """The gateway has a worker for the calls of `function` while this lasts."""
+        module: Any = self.gateway.function(function)
         without = module.calls
         module.calls = worker = Worker(self.gateway)
         try:

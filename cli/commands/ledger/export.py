@@ -29,6 +29,7 @@ from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
 from engine.ledger.origins import UNKNOWN, Name, Texts
 from engine.platform.table import Table
 from engine.platform.times import iso
+from engine.web import csv_cells
 
 COLUMNS = (
     "user", "unit", "seq", "at", "type", "amount", "held", "available_after", "held_after",
@@ -39,7 +40,6 @@ FLUSH_EVERY = 1000
 """Entries that are held in memory before they are written."""
 FIRST_S, LAST_S = 0, 2**40
 """Times, in epoch seconds, before and after every entry."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NUMBERS = frozenset({"seq", "amount", "held", "available_after", "held_after", "reverses"})
 
 
@@ -134,7 +134,7 @@ def export(table: Table, output: Path, selection: Selection) -> None:
     entries = _entries(table, selection, last)
     with output.open("a", encoding="utf-8", newline="") as file:
         if selection.format is Format.csv and file.tell() == 0:
-            file.write(_csv_line(selection.columns))
+            file.write(csv_cells.MARK + _csv_line(selection.columns))
         while batch := list(islice(entries, FLUSH_EVERY)):
             known = origins_of(table, batch) if selection.is_personal else {}
             file.writelines(line(entry, selection, known) for entry in batch)
@@ -155,8 +155,8 @@ def line(entry: Entry, selection: Selection, known: Mapping[Name, Texts]) -> str
 
 
 def rows(output: Path, selection: Selection) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a file; numbers of a CSV are parsed to `int`."""
-    with output.open(encoding="utf-8", newline="") as file:
+    """Yields the rows of a file; numbers of a CSV are parsed to `int`, ids and hashes are as they were."""
+    with output.open(encoding="utf-8-sig", newline="") as file:
         if selection.format is Format.jsonl:
             yield from map(json.loads, file)
             return
@@ -229,17 +229,17 @@ def _csv_line(cells: Any) -> str:
 
 
 def _cell(name: str, value: Any) -> Any:
-    """`value` without line breaks; an apostrophe precedes what a spreadsheet would run as a formula."""
+    """`value` without line breaks and formulas."""
     if value is None or name in _NUMBERS:
         return value
-    text = " ".join(str(value).splitlines())
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return csv_cells.safe(" ".join(str(value).splitlines()))
 
 
 def _read_cell(name: str, cell: str) -> Any:
     if name in _NUMBERS:
         return int(cell) if cell else None
-    return cell[1:] if cell.startswith("'") and cell[1:].startswith(_FORMULA) else cell
+    is_marked = cell.startswith("'") and csv_cells.safe(cell[1:]) == cell
+    return cell[1:] if is_marked else cell
 
 
 def _seconds(day: datetime | None, default: int) -> int:

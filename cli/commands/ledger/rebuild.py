@@ -8,7 +8,7 @@ import typer
 
 from cli.errors import CommandError, reporting_errors
 from cli.exit_codes import DONE, FAILED, USAGE
-from cli.options import Json, RunFile, TableName
+from cli.options import AuditDays, Json, RunFile, TableName
 from cli.output import print_json, print_table, say
 from cli.stores import find_table
 from engine.readmodels import rebuild
@@ -16,9 +16,6 @@ from engine.readmodels.projection import Projector, Stalled
 from engine.readmodels.rebuild import Comparison, Overtaken, Rebuilt
 
 Write = Annotated[bool, typer.Option("--write", help="Rebuild all read models, then compare.")]
-AuditDays = Annotated[
-    int, typer.Option(envvar="AUDIT_DAYS", min=1, help="The deployment's AuditDays.")
-]
 LowBalance = Annotated[
     int, typer.Option(envvar="LOW_BALANCE", min=0, help="The deployment's LowBalance.")
 ]

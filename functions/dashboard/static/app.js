@@ -621,7 +621,9 @@ const ACTIONS = {
   vend: "asked for a token", login: "logged in", logout: "logged out", logout_everywhere: "logged out everywhere",
   admin_add: "added credits", admin_deduct: "deducted credits", erase_personal_data: "erased personal data", key_generate: "created an API key",
   key_revoke: "revoked an API key", subscription_block: "blocked the subscription", subscription_unblock: "unblocked the subscription",
-  subscription_rotate: "rotated the key",
+  subscription_rotate: "rotated the key", operator_create: "created the operator", operator_password: "set a new password",
+  operator_role: "changed the role", operator_disable: "disabled the operator", operator_enable: "enabled the operator",
+  operator_log_out: "ended all sessions",
 };
 
 const did = (action) => ACTIONS[action] || action.replaceAll("_", " ");

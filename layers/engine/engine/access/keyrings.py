@@ -23,6 +23,7 @@ import contextlib
 import hmac
 import json
 import random
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ SPREAD = 0.2
 """The part of a wait that chance may take off."""
 CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
 SHORTEST_IMPORT = 16
+_ARMOUR = re.compile(r"---- ?BEGIN ", re.IGNORECASE)
 SSH_KINDS = ("ssh-rsa", "ssh-dss", "ssh-ed25519", "ecdsa-sha2-nistp")
 
 NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, AttributeError, KeyError, TypeError)
@@ -62,6 +64,12 @@ TTT_SHARED_SECRET = "TTT_SHARED_SECRET"
 JWT_SECRET_CLOUD = "JWT_SECRET_CLOUD"
 NOTIFY_SECRET = "NOTIFY_SECRET"
 FRONT_SECRET = "FRONT_SECRET"
+CALLBACK_SECRET = "CALLBACK_SECRET"
+STRIPE_SECRET_KEY = "STRIPE_SECRET_KEY"
+STRIPE_WEBHOOK_SECRET = "STRIPE_WEBHOOK_SECRET"
+DARAJA_CONSUMER_KEY = "DARAJA_CONSUMER_KEY"
+DARAJA_CONSUMER_SECRET = "DARAJA_CONSUMER_SECRET"
+DARAJA_PASSKEY = "DARAJA_PASSKEY"
 PROVISIONING_API_KEY = "PROVISIONING_API_KEY"
 """OpenRouter's, so nobody creates it: an operator puts it in, and until then no key can be made."""
 
@@ -239,10 +247,12 @@ def usable(value: str) -> tuple[tuple[Key, ...], int]:
 
 def unusable(secret: str) -> str:
     """Why `secret` cannot be a shared secret, empty if it can: it is a certificate or a public or private
-    key, which PyJWT refuses, and whose public half is no secret.
+    key, which PyJWT refuses, and whose public half is no secret; or it has no bytes that anyone could show.
     """
-    if "-----BEGIN " in secret or any(kind in secret for kind in SSH_KINDS):
+    if _ARMOUR.search(secret) or any(kind in secret for kind in SSH_KINDS):
         return "it is a PEM or SSH key or a certificate, not a shared secret"
+    if not secret.strip() or any("\ud800" <= character <= "\udfff" for character in secret):
+        return "it is blank, or not text"
     return ""
 
 

@@ -1,18 +1,21 @@
 """Named operators of the dashboard: their roles and the hashes of their passwords.
 
 Passwords are generated here, shown once and stored as scrypt hashes with their cost parameters, so the
-cost can be raised without new passwords.
+cost can be raised without new passwords. Every act is written together with its audit record.
 """
 
 import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from engine.ledger.audit import Audit, Record
+from engine.ledger.posting import Ledger
+from engine.platform.act import Act
 from engine.platform.errors import NotFound, OperatorExists
-from engine.platform.table import ConditionFailed, Item, Put, Table, Update
+from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
 from engine.web.scopes import ROLES
 
 NAME = r"^[a-z][a-z0-9._-]{1,31}\Z"
@@ -68,8 +71,10 @@ def get(table: Table, name: str) -> Operator | None:
     return None if item is None else _read(item)
 
 
-def create(table: Table, name: str, role: str, *, now: int, cost: Cost | None = None) -> str:
-    """Creates an operator and returns the password, which is not stored. Raises `OperatorExists`."""
+def create(audit: Audit, name: str, role: str, act: Act, *, cost: Cost | None = None) -> str:
+    """Creates an operator and returns the password, which is not stored. Raises `OperatorExists`, `Busy`,
+    `OutcomeUnknown`.
+    """
     if not is_name(name) or role not in ROLES:
         raise ValueError("not an operator's name or role")
     password = _new_password()
@@ -80,42 +85,47 @@ def create(table: Table, name: str, role: str, *, now: int, cost: Cost | None = 
         "role": role,
         "disabled": False,
         "generation": 1,
-        "created_at": now,
+        "created_at": act.at,
         **_kept(password, cost or Cost()),
     }
+    put = Put(item, "attribute_not_exists(pk)")
     try:
-        table.write(Put(item, "attribute_not_exists(pk)", mark="written_by"))
-    except ConditionFailed as refused:
-        if refused.item is None or refused.item.get("hash") != item["hash"]:
-            raise OperatorExists() from None
+        _write(audit, put, name, "operator_create", replace(act, reason=f"role {role}"))
+    except Cancelled:
+        raise OperatorExists() from None
     return password
 
 
-def new_password(table: Table, name: str, *, cost: Cost | None = None) -> str:
-    """Replaces the password; every session ends. Raises `NotFound`."""
+def new_password(audit: Audit, name: str, act: Act, *, cost: Cost | None = None) -> str:
+    """Replaces the password; every session ends. Raises `NotFound`, `Busy`, `OutcomeUnknown`."""
     password = _new_password()
     kept = _kept(password, cost or Cost())
     names = {f"#{member}": member for member in kept}
     values = {f":{member}": value for member, value in kept.items()}
     terms = ", ".join(f"#{member} = :{member}" for member in kept)
-    _change(table, name, f"SET {terms} ADD generation :one", names, {**values, ":one": 1})
+    change = _change(name, f"SET {terms} ADD generation :one", names, {**values, ":one": 1})
+    _write_known(audit, change, name, "operator_password", act)
     return password
 
 
 def change(
-    table: Table, name: str, *, role: str | None = None, disabled: bool | None = None
+    audit: Audit, name: str, act: Act, *, role: str | None = None, disabled: bool | None = None
 ) -> None:
     """Changes the role, or disables or enables the operator; effective from the next request.
 
-    Raises `NotFound`, and `ValueError` for an unknown role.
+    Raises `NotFound`, `Busy`, `OutcomeUnknown`, and `ValueError` for an unknown role.
     """
     if role is not None:
         if role not in ROLES:
             raise ValueError("not a role")
-        _change(table, name, "SET #role = :role", {"#role": "role"}, {":role": role})
+        update = _change(name, "SET #role = :role", {"#role": "role"}, {":role": role})
+        _write_known(audit, update, name, "operator_role", replace(act, reason=f"role {role}"))
     if disabled is not None:
         text = "SET disabled = :disabled ADD generation :one"
-        _change(table, name, text, {}, {":disabled": disabled, ":one": int(disabled)})
+        update = _change(name, text, {}, {":disabled": disabled, ":one": int(disabled)})
+        _write_known(
+            audit, update, name, "operator_disable" if disabled else "operator_enable", act
+        )
 
 
 def sessions_ending(name: str) -> Update:
@@ -123,12 +133,9 @@ def sessions_ending(name: str) -> Update:
     return Update(_pk(name), SK, "ADD generation :one", "attribute_exists(pk)", values={":one": 1})
 
 
-def end_sessions(table: Table, name: str) -> None:
-    """Logs the operator out everywhere. Raises `NotFound`."""
-    try:
-        table.write(sessions_ending(name))
-    except ConditionFailed:
-        raise NotFound() from None
+def end_sessions(audit: Audit, name: str, act: Act) -> None:
+    """Logs the operator out everywhere. Raises `NotFound`, `Busy`, `OutcomeUnknown`."""
+    _write_known(audit, sessions_ending(name), name, "operator_log_out", act)
 
 
 def everyone(table: Table) -> list[Operator]:
@@ -143,13 +150,21 @@ def matches(operator: Operator, password: str) -> bool:
     return hmac.compare_digest(found, operator.hash)
 
 
-def _change(
-    table: Table, name: str, text: str, names: dict[str, str], values: dict[str, Any]
-) -> None:
+def _change(name: str, text: str, names: dict[str, str], values: dict[str, Any]) -> Update:
+    return Update(_pk(name), SK, text, "attribute_exists(pk)", names, values)
+
+
+def _write_known(audit: Audit, update: Update, name: str, action: str, act: Act) -> None:
     try:
-        table.write(Update(_pk(name), SK, text, "attribute_exists(pk)", names, values))
-    except ConditionFailed:
+        _write(audit, update, name, action, act)
+    except Cancelled:
         raise NotFound() from None
+
+
+def _write(audit: Audit, write: Write, name: str, action: str, act: Act) -> None:
+    """The act and its audit record. Raises `Cancelled` where the act's condition refused it."""
+    record = audit.write(Record(f"operator:{name}", action, True, "", act))
+    Ledger(audit.table).transact_patiently([write, record])
 
 
 def _new_password() -> str:

@@ -10,9 +10,9 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-import requests
+from engine.platform.outgoing import Client, Limits, Request, Unknown
 
-ANSWER_LIMITS_S = (3, 10)
+ANSWER_LIMITS = Limits(seconds=10, size=64 * 1024)
 COMMON = "Common"
 """The property whose values reach every function."""
 
@@ -43,7 +43,8 @@ def answer(event: Mapping[str, Any], data: Mapping[str, str] | None, *, reason: 
     """Tell CloudFormation how a custom resource's request went; without `data` it has failed.
 
     `data` is what `Fn::GetAtt` gives. Format: "Custom resource response objects" in the CloudFormation
-    user guide. Raises `requests.RequestException` when it cannot be told.
+    user guide. Raises `NotSent` or `Unknown` where it did not take the answer: Lambda then repeats the
+    event.
     """
     body = {
         "Status": "FAILED" if data is None else "SUCCESS",
@@ -54,13 +55,11 @@ def answer(event: Mapping[str, Any], data: Mapping[str, str] | None, *, reason: 
         "LogicalResourceId": event["LogicalResourceId"],
         "Data": data or {},
     }
-    with requests.Session() as session:
-        session.trust_env = False
-        answered = session.put(
-            event["ResponseURL"],
-            data=json.dumps(body).encode(),
-            headers={"Content-Type": ""},
-            timeout=ANSWER_LIMITS_S,
-            allow_redirects=False,
-        )
-        answered.raise_for_status()
+    request = Request("PUT", event["ResponseURL"], {"Content-Type": ""}, json.dumps(body).encode())
+    client = Client()
+    try:
+        status = client.send(request, ANSWER_LIMITS).status
+    finally:
+        client.close()
+    if not 200 <= status < 300:
+        raise Unknown("failed")

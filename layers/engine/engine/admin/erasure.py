@@ -1,10 +1,11 @@
 """Erasure of personal data, after which the ledger still verifies.
 
 Erased are the origins of the user's moves (their texts, and the salts of their ids), address and user agent
-in audit records of refusals, the device's secret, the profile, a subscription's e-mail and user name, and the
-texts of jobs that have ended with the addresses of their videos.
+in audit records of refusals, the device's secret, the profile, the phone, the messages of reported payments,
+a subscription's e-mail and user name, the texts of jobs that have ended with the addresses of their videos,
+and who paid for the user's purchases.
 Kept are the user id and the amounts, times, types and reasons of entries, which are the accounts' books.
-A job that is running and holds expire by TTL.
+A job that is running, holds and quotes expire by TTL.
 
 Each step can be repeated and no step reverts another, so the next call completes an interrupted erasure.
 Texts are erased after the salt of their ids was replaced, and a move requires the account's current salt:
@@ -23,11 +24,13 @@ from engine.ledger import audit as audit_records
 from engine.ledger import origins
 from engine.ledger.audit import Audit, Record
 from engine.ledger.items import account_pk
+from engine.payments import intents, rows
 from engine.platform.act import Act
 from engine.platform.errors import NotFound
 from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.subscriptions import subscription as subscriptions
 from engine.transcription import jobs
+from engine.wallet import credit_requests, devices
 
 MOST = 2000
 """The most texts that one call erases: each is a write, and a caller waits at most 30 s."""
@@ -46,6 +49,7 @@ class Erased:
     origins: int
     audit_records: int
     jobs: int
+    payments: int
     device: bool
     profile: bool
     subscription: bool
@@ -62,6 +66,8 @@ def erase(audit: Audit, user: str, act: Act) -> Erased:
     if not accounts:
         raise NotFound()
     audit.keep(Record(user, ACTION, True, "", act))
+    for update in (*devices.erasures(table, user), *credit_requests.erasures(table, user)):
+        _did(table, update)
     device = _did(table, _device(user))
     profile = _did(table, _profile(user, act.at))
     subscription = _did(table, subscriptions.erasure(user, act.at))
@@ -73,6 +79,7 @@ def erase(audit: Audit, user: str, act: Act) -> Erased:
         origins=kinds.count("origin"),
         audit_records=kinds.count("audit"),
         jobs=kinds.count("job"),
+        payments=kinds.count("payment"),
         device=device,
         profile=profile,
         subscription=subscription,
@@ -110,6 +117,8 @@ def _texts(table: Table, user: str, now: int) -> Iterator[tuple[str, Update]]:
     while some := list(islice(resolved, AT_ONCE)):
         for job in jobs.of_holds(table, some):
             yield "job", jobs.erasure(job, now)
+    for row in rows.with_payer(table, intents.paid_of(table, user)):
+        yield "payment", rows.erase_payer(row, now)
 
 
 def _salted_anew(account: Item, now: int) -> Update:

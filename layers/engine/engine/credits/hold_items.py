@@ -13,7 +13,7 @@ Items of earlier versions name no product: theirs is `transcript` in version 1, 
 defaults here and are not stored. Nor do they say what was charged: all of it, where they are captured.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -160,6 +160,13 @@ def find_of_backend(table: Table, name: str) -> Hold | None:
     """The back end's hold called `name`, None if there is none. Raises `Busy`."""
     item = table.get(backend_pk(name), BACKEND_SK)
     return read(item) if item is not None else None
+
+
+def find_many(table: Table, names: Sequence[tuple[str, str]]) -> list[Hold]:
+    """The holds of these users and jtis that are there, in no order. Raises `Busy`."""
+    keys = {(account_pk(user), sk_of(jti)): jti for user, jti in names}
+    items = table.get_many(list(keys))
+    return [read(item) for item in items if item["jti"] == keys[item["pk"], item["sk"]]]
 
 
 def resolved_of(table: Table, user: str) -> Iterator[Hold]:

@@ -187,6 +187,17 @@ def place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, Posted 
     raise Busy()
 
 
+def standing(ledger: Ledger, vend: Vend) -> Hold | None:
+    """The hold that the request id of `vend` bought last; None where it has bought nothing, or its credit
+    went back. Raises `Busy` or `OutcomeUnknown`.
+    """
+    item = ledger.table.get(account_pk(vend.user), hold_sk(vend.name))
+    if item is None or item.get("ttl", vend.act.at) < vend.act.at:
+        return None
+    hold = _latest(ledger, vend, read(item), int(item.get("renewals", 0)))
+    return None if hold is None or hold.state == RELEASED else hold
+
+
 def name_of(vend: Vend, renewals: int) -> str:
     """The name of the hold that a request id buys when its credit went back `renewals` times."""
     return digest(vend.user, vend.operation, vend.key, str(renewals)) if renewals else vend.name

@@ -108,9 +108,16 @@ def _token(hold: Hold, now: int) -> VendedToken:
 
 
 def refused(
-    audit: Audit, user: str, error: EngineError, act: Act, *, rate_limit: int
+    audit: Audit,
+    user: str,
+    error: EngineError,
+    act: Act,
+    *,
+    rate_limit: int,
+    action: str = HELD_OPERATION,
 ) -> EngineError:
-    """Count a refused vend against the rate limit and keep it in the audit; the error to answer.
+    """Count a refused vend, or another `action` that spends, against the rate limit and keep it in the
+    audit; the error to answer.
 
     That is `error`, or `RateLimited` when the window has no room for one more refusal. A call that was
     refused by the limit is not counted. Raises `OutcomeUnknown`.
@@ -120,7 +127,7 @@ def refused(
             _count_refusal(audit.table, user, rate_limit, act.at)
         except RateLimited as limited:
             error = limited
-    audit.keep(Record(user, "vend", False, error.code, act))
+    audit.keep(Record(user, action, False, error.code, act))
     return error
 
 

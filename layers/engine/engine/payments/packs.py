@@ -248,8 +248,9 @@ def _current_put(packs: Mapping[str, Pack], seen: int) -> Put:
         "packs": {code: _facts(pack) for code, pack in packs.items()},
         "revision": seen + 1,
     }
-    condition = "revision = :seen" if seen else "attribute_not_exists(pk)"
-    return Put(item, condition, values={":seen": seen} if seen else {})
+    if not seen:
+        return Put(item, "attribute_not_exists(pk)")
+    return Put(item, "revision = :seen", values={":seen": seen})
 
 
 def _facts(pack: Pack) -> dict[str, Any]:

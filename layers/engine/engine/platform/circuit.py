@@ -61,6 +61,9 @@ class Breaker(Protocol):
     def failed(self) -> None:
         """The service did not answer, or answered with a failure of its own."""
 
+    def refuses_for_s(self) -> int:
+        """For how many seconds calls are refused, 0 while they pass. Unlike `admit` it takes no trial."""
+
     def is_slow(self) -> bool:
         """Whether a call timed out recently."""
 
@@ -79,6 +82,9 @@ class AlwaysClosed:
 
     def failed(self) -> None:
         return None
+
+    def refuses_for_s(self) -> int:
+        return 0
 
     def is_slow(self) -> bool:
         return False
@@ -133,6 +139,10 @@ class Circuit:
         if tripped or seen.state == HALF_OPEN:
             until = self._now() + OPEN_S
             self._change(seen, replace(seen, state=OPEN, until=until, trials=0, trial_until=0))
+
+    def refuses_for_s(self) -> int:
+        seen = self.look()
+        return max(0, seen.until - self._now()) if seen.state == OPEN else 0
 
     def is_slow(self) -> bool:
         return self.look().slow_until > self._now()

@@ -10,6 +10,9 @@ from engine.products.catalogue import BuiltIn, Products
 from engine.transcription.handover import Handover, NoHandover
 from engine.transcription.upstream import Upstream
 
+JOB_LIMIT_S = 3600
+"""Longer than the released app asks for a job, which is 45 minutes; the service estimates five."""
+
 
 @dataclass(frozen=True, slots=True)
 class Gateway:
@@ -26,6 +29,8 @@ class Gateway:
     handover: Handover = field(default_factory=NoHandover)
     keep_days: int = 30
     """How long a text that was charged can be read."""
+    job_limit_s: int = JOB_LIMIT_S
+    """How long a job may hold its credit without an end."""
     products: Products = field(default_factory=BuiltIn)
     """Where a job finds the product that it is charged by."""
     sleep: Callable[[float], None] = sleep

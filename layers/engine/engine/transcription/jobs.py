@@ -30,6 +30,9 @@ from engine.web.request_ids import KEEP_S
 
 PREFIX = "J#"
 OWN_JOB = "job-"
+PING: Final = "ping"
+"""The id of no job: a status call with it is answered without upstream."""
+
 SHOWN_LENGTH = 40
 _TOLD: Final = frozenset({"said", "said_packed", "url"})
 KEPT_S = KEEP_S * 2
@@ -78,6 +81,18 @@ def named(hold: Hold, job_id: str, now: int) -> Put:
     """The job under upstream's id; refused where the id belongs to another hold."""
     item = _item(job_id, hold.user, hold.jti, now) | {"asked_at": 0}
     return Put(item, "attribute_not_exists(pk) OR jti = :jti", values={":jti": hold.jti})
+
+
+def kept_until(job_id: str, until: int) -> Update:
+    """Keeps a job that has ended, with its text, for at least until `until` (epoch seconds)."""
+    return Update(
+        _pk(job_id),
+        "JOB",
+        "SET #ttl = :until",
+        "attribute_exists(is_final) AND #ttl < :until",
+        names={"#ttl": "ttl"},
+        values={":until": until},
+    )
 
 
 def is_erased(item: Item) -> bool:

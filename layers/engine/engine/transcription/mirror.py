@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.transcription.outcomes import text_of
+
 JOB_LINKS = frozenset({"statusUrl", "statusPollUrl"})
 JOB_PATH = re.compile(r"/(?:ttt/)?(?:status|poll)/([A-Za-z0-9._-]+)")
 
@@ -46,7 +48,7 @@ def status(
     """The answer to a status call; `credit` is what became of the credit."""
     result = members.get("result")
     result = result if isinstance(result, dict) else {}
-    text = result.get("transcription")
+    text = text_of(members)
     added = {
         "ok": members.get("status") != "failed",
         "jobId": job_id,

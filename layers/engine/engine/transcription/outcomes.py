@@ -12,6 +12,7 @@ The last two count only for a call that has asked upstream itself: an answer tha
 """
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,25 +23,32 @@ FORGOTTEN_AFTER_S = 120
 UNCLEAR_AFTER_S = 300
 
 COMPLETED_WORDS: Final = frozenset(
-    {"completed", "complete", "done", "finished", "ready", "success", "succeeded", "successful"}
-)
+    {
+        "complete", "completed", "delivered", "done", "finished", "ok", "processed", "ready", "success",
+        "succeeded", "successful", "transcribed",
+    }
+)  # fmt: skip
 RUNNING_WORDS: Final = frozenset(
     {
-        "accepted", "created", "downloading", "in_progress", "initializing", "new", "pending",
-        "preparing", "processing", "queued", "received", "request_submitted", "retrying", "running",
-        "scheduled", "started", "starting", "submitted", "summarizing", "transcribing", "uploading",
-        "waiting", "working",
+        "accepted", "active", "analyzing", "audioextraction", "converting", "created", "downloading",
+        "enqueued", "extracting", "fetching", "inprogress", "initializing", "inqueue", "loading", "new",
+        "pending", "preparing", "processing", "queued", "received", "requestsubmitted", "retrying",
+        "running", "scheduled", "started", "starting", "submitted", "summarization", "summarizing",
+        "transcribing", "transcription", "uploading", "waiting", "working",
     }
 )  # fmt: skip
 FAILED_WORDS: Final = frozenset(
     {
-        "abandoned", "abort", "aborted", "blocked", "cancel", "canceled", "cancelled", "crashed",
-        "dead", "declined", "deleted", "denied", "discarded", "dropped", "errored", "error", "expired",
-        "fail", "failed", "failure", "fatal", "forbidden", "gone", "invalid", "killed", "lost", "missing",
-        "not_found", "refunded", "refused", "rejected", "removed", "revoked", "stopped", "terminated",
-        "timed_out", "timedout", "timeout", "unavailable", "unknown_job", "unprocessable", "unsupported",
+        "abandoned", "badrequest", "blocked", "dead", "declined", "deleted", "denied", "discarded",
+        "dropped", "evicted", "fatal", "forbidden", "gone", "halted", "invalid", "killed", "lost",
+        "missing", "notfound", "refunded", "refused", "removed", "revoked", "skipped", "stopped",
+        "timedout", "timeout", "unavailable", "unknownjob", "unprocessable", "unsuccessful", "unsupported",
     }
 )  # fmt: skip
+FAILED_STEMS: Final = (
+    "abort", "cancel", "crash", "error", "exception", "expire", "fail", "interrupt", "reject", "terminat",
+)  # fmt: skip
+"""How words begin that say failed, in whatever form of the word."""
 
 REASONS: Final[Mapping[str, str]] = {
     CAPTURED: "transcription completed",
@@ -48,6 +56,14 @@ REASONS: Final[Mapping[str, str]] = {
 }
 TEXT_MEMBERS: Final = ("transcription", "transcript", "text")
 """The members that a client takes for the text, at the top and in `result`."""
+
+PARTS_OF_TEXT: Final = frozenset(
+    {
+        *TEXT_MEMBERS, "captions", "chunks", "lines", "paragraphs", "segments", "sentences", "srt",
+        "subtitles", "summary", "utterances", "vtt", "words",
+    }
+)  # fmt: skip
+"""Members, at any depth, that are withheld while the text is not paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +92,9 @@ class Heard:
 
 def end_of(members: Mapping[str, Any]) -> str | None:
     """The outcome that upstream's members tell. A completed job is one that brings its text."""
-    word = _word(members)
-    if _says_failed(word):
+    if _says_failed(members):
         return RELEASED
-    if word in COMPLETED_WORDS and text_of(members) is not None:
+    if _word(members) in COMPLETED_WORDS and text_of(members) is not None:
         return CAPTURED
     return None
 
@@ -90,10 +105,13 @@ def is_unclear(members: Mapping[str, Any]) -> bool:
 
 
 def text_of(members: Mapping[str, Any]) -> str | None:
-    """The transcript, which may be empty; None where there is none."""
+    """The transcript; None where there is none. It is empty only where `result.transcription` is."""
     result = members.get("result")
-    text = result.get("transcription") if isinstance(result, dict) else None
-    return text if isinstance(text, str) else None
+    result = result if isinstance(result, dict) else {}
+    found = [place.get(name) for place in (result, members) for name in TEXT_MEMBERS]
+    texts = [text for text in found if isinstance(text, str)]
+    silent = texts[0] if isinstance(found[0], str) else None
+    return next((text for text in texts if text.strip()), silent)
 
 
 def figures_of(members: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,27 +127,44 @@ def figures_of(members: Mapping[str, Any]) -> dict[str, Any]:
 
 def without_text(members: Mapping[str, Any]) -> dict[str, Any]:
     """`members` as the owner of a job sees them whose text is not paid for."""
-    kept = {name: _withheld(name, value) for name, value in members.items()}
-    result = members.get("result")
-    if isinstance(result, dict):
-        kept["result"] = {name: _withheld(name, value) for name, value in result.items()}
+    kept: dict[str, Any] = _withheld(members)
+    if "result" in kept and not isinstance(kept["result"], dict):
+        kept["result"] = None
     return kept
 
 
-def _withheld(name: str, value: Any) -> Any:
-    return None if name in TEXT_MEMBERS and isinstance(value, str) and value.strip() else value
+def _withheld(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            name: None if _is_text(name, member) else _withheld(member)
+            for name, member in value.items()
+        }
+    return [_withheld(member) for member in value] if isinstance(value, list) else value
+
+
+def _is_text(name: str, value: Any) -> bool:
+    """Whether a member may bring the transcript or parts of it, and is not empty."""
+    is_filled = (
+        value.strip() if isinstance(value, str) else value and isinstance(value, dict | list)
+    )
+    return name.lower() in PARTS_OF_TEXT and bool(is_filled)
 
 
 def _word(members: Mapping[str, Any]) -> str:
-    """The status in one form: lower case, its parts joined by `_`; empty where there is none."""
+    """The status in one form: lower case, without separators; empty where there is none."""
+    return "".join(_parts(members))
+
+
+def _parts(members: Mapping[str, Any]) -> list[str]:
+    """The parts of the status in lower case; full-width letters are read as plain ones."""
     status = members.get("status")
-    return "_".join(_parts(status)) if isinstance(status, str) else ""
-
-
-def _parts(text: str) -> list[str]:
+    text = unicodedata.normalize("NFKC", status) if isinstance(status, str) else ""
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
-def _says_failed(word: str) -> bool:
+def _says_failed(members: Mapping[str, Any]) -> bool:
     """Also `download_failed`, `failed_refunded` and their like, by one of their parts."""
-    return word in FAILED_WORDS or not FAILED_WORDS.isdisjoint(word.split("_"))
+    parts = _parts(members)
+    return any(
+        word in FAILED_WORDS or word.startswith(FAILED_STEMS) for word in ("".join(parts), *parts)
+    )

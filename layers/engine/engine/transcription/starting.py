@@ -1,10 +1,11 @@
 """Starting a job upstream, by the function that the app called or by the worker, and how that ends."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
 from engine.credits import hold_items, holds
-from engine.credits.hold_items import Hold
+from engine.credits.hold_items import RELEASED, Hold
 from engine.platform.act import Act, by_system
 from engine.platform.errors import UpstreamFailed, UpstreamRefused
 from engine.platform.ids import is_job_id
@@ -101,11 +102,13 @@ def _tried(gateway: Gateway, hold: Hold, url: str, act: Act) -> str:
 def _concluded(
     gateway: Gateway, hold: Hold, url: str, answer: UpstreamAnswer, act: Act
 ) -> Mirrored:
-    job_id = str(answer.members.get("id") or answer.members.get("request_id") or "")
     if not 200 <= answer.status < 300:
         raise give_back(gateway.ledger, hold, act, _refused(gateway, answer))
-    if not is_job_id(job_id):
+    job_id = _job_id(answer.members)
+    if not job_id:
         raise give_back(gateway.ledger, hold, act, failed("no_job_id"))
+    if outcomes.end_of(answer.members) == RELEASED:
+        raise give_back(gateway.ledger, hold, act, failed("job_failed"))
     members = mirror.submitted(
         outcomes.without_text(answer.members),
         mirror.Job(job_id, url, iso(act.at)),
@@ -117,6 +120,13 @@ def _concluded(
     if not _written(gateway, keeping, hold, job_id, act.at):
         raise give_back(gateway.ledger, hold, act, failed("job_id_taken"))
     return mirrored
+
+
+def _job_id(members: Mapping[str, Any]) -> str:
+    """Upstream's id of the job, empty where there is none by which it can be asked for."""
+    found = members.get("id") or members.get("request_id")
+    text = str(found) if isinstance(found, str | int) and not isinstance(found, bool) else ""
+    return text if is_job_id(text) and text != jobs.PING else ""
 
 
 def _refused(gateway: Gateway, answer: UpstreamAnswer) -> UpstreamFailed:

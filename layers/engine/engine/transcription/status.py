@@ -26,19 +26,15 @@ CREDIT_WORDS = {
 def status(gateway: Gateway, user: str, job_id: str, act: Act) -> Mirrored:
     """How `user`'s job goes; an end settles its hold.
 
-    Raises `JobNotFound` (also for another user's job, and for one that upstream no longer knows),
-    `CircuitOpen`, `UpstreamFailed`, `UpstreamTimedOut`, `Busy`.
+    Raises `JobNotFound` (also for another user's job, and for one that upstream no longer knows while its
+    credit is held), `CircuitOpen`, `UpstreamFailed`, `UpstreamTimedOut`, `Busy`.
     """
-    hold, item = jobs.known(gateway.ledger, user, job_id)
-    if hold.job_id is not None and hold.job_id != job_id:
-        item = jobs.read(gateway.ledger, hold.job_id) or {}
-    if not item or hold.job_id is None:
+    hold, heard = seen(gateway, user, job_id, act)
+    if heard is None:
         return Mirrored(200, dump(_not_heard_of(hold, job_id)))
-    heard = asking.hear(gateway, item, act.at)
-    hold, heard = settling.settled(gateway, hold, heard, act)
-    if heard.missing_since is not None:
+    if heard.missing_since is not None and not hold.is_resolved:
         raise _forgotten(hold)
-    if heard.members is None or _is_given_up(hold, heard):
+    if heard.missing_since is not None or heard.members is None or _is_given_up(hold, heard):
         return Mirrored(200, dump(_not_heard_of(hold, job_id)))
     is_paid = hold.state in (CAPTURED, WRITTEN_OFF)
     members = mirror.status(
@@ -49,6 +45,19 @@ def status(gateway: Gateway, user: str, job_id: str, act: Act) -> Mirrored:
         public=gateway.public,
     )
     return Mirrored(200, dump(members))
+
+
+def seen(gateway: Gateway, user: str, job_id: str, act: Act) -> tuple[Hold, Heard | None]:
+    """The hold of `user`'s job after what upstream says of it, and that; None where it was never heard of.
+
+    Raises what `status` raises.
+    """
+    hold, item = jobs.known(gateway.ledger, user, job_id)
+    if hold.job_id is not None and hold.job_id != job_id:
+        item = jobs.read(gateway.ledger, hold.job_id) or {}
+    if not item or hold.job_id is None:
+        return hold, None
+    return settling.settled(gateway, hold, asking.hear(gateway, item, act.at), act)
 
 
 def _is_given_up(hold: Hold, heard: Heard) -> bool:
@@ -78,8 +87,5 @@ def _forgotten(hold: Hold) -> EngineError:
     """Upstream does not know the job: it was restarted, and the job may or may not come back."""
     error = JobNotFound("The job is no longer known.")
     error.members["credit"] = CREDIT_WORDS[hold.state]
-    if hold.state == RELEASED:
-        error.guidance = RELEASED_GUIDANCE
-    else:
-        error.guidance = "Ask again in two minutes: your credit comes back if the job does not."
+    error.guidance = "Ask again in two minutes: your credit comes back if the job does not."
     return error

@@ -6,6 +6,7 @@ be sent, and every call while upstream is known to be slow, is handed to the wor
 minutes. A call that was sent is not sent again, as upstream would start a second job.
 """
 
+import contextlib
 from dataclasses import replace
 
 from engine.access.tokens import VendedToken
@@ -21,10 +22,13 @@ from engine.platform.errors import (
     OutcomeUnknown,
     TokenAlreadyUsed,
     Unauthorized,
+    UpstreamFailed,
 )
 from engine.platform.ids import digest
+from engine.platform.logs import logger
 from engine.platform.table import Cancelled, Write
-from engine.transcription import answers, jobs, request_records, starting
+from engine.platform.times import DAY_S
+from engine.transcription import answers, jobs, request_records, settling, starting
 from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway
 from engine.transcription.handover import NotHandedOver
@@ -58,6 +62,59 @@ def submit(
     return _begin(gateway, hold, post.url, act)
 
 
+def start_held(gateway: Gateway, hold: Hold, url: str, act: Act) -> Hold:
+    """Start the job of a hold that the gateway itself has placed, by the worker, or here if the worker's
+    queue takes no message. Every call goes on from where an earlier one stopped, and upstream is called
+    once. The hold as it then is: released if the call has failed by then.
+
+    Raises `InvalidUrl`, `Busy`, `OutcomeUnknown`.
+    """
+    post = links.parse(url)
+    try:
+        hold = _claim(gateway, hold.token, post.url, None, act)
+    except Unauthorized:  # Released a moment ago, so that the same request buys anew.
+        raise Busy() from None
+    if hold.is_resolved or hold.answer is not None or _handed_over(gateway, hold, act):
+        return hold
+    try:
+        starting.start(gateway, hold, post.url, act)
+    except NotSent:
+        answers.give_back(gateway.ledger, hold, act, answers.failed("unreachable"))
+    except (Unanswered, UpstreamFailed):
+        logger.info("not started at once", extra={"jti": hold.jti})
+    return hold_items.again(gateway.ledger.table, hold)
+
+
+def show_again(gateway: Gateway, hold: Hold, job_id: str, url: str, act: Act) -> Hold:
+    """Let `hold`, which the gateway itself has placed, pay for the text of a job of the same user that has
+    ended: captured, with the text kept for as long as if it had been made now.
+
+    Raises `InvalidUrl`, `Busy`, `OutcomeUnknown`.
+    """
+    hold = _claim(gateway, hold.token, links.parse(url).url, None, act)
+    keep_s = gateway.keep_days * DAY_S
+    with contextlib.suppress(Cancelled):  # Named before, or kept for longer.
+        gateway.ledger.transact_patiently([jobs.kept_until(job_id, act.at + keep_s)])
+    with contextlib.suppress(Cancelled):
+        gateway.ledger.transact_patiently([holds.name_job(hold, job_id)])
+    hold = hold_items.again(gateway.ledger.table, hold)
+    if hold.job_id != job_id:
+        return hold
+    heard = jobs.heard_in(jobs.read(gateway.ledger, job_id))
+    return settling.settled(gateway, hold, heard, act)[0]
+
+
+def _handed_over(gateway: Gateway, hold: Hold, act: Act) -> bool:
+    """Whether the call is the worker's from here on. The queue's answer can be lost after it took the
+    message, so the caller makes the call itself only where it is elected to, as the worker would be.
+    """
+    try:
+        gateway.handover.send(hold.user, hold.jti)
+    except NotHandedOver:
+        return not holds.elect(gateway.ledger, hold, act.at)
+    return True
+
+
 def _begin(gateway: Gateway, hold: Hold, url: str, act: Act) -> Mirrored:
     """Call upstream, here or by the worker."""
     give_up_at = gateway.monotonic() + gateway.timeout_s
@@ -79,17 +136,6 @@ def _begin(gateway: Gateway, hold: Hold, url: str, act: Act) -> Mirrored:
         raise answers.give_back(gateway.ledger, hold, act, error) from None
     except Unanswered:
         return answers.still_running(hold, url, gateway.public)
-
-
-def _handed_over(gateway: Gateway, hold: Hold, act: Act) -> bool:
-    """Whether the call is the worker's from here on. The queue's answer can be lost after it took the
-    message, so the caller makes the call itself only where it is elected to, as the worker would be.
-    """
-    try:
-        gateway.handover.send(hold.user, hold.jti)
-    except NotHandedOver:
-        return not holds.elect(gateway.ledger, hold, act.at)
-    return True
 
 
 def _awaited(gateway: Gateway, hold: Hold, url: str, give_up_at: float) -> Mirrored:

@@ -10,8 +10,8 @@ once are safe: every step is conditional on what was seen, and the second finds 
   condition that it was neither extended nor committed meanwhile;
 - claimed, no job known (the call's answer was lost): released after `LOST_AFTER_S`;
 - a job: resolved by what upstream says of it (`engine.transcription.outcomes`), and released where it is
-  older than `GIVE_UP_AFTER_S` without an end;
-- upstream away: it waits, up to `GIVE_UP_AFTER_S`.
+  older than `Gateway.job_limit_s` without an end;
+- upstream away: it waits, up to `Gateway.job_limit_s`.
 A release that proves wrong is corrected by `holds.settle` when the true outcome arrives.
 """
 
@@ -46,7 +46,6 @@ SET_ASIDE_S = 3600
 """When a hold is looked at again that the sweeper could not handle; an alarm names it meanwhile."""
 
 LOST_AFTER_S = 900
-GIVE_UP_AFTER_S = 6 * 3600
 LET_LIVE = "let live"
 
 
@@ -137,8 +136,8 @@ def _resolved(gateway: Gateway, hold: Hold, act: Act) -> Hold:
         why = "the call's outcome was never known" if age_s >= LOST_AFTER_S else ""
     else:
         hold = _asked(gateway, hold, act)
-        if age_s >= GIVE_UP_AFTER_S and not hold.is_resolved:
-            why = "the job did not end in six hours"
+        if age_s >= gateway.job_limit_s and not hold.is_resolved:
+            why = "the job did not end in time"
     return holds.settle(gateway.ledger, hold, RELEASED, replace(act, reason=why)) if why else hold
 
 

@@ -11,7 +11,7 @@ repeated notice moves no money: an end settles a hold once.
 
 import hashlib
 import hmac
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
@@ -34,7 +34,7 @@ from engine.platform.ids import JOB_ID
 from engine.platform.logs import job_webhook
 from engine.transcription import asking, jobs, settling, starting
 from engine.transcription.gateway import Gateway
-from engine.web.http import dump
+from engine.web.http import dump, parse_object
 
 SIGNED: Final = ("jobId", "requestId", "status", "usage", "timestamp", "idempotencyKey")
 TOLERANCE_S = 300
@@ -80,12 +80,13 @@ def verify(raw: bytes, ring: Ring, *, now: int) -> Notice:
     """
     try:
         text = msgspec.json.decode(raw, type=_Text)
-    except (msgspec.DecodeError, RecursionError):
+        writings = _writings(text, parse_object(raw))
+    except (msgspec.DecodeError, ValueError, RecursionError, InvalidRequest):
         raise Unauthorized("not signed", scheme="TTTranscribe") from None
     signed = any(
         hmac.compare_digest(_signature(secret, written), text.signature.encode())
         for secret in ring.secrets
-        for written in _writings(raw, text)
+        for written in writings
     )
     if not signed:
         raise Unauthorized("bad signature", scheme="TTTranscribe")
@@ -137,12 +138,11 @@ def _hold(gateway: Gateway, notice: Notice) -> Hold | None:
     return None if job is None else hold_items.find(gateway.ledger.table, job["user"], job["jti"])
 
 
-def _writings(raw: bytes, text: _Text) -> Iterator[bytes]:
+def _writings(text: _Text, members: Mapping[str, Any]) -> tuple[bytes, bytes]:
     """The signed members as they were sent, and as they are written anew from their values."""
     sent = (f'"{name}":'.encode() + bytes(getattr(text, name)) for name in SIGNED)
-    yield b"{" + b",".join(sent) + b"}"
-    members = msgspec.json.decode(raw)
-    yield dump({name: members[name] for name in SIGNED}).encode(errors="replace")
+    anew = dump({name: members[name] for name in SIGNED})
+    return b"{" + b",".join(sent) + b"}", anew.encode()
 
 
 def _signature(secret: str, written: bytes) -> bytes:

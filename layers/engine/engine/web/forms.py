@@ -20,6 +20,8 @@ Amount = Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)]
 Reason = Annotated[str, Meta(max_length=200)]
 GivenReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
 Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
+VersionCode = Annotated[int, Meta(ge=1, le=2_000_000_000)]
+PublicLink = Annotated[str, Meta(max_length=500, pattern=r"^(https://[!-~]+)?\Z")]
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
 HoldId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")]
 HoldSubject = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}[.0-9a-z][0-9a-z]{0,15}\Z")]
@@ -213,6 +215,85 @@ class ResolveForm(Struct):
     url: str
 
 
+class QuoteForm(Struct, rename="camel"):
+    """What an app wants to know the price of: products for one video."""
+
+    url: Annotated[str, Meta(max_length=4096)]
+    input_type: Literal["tiktok_url"] = "tiktok_url"
+    requested_products: Annotated[
+        list[Annotated[str, Meta(max_length=32)]], Meta(min_length=1, max_length=8)
+    ] = msgspec.field(default_factory=lambda: ["transcript"])
+
+
+class FulfillForm(Struct, rename="camel"):
+    """The quote to fulfil."""
+
+    quote_id: Annotated[str, Meta(min_length=1, max_length=80)]
+
+
+class SyncQuery(Struct, rename="camel"):
+    """The `serverTimeMs` of the last answer, 0 at first, and the app's version code."""
+
+    since: Annotated[int, Meta(ge=0, le=10**14)] = 0
+    version_code: Annotated[int, Meta(ge=0, le=2_000_000_000)] = 0
+
+
+class PhoneForm(Struct, rename="camel"):
+    """The phone that the app runs on."""
+
+    device_model: Annotated[str, Meta(max_length=120)] = ""
+    device_type: Annotated[str, Meta(max_length=32)] = ""
+    os_name: Annotated[str, Meta(max_length=32)] = ""
+    os_version: Annotated[str, Meta(max_length=32)] = ""
+    app_version: Annotated[str, Meta(max_length=32)] = ""
+    locale: Annotated[str, Meta(max_length=16)] = ""
+    source: Annotated[str, Meta(max_length=32)] = ""
+
+
+class CreditRequestForm(Struct):
+    """A payment that a user reports: the message of the payment service, as it was pasted."""
+
+    reference: Annotated[str, Meta(min_length=1, max_length=4000, pattern=r"\S")]
+    amount: Annotated[int, Meta(ge=0, le=CREDITS_LIMIT)] = 0
+    reason: Reason = ""
+
+
+class CreditRequestsQuery(Struct):
+    """Those that wait, oldest first; with `user` all of a user's, newest first."""
+
+    user: UserId | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+
+
+class ApproveForm(Struct):
+    """The credits for a reported payment, and the receipt that proves it."""
+
+    credits: Amount
+    receipt: PaymentId
+    provider: Provider = "mpesa"
+    reason: Reason = ""
+
+
+class PolicyForm(Struct, rename="camel"):
+    """Changes of the app's policy; `version` is the one that they are made from. What is missing stays."""
+
+    version: Annotated[int, Meta(ge=0, le=999_999)]
+    reason: GivenReason
+    minimum_version_code: VersionCode | None = None
+    recommended_version_code: VersionCode | None = None
+    latest_version_code: VersionCode | None = None
+    update_mode: Annotated[str, Meta(pattern=r"^(none|soft|hard)\Z")] | None = None
+    force_update: bool | None = None
+    transcription_submit: bool | None = None
+    message_short: Annotated[str, Meta(max_length=80)] | None = None
+    message: Annotated[str, Meta(max_length=300)] | None = None
+    message_detail: Annotated[str, Meta(max_length=1000)] | None = None
+    apk_url: PublicLink | None = None
+    play_store_url: PublicLink | None = None
+    ios_url: PublicLink | None = None
+    fallback_url: PublicLink | None = None
+
+
 class LoginForm(Struct):
     """An operator's name and password."""
 
@@ -392,3 +473,9 @@ class RefundForm(Struct, rename="camel"):
     receipt: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
     reason: GivenReason
     amount_minor: Minor | None = None
+
+
+class PurchaseForm(Struct, rename="camel"):
+    """A purchase that the user's app made at Google Play."""
+
+    purchase_token: Annotated[str, Meta(min_length=8, max_length=2000)]
