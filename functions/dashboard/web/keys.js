@@ -12,6 +12,7 @@ const SCOPES = {
   "credits:write": "Add and deduct credits",
   "holds:write": "Place, commit and release holds",
   "users:read": "Read users, transactions and figures",
+  "holds:write": "Hold and charge credits, end holds",
   "subscriptions:write": "Change subscriptions",
   "keys:write": "Create and revoke keys",
   admin: "Everything",
