@@ -10,6 +10,7 @@ from cli import dotenv, local_run
 from cli.commands import (
     adjust,
     balance,
+    holds,
     keys,
     ledger,
     meta,
@@ -84,6 +85,7 @@ app.command("transactions")(transactions.transactions)
 app.add_typer(users.app, name="users")
 app.add_typer(adjust.app, name="adjust")
 app.add_typer(products.app, name="products")
+app.add_typer(holds.app, name="holds")
 app.add_typer(keys.app, name="keys")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(payments.app, name="payments")

@@ -371,7 +371,7 @@ def test_shell_completion_is_available(terminal: Terminal) -> None:
 
 def test_every_command_has_help_and_a_json_option(terminal: Terminal) -> None:
     groups = {"users": ("list", "search", "show"), "adjust": ("add", "deduct"),
-              "products": ("list", "show", "edit", "off"),
+              "products": ("list", "show", "edit", "off"), "holds": ("list", "show", "end"),
               "keys": ("generate", "list", "revoke"), "ledger": ("verify", "rebuild"),
               "secrets": ("list", "rotate", "retire", "import")}  # fmt: skip
     alone = ("status", "seed-credits", "vend-token", "balance", "validate", "meta", "transcribe",

@@ -542,8 +542,8 @@ function sold({ product, units }) {
 const charged = (entry) => (entry.owedChange || 0) - entry.amount - entry.heldChange;
 
 function owed({ owedChange = 0 }) {
-  if (owedChange > 0) return `, ${number(owedChange)} of it owed until the next grant`;
-  return owedChange < 0 ? `, ${number(-owedChange)} of it paid what was owed` : "";
+  if (owedChange > 0) return `; owed ${number(owedChange)}, paid by the next grant`;
+  return owedChange < 0 ? `; ${number(-owedChange)} of them pay what was owed` : "";
 }
 
 function captured(entry) {
@@ -1085,7 +1085,6 @@ const { Refused, Unknown, useOutcome, useWrite } = $writes;
 
 const SCOPES = {
   "credits:write": "Add and deduct credits",
-  "holds:write": "Place, commit and release holds",
   "users:read": "Read users, transactions and figures",
   "holds:write": "Hold and charge credits, end holds",
   "subscriptions:write": "Change subscriptions",
@@ -1557,7 +1556,7 @@ function Totals({ page, range }) {
       ["Users", number(stats.totalUsers), { note: `${number(sum("newUsers"))} new ${within}`, to: href("users", "", { sort: "newest" }) }],
       ["In the system", number(stats.totalCredits), { note: `credits; ${number(stats.creditsAvailable)} available` }],
       ["Held", number(stats.creditsHeld), { note: "credits, in open holds" }],
-      ["Owed", number(stats.creditsOwed), { note: "credits, paid first by the next grants" }],
+      ...(stats.creditsOwed ? [["Owed", number(stats.creditsOwed), { cls: "warn", note: "credits, paid first by the next grants" }]] : []),
       ["Sold and given", number(stats.creditsAdded), { note: `credits; ${number(sum("added"))} ${within}` }],
       ["Spent", number(stats.creditsSpent), { note: `credits; ${number(sum("spent"))} ${within}` }],
       ["Returned", number(stats.creditsRefunded), { note: `credits; ${number(sum("refunded"))} ${within}`, to: href("transactions", "", { type: "refund" }) }],
@@ -1565,7 +1564,7 @@ function Totals({ page, range }) {
     ]} />
     <div class="charts">
       <${Chart} title="Credits added and spent" unit=${`credits per ${step}`} step=${step} times=${times} series=${[line("added", "added", "--blue"), line("spent", "spent", "--accent")]} />
-      <${Chart} title="Tokens and returned credits" unit=${`tokens and credits per ${step}`} step=${step} times=${times} series=${[line("tokens", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
+      <${Chart} title="Tokens, holds and returned credits" unit=${`tokens, holds and credits per ${step}`} step=${step} times=${times} series=${[line("tokens and holds", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
       <${Chart} title="New users" unit=${`per ${step}`} step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
       ${step === "day" && html`<${Chart} title="Refusals" unit=${`per ${step}`} step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
     </div>
@@ -2596,12 +2595,14 @@ const { Badge, Copy, Empty, Figures, Head, ReadState, Skeleton } = $ui;
 const { useUnknown } = $writes;
 
 const CHART_ENTRIES = 200;
+const HOLDS_SHOWN = 50;
 
 function load(userId, signal) {
   return Promise.all([
     get(`/admin/users/${encodeURIComponent(userId)}`, {}, { signal }),
     get("/admin/transactions", { user: userId, limit: CHART_ENTRIES }, { signal }),
-  ]).then(([user, page]) => ({ user, entries: page.transactions }));
+    get("/admin/holds", { user: userId, state: "any" }, { signal }),
+  ]).then(([user, page, { holds }]) => ({ user, entries: page.transactions, ended: holds.filter((hold) => hold.state !== "open").slice(0, HOLDS_SHOWN) }));
 }
 
 function User({ id, query, session }) {
@@ -2615,7 +2616,7 @@ function User({ id, query, session }) {
     return html`<${Head} title=${id} />${!page.failure ? html`<${Skeleton} rows=${12} label="Loading the user" />`
       : isUnknown ? html`<${UnknownUser} id=${id} />` : html`<${ReadState} page=${page} />`}`;
   }
-  const { user, entries } = page.found;
+  const { user, entries, ended } = page.found;
   const close = () => setDialog(null);
   const done = ({ undo }) => {
     setDialog(undo ? { kind: "undo", entry: undo } : null);
@@ -2636,7 +2637,7 @@ function User({ id, query, session }) {
       <aside>
         <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." mayEnd=${mayEnd} onEnd=${(hold) => setDialog({ kind: "end", hold })} /></section>
         <section><${Course} entries=${entries} /></section>
-        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${(user.holds || []).filter((hold) => hold.state !== "open")} none="No hold has ended yet." /></section>
+        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." /></section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>
     </div>

@@ -10,7 +10,6 @@ import { Refused, Unknown, useOutcome, useWrite } from "./writes.js";
 
 const SCOPES = {
   "credits:write": "Add and deduct credits",
-  "holds:write": "Place, commit and release holds",
   "users:read": "Read users, transactions and figures",
   "holds:write": "Hold and charge credits, end holds",
   "subscriptions:write": "Change subscriptions",

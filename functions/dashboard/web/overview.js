@@ -90,7 +90,7 @@ function Totals({ page, range }) {
       ["Users", number(stats.totalUsers), { note: `${number(sum("newUsers"))} new ${within}`, to: href("users", "", { sort: "newest" }) }],
       ["In the system", number(stats.totalCredits), { note: `credits; ${number(stats.creditsAvailable)} available` }],
       ["Held", number(stats.creditsHeld), { note: "credits, in open holds" }],
-      ["Owed", number(stats.creditsOwed), { note: "credits, paid first by the next grants" }],
+      ...(stats.creditsOwed ? [["Owed", number(stats.creditsOwed), { cls: "warn", note: "credits, paid first by the next grants" }]] : []),
       ["Sold and given", number(stats.creditsAdded), { note: `credits; ${number(sum("added"))} ${within}` }],
       ["Spent", number(stats.creditsSpent), { note: `credits; ${number(sum("spent"))} ${within}` }],
       ["Returned", number(stats.creditsRefunded), { note: `credits; ${number(sum("refunded"))} ${within}`, to: href("transactions", "", { type: "refund" }) }],
@@ -98,7 +98,7 @@ function Totals({ page, range }) {
     ]} />
     <div class="charts">
       <${Chart} title="Credits added and spent" unit=${`credits per ${step}`} step=${step} times=${times} series=${[line("added", "added", "--blue"), line("spent", "spent", "--accent")]} />
-      <${Chart} title="Tokens and returned credits" unit=${`tokens and credits per ${step}`} step=${step} times=${times} series=${[line("tokens", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
+      <${Chart} title="Tokens, holds and returned credits" unit=${`tokens, holds and credits per ${step}`} step=${step} times=${times} series=${[line("tokens and holds", "vended", "--accent", { bars: true }), line("returned", "refunded", "--amber")]} />
       <${Chart} title="New users" unit=${`per ${step}`} step=${step} times=${times} series=${[line("new users", "newUsers", "--blue", { bars: true })]} />
       ${step === "day" && html`<${Chart} title="Refusals" unit=${`per ${step}`} step=${step} times=${times} series=${[line("refusals", "refusals", "--red", { bars: true })]} />`}
     </div>

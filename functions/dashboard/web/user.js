@@ -13,12 +13,14 @@ import { Badge, Copy, Empty, Figures, Head, ReadState, Skeleton } from "./ui.js"
 import { useUnknown } from "./writes.js";
 
 const CHART_ENTRIES = 200;
+const HOLDS_SHOWN = 50;
 
 function load(userId, signal) {
   return Promise.all([
     get(`/admin/users/${encodeURIComponent(userId)}`, {}, { signal }),
     get("/admin/transactions", { user: userId, limit: CHART_ENTRIES }, { signal }),
-  ]).then(([user, page]) => ({ user, entries: page.transactions }));
+    get("/admin/holds", { user: userId, state: "any" }, { signal }),
+  ]).then(([user, page, { holds }]) => ({ user, entries: page.transactions, ended: holds.filter((hold) => hold.state !== "open").slice(0, HOLDS_SHOWN) }));
 }
 
 export function User({ id, query, session }) {
@@ -32,7 +34,7 @@ export function User({ id, query, session }) {
     return html`<${Head} title=${id} />${!page.failure ? html`<${Skeleton} rows=${12} label="Loading the user" />`
       : isUnknown ? html`<${UnknownUser} id=${id} />` : html`<${ReadState} page=${page} />`}`;
   }
-  const { user, entries } = page.found;
+  const { user, entries, ended } = page.found;
   const close = () => setDialog(null);
   const done = ({ undo }) => {
     setDialog(undo ? { kind: "undo", entry: undo } : null);
@@ -53,7 +55,7 @@ export function User({ id, query, session }) {
       <aside>
         <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." mayEnd=${mayEnd} onEnd=${(hold) => setDialog({ kind: "end", hold })} /></section>
         <section><${Course} entries=${entries} /></section>
-        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${(user.holds || []).filter((hold) => hold.state !== "open")} none="No hold has ended yet." /></section>
+        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." /></section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>
     </div>

@@ -24,8 +24,8 @@ const charged = (entry) => (entry.owedChange || 0) - entry.amount - entry.heldCh
 
 // What became of the account's debt, as the end of a sentence.
 function owed({ owedChange = 0 }) {
-  if (owedChange > 0) return `, ${number(owedChange)} of it owed until the next grant`;
-  return owedChange < 0 ? `, ${number(-owedChange)} of it paid what was owed` : "";
+  if (owedChange > 0) return `; owed ${number(owedChange)}, paid by the next grant`;
+  return owedChange < 0 ? `; ${number(-owedChange)} of them pay what was owed` : "";
 }
 
 // A part of a hold: something of it was charged, and the rest stays held or is back.
