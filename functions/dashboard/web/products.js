@@ -36,6 +36,8 @@ const NEW = {
 
 const price = (product, units) => (units > product.mostUnits ? `more than one hold has (${number(product.mostUnits)})` : credits(units * product.creditsPerUnit));
 const inWords = (name, value) => (name === "active" ? (value ? "on sale" : "off sale") : MEMBERS[name][1].choices?.[value] || (typeof value === "number" ? number(value) : value));
+// The same where it is shown: identifiers may break anywhere.
+const Value = ({ name, value }) => (["scope", "audience"].includes(name) ? html`<code>${value}</code>` : inWords(name, value));
 const each = (product) => `${credits(product.creditsPerUnit)} a ${UNITS[product.unit]}`;
 const State = ({ product }) => html`<${Badge} tone=${product.active ? "good" : ""}>${product.active ? "on sale" : "off sale"}<//>`;
 
@@ -85,14 +87,14 @@ export function Product({ id, session }) {
 
 function Facts({ product }) {
   return html`<dl class="preview">${SHOWN_UNITS.map((units) => html`<div key=${units}><dt>Price of ${number(units)}</dt><dd>${price(product, units)}</dd></div>`)}
-    ${Object.entries(MEMBERS).filter(([name]) => name !== "label").map(([name, [label]]) => html`<div key=${name}><dt>${label}</dt><dd>${inWords(name, product[name])}</dd></div>`)}</dl>`;
+    ${Object.entries(MEMBERS).filter(([name]) => name !== "label").map(([name, [label]]) => html`<div key=${name}><dt>${label}</dt><dd><${Value} name=${name} value=${product[name]} /></dd></div>`)}</dl>`;
 }
 
 // Each version with what it changed of the one before.
 function Versions({ versions }) {
   const columns = [
     { label: "Version", cls: "strong", cell: ([version]) => `Version ${version.version}` },
-    { label: "What it changed", cls: "main", cell: ([version, before]) => (before ? differences(before, version).map(([label, from, to]) => html`<span class="change" key=${label}>${label}: ${from} → ${to}</span>`) : "the first one") },
+    { label: "What it changed", cls: "main", cell: ([version, before]) => (before ? differences(before, version).map((change) => html`<${Change} ...${change} key=${change.label} />`) : "the first one") },
     { label: "Price", cell: ([version]) => each(version) },
     { label: "State", cell: ([version]) => html`<${State} product=${version} />` },
   ];
@@ -100,10 +102,12 @@ function Versions({ versions }) {
   return html`<${Table} caption="Versions, newest first" columns=${columns} rows=${rows} rowKey=${([version]) => version.version} />`;
 }
 
-// What differs between two versions: `[label, before, after]`.
+const Change = ({ label, name, from, to }) => html`<span class="change">${label}: <${Value} name=${name} value=${from} /> → <${Value} name=${name} value=${to} /></span>`;
+
+// What differs between two versions: `{ label, name, from, to }` of each member.
 function differences(before, after) {
   const names = [...Object.keys(MEMBERS), "active"].filter((name) => before[name] !== after[name]);
-  return names.map((name) => [MEMBERS[name]?.[0] || "Sale", inWords(name, before[name]), inWords(name, after[name])]);
+  return names.map((name) => ({ label: MEMBERS[name]?.[0] || "Sale", name, from: before[name], to: after[name] }));
 }
 
 // What is wrong with a draft, by member, as the gateway would say it.
@@ -193,9 +197,11 @@ function Prices({ product, wrong }) {
 }
 
 function Difference({ before, after, isNew }) {
-  const rows = isNew ? Object.entries(MEMBERS).map(([name, [label]]) => [label, "", inWords(name, after[name])]) : differences(before, after);
+  const changes = isNew ? Object.entries(MEMBERS).map(([name, [label]]) => ({ label, name, to: after[name] })) : differences(before, after);
   const prices = SHOWN_UNITS.map((units) => [`Price of ${number(units)}`, isNew ? "" : price(before, units), price(after, units)]);
-  return html`<dl class="preview difference">${[...rows, ...prices].map(([label, from, to]) => html`<div key=${label}><dt>${label}</dt><dd>${from && from !== to ? html`<s>${from}</s> → ` : ""}<b>${to}</b></dd></div>`)}</dl>
+  return html`<dl class="preview difference">
+      ${changes.map(({ label, name, from, to }) => html`<div key=${label}><dt>${label}</dt><dd>${isNew ? "" : html`<s><${Value} name=${name} value=${from} /></s> → `}<b><${Value} name=${name} value=${to} /></b></dd></div>`)}
+      ${prices.map(([label, from, to]) => html`<div key=${label}><dt>${label}</dt><dd>${from && from !== to ? html`<s>${from}</s> → ` : ""}<b>${to}</b></dd></div>`)}</dl>
     <p class="quiet">${isNew ? "" : "Open holds and sold tokens keep their version. "}${after.active ? "" : "No new hold or token of it can be had; open ones are settled as before."}</p>`;
 }
 
