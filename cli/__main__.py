@@ -14,6 +14,8 @@ from cli.commands import (
     ledger,
     meta,
     operators,
+    policy,
+    requests,
     secrets,
     seed_credits,
     smoke,
@@ -84,6 +86,8 @@ app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(operators.app, name="operators")
+app.add_typer(policy.app, name="policy")
+app.add_typer(requests.app, name="requests")
 app.command("smoke")(smoke.smoke)
 app.command("smoke-account")(smoke_account.smoke_account)
 
