@@ -271,6 +271,8 @@ def test_a_second_transcription_of_a_video_is_free_and_at_once(studio: Studio) -
     assert shown["settlement"] == {"reservedUnits": 0, "settledUnits": 0, "refundedUnits": 0}
     assert len(shown["result"]["text"]) > 100
     assert studio.credits(user) == (1, 0)
+    studio.gateway.add(user, 4)
+    assert bought(studio, headers, "four").json["balanceAfterReservation"] == 5
     assert len(studio.upstream.calls("transcribe")) == 1
 
 
