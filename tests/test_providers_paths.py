@@ -61,8 +61,17 @@ def test_no_path_has_a_word_that_daraja_refuses(kind: str) -> None:
     assert not [word for word in VECTORS["forbidden_words_in_url"] if word in made]
 
 
-@pytest.mark.parametrize("subject", ["pin_01EXE3", "a.b", "", "a/b", "x" * 65])
-def test_a_subject_that_makes_no_callable_path_is_refused(subject: str) -> None:
+@pytest.mark.parametrize(
+    "subject", ["pin_01EXE3", "exexec", "m-pesampesa", "sqlcmdQUERY-exec", "safaricom", "exe" * 21]
+)
+def test_a_word_that_daraja_refuses_is_broken_in_a_path(subject: str) -> None:
+    made = callback_paths.path("stk", SECRET, subject)
+    assert not [word for word in VECTORS["forbidden_words_in_url"] if word in made.lower()]
+    assert callback_paths.subject_of("stk", [SECRET], made.rpartition("/")[2]) == subject
+
+
+@pytest.mark.parametrize("subject", ["a.b", "", "a/b", "x" * 65, "é"])
+def test_a_subject_of_another_form_is_refused(subject: str) -> None:
     with pytest.raises(ValueError, match="path"):
         callback_paths.path("stk", SECRET, subject)
 
@@ -101,6 +110,16 @@ def test_a_pay_code_is_read_as_people_type_it_and_never_guessed(
     text: str | None, code: str | None
 ) -> None:
     assert pay_codes.typed(text) == code
+
+
+@PROPERTY
+@given(
+    st.from_regex("[a-z_-]{1,64}", fullmatch=True) | st.text("cdeqlmsx", min_size=1, max_size=64)
+)
+def test_every_subject_comes_back_from_its_path(subject: str) -> None:
+    made = callback_paths.path("stk", SECRET, subject)
+    assert callback_paths.subject_of("stk", [SECRET], made.rpartition("/")[2]) == subject
+    assert not [word for word in callback_paths.BANNED if word in made.lower()]
 
 
 @PROPERTY

@@ -364,6 +364,10 @@ def _api(services: Services, api_id: str) -> ActualResource:
         }
         for integration in apis.get_integrations(ApiId=api_id, MaxResults="500")["Items"]
     }
+    authorizers = {
+        authorizer["AuthorizerId"]: authorizer
+        for authorizer in apis.get_authorizers(ApiId=api_id, MaxResults="500")["Items"]
+    }
     paths: dict[str, dict[str, Any]] = {}
     for page in apis.get_paginator("get_routes").paginate(ApiId=api_id):
         for route in page["Items"]:
@@ -373,6 +377,8 @@ def _api(services: Services, api_id: str) -> ActualResource:
             }
             if path == "$default":
                 operation["isDefaultRoute"] = True
+            if route.get("AuthorizerId"):
+                operation["security"] = [{authorizers[route["AuthorizerId"]]["Name"]: []}]
             paths.setdefault(path, {})[method.lower() or "x-amazon-apigateway-any-method"] = (
                 operation
             )
@@ -387,7 +393,24 @@ def _api(services: Services, api_id: str) -> ActualResource:
         "x-amazon-apigateway-cors": {name[0].lower() + name[1:]: cors[name] for name in cors},
         "tags": found.get("Tags", {}),
     }
+    if authorizers:
+        schemes = {one["Name"]: _authorizer(one) for one in authorizers.values()}
+        body["components"] = {"securitySchemes": schemes}
     return ActualResource({"Body": body}, {"ApiEndpoint": found["ApiEndpoint"]})
+
+
+def _authorizer(found: Mapping[str, Any]) -> Properties:
+    """A JWT authorizer as in the OpenAPI document."""
+    configuration = found["JwtConfiguration"]
+    declared = {
+        "type": found["AuthorizerType"].lower(),
+        "identitySource": found["IdentitySource"][0],
+        "jwtConfiguration": {
+            "issuer": configuration["Issuer"],
+            "audience": configuration["Audience"],
+        },
+    }
+    return {"type": "oauth2", "x-amazon-apigateway-authorizer": declared}
 
 
 def _stage(services: Services, name: str) -> ActualResource:
@@ -417,12 +440,13 @@ def _revision(_services: Services, _physical_id: str) -> ActualResource:
 
 
 def _of_the_api(_services: Services, _physical_id: str) -> ActualResource:
-    """Routes and integrations of the local run, which are reported as parts of their API."""
+    """Routes, integrations and authorizers of the local run, which are reported as parts of their API."""
     return ActualResource({})
 
 
 _DESCRIBERS: dict[str, Callable[[Services, str], ActualResource | None]] = {
     "AWS::ApiGatewayV2::Api": _api,
+    "AWS::ApiGatewayV2::Authorizer": _of_the_api,
     "AWS::ApiGatewayV2::Integration": _of_the_api,
     "AWS::ApiGatewayV2::Route": _of_the_api,
     "AWS::ApiGatewayV2::Stage": _stage,

@@ -20,6 +20,7 @@ from typing import Any
 from engine.admin.cloudformation import revisions
 from local.deploy import STACK_NAME
 from local.engine_gaps import ADDED, BY_RUN, DIFFERS, MISSING, WITHOUT_EFFECT, Gap, gaps_of, table
+from local.services import PAYMENT_PARAMETERS, SERVICES
 from local.settings import ROOT
 from local.template import (
     Resources,
@@ -36,8 +37,8 @@ _NOTHING = object()
 _BY_KEY = ("Tags", "tags", "Names")
 CHOSEN_PARAMETERS = (
     "AllowAnonymousHistory", "AllowAnonymousVend", "AllowHeaderIdentity", "AllowUserCreate", "BuildRef",
-    "DeployedAt", "Environment",
-    "OpenrouterBase", "PlanPolicy", "RateLimit", "RequestTimeout", "TiktokBase", "TttBase", "WelcomeCredits",
+    "DeployedAt", "Environment", "PlanPolicy", "RateLimit", "RequestTimeout", "WelcomeCredits",
+    *(service.parameter for service in SERVICES), *PAYMENT_PARAMETERS,
 )  # fmt: skip
 """Parameters for which the local run does not use the template's defaults."""
 

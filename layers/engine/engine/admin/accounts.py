@@ -119,6 +119,7 @@ def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
         "origins": erased.origins,
         "auditRecords": erased.audit_records,
         "jobs": erased.jobs,
+        "payments": erased.payments,
         "device": erased.device,
         "profile": erased.profile,
         "subscription": erased.subscription,

@@ -201,6 +201,25 @@ def payment_unmatched(provider: str, payment_id: str, reason: str) -> None:
         line.count("PaymentsUnmatched")
 
 
+def unknown_address(address: str, kind: str) -> None:
+    """The line of a payment callback from an address that the provider does not list."""
+    logger.warning("be:payment-address", extra={"address": address, "kind": kind})
+
+
+def not_reconciled(provider: str, what: str, trouble: str) -> None:
+    """The line of something that the reconciler tries again in a later round."""
+    logger.warning(
+        "be:not-reconciled", extra={"provider": provider, "what": what, "trouble": trouble}
+    )
+
+
+def reconciled(counts: Mapping[str, int], *, findings: int) -> None:
+    """The line and the metric of a round of the reconciler: what it did, and how many findings are open."""
+    with _line() as line:
+        line.say("reconciled", counts)
+        line.count("PaymentFindings", findings)
+
+
 def not_projected(trouble: str) -> None:
     """The line and the metric of a record or an account that could not be projected."""
     with _line() as line:

@@ -133,6 +133,9 @@ class Projector:
         self._now = now
         self._clock = clock
         self._sleep = sleep
+        self.beside: Callable[[LowBalance], Sequence[Write]] = _nothing
+        """Further writes of the transaction that first projects a low balance; of several, the last one."""
+        self._is_first = False
 
     def batch(
         self, records: Sequence[Mapping[str, Any]], remaining_s: Callable[[], float]
@@ -154,6 +157,7 @@ class Projector:
                 continue
             try:
                 for generation in generations.written:
+                    self._is_first = generation == generations.current
                     counted = types if generation == generations.current else Counter()
                     made = self._deliver(user, unit, generation, delivered, counted)
                     notices += made if generation == generations.current else []
@@ -253,6 +257,7 @@ class Projector:
                 *(Put(folds.feed_item(entry), condition="") for entry in entries),
                 *(self._audit_write(entry) for entry in entries if is_audited(entry)),
                 *(self._notice_write(notice) for notice in notices),
+                *(self.beside(notices[-1]) if notices and self._is_first else ()),
             ]
         )
         return notices
@@ -289,6 +294,10 @@ class Projector:
                 ":ttl": notice.at + self._audit_days * DAY_S,
             },
         )
+
+
+def _nothing(_: LowBalance) -> Sequence[Write]:
+    return ()
 
 
 def is_audited(entry: Entry) -> bool:

@@ -419,3 +419,9 @@ class RefundForm(Struct, rename="camel"):
     receipt: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
     reason: GivenReason
     amount_minor: Minor | None = None
+
+
+class PurchaseForm(Struct, rename="camel"):
+    """A purchase that the user's app made at Google Play."""
+
+    purchase_token: Annotated[str, Meta(min_length=8, max_length=2000)]
