@@ -130,9 +130,6 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "payments.intents": ("test_packs", "test_settlement"),
     "payments.rows": ("test_settlement", "test_clawback"),
     "payments.reconciliation": ("test_buying", "test_payment_crashes"),
-    "wallet.policy": ("test_app_policy", "test_wallet"),
-    "wallet.devices": ("test_wallet",),
-    "wallet.credit_requests": ("test_credit_requests",),
     "providers.daraja_token": ("test_providers_daraja_token",),
 }
 """The tests that should kill a module's mutants, the likeliest first."""
