@@ -44,7 +44,6 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             "test_crash_points",
         ),
     ),
-    "products.catalogue": ("test_products",),
     "transcription.webhook": ("test_job_webhook",),
     **dict.fromkeys(
         (
