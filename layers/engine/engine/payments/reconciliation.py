@@ -2,10 +2,10 @@
 provider proves it. This module alone writes its items.
 
 A round does, in this order: open intents that are due, purchases of which the store must still be told, each
-provider's lists since the last pass, and our own grants of the last days against their provider and against
-the ledger. What cannot be repaired becomes a finding: a row with its age, until it is found in order. What
-cannot be handled becomes a finding too and stops nothing. A pass that runs out of time continues where it
-ended. Two rounds at once are safe: everything is settled by conditional writes.
+provider's lists since the last pass, reports of payers that wait, and our own grants of the last days against
+their provider and against the ledger. What cannot be repaired becomes a finding: a row with its age, until it
+is found in order. What cannot be handled becomes a finding too and stops nothing. A pass that runs out of
+time continues where it ended. Two rounds at once are safe: everything is settled by conditional writes.
 
 | item | key |
 |---|---|
@@ -39,6 +39,7 @@ from engine.providers.stripe_objects import Charge, Dispute, Refund
 from engine.providers.wire import NotSent, Page, Refused, Unknown
 from engine.readmodels import feed
 from engine.readmodels.feed import EntryFilter
+from engine.wallet import credit_requests
 
 PASSES_PK: Final = "RECONCILE"
 BATCH = 50
@@ -104,6 +105,7 @@ class Reconciler:
         for provider in self._shop.settings.payment_providers:
             for part in self._lists(provider):
                 self._guard(provider, provider, part, is_forced)
+        self._match_requests()
         self._guard("ledger", "own", self._check_own, is_forced)
         return self._round
 
@@ -116,9 +118,17 @@ class Reconciler:
                     return
                 item = self._table.get(place["pk"], place["sk"])
                 if item is not None and item.get("state") == intents.PENDING:
-                    intent = intents.read(item)
-                    self._guard(intent.provider, intent.id, self._look, intent)
-                    self._postpone(intent)
+                    self._guard("intents", place["pk"].partition("#")[2], self._look_at, item)
+
+    def _look_at(self, item: Item) -> None:
+        """One open intent; one that cannot be read is looked at again later, behind the others."""
+        try:
+            intent = intents.read(item)
+        except (KeyError, TypeError):
+            intents.set_aside(self._table, item, self._act.at + LATER_S)
+            raise
+        self._guard(intent.provider, intent.id, self._look, intent)
+        self._postpone(intent)
 
     def _look(self, intent: Intent) -> None:
         """What became of an open intent at its provider; one past its time ends."""
@@ -162,6 +172,16 @@ class Reconciler:
         self._round.counts["unfinished" if after.to_finish else "finished"] += 1
         if after.to_finish:
             rows.write(self._table, row, replace(row, look_at=self._act.at + LATER_S))
+
+    def _match_requests(self) -> None:
+        """Reports of payers that wait, against the payments of the inbox."""
+        for item in credit_requests.waiting(self._table, BATCH):
+            if not self._has_time():
+                return
+            self._guard(MPESA, item["id"], self._match, item)
+
+    def _match(self, item: Item) -> None:
+        self._count(by_mpesa.match_request(self._shop.book, item, self._act))
 
     def _lists(self, provider: str) -> list[Callable[[bool], None]]:
         lists: dict[str, list[Callable[[bool], None]]] = {
