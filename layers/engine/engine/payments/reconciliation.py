@@ -256,10 +256,11 @@ class Reconciler:
         now = self._act.at
         cursor = self._cursor(listed.name)
         if not cursor.after:
-            if now - cursor.since < EVERY_S and not is_forced:
+            if 0 <= now - cursor.since < EVERY_S and not is_forced:
                 return
             cursor = replace(cursor, begun=now)
-        since = max(cursor.since - OVERLAP_S, now - listed.kept_s)
+        # A time ahead of ours came from a wrong clock.
+        since = max(min(cursor.since, now) - OVERLAP_S, now - listed.kept_s)
         while self._has_time():
             page = listed.page(since, cursor.after or None)
             for row in page.rows:
@@ -289,7 +290,7 @@ class Reconciler:
     def _check_own(self, is_forced: bool) -> None:
         """Every grant of the last days: the provider has it, and its entries are what its row says."""
         now, name = self._act.at, "own:grants"
-        if now - self._cursor(name).since < OWN_EVERY_S and not is_forced:
+        if 0 <= now - self._cursor(name).since < OWN_EVERY_S and not is_forced:
             return
         days = iso(now - (OWN_DAYS - 1) * DAY_S)[:10], iso(now)[:10]
         book = self._shop.book
