@@ -203,7 +203,7 @@ def erasures(table: Table, user: str) -> list[Update]:
             item["pk"],
             item["sk"],
             "REMOVE #text, receipt",
-            "attribute_exists(#text)",
+            condition="",
             names={"#text": "text"},
         )
         for item in _items_of(table, user)
@@ -236,7 +236,7 @@ def _resolution(
         account_pk(item["user"]),
         "CREDITREQS",
         "SET pending = pending - :one, version = version + :one",
-        "pending >= :one",
+        condition="",
         values={":one": 1},
     )
     record = audit.write(Record(item["user"], f"credit_request_{state}", True, "", act))
