@@ -111,7 +111,7 @@ def report_device(call: Call) -> Answer:
 @api.route("POST", "/v1/credits/request")
 def request_credits(call: Call) -> Answer:
     person = _limited(call, "read")
-    form = call.read(CreditRequestForm)
+    form, _ = call.read(CreditRequestForm), call.request_key
     address = rate_limits.of_address(call.address)
     rate_limits.take(ledger.table, address, "credit-request", REQUESTS_OF_ADDRESS, call.now)
     made = credit_requests.ask(ledger, person.user, form.reference, call.act(person.actor))

@@ -134,10 +134,8 @@ HOLDS: Final = [
     ),
     (
         "credits.placing.balance-after",
-        '"balance_after": entry.available_after,\n            "fingerprint": made.fingerprint,\n'
-        '            "request_id": made.request_id,\n            **stored',
-        '"balance_after": 0,\n            "fingerprint": made.fingerprint,\n'
-        '            "request_id": made.request_id,\n            **stored',
+        "            **stored_product(made),\n        }\n        if made.state",
+        '            "balance_after": 0,\n        }\n        if made.state',
     ),
     ("credits.placing.open-has-a-shard", "        if made.state == OPEN:\n", "        if False:\n"),
     (

@@ -44,7 +44,6 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             "test_crash_points",
         ),
     ),
-    "products.catalogue": ("test_products",),
     "transcription.webhook": ("test_job_webhook",),
     **dict.fromkeys(
         (
@@ -54,7 +53,14 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             "transcription.settling",
             "transcription.status",
         ),
-        (JOBS, "test_evidence", "test_job_answers", "test_transcription_status", "test_sweeping"),
+        (
+            JOBS,
+            "test_evidence",
+            "test_job_answers",
+            "test_transcription_status",
+            "test_sweeping",
+            "test_wallet",
+        ),
     ),
     "subscriptions.monitor": ("test_subscription_monitor", "test_subscription_missing"),
     "subscriptions.lifecycle": (
@@ -120,11 +126,18 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ("transcription.submission", "transcription.request_records"),
         (JOBS, "test_transcription", "test_job_answers", "test_replays"),
     ),
-    "credits.users": (MONEY, "test_users", "test_crash_points"),
+    "credits.users": (MONEY, "test_users", "test_identity", "test_crash_points"),
     "credits.vending": (JOBS, "test_vending", "test_transcription"),
+    "products.catalogue": ("test_products",),
+    "wallet.policy": ("test_app_policy",),
+    "wallet.credit_requests": ("test_credit_requests",),
+    "wallet.devices": ("test_credit_requests",),
+    "wallet.quotes": ("test_wallet",),
+    "wallet.videos": ("test_wallet",),
     "payments.packs": ("test_packs",),
     "payments.intents": ("test_packs", "test_settlement"),
     "payments.rows": ("test_settlement", "test_clawback"),
+    "payments.reconciliation": ("test_buying", "test_payment_crashes"),
     "providers.daraja_token": ("test_providers_daraja_token",),
 }
 """The tests that should kill a module's mutants, the likeliest first."""

@@ -526,6 +526,9 @@ const TYPES = {
   user_creation: "Account created",
   add_webhook: "Bought",
   api_add: "Added through the API",
+  purchase: "Pack bought",
+  clawback: "Taken back",
+  clawback_return: "Given back",
   admin_add: "Added by an operator",
   admin_deduct: "Deducted by an operator",
   spend: "Held or spent",
@@ -573,10 +576,15 @@ function happened(entry) {
     case "user_creation":
       return entry.amount ? `Account created with ${size}` : "Account created";
     case "add_webhook":
-    case "purchase":
       return `Bought ${size}${owed(entry)}`;
     case "api_add":
       return `${size} added through the API${owed(entry)}`;
+    case "purchase":
+      return `Bought a pack of ${size}${owed(entry)}`;
+    case "clawback":
+      return `Taken back after a refund or dispute: ${credits(Math.abs(charged(entry)))}${owed(entry)}`;
+    case "clawback_return":
+      return `Given back, because a refund failed or a dispute was won: ${size}${owed(entry)}`;
     case "admin_add":
       return `${size} added by an operator${undoes || owed(entry)}`;
     case "admin_deduct":
@@ -607,6 +615,10 @@ function moved(entry) {
       return `Plan changed${to ? ` from ${from} to ${to}` : ""}${entry.amount ? `: ${size} granted` : ""}`;
     case "top_up":
       return `Bought ${size}`;
+    case "clawback":
+      return `Taken back after a refund or dispute: ${size}`;
+    case "clawback_return":
+      return `Given back, because a refund failed or a dispute was won: ${size}`;
     case "admin_add":
       return `${size} added by an operator`;
     case "admin_deduct":
