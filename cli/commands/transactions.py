@@ -55,9 +55,9 @@ def transactions(
 
 def print_transactions(found: Sequence[Mapping[str, Any]], *, with_user: bool) -> None:
     """Columns that are empty in every row are left out, so that a row fits a terminal."""
-    heads = ["When", "User", "Type", "Amount", "Held", "After", "Owed", "Product", "Reason", "By"]
+    heads = ["When", "User", "Type", "Amount", "Held", "After", "Owed", "What", "By"]
     rows = [_cells(entry) for entry in found]
-    hidden = {head for head in ("Held", "Owed", "Product") if not any(row[head] for row in rows)}
+    hidden = {head for head in ("Held", "Owed") if not any(row[head] for row in rows)}
     if not with_user:
         hidden.add("User")
     shown = [head for head in heads if head not in hidden]
@@ -67,6 +67,7 @@ def print_transactions(found: Sequence[Mapping[str, Any]], *, with_user: bool) -
 
 def _cells(entry: Mapping[str, Any]) -> dict[str, object]:
     units, product = entry.get("units"), entry.get("product")
+    sold = f"{units} x {product}" if product and units else product
     return {
         "When": short_time(str(entry.get("timestamp"))),
         "User": entry.get("userId"),
@@ -75,8 +76,7 @@ def _cells(entry: Mapping[str, Any]) -> dict[str, object]:
         "Held": _signed(entry.get("heldChange")) if entry.get("heldChange") else "",
         "After": entry.get("balanceAfter"),
         "Owed": entry.get("owedAfter") or "",
-        "Product": f"{units} x {product}" if product and units else product or "",
-        "Reason": entry.get("reason"),
+        "What": ": ".join(str(part) for part in (sold, entry.get("reason")) if part),
         "By": entry.get("actor"),
     }
 

@@ -21,6 +21,7 @@ WIDTHS = (360, 390, 768, 1024, 1280, 1920)
 THEMES = ("light", "dark")
 PAGES = {
     "overview": "?range=7d", "users": "/users", "transactions": "/transactions", "keys": "/keys",
+    "products": "/products", "product": "/products/transcript",
     "subscriptions": "/subscriptions", "audit": "/audit", "user": "/users/amina-0712",
     "not-found": "/nowhere", "nobody": "/users/nobody-here", "no-result": "/transactions?type=write_off",
 }  # fmt: skip

@@ -85,7 +85,8 @@ def test_the_story_of_a_hold_reads_in_plain_words(
     backend.ask(hold, "commit", amount=25, final=True)
     clerk.open(clerk.user_path(user))
     clerk.sees(
-        "Held 75 for 3 \N{MULTIPLICATION SIGN} steps", "25 credits more held for 1 \N{MULTIPLICATION SIGN} steps, 100 in all",
+        "Held 75 for 3 \N{MULTIPLICATION SIGN} steps",
+        "25 credits more held for 1 \N{MULTIPLICATION SIGN} steps, 100 in all",
         "Charged 40 for steps, 60 still held", "Charged 25 for steps, 35 back", "extended",
         "partly charged", "65 charged, 35 back", hold,
     )  # fmt: skip

@@ -93,6 +93,11 @@ def test_operators_list_and_end_a_hold(
     table = terminal.say("holds", "list", user).stdout
     assert max(map(len, table.splitlines())) <= 80 and job in table.replace("\n", "")
     assert "6 x steps" in terminal.say("holds", "show", user, job).stdout
+    story = terminal.say("transactions", "--user", user).stdout
+    assert max(map(len, story.splitlines())) <= 80
+    monkeypatch.setenv("COLUMNS", "200")
+    story = terminal.say("transactions", "--user", user, "--product", "steps").stdout
+    assert "1 x steps@1: step 3" in story and "-15" in story and "+90" in story
     words = ("holds", "end", user, job, "--reason", "the back end is gone")
     assert "Nothing was changed" in terminal.say(*words, typed="n\n").stderr
     assert backend.balance() == (10, 45, 0)
