@@ -185,7 +185,11 @@ def test_the_pages_are_accessible_and_fit_at_every_width(
 ) -> None:
     code = "x" * 32
     if office.table.get("PRODUCTS", f"P#{code}#000001") is None:
-        save(office, code, label="A summary with a label as long as labels may be " + "w" * 20)
+        save(
+            office,
+            code,
+            label="Summary of a conversation between several colleagues, with recommendations",
+        )
         save(office, code, version=1, creditsPerUnit=25_000, mostUnits=40, audience="a" * 128)
     products.theme(theme)
     for path in ("/products", f"/products/{code}"):
