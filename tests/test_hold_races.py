@@ -19,18 +19,15 @@ from bench.engines import DYNOXIDE, running
 from bench.meter import Meter
 from engine.credits import backend_holds, hold_items, payments, verification
 from engine.credits.backend_holds import HoldDesk, Placing, Request, Told, Wanted
-from engine.credits.hold_errors import HoldClosed
 from engine.credits.hold_items import EXPIRED, OPEN
 from engine.credits.payments import Grant
-from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform.errors import EngineError
-from engine.platform.table import Put, Table
+from engine.platform.table import Table
 from engine.products.product import Product
 from local.engine import create_table
-from tests.mutation.desk import NOW, Desk, Interrupted, Service, brisk, nowhere, submit
+from tests.mutation.desk import NOW, nowhere
 from tests.support import deployed
-from tests.support.gateway import Gateway
 from tests.support.streams import fresh
 
 SOLD = Product("steps", 1, "Steps", "call", 1, 10_000, "s", "steps", 3600, 120, "owed")
@@ -210,50 +207,6 @@ def test_overage_at_once_owes_what_the_balance_lacks(yard: Yard) -> None:
     assert yard.figures() == (0, 0, 100)
     at_once([lambda: grant(yard.table, yard.user, 30)] * 5)
     assert yard.figures() == (50, 0, 0)
-
-
-# Somebody comes in just between the read and the write
-
-
-def between(yard: Yard, action: Callable[[], object]) -> HoldDesk:
-    """A desk before whose first write `action` happens."""
-    return HoldDesk(Ledger(Interrupted(yard.table, action)), One(), CALLER)
-
-
-def test_a_commit_that_comes_in_between_is_not_lost(yard: Yard) -> None:
-    yard.place("hold")
-    desk = between(yard, lambda: yard.commit("hold", 10))
-    assert desk.commit("hold", Wanted(amount=20), yard.request(), final=False).committed == 30
-    desk = between(yard, lambda: yard.extend("hold", seconds=900))
-    assert desk.release("hold", yard.request()).ends_at == NOW + 900
-    assert yard.figures() == (470, 0, 0)
-
-
-def test_a_release_that_comes_in_between_is_not_undone(yard: Yard) -> None:
-    yard.place("hold")
-    desk = between(yard, lambda: yard.desk.release("hold", yard.request()))
-    with pytest.raises(HoldClosed):
-        desk.commit("hold", Wanted(amount=20), yard.request(), final=False)
-    assert yard.figures() == (500, 0, 0)
-
-
-def test_a_hold_that_was_replaced_in_between_is_read_again(yard: Yard) -> None:
-    yard.place("hold")
-    seen = yard.desk.find("hold")
-    item = yard.table.get(*seen.key)
-    assert item is not None
-    desk = between(yard, lambda: yard.table.write(Put(item | {"jti": seen.jti + "0"}, "")))
-    told = desk.extend("hold", Wanted(), yard.request(), seconds=900)
-    assert told.hold.jti == seen.jti + "0"
-
-
-def test_an_operator_does_not_end_a_hold_whose_job_begins_meanwhile(gateway: Gateway) -> None:
-    desk = Desk(gateway, balance=1)
-    hold = desk.hold()
-    table = desk.interrupted(lambda: submit(desk, hold, Service()))
-    ended = backend_holds.end(brisk(table), Audit(desk.table, 1), hold, nowhere(NOW))
-    assert (ended.state, ended.claim is not None) == (OPEN, True)
-    assert desk.explained() == (0, 1)
 
 
 # What a request costs

@@ -34,7 +34,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
         (
-            "test_hold_races",
+            "mutation/test_hold_parts",
             "test_holds",
             MONEY,
             JOBS,
