@@ -32,8 +32,9 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure", "test_cli_erasure"),
     **dict.fromkeys(
-        ("credits.holds", "credits.hold_items", "credits.placing"),
+        ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
         (
+            "test_holds",
             MONEY,
             JOBS,
             SWEEPS,
@@ -43,6 +44,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             "test_crash_points",
         ),
     ),
+    "products.catalogue": ("test_products",),
     "transcription.webhook": ("test_job_webhook",),
     **dict.fromkeys(
         (
