@@ -44,7 +44,6 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             "test_crash_points",
         ),
     ),
-    "products.catalogue": ("test_products",),
     "transcription.webhook": ("test_job_webhook",),
     **dict.fromkeys(
         (
@@ -89,9 +88,16 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_credits",
         "test_users",
         "test_entry_format",
+        "test_holds",
         "test_crash_points",
     ),
-    "ledger.items": (MONEY, "test_ledger_items", "test_entry_format", "test_vending"),
+    "ledger.items": (
+        MONEY,
+        "test_ledger_items",
+        "test_entry_format",
+        "test_holds",
+        "test_vending",
+    ),
     "web.rate_limits": (MONEY, "test_rate_limits", "test_vending"),
     "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),

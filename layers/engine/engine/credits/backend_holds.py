@@ -350,9 +350,7 @@ class HoldDesk:
             return None
         return _after(hold, part, None)
 
-    def _seen(
-        self, hold_id: str, operation: str, ids: bytes, act: Act
-    ) -> tuple[Hold, Told | None]:
+    def _seen(self, hold_id: str, operation: str, ids: bytes, act: Act) -> tuple[Hold, Told | None]:
         """The hold, released if its time is over, and the first answer to the request if there is one.
 
         While it is released another attempt of the request may come in, so it is looked for again.

@@ -138,8 +138,8 @@ class ResolveOnce:
             condition += " AND attribute_not_exists(parts)"
         return Update(
             *self.hold.key,
-            change + " REMOVE open_shard",
-            condition,
+            change=change + " REMOVE open_shard",
+            condition=condition,
             names={"#state": "state", "#ttl": "ttl"},
             values=values,
         )
@@ -249,7 +249,13 @@ def as_seen(
         condition += " AND attribute_not_exists(parts)"
     if parts:
         values[":parts"] = hold_parts.write([*hold_parts.read(hold.parts), *parts])
-    return Update(*hold.key, change, condition, names={"#state": "state", **names}, values=values)
+    return Update(
+        *hold.key,
+        change=change,
+        condition=condition,
+        names={"#state": "state", **names},
+        values=values,
+    )
 
 
 def claim(user: str, jti: str, made: Claim) -> Update:
@@ -297,8 +303,8 @@ def elect(ledger: Ledger, hold: Hold, now: int) -> bool:
     """Whether the caller is the one that makes the hold's call. Raises `Busy` or `OutcomeUnknown`."""
     electing = Update(
         *hold.key,
-        "SET performed_at = :now",
-        "jti = :jti AND attribute_not_exists(performed_at) AND #state IN (:open, :spent)",
+        change="SET performed_at = :now",
+        condition="jti = :jti AND attribute_not_exists(performed_at) AND #state IN (:open, :spent)",
         names={"#state": "state"},
         values={":now": now, ":jti": hold.jti, ":open": OPEN, ":spent": SPENT},
         mark="performed_by",
@@ -314,8 +320,8 @@ def keep_answer(hold: Hold, job_id: str, answer: Mapping[str, Any]) -> Update:
     """Keeps upstream's id of the job and what the caller was answered, by the request that claimed it."""
     return Update(
         *hold.key,
-        "SET answer = :answer, job_id = :job",
-        "jti = :jti AND claimed_by = :by",
+        change="SET answer = :answer, job_id = :job",
+        condition="jti = :jti AND claimed_by = :by",
         values={
             ":answer": dict(answer),
             ":job": job_id,
@@ -329,8 +335,8 @@ def name_job(hold: Hold, job_id: str) -> Update:
     """Keeps upstream's id of the job, where the hold has none."""
     return Update(
         *hold.key,
-        "SET job_id = :job",
-        "jti = :jti AND attribute_not_exists(job_id)",
+        change="SET job_id = :job",
+        condition="jti = :jti AND attribute_not_exists(job_id)",
         values={":job": job_id, ":jti": hold.jti},
     )
 
@@ -342,8 +348,8 @@ def postpone(ledger: Ledger, hold: Hold, until: int) -> bool:
     """
     later = Update(
         *hold.key,
-        "SET expires_at = :later",
-        "#state = :seen AND jti = :jti",
+        change="SET expires_at = :later",
+        condition="#state = :seen AND jti = :jti",
         names={"#state": "state"},
         values={":later": until, ":seen": hold.state, ":jti": hold.jti},
     )

@@ -5,23 +5,34 @@ unknown outcome it may be on the phone, so the query, a confirmation or Pull tel
 """
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
-from engine.payments import intents, settlement
+from engine.payments import inbox, intents, rows, settlement
 from engine.payments.book import Book
 from engine.payments.intents import Intent
-from engine.payments.settlement import Proof, Settled
+from engine.payments.rows import Row
+from engine.payments.settlement import Decision, Proof, Settled
 from engine.platform.act import Act
 from engine.platform.errors import PaymentInProgress, ProviderFailed
+from engine.platform.table import Item
 from engine.providers import daraja_callbacks as callbacks
+from engine.providers import mpesa_messages
 from engine.providers.daraja import Daraja, PushWanted
 from engine.providers.daraja_callbacks import C2bPayment, StkResult
 from engine.providers.daraja_results import PulledPayment
 from engine.providers.money import KES, BadAmount, Money
+from engine.providers.mpesa_messages import Message
 from engine.providers.wire import NotSent, Refused, Unknown
+from engine.wallet import credit_requests
 
 MPESA: Final = intents.MPESA
 DESCRIPTION: Final = "Credits"
+CLAIMABLE = frozenset({"no_intent", "unknown_account"})
+"""Why a payment waits that a report of its payer may complete."""
+
+MOST_DAYS = 1
+"""How far the day of a message may be from the day of the payment: clocks and midnights differ."""
 
 
 def begin(book: Book, daraja: Daraja, intent: Intent, phone: str, callback_url: str) -> Intent:
@@ -131,6 +142,46 @@ def look(book: Book, daraja: Daraja, intent: Intent, act: Act) -> Settled | None
         receipt="",
     )
     return settlement.settle(book, lambda: proof, act)
+
+
+def match_request(book: Book, item: Item, act: Act) -> Settled | None:
+    """What came of a report of a payment that waits: it grants where its receipt is a payment of the inbox,
+    with amount, day and account in agreement, and a pack has that price; else it goes on waiting.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
+    row = rows.find(book.table, MPESA, str(item.get("receipt") or "-"))
+    if row is None or row.state != rows.UNMATCHED or row.trouble not in CLAIMABLE:
+        return None
+    said = next(
+        (one for one in mpesa_messages.read(item["text"]) if one.receipt == row.receipt), None
+    )
+    sold = [pack for pack in book.packs.all() if pack.prices.get(KES) == row.gross]
+    if said is None or not _agrees(said, row, str(item["user"])) or len(sold) != 1:
+        return None
+    beside = credit_requests.completion(book.audit, item, sold[0].amount, act)
+    decision = Decision(str(item["user"]), sold[0], beside)
+    proof = inbox.proof_of(row, book.is_live)
+    return settlement.settle(book, lambda: proof, act, decision)
+
+
+def _agrees(said: Message, row: Row, user: str) -> bool:
+    """Whether a message says what the provider has proved, and nothing names another user as its buyer: it is
+    text that anyone can write.
+    """
+    paid = Money(row.gross, row.currency)
+    if not said.is_payment or said.amount != paid or said.day is None:
+        return False
+    account = _plain(row.account)
+    if account not in ("", _plain(user)) or _plain(said.account or account) != account:
+        return False
+    days = abs((said.day - datetime.fromtimestamp(row.paid_at, callbacks.NAIROBI).date()).days)
+    return days <= MOST_DAYS
+
+
+def _plain(account: str) -> str:
+    """An account without what people type differently."""
+    return "".join(account.split()).upper()
 
 
 def _proof(book: Book, payment: str, amount: Money, account: str, paid_at: int) -> Proof:

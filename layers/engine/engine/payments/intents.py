@@ -307,6 +307,14 @@ def postpone(table: Table, intent: Intent, look_at: int) -> Intent | None:
     return _changed(table, intent, look_at=look_at, looks=intent.looks + 1)
 
 
+def set_aside(table: Table, item: Item, look_at: int) -> None:
+    """Looks at an item that cannot be read again later. Raises `Busy`, `OutcomeUnknown`."""
+    later = Update(
+        item["pk"], item["sk"], "SET expires_at = :later", "", values={":later": look_at}
+    )
+    table.write(later)
+
+
 def read(item: Mapping[str, Any]) -> Intent:
     facts = {name: item[name] for name in _FACTS if name in item}
     return Intent(**{**facts, "look_at": item["expires_at"]})

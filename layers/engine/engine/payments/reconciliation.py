@@ -2,10 +2,10 @@
 provider proves it. This module alone writes its items.
 
 A round does, in this order: open intents that are due, purchases of which the store must still be told, each
-provider's lists since the last pass, and our own grants of the last days against their provider and against
-the ledger. What cannot be repaired becomes a finding: a row with its age, until it is found in order. What
-cannot be handled becomes a finding too and stops nothing. A pass that runs out of time continues where it
-ended. Two rounds at once are safe: everything is settled by conditional writes.
+provider's lists since the last pass, reports of payers that wait, and our own grants of the last days against
+their provider and against the ledger. What cannot be repaired becomes a finding: a row with its age, until it
+is found in order. What cannot be handled becomes a finding too and stops nothing. A pass that runs out of
+time continues where it ended. Two rounds at once are safe: everything is settled by conditional writes.
 
 | item | key |
 |---|---|
@@ -39,6 +39,7 @@ from engine.providers.stripe_objects import Charge, Dispute, Refund
 from engine.providers.wire import NotSent, Page, Refused, Unknown
 from engine.readmodels import feed
 from engine.readmodels.feed import EntryFilter
+from engine.wallet import credit_requests
 
 PASSES_PK: Final = "RECONCILE"
 BATCH = 50
@@ -104,6 +105,7 @@ class Reconciler:
         for provider in self._shop.settings.payment_providers:
             for part in self._lists(provider):
                 self._guard(provider, provider, part, is_forced)
+        self._match_requests()
         self._guard("ledger", "own", self._check_own, is_forced)
         return self._round
 
@@ -116,9 +118,17 @@ class Reconciler:
                     return
                 item = self._table.get(place["pk"], place["sk"])
                 if item is not None and item.get("state") == intents.PENDING:
-                    intent = intents.read(item)
-                    self._guard(intent.provider, intent.id, self._look, intent)
-                    self._postpone(intent)
+                    self._guard("intents", place["pk"].partition("#")[2], self._look_at, item)
+
+    def _look_at(self, item: Item) -> None:
+        """One open intent; one that cannot be read is looked at again later, behind the others."""
+        try:
+            intent = intents.read(item)
+        except (KeyError, TypeError):
+            intents.set_aside(self._table, item, self._act.at + LATER_S)
+            raise
+        self._guard(intent.provider, intent.id, self._look, intent)
+        self._postpone(intent)
 
     def _look(self, intent: Intent) -> None:
         """What became of an open intent at its provider; one past its time ends."""
@@ -162,6 +172,16 @@ class Reconciler:
         self._round.counts["unfinished" if after.to_finish else "finished"] += 1
         if after.to_finish:
             rows.write(self._table, row, replace(row, look_at=self._act.at + LATER_S))
+
+    def _match_requests(self) -> None:
+        """Reports of payers that wait, against the payments of the inbox."""
+        for item in credit_requests.waiting(self._table, BATCH):
+            if not self._has_time():
+                return
+            self._guard(MPESA, item["id"], self._match, item)
+
+    def _match(self, item: Item) -> None:
+        self._count(by_mpesa.match_request(self._shop.book, item, self._act))
 
     def _lists(self, provider: str) -> list[Callable[[bool], None]]:
         lists: dict[str, list[Callable[[bool], None]]] = {
@@ -236,10 +256,11 @@ class Reconciler:
         now = self._act.at
         cursor = self._cursor(listed.name)
         if not cursor.after:
-            if now - cursor.since < EVERY_S and not is_forced:
+            if 0 <= now - cursor.since < EVERY_S and not is_forced:
                 return
             cursor = replace(cursor, begun=now)
-        since = max(cursor.since - OVERLAP_S, now - listed.kept_s)
+        # A time ahead of ours came from a wrong clock.
+        since = max(min(cursor.since, now) - OVERLAP_S, now - listed.kept_s)
         while self._has_time():
             page = listed.page(since, cursor.after or None)
             for row in page.rows:
@@ -269,7 +290,7 @@ class Reconciler:
     def _check_own(self, is_forced: bool) -> None:
         """Every grant of the last days: the provider has it, and its entries are what its row says."""
         now, name = self._act.at, "own:grants"
-        if now - self._cursor(name).since < OWN_EVERY_S and not is_forced:
+        if 0 <= now - self._cursor(name).since < OWN_EVERY_S and not is_forced:
             return
         days = iso(now - (OWN_DAYS - 1) * DAY_S)[:10], iso(now)[:10]
         book = self._shop.book
