@@ -70,7 +70,10 @@ def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row
     if row.state != UNMATCHED or row.trouble == settlement.USED:
         raise PaymentNotOpen(details={"status": row.state})
     decision = Decision(user, pack, [_record(book, row, ASSIGNED, act)])
-    return settlement.settle(book, lambda: proof_of(row, book.is_live), act, decision).row
+    made = settlement.settle(book, lambda: proof_of(row, book.is_live), act, decision).row
+    if made.user != user:  # Another decision, or the payment's own intent, came first.
+        raise PaymentNotOpen(details={"status": made.state})
+    return made
 
 
 def ignore(book: Book, place: Place, act: Act) -> Row:
