@@ -79,6 +79,7 @@ def used(endpoint: str, queues: tuple[str, str]) -> dict[str, set[Use]]:
     _payments(endpoint)
     _videos(endpoint)
     _operators(endpoint)
+    _holds(endpoint)
     _front(endpoint)
     _triggers(endpoint)
     return {name: set(uses) for name, uses in permissions.USED.items()}
@@ -191,6 +192,18 @@ def _videos(endpoint: str) -> None:
     with tiktok.serving() as standin:
         gateway = Gateway(endpoint, TIKTOK_BASE=standin.base)
         gateway.call("GET", "/meta", query={"url": tiktok.address(tiktok.VISIBLE[0])})
+
+
+def _holds(endpoint: str) -> None:
+    gateway = Gateway(endpoint)
+    user, _ = gateway.user(balance=1)
+    asked = {"description": "back end", "scopes": ["holds:write"]}
+    made = gateway.call("POST", "/admin/generate-key", asked, headers=gateway.admin).json
+    key = {"x-api-key": made["key"]}
+    placed = {"userId": user, "holdId": "one", "units": 1}
+    assert gateway.call("POST", "/v1/holds", placed, headers=key).status == 200
+    ended = {"units": 1, "final": True, "clientRequestId": "one"}
+    assert gateway.call("POST", "/v1/holds/one/commit", ended, headers=key).status == 200
 
 
 def _operators(endpoint: str) -> None:

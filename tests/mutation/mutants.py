@@ -32,8 +32,9 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure", "test_cli_erasure"),
     **dict.fromkeys(
-        ("credits.holds", "credits.hold_items", "credits.placing"),
+        ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
         (
+            "test_holds",
             MONEY,
             JOBS,
             SWEEPS,
@@ -87,9 +88,16 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_credits",
         "test_users",
         "test_entry_format",
+        "test_holds",
         "test_crash_points",
     ),
-    "ledger.items": (MONEY, "test_ledger_items", "test_entry_format", "test_vending"),
+    "ledger.items": (
+        MONEY,
+        "test_ledger_items",
+        "test_entry_format",
+        "test_holds",
+        "test_vending",
+    ),
     "web.rate_limits": (MONEY, "test_rate_limits", "test_vending"),
     "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),

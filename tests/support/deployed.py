@@ -60,6 +60,7 @@ SETTINGS = {
     "JOB_MINUTES": "60",
     "REUSE_UNUSED_TOKEN": "false",
     "ALLOW_HEADER_IDENTITY": "false",
+    "OPEN_HOLDS": "20",
     "FREE_REPEATS": "true",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",

@@ -1051,6 +1051,7 @@ const { Refused, Unknown, useOutcome, useWrite } = $writes;
 const SCOPES = {
   "credits:write": "Add and deduct credits",
   "users:read": "Read users, transactions and figures",
+  "holds:write": "Hold and charge credits, end holds",
   "subscriptions:write": "Change subscriptions",
   "keys:write": "Create and revoke keys",
   admin: "Everything",

@@ -143,6 +143,13 @@ def vending(user: str, *, ok: bool, replayed: bool = False, **facts: object) -> 
     _say(f"be:vending user={user} ok={'true' if ok else 'false'}", facts)
 
 
+def hold(operation: str, user: str, *, ok: bool, replayed: bool = False, **facts: object) -> None:
+    """The documented line of a request on a back end's hold; `replayed` is only logged if true."""
+    if replayed:
+        facts["replayed"] = True
+    _say(f"be:hold op={operation} user={user} ok={'true' if ok else 'false'}", facts)
+
+
 def upstream_call(call: str, status: int, **facts: object) -> None:
     """The documented line of a call to the transcription service, `status` is 0 without an answer.
 

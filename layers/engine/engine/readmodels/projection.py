@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.credits.hold_items import is_of_backend
 from engine.ledger.audit import Record, record_item
 from engine.ledger.items import (
     SEQ_DIGITS,
@@ -308,7 +309,8 @@ def is_audited(entry: Entry) -> bool:
 def audit_record(entry: Entry, audit_days: int) -> Item:
     """The audit item of a vend or an admin act, with the entry's `unit`, `seq` and origin id."""
     act = Act(entry.actor, entry.request_id, "", "", entry.reason, at=entry.at)
-    record = Record(entry.user, AUDITED[entry.type], True, "", act)
+    action = "hold" if is_of_backend(entry.subject) else AUDITED[entry.type]
+    record = Record(entry.user, action, True, "", act)
     item = record_item(record, entry.hash[:RECORD_ID_LENGTH], audit_days)
     return {**item, "origin_id": entry.origin_id, "unit": entry.unit, "seq": entry.seq}
 
