@@ -342,6 +342,6 @@ def test_no_page_has_a_conflict_marker() -> None:
     marked = [
         page.name
         for page in pages
-        if re.search(rb"^(<{7}|={7}|>{7})( |$)", page.read_bytes(), re.M)
+        if re.search(rb"^(<{7}|={7}|>{7})( |$)", page.read_bytes(), re.MULTILINE)
     ]
     assert not marked
