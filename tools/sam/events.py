@@ -26,6 +26,7 @@ import requests
 
 from local.deploy import CODE_BUCKET, newest_secrets
 from local.settings import ROOT
+from tools.sam import purchases
 from tools.sam.env import reachable
 
 Event = dict[str, Any]
@@ -36,6 +37,7 @@ EXPECTED = {
     "$default": 404,
     # No receiver of notices is set up in a local run, so there is none to send again.
     "POST /admin/subscriptions/{id}/webhooks/{message}/replay": 404,
+    "GET /downloads/android/latest.apk": 302,
 }
 """The routes whose filled sample is not answered by success."""
 
@@ -85,6 +87,33 @@ class Run:
         return str(started.json()["jobId"])
 
     @cached_property
+    def quote(self) -> str:
+        token = f"Bearer {self.account['token']}"
+        return str(
+            self.call("POST", "/v1/quote", {"url": VIDEO}, authorization=token).json()["quoteId"]
+        )
+
+    @cached_property
+    def receipt(self) -> str:
+        """A receipt that no other account has."""
+        digest = hashlib.sha256(self.account["userId"].encode()).hexdigest()
+        return f"S{digest[:9].upper()}"
+
+    @cached_property
+    def report(self) -> str:
+        """A reported payment that waits for an answer."""
+        token = f"Bearer {self.account['token']}"
+        body = {"reference": f"{self.receipt} Confirmed. Ksh500.00 paid to PLUCT."}
+        answer = self.call("POST", "/v1/credits/request", body, authorization=token)
+        return str(answer.json()["id"])
+
+    @property
+    def policy_version(self) -> int:
+        secret = f"Bearer {self.members['adminSecret']}"
+        answer = self.call("GET", "/admin/app-policy", authorization=secret)
+        return int(answer.json()["version"])
+
+    @cached_property
     def subscriber(self) -> str:
         """The token of the account's user as a subscriber, who has a key."""
         claims = {"uid": self.account["userId"], "exp": int(time.time()) + _LIFETIME_S}
@@ -107,6 +136,14 @@ class Run:
     def generated_key(self) -> str:
         wanted = {"description": "sample event", "scopes": ["credits:write"]}
         return str(self.administer("/admin/generate-key", wanted)["id"])
+
+    @cached_property
+    def backend_key(self) -> str:
+        return purchases.backend_key(self)
+
+    @cached_property
+    def purchase_token(self) -> str:
+        return purchases.purchase_token(self)
 
     @cached_property
     def entry(self) -> str:
@@ -150,12 +187,10 @@ def fill(event: Event, run: Run) -> Event:
     if route.endswith("/unblock"):
         run.block()
     filled: Event = _replaced(event, run)
-    if route == "POST /user/create":
-        filled["body"] = filled["body"].replace(run.account["userId"], f"user-{uuid.uuid4()}")
     for member, find in _path_members(route).items():
         _fill_path(filled, member, find(run))
-    if route == "POST /webhooks/tttranscribe":
-        _sign(filled, run.job_secret)
+    if route in _BODIES:
+        _BODIES[route](filled, run)
     if "ResponseURL" in filled:
         filled["ResponseURL"] = run.response_url
     return filled
@@ -183,21 +218,50 @@ _SAMPLES: dict[str, Callable[[Run], str]] = {
     # A short address that the stand-in for TikTok does not know.
     "https://vm.tiktok.com/ZMFHvt5aj/": lambda _: VIDEO,
     "user-123": lambda run: run.account["userId"],
+    "SJK7A1B2C3": lambda run: run.receipt,
+    "q_Zk3rT8yq1mVbN0aXcD5eFg": lambda run: run.quote,
+    "pk_live_SampleSampleSampleSampleSample3fZk1A": lambda run: run.backend_key,
+    "stream-42": purchases.hold_name,
+    "wI1qbb3k5vC2T1cJ0x9m2A.t9k2p1": purchases.hold_subject,
+    "opaque-token-up-to-1950-characters.AO-J1OyExample": lambda run: run.purchase_token,
+    '"credits_250"': lambda _: json.dumps(purchases.PRODUCT),
+    "sample.google.token": purchases.push_token,
+    "UA541K7T2P": purchases.receipt,
 }
 """What the samples say, and what stands for it in a run."""
 
 
 def _path_members(route: str) -> dict[str, Callable[[Run], str]]:
     """The members of a path that no sample's text tells apart, by the route."""
-    if route.startswith(("GET /ttt/status/", "GET /ttt/poll/")):
-        return {"id": lambda run: run.job}
-    if route in ("DELETE /admin/keys/{id}", "DELETE /admin/api-keys/{id}"):
-        return {"id": lambda run: run.generated_key}
-    if route.endswith("/transactions/{seq}/undo"):
-        return {"seq": lambda run: run.entry}
-    if route == "GET /dashboard/assets/{name}":
-        return {"name": lambda run: run.asset}
-    return {}
+    path = route.partition(" ")[2]
+    member, find = _OF_PATHS.get(route) or _OF_PATHS.get(path) or ("", None)
+    return {member: find} if find is not None else {}
+
+
+_OF_PATHS: dict[str, tuple[str, Callable[[Run], str]]] = {
+    "/admin/credit-requests/{id}": ("id", lambda run: run.report),
+    "/admin/credit-requests/{id}/approve": ("id", lambda run: run.report),
+    "/admin/credit-requests/{id}/reject": ("id", lambda run: run.report),
+    "/ttt/status/{id}": ("id", lambda run: run.job),
+    "/ttt/poll/{id}": ("id", lambda run: run.job),
+    "/v1/jobs/{id}": ("id", lambda run: run.job),
+    "DELETE /admin/keys/{id}": ("id", lambda run: run.generated_key),
+    "DELETE /admin/api-keys/{id}": ("id", lambda run: run.generated_key),
+    "/admin/users/{id}/transactions/{seq}/undo": ("seq", lambda run: run.entry),
+    "/dashboard/assets/{name}": ("name", lambda run: run.asset),
+    "/admin/products/{code}": ("code", purchases.product),
+    "/v1/payments/{id}": ("id", lambda run: str(purchases.intent(run)["intentId"])),
+    "/v1/payments/callbacks/{kind}/{capability}": ("capability", purchases.confirmation_segment),
+    "/v1/holds/{holdId}": ("holdId", purchases.hold),
+    "/v1/holds/{holdId}/extend": ("holdId", purchases.hold),
+    "/v1/holds/{holdId}/commit": ("holdId", purchases.hold),
+    "/v1/holds/{holdId}/release": ("holdId", purchases.hold),
+    "/admin/payments/{provider}/{id}": ("id", purchases.payment),
+    "/admin/payments/{provider}/{id}/assign": ("id", purchases.unmatched),
+    "/admin/payments/{provider}/{id}/ignore": ("id", purchases.unmatched),
+    "/admin/payments/{provider}/{id}/refund": ("id", purchases.unmatched),
+}
+"""The member of a path to fill, by the route or by its path, and what is put there."""
 
 
 def _replaced(value: Any, run: Run) -> Any:
@@ -211,6 +275,32 @@ def _replaced(value: Any, run: Run) -> Any:
             if sample in value:
                 value = value.replace(sample, find(run))
     return value
+
+
+def _fresh_user(event: Event, run: Run) -> None:
+    event["body"] = event["body"].replace(run.account["userId"], f"user-{uuid.uuid4()}")
+
+
+def _newest_policy(event: Event, run: Run) -> None:
+    event["body"] = event["body"].replace('"version":0', f'"version":{run.policy_version}')
+
+
+def _fresh_pack(event: Event, run: Run) -> None:
+    event["body"] = event["body"].replace("p250", purchases.code(run))
+
+
+def _signed_by_stripe(event: Event, run: Run) -> None:
+    event["headers"]["stripe-signature"] = purchases.stripe_header(run, event["body"])
+
+
+_BODIES: dict[str, Callable[[Event, Run], None]] = {
+    "POST /user/create": _fresh_user,
+    "POST /admin/app-policy": _newest_policy,
+    "POST /admin/packs": _fresh_pack,
+    "POST /webhooks/stripe": _signed_by_stripe,
+    "POST /webhooks/tttranscribe": lambda event, run: _sign(event, run.job_secret),
+}
+"""What else a route's sample needs, after the samples in its texts were replaced."""
 
 
 def _fill_path(event: Event, member: str, value: str) -> None:
