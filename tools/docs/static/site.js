@@ -175,7 +175,8 @@
       const found = call.credentials.find(([name]) => name === select.value);
       fields = (found?.[1] ?? []).map(([header, prefix]) => {
         const key = `${select.value} ${header}`;
-        const control = input(credentials.get(key) ?? "", { type: "password", autocomplete: "new-password" });
+        // No password field: a browser would offer to store what is typed there.
+        const control = input(credentials.get(key) ?? "", { class: "secret" });
         control.addEventListener("input", () => credentials.set(key, control.value));
         return { header, prefix, control };
       });
