@@ -14,6 +14,9 @@ from cli.commands import (
     ledger,
     meta,
     operators,
+    payments,
+    policy,
+    requests,
     secrets,
     seed_credits,
     smoke,
@@ -81,9 +84,12 @@ app.add_typer(users.app, name="users")
 app.add_typer(adjust.app, name="adjust")
 app.add_typer(keys.app, name="keys")
 app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(payments.app, name="payments")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(operators.app, name="operators")
+app.add_typer(policy.app, name="policy")
+app.add_typer(requests.app, name="requests")
 app.command("smoke")(smoke.smoke)
 app.command("smoke-account")(smoke_account.smoke_account)
 

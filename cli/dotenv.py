@@ -15,6 +15,11 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "JWT_SECRET_CLOUD": (),
     "PROVISIONING_API_KEY": (),
     "FRONT_SECRET": (),
+    "STRIPE_SECRET_KEY": (),
+    "STRIPE_WEBHOOK_SECRET": (),
+    "DARAJA_CONSUMER_KEY": (),
+    "DARAJA_CONSUMER_SECRET": (),
+    "DARAJA_PASSKEY": (),
 }
 """Every secret that is imported or sent, and the older names that are read where it is missing."""
 

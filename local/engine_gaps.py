@@ -73,6 +73,14 @@ GAPS: tuple[Gap, ...] = (
         "ignored with the OpenAPI document", (BY_SAM,),
     ),
     Gap(
+        "AWS::ApiGatewayV2::Api", "Body.components", MISSING,
+        "ignored with the OpenAPI document", (BY_SAM,),
+    ),
+    Gap(
+        "AWS::ApiGatewayV2::Authorizer", "", ADDED,
+        "replace the OpenAPI document, which the engine ignores", (BY_RUN,),
+    ),
+    Gap(
         "AWS::ApiGatewayV2::Integration", "", ADDED,
         "replace the OpenAPI document, which the engine ignores", (BY_RUN,),
     ),

@@ -54,6 +54,11 @@ for second in $(seq 30); do
   printf %s "$STATUS" | grep -Eq '"status": ?"(completed|failed)"' && break; sleep 1
 done
 printf %s "$STATUS" | member text
+# Buy a pack: an intent, a payment at Stripe's stand-in, and the receipt.
+BOUGHT=$(curl -sS $BASE/v1/payments/intents -H "authorization: Bearer $TOKEN" {_JSON} \\
+  -d '{{"packId":"p250","provider":"stripe","currency":"USD","clientRequestId":"buy-1"}}')
+curl -sS -X POST "$(printf %s "$BOUGHT" | member checkoutUrl)"; echo; sleep 3
+curl -sS $BASE/v1/payments/$(printf %s "$BOUGHT" | member intentId) -H "authorization: Bearer $TOKEN"; echo
 """
 
 

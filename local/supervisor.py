@@ -22,7 +22,7 @@ import aiohttp
 from aiohttp import web
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local import first_operator, services
+from local import first_operator, sample_packs, services
 from local.deploy import SECRETS_PREFIX, DeployError, Deployment, deploy, put_secret
 from local.engine import Engine, aws_client, start_ready
 from local.engine_main import ISSUERS_VARIABLE
@@ -118,6 +118,7 @@ async def _start(
     members = _members(parts, await _create_demo_user(parts.base_url)) | await asyncio.to_thread(
         first_operator.create, engine.endpoint, deployment.table_name
     )
+    await asyncio.to_thread(sample_packs.create, engine.endpoint, deployment.table_name)
     held.callback(RunFile.write(settings.run_file, members).remove)
     for variable in services.ignored(template, settings):
         to_terminal(f"{variable} is set, but this template does not call that service.\n")

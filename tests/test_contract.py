@@ -25,6 +25,7 @@ from jsonschema.exceptions import best_match
 import engine
 from engine.access.keyrings import FRONT_SECRET
 from engine.admin import health
+from engine.credits.hold_errors import HoldExpired
 from engine.platform import config, errors
 from engine.platform.errors import EngineError
 from engine.web import forms, http
@@ -282,7 +283,9 @@ def test_the_described_codes_are_those_of_the_errors() -> None:
     assert not made_up, f"{where}: remove {made_up}, which no error has"
 
 
-ABOUT_ACCESS = (errors.Unauthorized, errors.Forbidden)
+ABOUT_ACCESS = (errors.Unauthorized, errors.Forbidden, HoldExpired)
+"""The app never meets `HoldExpired`: back ends alone call the routes of holds."""
+
 NAMED_BY_THE_CONTRACT = (errors.LegacyInsufficientCredits,)
 CREDIT_WORDS = ("credits", "insufficient")
 ACCESS_WORDS = ("exp", "auth", "token")

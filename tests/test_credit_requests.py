@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from engine.platform.table import ConditionFailed
+from engine.wallet import devices
 from tests.support import app_client
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
@@ -107,9 +109,13 @@ def test_no_user_has_more_than_five_that_wait(own: Gateway) -> None:
     assert len(queue(own, user=user)) == 6
 
 
-def test_an_address_cannot_fill_the_queue(own: Gateway) -> None:
+def test_an_address_cannot_fill_the_queue(endpoint: str) -> None:
+    limited = Gateway(endpoint, ALLOW_HEADER_IDENTITY="true", RATE_LIMIT="100")
+    limited.now = 1_800_000_000
     replies = [
-        ask(own, app_client.identity(f"{n:016x}"), message(200 + n), address="203.0.113.99").status
+        ask(
+            limited, app_client.identity(f"{n:016x}"), message(200 + n), address="203.0.113.99"
+        ).status
         for n in range(11)
     ]
     assert replies == [202] * 10 + [429]
@@ -150,6 +156,7 @@ def test_a_receipt_is_added_once_whichever_way_it_is_reported(own: Gateway) -> N
 
 def test_an_approval_of_another_amount_is_refused(own: Gateway) -> None:
     user, headers = own.user()
+    ask(own, headers, message(80))
     name = ask(own, headers, message(8)).json["id"]
     approve(own, name, 8)
     assert approve(own, name, 8, credits=20).code == "request_resolved"
@@ -159,12 +166,13 @@ def test_an_approval_of_another_amount_is_refused(own: Gateway) -> None:
 
 def test_a_rejection_has_a_reason_that_the_user_can_read(own: Gateway) -> None:
     user, headers = own.user()
+    ask(own, headers, message(81))
     name = ask(own, headers, message(10)).json["id"]
     assert reject(own, name).json["request"]["status"] == "rejected"
     assert reject(own, name).status == 200
     assert_refused(reject(own, name, "Another reason."), 409)
     assert approve(own, name, 10).code == "request_resolved"
-    (told,) = listed(own, headers)
+    told = next(one for one in listed(own, headers) if one["id"] == name)
     assert (told["status"], told["answer"]) == ("rejected", "This receipt is not one of ours.")
     again = ask(own, headers, message(10))
     assert (again.json["status"], again.json["answer"]) == (told["status"], told["answer"])
@@ -192,6 +200,17 @@ def test_each_answer_has_its_audit_record(own: Gateway) -> None:
         "credit_request_approved",
         "credit_request_rejected",
     ]
+
+
+def test_an_erasure_makes_no_item_of_a_phone_that_has_expired(own: Gateway) -> None:
+    user, headers = own.user()
+    own.call("POST", "/v1/profile/device", {"deviceModel": "Pixel 8"}, headers=headers)
+    (write,) = devices.erasures(own.ledger.table, user)
+    key = {"pk": {"S": f"A#{user}"}, "sk": {"S": "PHONE"}}
+    own.dynamodb.delete_item(TableName=own.table_name, Key=key)
+    with pytest.raises(ConditionFailed):
+        own.ledger.table.write(write)
+    assert own.ledger.table.get(f"A#{user}", "PHONE") is None
 
 
 def test_a_text_without_a_receipt_is_a_report_too(own: Gateway) -> None:

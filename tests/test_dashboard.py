@@ -53,7 +53,9 @@ def test_a_login_answers_name_and_scopes_and_sets_a_strict_cookie(desk: Gateway)
     reply = Browser(desk).log_in("anna", made(desk, "anna", "operator"))
     assert reply.status == 200
     assert (reply.json["name"], reply.json["role"]) == ("anna", "operator")
-    assert reply.json["scopes"] == ["credits:write", "subscriptions:write", "users:read"]
+    assert reply.json["scopes"] == [
+        "credits:write", "holds:write", "subscriptions:write", "users:read",
+    ]  # fmt: skip
     value, *attributes = reply.headers["set-cookie"].split("; ")
     assert re.fullmatch(rf"{COOKIE}=[A-Za-z0-9_-]{{43}}", value)
     wanted = {"HttpOnly", "Secure", "SameSite=Strict", "Path=/", f"Max-Age={LIFETIME_S}"}

@@ -134,6 +134,7 @@ def test_an_erasure_leaves_no_personal_data_and_the_same_entries(person: Person)
         "origins": 2,
         "auditRecords": 1,
         "jobs": 0,
+        "payments": 0,
         "device": True,
         "profile": True,
         "subscription": True,

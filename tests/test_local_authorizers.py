@@ -33,7 +33,7 @@ def with_authorizer(authorizer: dict[str, Any]) -> Template:
     """The template, whose route of the health check has an authorizer."""
     source = copy.deepcopy(load_template(ROOT / "template.yaml"))
     api = source["Resources"]["HttpApi"]["Properties"]
-    api["Auth"] = {"Authorizers": {"Push": authorizer}}
+    api["Auth"]["Authorizers"]["Push"] = authorizer
     events = source["Resources"]["HealthFunction"]["Properties"]["Events"]
     event = next(one for one in events.values() if one["Properties"].get("Path") == "/health")
     event["Properties"]["Auth"] = {"Authorizer": "Push"}

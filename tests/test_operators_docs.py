@@ -291,7 +291,8 @@ def test_every_kind_of_credential_of_the_description_has_its_row() -> None:
         "adminSecret": "ADMIN_SECRET", "dashboardSession": "session's cookie",
         "webhookSecret": "WEBHOOK_SECRET", "webhookSignature": "WEBHOOK_SECRET",
         "jobSignature": "TTT_SHARED_SECRET", "subscriberToken": "JWT_SECRET_CLOUD",
-        "appHeaders": "id of the released app",
+        "appHeaders": "id of the released app", "stripeSignature": "STRIPE_WEBHOOK_SECRET",
+        "googlePush": "Google's push account",
     }  # fmt: skip
     assert set(schemes) == set(words)
     assert not [scheme for scheme, word in words.items() if word not in about]

@@ -14,11 +14,21 @@ OWNERS = {
     "hold": {"credits/placing.py", "credits/holds.py"},
     "job": {"transcription/jobs.py"},
     "request of a transcription": {"transcription/request_records.py"},
+    "quote": {"wallet/quotes.py"},
+    "last job of a video": {"wallet/videos.py"},
+    "phone": {"wallet/devices.py"},
+    "request for credits": {"wallet/credit_requests.py"},
+    "version of the app's policy": {"wallet/policy.py"},
 }
 KEYS = {
     "hold": ({"hold_sk", "sk_of"}, ("H#",)),
     "job": (set(), ("J#", "JOB")),
     "request of a transcription": (set(), ("R#transcribe",)),
+    "quote": (set(), ("QUOTE#",)),
+    "last job of a video": (set(), ("VIDEO#",)),
+    "phone": (set(), ("PHONE",)),
+    "request for credits": (set(), ("CREDITREQ",)),
+    "version of the app's policy": (set(), ("POLICY#",)),
 }
 """The functions and the literals that a key of the item is made of."""
 

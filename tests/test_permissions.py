@@ -5,6 +5,7 @@ refuses what the template does not grant. Here each function is brought to do al
 is granted and never used fails; so do policies that SAM adds beside those of the template.
 """
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support import (
     openrouter,
     operators,
     payers,
+    paying,
     permissions,
     studio,
     template,
@@ -77,6 +79,7 @@ def used(endpoint: str, queues: tuple[str, str]) -> dict[str, set[Use]]:
     _payments(endpoint)
     _videos(endpoint)
     _operators(endpoint)
+    _holds(endpoint)
     _front(endpoint)
     _triggers(endpoint)
     return {name: set(uses) for name, uses in permissions.USED.items()}
@@ -146,24 +149,61 @@ def _subscriptions(endpoint: str) -> None:
 
 
 def _payments(endpoint: str) -> None:
-    shop = payers.selling(endpoint)
-    sale = payers.bought(shop)
-    with permissions.held_to("payments"):
-        sale.settle()
-        sale.settle(payment="pi_of_nobody", intent="")
-    shop.call("GET", "/v1/payments", headers=sale.headers)
-    for query in ({}, {"user": sale.user}):
-        shop.call("GET", "/admin/payments", headers=shop.admin, query=query)
-    shop.call("GET", "/admin/packs/p250", headers=shop.admin)
-    assigned = {"userId": sale.user, "packId": "p250", "reason": "x"}
-    path = "/admin/payments/stripe/pi_of_nobody/assign"
-    assert shop.call("POST", path, assigned, headers=shop.admin).status == 200
+    with paying.market(endpoint) as shop:
+        gateway = shop.gateway
+        user, headers = shop.buyer()
+        shop.intent(headers)
+        shop.by_mpesa(headers, phone=paying.PHONE)
+        paying.eventually(lambda: shop.account(user) == (250, 0), "granted")
+        gateway.call("POST", "/webhooks/stripe", {})
+        with permissions.held_to("payments"):
+            sale = payers.bought(gateway)
+            sale.settle(payment="pi_of_nobody", intent="")
+        gateway.call("GET", "/v1/payments", headers=headers)
+        for query in ({}, {"user": user}):
+            gateway.call("GET", "/admin/payments", headers=gateway.admin, query=query)
+        gateway.call("GET", "/admin/packs/p250", headers=gateway.admin)
+        assigned = {"userId": user, "packId": "p250", "reason": "x"}
+        path = "/admin/payments/stripe/pi_of_nobody/assign"
+        assert gateway.call("POST", path, assigned, headers=gateway.admin).status == 200
+        for name in ("payments", "payments_admin", "reconciler"):
+            with permissions.held_to(name):
+                _daraja_token(shop, name)
+        reconciler: Any = gateway.function("reconciler")
+        with permissions.held_to("reconciler"):
+            found = reconciler.Reconciler(reconciler.shop, payers.ACT, lambda: 0.0)
+            found._write_finding("unreadable", "stripe", "pi_of_nobody")
+        gateway.call("GET", "/admin/payments/findings", headers=gateway.admin)
+        shop.reconcile()
+        shop.by_hand()
+
+
+def _daraja_token(shop: paying.Market, name: str) -> None:
+    """The shared token is opened, found invalid, and replaced."""
+    shop.daraja.order("other_token", {})
+    function: Any = shop.gateway.function(name)
+    clients = function.shop.clients
+    clients.__dict__.pop("daraja", None)
+    now = int(time.time())
+    clients.daraja.pull(now - 3600, now)
 
 
 def _videos(endpoint: str) -> None:
     with tiktok.serving() as standin:
         gateway = Gateway(endpoint, TIKTOK_BASE=standin.base)
         gateway.call("GET", "/meta", query={"url": tiktok.address(tiktok.VISIBLE[0])})
+
+
+def _holds(endpoint: str) -> None:
+    gateway = Gateway(endpoint)
+    user, _ = gateway.user(balance=1)
+    asked = {"description": "back end", "scopes": ["holds:write"]}
+    made = gateway.call("POST", "/admin/generate-key", asked, headers=gateway.admin).json
+    key = {"x-api-key": made["key"]}
+    placed = {"userId": user, "holdId": "one", "units": 1}
+    assert gateway.call("POST", "/v1/holds", placed, headers=key).status == 200
+    ended = {"units": 1, "final": True, "clientRequestId": "one"}
+    assert gateway.call("POST", "/v1/holds/one/commit", ended, headers=key).status == 200
 
 
 def _operators(endpoint: str) -> None:

@@ -49,6 +49,15 @@ def test_a_callback_is_read_as_its_vector_expects(vector: dict[str, Any]) -> Non
         assert found.payer == "***149"
 
 
+@pytest.mark.parametrize("left_out", ["Amount", "MpesaReceiptNumber"])
+def test_a_success_proves_a_payment_only_with_receipt_and_amount(left_out: str) -> None:
+    body = json.loads(json.dumps(STK[0]["body"]))
+    items = body["Body"]["stkCallback"]["CallbackMetadata"]["Item"]
+    items[:] = [item for item in items if item["Name"] != left_out]
+    found = daraja_callbacks.stk(raw(body))
+    assert found is not None and found.is_paid and not found.is_proof
+
+
 def test_the_code_of_a_failure_is_kept_as_daraja_writes_it() -> None:
     codes = {
         one["name"]: found.code

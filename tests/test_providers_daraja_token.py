@@ -186,6 +186,28 @@ def test_a_slow_asker_takes_the_token_of_the_faster_one(fleet: Fleet) -> None:
     assert fleet.provider.made == ["token-1", "token-2"]
 
 
+def test_a_token_stored_between_a_look_and_the_claim_is_taken(fleet: Fleet) -> None:
+    class Late:
+        """A table whose second look is followed by another's renewal."""
+
+        looks = 0
+
+        def get(self, *key: str) -> Item | None:
+            found = fleet.table.get(*key)
+            self.looks += 1
+            if self.looks == 2:
+                assert fleet.instance().get() == "token-2"
+            return found
+
+        def write(self, write: Any) -> Item:
+            return fleet.table.write(write)
+
+    fleet.instance().get()
+    fleet.now += LIFE_S * 9 // 10
+    assert fleet.instance(Late()).get() == "token-2"  # type: ignore[arg-type]
+    assert fleet.provider.made == ["token-1", "token-2"]
+
+
 @pytest.mark.parametrize("trouble", [NotSent("broken"), Refused(400), Unknown("timeout")])
 def test_trouble_at_daraja_frees_the_lease_and_the_old_token_serves_on(
     fleet: Fleet, trouble: Exception

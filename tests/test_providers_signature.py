@@ -35,6 +35,12 @@ def test_the_example_of_the_documentation_is_computed() -> None:
     )
 
 
+@pytest.mark.parametrize("written", [f"0{NOW}", f"+{NOW}", f"{NOW}.0", f" {NOW}", f"{NOW}_0"])
+def test_a_time_in_another_form_is_refused_also_with_a_right_signature(written: str) -> None:
+    signed = stripe_signature.signature(SECRET, written, b"{}")
+    assert not stripe_signature.is_signed(f"t={written},v1={signed}", b"{}", [SECRET], NOW)
+
+
 def test_without_a_secret_nothing_is_signed() -> None:
     signed = stripe_signature.signature(SECRET, str(NOW), b"{}")
     assert not stripe_signature.is_signed(f"t={NOW},v1={signed}", b"{}", [], NOW)

@@ -111,6 +111,12 @@ def test_a_session_without_payment_is_paid_only_if_it_costs_nothing() -> None:
     assert free.is_paid and free.payment_object == free.id
 
 
+def test_a_session_that_is_not_complete_is_not_paid_whatever_it_says_of_the_payment() -> None:
+    members = copy.deepcopy(vectors("stripe/object_checkout_session_get"))
+    for status in ("open", "expired"):
+        assert not stripe_objects.session({**members, "status": status}).is_paid
+
+
 def test_another_currency_environment_and_product_are_told() -> None:
     # Stripe writes hundredths of a shilling of Uganda.
     assert session("event_14_wrong_currency_same_number").amount == Money(4, "UGX")
@@ -210,6 +216,15 @@ def test_an_object_with_any_member_spoiled_is_read_or_refused(kind: str) -> None
         except NotOurs:
             refused += 1
     assert refused > 100
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_an_object_of_another_kind_is_refused(kind: str) -> None:
+    read, name = READERS[kind]
+    about = EVENTS[name]["data"]["object"]
+    assert read(about) is not None
+    with pytest.raises(NotOurs):
+        read({**about, "object": "payment_link"})
 
 
 def test_an_event_with_any_member_spoiled_is_read_or_none() -> None:

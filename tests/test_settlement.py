@@ -310,3 +310,32 @@ def test_a_refund_by_hand_of_a_granted_payment_takes_back(shop: Gateway) -> None
 
 def test_an_unknown_payment_is_not_found(shop: Gateway) -> None:
     assert act(shop, "UB00000000", "ignore", {}).code == "payment_not_found"
+
+
+def test_an_erasure_takes_away_who_paid_and_leaves_the_payment(shop: Gateway) -> None:
+    sale = bought(shop, provider="mpesa", currency="KES")
+    sale.proof = replace(sale.proof, provider="mpesa")
+    sale.settle()
+    body = {"reason": "asked for it", "confirm": sale.user}
+    path = f"/admin/users/{sale.user}/erase"
+    assert shop.call("POST", path, body, headers=shop.admin).json["payments"] == 1
+    assert (sale.row().payer, sale.row().granted) == ("", 250)
+    assert shop.call("POST", path, body, headers=shop.admin).json["payments"] == 0
+    sale.lose(refunded=65000)
+    assert (sale.row().payer, sale.account()) == ("", (0, 0))
+
+
+def test_a_receipt_that_paid_another_purchase_is_flagged_and_grants_nothing(shop: Gateway) -> None:
+    ann, ben = (bought(shop, provider="mpesa", currency="KES") for _ in range(2))
+    ann.settle(provider="mpesa")
+    assert ann.settle(provider="mpesa", intent=ben.intent["intentId"]).outcome == settlement.WAITS
+    (flagged,) = [
+        one
+        for one in unmatched(shop)
+        if one["reason"] == settlement.USED and one["paymentId"].startswith(ann.proof.payment)
+    ]
+    assert (ann.account(), ben.account()) == ((250, 0), (0, 0))
+    body = {"userId": ben.user, "packId": "p250"}
+    refused = act(shop, flagged["paymentId"], "assign", body)
+    assert refused.code == "payment_not_open"
+    assert act(shop, flagged["paymentId"], "ignore", {}).status == 200

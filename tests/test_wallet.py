@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -270,6 +271,8 @@ def test_a_second_transcription_of_a_video_is_free_and_at_once(studio: Studio) -
     assert shown["settlement"] == {"reservedUnits": 0, "settledUnits": 0, "refundedUnits": 0}
     assert len(shown["result"]["text"]) > 100
     assert studio.credits(user) == (1, 0)
+    studio.gateway.add(user, 4)
+    assert bought(studio, headers, "four").json["balanceAfterReservation"] == 5
     assert len(studio.upstream.calls("transcribe")) == 1
 
 
@@ -512,6 +515,77 @@ def test_sync_tells_uses_jobs_and_policy(studio: Studio) -> None:
     later = sync(after["serverTimeMs"])
     assert sync(later["serverTimeMs"])["jobs"]["changedSinceCursor"] == []
     assert later["wallet"]["availableUses"] == studio.credits(user)[0] == 1
+
+
+MINUTES = {
+    "code": "transcript_minutes", "version": 0, "label": "Minutes", "unit": "minute",
+    "creditsPerUnit": 2, "mostUnits": 5, "scope": "ttt:transcribe", "audience": "tttranscribe",
+    "lifetimeSeconds": 900, "graceSeconds": 20, "overage": "cap", "settledBy": "duration",
+    "leastUnits": 1, "reason": "a longer product",
+}  # fmt: skip
+
+
+def test_a_product_by_the_minute_holds_the_most_and_gives_the_rest_back(studio: Studio) -> None:
+    saved = studio.gateway.call("POST", "/admin/products", MINUTES, headers=studio.gateway.admin)
+    assert saved.status == 200, saved.text
+    wallet: Any = studio.gateway.function("wallet")
+    wallet.products.forget()
+    user, headers = studio.gateway.user(balance=20)
+    done = bought(studio, headers, requestedProducts=["transcript_minutes"])
+    assert (done.json["reservedUnits"], studio.credits(user)) == (10, (10, 10))
+    studio.upstream.forward(60)
+    ended = job(studio, headers, done.json["jobId"])
+    settled = ended["settlement"]["settledUnits"]
+    assert 2 <= settled < 10
+    assert ended["settlement"]["refundedUnits"] == 10 - settled
+    assert studio.credits(user) == (20 - settled, 0)
+    wrong = {**MINUTES, "code": "other_audience", "audience": "elsewhere"}
+    assert (
+        studio.gateway.call("POST", "/admin/products", wrong, headers=studio.gateway.admin).status
+        == 200
+    )
+    wallet.products.forget()
+    refused = quote(studio.gateway, headers, requestedProducts=["other_audience"])
+    assert refused.code == "product_not_offered"
+
+
+def test_a_changed_price_ends_a_quote_only_when_its_time_is_over(studio: Studio) -> None:
+    wallet: Any = studio.gateway.function("wallet")
+    product = {**MINUTES, "code": "by_call", "unit": "call", "mostUnits": 1, "settledBy": "none"}
+    admin = {"headers": studio.gateway.admin}
+    assert studio.gateway.call("POST", "/admin/products", product, **admin).status == 200
+    wallet.products.forget()
+    user, headers = studio.gateway.user(balance=20)
+    made = quote(studio.gateway, headers, requestedProducts=["by_call"]).json
+    dearer = {**product, "version": 1, "creditsPerUnit": 5}
+    assert studio.gateway.call("POST", "/admin/products", dearer, **admin).status == 200
+    wallet.products.forget()
+    new = quote(studio.gateway, headers, requestedProducts=["by_call"]).json
+    assert new["quoteId"] != made["quoteId"] and new["estimated"]["reserveUnits"] == 5
+    assert fulfill(studio.gateway, headers, made["quoteId"], "one").json["reservedUnits"] == 2
+    studio.pass_(86_400 + 1)
+    headers = studio.gateway.user_headers(user)
+    late = fulfill(studio.gateway, headers, made["quoteId"], "two")
+    assert (late.status, late.code) == (410, "quote_gone")
+
+
+def test_a_quote_whose_price_still_holds_is_honoured_after_its_time(studio: Studio) -> None:
+    user, headers = studio.gateway.user(balance=1)
+    made = quote(studio.gateway, headers).json
+    studio.pass_(2 * 86_400)
+    headers = studio.gateway.user_headers(user)
+    assert fulfill(studio.gateway, headers, made["quoteId"]).status == 200
+
+
+def test_one_id_from_thirty_threads_is_one_charge_and_one_job(studio: Studio) -> None:
+    user, headers = studio.gateway.user(balance=5)
+    made = quote(studio.gateway, headers).json["quoteId"]
+    with ThreadPoolExecutor(30) as pool:
+        replies = list(pool.map(lambda _: fulfill(studio.gateway, headers, made), range(30)))
+    assert {reply.status for reply in replies} == {200}
+    assert len({reply.json["jobId"] for reply in replies}) == 1
+    assert studio.credits(user) == (4, 1)
+    assert len(studio.upstream.calls("transcribe")) == 1
 
 
 def test_sync_of_a_new_id_has_a_wallet(studio: Studio) -> None:

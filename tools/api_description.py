@@ -109,12 +109,12 @@ def _tasks(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _codes(document: Mapping[str, Any]) -> Iterator[str]:
-    for entry in referred(document, "#/components/schemas/ErrorCode").at("oneOf").value:
-        if not entry.get("x-remedy"):
-            yield (
-                f"{FILE}, components > schemas > ErrorCode > oneOf > {entry['const']}: add 'x-remedy', "
-                "which says what a client does about it"
-            )
+    remedies = referred(document, "#/components/schemas/ErrorCode").at("x-remedies")
+    known = described_codes(document)
+    for code in sorted(known.keys() - remedies.value.keys()):
+        yield f"{remedies.place}: add {code!r} with what a client does about it"
+    for code in sorted(remedies.value.keys() - known.keys()):
+        yield f"{remedies.place}: remove {code!r}, which is no code"
 
 
 def lacking(key: str, operation: Node) -> list[str]:

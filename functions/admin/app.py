@@ -4,8 +4,9 @@ from engine.access import api_keys, front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
 from engine.admin import accounts, erasure, transactions_csv
-from engine.credits import adjustments, bulk
+from engine.credits import adjustments, backend_holds, bulk, hold_items
 from engine.credits.adjustments import Adjusted, Adjustment
+from engine.credits.hold_errors import HoldNotFound
 from engine.ledger import audit as audit_records
 from engine.ledger import origins
 from engine.ledger.audit import Audit
@@ -27,7 +28,9 @@ from engine.web.forms import (
     AuditQuery,
     BulkQuery,
     CreditRequestsQuery,
+    EndHoldForm,
     EraseForm,
+    HoldsQuery,
     KeyForm,
     PolicyForm,
     ProductForm,
@@ -39,7 +42,7 @@ from engine.web.forms import (
 )
 from engine.web.http import Answer, Api, Call, legacy
 from engine.web.request_ids import replay_headers
-from engine.web.scopes import ADMIN, CREDITS_WRITE, KEYS_WRITE, USERS_READ
+from engine.web.scopes import ADMIN, CREDITS_WRITE, HOLDS_WRITE, KEYS_WRITE, USERS_READ
 
 PAGE = 50
 CSV_PAGE = 5000
@@ -203,6 +206,31 @@ def revoke_key(call: Call, id: str) -> Answer:
     act = call.act(caller.actor, known.description)
     revoked = api_keys.revoke(ledger, audit, id, act)
     return Answer({"ok": True, "key": api_keys.members(revoked or known)})
+
+
+@api.route("GET", "/admin/holds")
+def user_holds(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(HoldsQuery)
+    only_open = query.state == "open"
+    members = accounts.holds_members(ledger, query.user, only_open=only_open)
+    if members is None:
+        raise NotFound()
+    return Answer(members)
+
+
+@api.route("POST", "/admin/holds/end")
+def end_hold(call: Call) -> Answer:
+    actor = access.require(call, HOLDS_WRITE).actor
+    form = call.read(EndHoldForm)
+    hold = hold_items.find(ledger.table, form.user_id, form.hold)
+    if hold is None:
+        raise HoldNotFound()
+    replayed = hold.state != hold_items.OPEN
+    if not replayed:
+        hold = backend_holds.end(ledger, audit, hold, call.act(actor, form.reason))
+    members = {"ok": True, "userId": hold.user, "hold": accounts.told_members(hold)}
+    return Answer(members, headers=replay_headers(replayed))
 
 
 @api.route("GET", "/admin/app-policy")

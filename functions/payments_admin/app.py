@@ -1,13 +1,17 @@
 """Packs and payments for operators: the catalogue, the inbox, and what they decide."""
 
+import time
 from decimal import Decimal
 
 from engine.access import front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
-from engine.payments import answers, book, inbox, packs
+from engine.payments import answers, book, clients, inbox, packs, reconciliation
+from engine.payments.buying import Shop
+from engine.payments.clients import Clients
 from engine.payments.inbox import Place
 from engine.payments.packs import Pack
+from engine.payments.reconciliation import Reconciler
 from engine.platform import config, table
 from engine.platform.table import Table
 from engine.subscriptions.plans import micros
@@ -15,11 +19,18 @@ from engine.web.forms import AdminPaymentsQuery, AssignForm, PackForm, ReasonFor
 from engine.web.http import Answer, Api, Call
 from engine.web.scopes import CREDITS_WRITE, USERS_READ
 
+MOST_FINDINGS = 100
+ROUND_S = 24.0
+"""How long a round by hand may take: the API answers after 30 s at the latest."""
+
 settings = config.load()
 books = book.opened(settings, Table(table.connect(), settings.table_name))
 rings = KeyRings(
-    keyrings.connect(), settings.secrets_prefix, front_secret.names(settings, ADMIN_SECRET)
+    keyrings.connect(),
+    settings.secrets_prefix,
+    front_secret.names(settings, ADMIN_SECRET, *clients.SECRETS),
 )
+shop = Shop(books, Clients(settings, rings, books.table), settings)
 access = Access(books.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(books.table))
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
@@ -53,6 +64,23 @@ def payments(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(AdminPaymentsQuery)
     return Answer(inbox.page(books, query, call.now))
+
+
+@api.route("GET", "/admin/payments/findings")
+def findings(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    found = reconciliation.open_findings(books.table, MOST_FINDINGS)
+    shown = [reconciliation.finding_members(item, call.now) for item in found]
+    return Answer({"ok": True, "findings": shown})
+
+
+@api.route("POST", "/admin/payments/reconcile")
+def reconcile(call: Call) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    act = call.act(actor, call.read(ReasonForm).reason)
+    ends_at = time.monotonic() + ROUND_S
+    done = Reconciler(shop, act, lambda: ends_at - time.monotonic()).run(is_forced=True)
+    return Answer({"ok": True, "isDone": done.is_done, "counts": dict(done.counts)})
 
 
 @api.route("GET", "/admin/payments/{provider}/{id}")

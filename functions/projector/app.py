@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from engine.payments.notices import Notices
 from engine.platform import config, logs, table
 from engine.platform.table import Table
 from engine.readmodels.projection import Projected, Projector
@@ -12,6 +13,7 @@ projector = Projector(
     low_balance=settings.low_balance,
     audit_days=settings.audit_days,
 )
+projector.beside = Notices(bool(settings.notify_url)).of_low_balance
 
 
 def lambda_handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -36,8 +36,8 @@ from engine.web.request_ids import replay_headers
 POLICY_S = 60
 """How long a cache may keep the policy, which holds no person's data."""
 
-REQUESTS_OF_ADDRESS = 10
-"""Reports of payments a minute from one address: each is read by a person."""
+REPORTS_DIVISOR = 10
+"""An address may report payments a tenth as often as a user may call, because a person reads each report."""
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
@@ -111,9 +111,10 @@ def report_device(call: Call) -> Answer:
 @api.route("POST", "/v1/credits/request")
 def request_credits(call: Call) -> Answer:
     person = _limited(call, "read")
-    form = call.read(CreditRequestForm)
+    form, _ = call.read(CreditRequestForm), call.request_key
     address = rate_limits.of_address(call.address)
-    rate_limits.take(ledger.table, address, "credit-request", REQUESTS_OF_ADDRESS, call.now)
+    limit = max(1, settings.rate_limit // REPORTS_DIVISOR)
+    rate_limits.take(ledger.table, address, "credit-request", limit, call.now)
     made = credit_requests.ask(ledger, person.user, form.reference, call.act(person.actor))
     members = {"ok": True, **credit_requests.members(made.item), "requestId": call.request_id}
     return Answer(members, status=202, headers=replay_headers(not made.is_new))

@@ -34,6 +34,16 @@ include-operation-id = [
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 402, 403, 404, 409, 422]
 
+# A change is made from the newest version, and its members must agree with each other.
+[[operations]]
+include-operation-id = ["approveCreditRequest", "changeAppPolicy", "editPack", "saveProduct"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404, 409]
+
+# A product must be offered, and a quote must be one of the user's.
+[[operations]]
+include-operation-id = ["fulfill", "quote"]
+checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 402, 403, 410, 422, 426, 503]
+
 # An address must be TikTok's, and TikTok must have the video.
 [[operations]]
 include-operation-id = ["estimate", "getMetadata", "resolveMetadata", "transcribe"]

@@ -134,8 +134,8 @@ HOLDS: Final = [
     ),
     (
         "credits.placing.balance-after",
-        '"balance_after": entry.available_after',
-        '"balance_after": entry.available_after + 1',
+        "            **stored_product(made),\n        }\n        if made.state",
+        '            "balance_after": 0,\n        }\n        if made.state',
     ),
     ("credits.placing.open-has-a-shard", "        if made.state == OPEN:\n", "        if False:\n"),
     (
@@ -161,17 +161,17 @@ HOLDS: Final = [
     ("credits.holds.resolved-leaves-the-index", ' + " REMOVE open_shard"', ""),
     (
         "credits.holds.seen-by-its-jti",
-        'seen == (item["jti"], item["state"], item.get("claim"))',
-        'seen[1:] == (item["state"], item.get("claim"))',
+        'seen == (item["jti"], item["state"], item.get("claim"), item.get("parts", b""))',
+        'seen[1:3] == (item["state"], item.get("claim"))',
     ),
     (
         "credits.holds.seen-by-its-state",
-        'seen == (item["jti"], item["state"], item.get("claim"))',
-        'seen[::2] == (item["jti"], item.get("claim"))',
+        'seen == (item["jti"], item["state"], item.get("claim"), item.get("parts", b""))',
+        'seen[:3:2] == (item["jti"], item.get("claim"))',
     ),
     (
         "credits.holds.seen-by-its-claim",
-        'seen == (item["jti"], item["state"], item.get("claim"))',
+        'seen == (item["jti"], item["state"], item.get("claim"), item.get("parts", b""))',
         'seen[:2] == (item["jti"], item["state"])',
     ),
     (
@@ -280,11 +280,111 @@ HOLDS: Final = [
         "step.reconciles and False",
     ),
     ("credits.holds.reconciled-at-all", "step.reconciles and hold.reconciled", "step.reconciles"),
-    ("credits.holds.resolves-the-last-entry", "hold.resolved_seq is not None", "False"),
+    (
+        "credits.hold_items.newest-entry-of-a-resolved-hold",
+        "self.resolved_seq or self.last_seq or self.seq",
+        "self.last_seq or self.seq",
+    ),
+    (
+        "credits.hold_items.newest-entry-of-a-hold-with-parts",
+        "self.resolved_seq or self.last_seq or self.seq",
+        "self.resolved_seq or self.seq",
+    ),
+    (
+        "credits.holds.part-charges-what-was-charged-before",
+        "charged = self.hold.committed + entry.charged",
+        "charged = entry.charged",
+    ),
+    (
+        "credits.holds.part-keeps-those-before",
+        "[*hold_parts.read(hold.parts), *parts]",
+        "[*parts]",
+    ),
+    ("credits.backend_holds.commit-is-looked-up", 'self._earlier(hold, "commit", ids)', "None"),
+    ("credits.backend_holds.extension-is-looked-up", 'self._earlier(hold, "extend", ids)', "None"),
+    ("credits.backend_holds.release-is-looked-up", 'self._earlier(hold, "release", ids)', "None"),
+    ("credits.backend_holds.grace", "act.at < hold.grace_ends_at", "act.at < hold.ends_at"),
+    (
+        "credits.backend_holds.grace-ends",
+        "if hold.state != OPEN or act.at < hold.grace_ends_at:",
+        "if hold.state != OPEN or act.at <= hold.grace_ends_at:",
+    ),
+    (
+        "credits.backend_holds.late-is-bounded",
+        "charge if product.overage == OWED else min(charge, hold.released)",
+        "charge",
+    ),
+    (
+        "credits.backend_holds.late-is-refused",
+        "            if product.overage == REJECT:\n                raise HoldExpired()\n",
+        "",
+    ),
+    (
+        "credits.backend_holds.more-is-refused",
+        "charge > taken and product.overage == REJECT",
+        "False",
+    ),
+    (
+        "credits.backend_holds.more-is-cut",
+        "charge - taken if product.overage == OWED else 0",
+        "charge - taken",
+    ),
+    (
+        "credits.backend_holds.last-of-late",
+        "hold.state == EXPIRED and not hold.is_final",
+        "hold.state == EXPIRED",
+    ),
+    (
+        "credits.backend_holds.end-moves-forward",
+        "max(hold.ends_at, request.act.at + (seconds or 0))",
+        "request.act.at + (seconds or 0)",
+    ),
+    (
+        "credits.backend_holds.most-units",
+        "hold.reserved + hold.committed + more > product.price(product.most_units)",
+        "False",
+    ),
+    (
+        "credits.backend_holds.part-leaves-the-rest",
+        "held=-taken, left=rest",
+        "held=-hold.reserved, left=0",
+    ),
+    (
+        "credits.backend_holds.same-payload",
+        "if hold.fingerprint != template.fingerprint:",
+        "if False:",
+    ),
+    (
+        "credits.backend_holds.room-for-the-end",
+        "hold_parts.MOST - (0 if is_end else 1)",
+        "hold_parts.MOST",
+    ),
+    (
+        "ledger.items.beyond-takes-what-there-is",
+        "min(account.available, move.beyond)",
+        "move.beyond",
+    ),
+    ("ledger.items.beyond-is-owed", "move.beyond - taken if move.may_owe else 0", "0"),
+    (
+        "ledger.items.beyond-is-not-owed",
+        "move.beyond - taken if move.may_owe else 0",
+        "move.beyond - taken",
+    ),
+    ("ledger.items.closed-hold-is-not-listed", "if name != self.closes", "if name"),
+    (
+        "ledger.posting.open-holds-are-limited",
+        "len(account.open_holds) >= move.opens.most",
+        "False",
+    ),
+    (
+        "ledger.posting.open-holds-limit-is-exact",
+        "len(account.open_holds) >= move.opens.most",
+        "len(account.open_holds) > move.opens.most",
+    ),
     (
         "credits.hold_items.found-by-its-whole-jti",
-        'if item is not None and item["jti"] == jti',
-        "if item",
+        'is_it = item is not None and (item["jti"], item["user"]) == (jti, user)',
+        "is_it = item is not None",
     ),
 ]
 

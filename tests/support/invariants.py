@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from engine.credits.hold_items import BACKEND_SK, is_of_backend
 from engine.credits.verification import AccountCheck, Finding
 from engine.ledger.items import CREDITS, START, Account, Entry, read_account, read_entry
 from engine.platform.table import Item, Table
@@ -28,6 +29,8 @@ class Snapshot:
                 self.entries.setdefault(user, []).append(read_entry(item))
             elif item["sk"].startswith("H#"):
                 self.holds.setdefault(user, []).append(item)
+            elif item["sk"] == BACKEND_SK:
+                self.holds.setdefault(item["user"], []).append(item)
 
     def assert_sound(self) -> None:
         """The invariants of the ledger, for every user and for all of them together."""
@@ -40,10 +43,12 @@ class Snapshot:
 
     def _assert_explained(self, user: str) -> None:
         """Contiguous, chained, never negative, and adding up to the balance at every prefix."""
-        available = held = 0
+        available = held = owed = 0
         previous = START
         for seq, entry in enumerate(self.entries[user], 1):
             available, held = available + entry.amount, held + entry.held
+            owed += entry.owed
+            assert (entry.owed_after, owed >= 0) == (owed, True)
             assert (entry.user, entry.seq, entry.prev) == (user, seq, previous)
             assert (entry.available_after, entry.held_after) == (available, held)
             assert available >= 0 and held >= 0
@@ -51,6 +56,7 @@ class Snapshot:
             previous = entry.hash
         account = self.accounts[user]
         assert (account["available"], account["held"]) == (available, held)
+        assert account.get("owed", 0) == owed
         assert (account["seq"], account["head"]) == (len(self.entries[user]), previous)
 
     def _assert_verified(self, user: str) -> None:
@@ -84,12 +90,16 @@ def findings_of(
 
 
 def assert_each_hold_ends_once(entries: Iterable[Entry]) -> None:
-    """Each token is debited once, resolved at most once and reconciled at most once."""
+    """Each token is debited once, resolved at most once and reconciled at most once; no entry of a hold is
+    named twice. A back end's hold may have parts, whose rules the check of the account knows.
+    """
     ends: Counter[str] = Counter()
     debits: Counter[str] = Counter()
     reversed_: Counter[int] = Counter()
     for entry in entries:
-        if entry.reverses is not None:
+        if is_of_backend(entry.subject):
+            reversed_[entry.reverses or -entry.seq] += 1
+        elif entry.reverses is not None:
             ends[entry.subject] += 1
             reversed_[entry.reverses] += 1
         elif entry.type == "spend":

@@ -64,7 +64,8 @@ def selling(endpoint: str, **settings: str) -> Gateway:
     """A gateway with packs: `p250` of 250 credits, and `d5` of five dollars for a subscription."""
     gateway = Gateway(endpoint, RATE_LIMIT="1000000", **settings)
     assert edit_pack(gateway, "p250").status == 200
-    assert edit_pack(gateway, "d5", credits=0, dollars="5").status == 200
+    dollars = {"credits": 0, "dollars": "5", "prices": {"USD": 499}}
+    assert edit_pack(gateway, "d5", **dollars).status == 200
     return gateway
 
 

@@ -31,8 +31,8 @@ def forget(gateway: Gateway) -> None:
 def begin(
     gateway: Gateway, headers: dict[str, str], pack: str, key: str = "", **changed: Any
 ) -> Reply:
-    """A purchase in dollars by Stripe, unless `changed` says otherwise."""
-    body = {"packId": pack, "provider": "stripe", "currency": "USD", **changed}
+    """A purchase in dollars by Google Play, which is not called, unless `changed` says otherwise."""
+    body = {"packId": pack, "provider": "google", "currency": "USD", **changed}
     body["clientRequestId"] = key or f"buy-{next(_numbers)}"
     return gateway.call("POST", "/v1/payments/intents", body, headers=headers)
 

@@ -64,8 +64,7 @@ class Renderer:
         self._document = document
         self._prose = prose
         self._schemas = schemas
-        listed_codes = document["components"]["schemas"]["ErrorCode"]["oneOf"]
-        self._remedies = {entry["const"]: entry["x-remedy"] for entry in listed_codes}
+        self._remedies = document["components"]["schemas"]["ErrorCode"]["x-remedies"]
 
     def section(self, operation: Operation) -> str:
         """The section of an operation; `data-call` tells the page's script how to call it."""

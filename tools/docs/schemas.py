@@ -88,7 +88,7 @@ class Schemas:
         return ", ".join(filter(None, [said, *map(escape, _bounds(schema))])) or "anything"
 
     def _alternative(self, schema: Schema) -> str:
-        if "x-remedy" in schema:
+        if "x-status" in schema:
             name = escape(schema["const"])
             return f'<a href="{DOCS}/errors#code-{name}"><code>{name}</code></a>'
         if "const" in schema and "description" in schema:

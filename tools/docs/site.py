@@ -120,10 +120,11 @@ class _Site:
     def _code(self, entry: Mapping[str, Any]) -> str:
         statuses = ", ".join(map(str, entry["x-status"]))
         name = entry["const"]
+        remedies = self._components["schemas"]["ErrorCode"]["x-remedies"]
         return (
             f"<section>{markup.heading(3, f'<code>{name}</code>', f'code-{name}')}"
             f"<p>{statuses}: {self._prose.inline(entry['description'])}</p>"
-            f"<p><b>What to do:</b> {self._prose.inline(entry['x-remedy'])}</p></section>"
+            f"<p><b>What to do:</b> {self._prose.inline(remedies[name])}</p></section>"
         )
 
     def _types(self) -> Page:

@@ -36,6 +36,7 @@ EXPECTED = {
     "$default": 404,
     # No receiver of notices is set up in a local run, so there is none to send again.
     "POST /admin/subscriptions/{id}/webhooks/{message}/replay": 404,
+    "GET /downloads/android/latest.apk": 302,
 }
 """The routes whose filled sample is not answered by success."""
 
@@ -83,6 +84,33 @@ class Run:
         token = f"Bearer {self.vended}"
         started = self.call("POST", "/ttt/transcribe", {"url": VIDEO}, authorization=token)
         return str(started.json()["jobId"])
+
+    @cached_property
+    def quote(self) -> str:
+        token = f"Bearer {self.account['token']}"
+        return str(
+            self.call("POST", "/v1/quote", {"url": VIDEO}, authorization=token).json()["quoteId"]
+        )
+
+    @cached_property
+    def receipt(self) -> str:
+        """A receipt that no other account has."""
+        digest = hashlib.sha256(self.account["userId"].encode()).hexdigest()
+        return f"S{digest[:9].upper()}"
+
+    @cached_property
+    def report(self) -> str:
+        """A reported payment that waits for an answer."""
+        token = f"Bearer {self.account['token']}"
+        body = {"reference": f"{self.receipt} Confirmed. Ksh500.00 paid to PLUCT."}
+        answer = self.call("POST", "/v1/credits/request", body, authorization=token)
+        return str(answer.json()["id"])
+
+    @property
+    def policy_version(self) -> int:
+        secret = f"Bearer {self.members['adminSecret']}"
+        answer = self.call("GET", "/admin/app-policy", authorization=secret)
+        return int(answer.json()["version"])
 
     @cached_property
     def subscriber(self) -> str:
@@ -154,6 +182,8 @@ def fill(event: Event, run: Run) -> Event:
         filled["body"] = filled["body"].replace(run.account["userId"], f"user-{uuid.uuid4()}")
     for member, find in _path_members(route).items():
         _fill_path(filled, member, find(run))
+    if route == "POST /admin/app-policy":
+        filled["body"] = filled["body"].replace('"version":0', f'"version":{run.policy_version}')
     if route == "POST /webhooks/tttranscribe":
         _sign(filled, run.job_secret)
     if "ResponseURL" in filled:
@@ -183,13 +213,17 @@ _SAMPLES: dict[str, Callable[[Run], str]] = {
     # A short address that the stand-in for TikTok does not know.
     "https://vm.tiktok.com/ZMFHvt5aj/": lambda _: VIDEO,
     "user-123": lambda run: run.account["userId"],
+    "SJK7A1B2C3": lambda run: run.receipt,
+    "q_Zk3rT8yq1mVbN0aXcD5eFg": lambda run: run.quote,
 }
 """What the samples say, and what stands for it in a run."""
 
 
 def _path_members(route: str) -> dict[str, Callable[[Run], str]]:
     """The members of a path that no sample's text tells apart, by the route."""
-    if route.startswith(("GET /ttt/status/", "GET /ttt/poll/")):
+    if route.startswith("POST /admin/credit-requests/"):
+        return {"id": lambda run: run.report}
+    if route.startswith(("GET /ttt/status/", "GET /ttt/poll/", "GET /v1/jobs/")):
         return {"id": lambda run: run.job}
     if route in ("DELETE /admin/keys/{id}", "DELETE /admin/api-keys/{id}"):
         return {"id": lambda run: run.generated_key}

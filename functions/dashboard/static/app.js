@@ -526,6 +526,9 @@ const TYPES = {
   user_creation: "Account created",
   add_webhook: "Bought",
   api_add: "Added through the API",
+  purchase: "Pack bought",
+  clawback: "Taken back",
+  clawback_return: "Given back",
   admin_add: "Added by an operator",
   admin_deduct: "Deducted by an operator",
   spend: "Held or spent",
@@ -544,6 +547,12 @@ function happened(entry) {
       return `Bought ${size}`;
     case "api_add":
       return `${size} added through the API`;
+    case "purchase":
+      return `Bought a pack of ${size}`;
+    case "clawback":
+      return `Taken back after a refund or dispute: ${size}`;
+    case "clawback_return":
+      return `Given back, because a refund failed or a dispute was won: ${size}`;
     case "admin_add":
       return `${size} added by an operator${undoes}`;
     case "admin_deduct":
@@ -575,6 +584,10 @@ function moved(entry) {
       return `Plan changed${to ? ` from ${from} to ${to}` : ""}${entry.amount ? `: ${size} granted` : ""}`;
     case "top_up":
       return `Bought ${size}`;
+    case "clawback":
+      return `Taken back after a refund or dispute: ${size}`;
+    case "clawback_return":
+      return `Given back, because a refund failed or a dispute was won: ${size}`;
     case "admin_add":
       return `${size} added by an operator`;
     case "admin_deduct":
@@ -1038,6 +1051,7 @@ const { Refused, Unknown, useOutcome, useWrite } = $writes;
 const SCOPES = {
   "credits:write": "Add and deduct credits",
   "users:read": "Read users, transactions and figures",
+  "holds:write": "Hold and charge credits, end holds",
   "subscriptions:write": "Change subscriptions",
   "keys:write": "Create and revoke keys",
   admin: "Everything",

@@ -11,6 +11,7 @@ import { Refused, Unknown, useOutcome, useWrite } from "./writes.js";
 const SCOPES = {
   "credits:write": "Add and deduct credits",
   "users:read": "Read users, transactions and figures",
+  "holds:write": "Hold and charge credits, end holds",
   "subscriptions:write": "Change subscriptions",
   "keys:write": "Create and revoke keys",
   admin: "Everything",

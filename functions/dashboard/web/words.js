@@ -5,6 +5,9 @@ export const TYPES = {
   user_creation: "Account created",
   add_webhook: "Bought",
   api_add: "Added through the API",
+  purchase: "Pack bought",
+  clawback: "Taken back",
+  clawback_return: "Given back",
   admin_add: "Added by an operator",
   admin_deduct: "Deducted by an operator",
   spend: "Held or spent",
@@ -24,6 +27,12 @@ export function happened(entry) {
       return `Bought ${size}`;
     case "api_add":
       return `${size} added through the API`;
+    case "purchase":
+      return `Bought a pack of ${size}`;
+    case "clawback":
+      return `Taken back after a refund or dispute: ${size}`;
+    case "clawback_return":
+      return `Given back, because a refund failed or a dispute was won: ${size}`;
     case "admin_add":
       return `${size} added by an operator${undoes}`;
     case "admin_deduct":
@@ -56,6 +65,10 @@ export function moved(entry) {
       return `Plan changed${to ? ` from ${from} to ${to}` : ""}${entry.amount ? `: ${size} granted` : ""}`;
     case "top_up":
       return `Bought ${size}`;
+    case "clawback":
+      return `Taken back after a refund or dispute: ${size}`;
+    case "clawback_return":
+      return `Given back, because a refund failed or a dispute was won: ${size}`;
     case "admin_add":
       return `${size} added by an operator`;
     case "admin_deduct":

@@ -18,11 +18,17 @@ from botocore.exceptions import ClientError
 from engine.access import ring_store
 from engine.access.keyrings import (
     ADMIN_SECRET,
+    CALLBACK_SECRET,
+    DARAJA_CONSUMER_KEY,
+    DARAJA_CONSUMER_SECRET,
+    DARAJA_PASSKEY,
     ENGINE_ADMIN_KEY,
     ENGINE_JWT_SECRET,
     FRONT_SECRET,
     KEEP_S,
     NOTIFY_SECRET,
+    STRIPE_SECRET_KEY,
+    STRIPE_WEBHOOK_SECRET,
     TTT_SHARED_SECRET,
     VEND_JWT_SECRET,
     WEBHOOK_SECRET,
@@ -66,6 +72,12 @@ POLICIES: Mapping[str, Policy] = {
     TTT_SHARED_SECRET: Policy("agreed with TTTranscribe", made_here=False),
     "JWT_SECRET_CLOUD": Policy("belongs to the service that signs with it", made_here=False),
     "PROVISIONING_API_KEY": Policy("belongs to OpenRouter", made_here=False),
+    CALLBACK_SECRET: Policy("is in the callback addresses that Daraja knows"),
+    STRIPE_SECRET_KEY: Policy("belongs to Stripe", made_here=False),
+    STRIPE_WEBHOOK_SECRET: Policy("belongs to Stripe", made_here=False),
+    DARAJA_CONSUMER_KEY: Policy("belongs to Safaricom", made_here=False),
+    DARAJA_CONSUMER_SECRET: Policy("belongs to Safaricom", made_here=False),
+    DARAJA_PASSKEY: Policy("belongs to Safaricom", made_here=False),
 }
 NOT_OURS = Policy("not known here", made_here=False)
 """The policy of a name that is not in `POLICIES`: its ring is not changed."""

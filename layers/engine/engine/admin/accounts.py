@@ -26,6 +26,7 @@ ANSWER_LIMIT = 5_000_000
 """Bytes of an answer: Lambda's limit is 6 MB, counted after the text is escaped as JSON."""
 
 LAST_TRANSACTIONS = 20
+LAST_SUBJECTS = 100
 MOST_HOLDS = 1000
 HOLDS_SHOWN = 50
 INDEXES: Final = {"newest": folds.BY_START, "balance": folds.BY_BALANCE}
@@ -63,21 +64,46 @@ def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, 
     account = ledger.account(user)
     if not account.exists:
         return None
-    kept = ledger.table.ascending(account_pk(user), "H#", "H#~", limit=MOST_HOLDS, consistent=True)
-    newest = sorted(kept, key=lambda item: int(item["seq"]), reverse=True)
+    newest = _newest_holds(ledger.table, user, account.open_holds)
     summary = figures.get_summary(ledger.table, ledger.unit, user)
     undone = adjustments.undone_by(ledger, user)
     last = ledger.entries(user, limit=LAST_TRANSACTIONS)
     known = origins_of(ledger.table, last)
     return {
         **users.balance_members(account, build),
-        "openHolds": [_hold_members(item) for item in newest if item["state"] == OPEN],
-        "holds": [_hold_members(item) for item in newest[:HOLDS_SHOWN]],
+        "openHolds": [hold_members(item) for item in newest if item["state"] == OPEN],
+        "holds": [hold_members(item) for item in newest[:HOLDS_SHOWN]],
         "transactions": [entry_members(entry, known, undone) for entry in last],
         "erasedAt": iso(account.erased_at) if account.erased_at else None,
         "totals": None if summary is None else _totals(summary),
         "verification": _verification_members(verify_user(ledger.table, ledger.unit, user)),
     }
+
+
+def holds_members(ledger: Ledger, user: str, *, only_open: bool) -> dict[str, Any] | None:
+    """The holds of a user, newest first, also those of back ends; None if there is no such user.
+
+    Of back ends' holds that ended, those of the last entries are found. Raises `Busy`.
+    """
+    account = ledger.account(user)
+    if not account.exists:
+        return None
+    names = account.open_holds
+    if not only_open:
+        subjects = dict.fromkeys(one.subject for one in ledger.entries(user, limit=LAST_SUBJECTS))
+        ended = [s[: hold_items.NAME_LENGTH] for s in subjects if hold_items.is_of_backend(s)]
+        names = tuple(dict.fromkeys([*names, *ended]))
+    found = _newest_holds(ledger.table, user, names)
+    shown = [item for item in found if not only_open or item["state"] == OPEN]
+    return {"ok": True, "userId": user, "holds": [hold_members(item) for item in shown]}
+
+
+def _newest_holds(table: Table, user: str, names: Iterable[str]) -> list[Item]:
+    """The holds of the user's tokens, and those of back ends with these names, newest first."""
+    kept = list(table.ascending(account_pk(user), "H#", "H#~", limit=MOST_HOLDS, consistent=True))
+    keys = [(hold_items.backend_pk(name), hold_items.BACKEND_SK) for name in names]
+    kept += [item for item in table.get_many(keys) if item["user"] == user]
+    return sorted(kept, key=lambda item: int(item["seq"]), reverse=True)
 
 
 def origins_of(table: Table, entries: Iterable[Entry]) -> Mapping[Name, Texts]:
@@ -119,6 +145,7 @@ def erased_members(user: str, erased: Erased, now: int) -> dict[str, Any]:
         "origins": erased.origins,
         "auditRecords": erased.audit_records,
         "jobs": erased.jobs,
+        "payments": erased.payments,
         "device": erased.device,
         "profile": erased.profile,
         "subscription": erased.subscription,
@@ -174,23 +201,31 @@ def _totals(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _hold_members(item: Item) -> dict[str, Any]:
-    hold: Hold = hold_items.read(item)
+def hold_members(item: Item) -> dict[str, Any]:
+    """A stored hold as operators see it."""
     resolved_at = item.get("resolved_at")
+    members = told_members(hold_items.read(item))
+    return members | {"resolvedAt": iso(resolved_at) if resolved_at is not None else None}
+
+
+def told_members(hold: Hold) -> dict[str, Any]:
+    """A hold as operators see it, without the time when it was resolved."""
     return {
         "jti": hold.jti,
+        "holdId": hold.hold_id,
+        "caller": hold.caller,
         "amount": hold.amount,
         "product": {"code": hold.product, "version": hold.version},
-        "units": hold.units,
+        "units": hold.units or None,
         "reserved": hold.reserved,
         "committed": hold.committed,
         "released": hold.released,
         "seq": hold.seq,
         "heldSince": iso(hold.issued_at),
+        "expiresAt": iso(hold.ends_at),
         "jobId": hold.job_id,
         "used": hold.claim is not None,
         "state": hold.state,
-        "resolvedAt": iso(resolved_at) if resolved_at is not None else None,
         "resolvedSeq": hold.resolved_seq,
     }
 

@@ -2,8 +2,8 @@
 
 Erased are the origins of the user's moves (their texts, and the salts of their ids), address and user agent
 in audit records of refusals, the device's secret, the profile, the phone, the messages of reported payments,
-a subscription's e-mail and user name, and the texts of jobs that have ended with the addresses of their
-videos.
+a subscription's e-mail and user name, the texts of jobs that have ended with the addresses of their videos,
+and who paid for the user's purchases.
 Kept are the user id and the amounts, times, types and reasons of entries, which are the accounts' books.
 A job that is running, holds and quotes expire by TTL.
 
@@ -24,6 +24,7 @@ from engine.ledger import audit as audit_records
 from engine.ledger import origins
 from engine.ledger.audit import Audit, Record
 from engine.ledger.items import account_pk
+from engine.payments import intents, rows
 from engine.platform.act import Act
 from engine.platform.errors import NotFound
 from engine.platform.table import ConditionFailed, Item, Table, Update
@@ -48,6 +49,7 @@ class Erased:
     origins: int
     audit_records: int
     jobs: int
+    payments: int
     device: bool
     profile: bool
     subscription: bool
@@ -77,6 +79,7 @@ def erase(audit: Audit, user: str, act: Act) -> Erased:
         origins=kinds.count("origin"),
         audit_records=kinds.count("audit"),
         jobs=kinds.count("job"),
+        payments=kinds.count("payment"),
         device=device,
         profile=profile,
         subscription=subscription,
@@ -114,6 +117,8 @@ def _texts(table: Table, user: str, now: int) -> Iterator[tuple[str, Update]]:
     while some := list(islice(resolved, AT_ONCE)):
         for job in jobs.of_holds(table, some):
             yield "job", jobs.erasure(job, now)
+    for row in rows.with_payer(table, intents.paid_of(table, user)):
+        yield "payment", rows.erase_payer(row, now)
 
 
 def _salted_anew(account: Item, now: int) -> Update:

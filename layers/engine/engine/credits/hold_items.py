@@ -4,6 +4,11 @@ A hold is credits set aside for a vended token. Its item is also the record of t
 key is made of the user, the operation and the client's request id (see docs/decisions.md). Its
 transitions are in `engine.credits.holds`, which alone writes it.
 
+A back end's hold has an item of its own, `HOLD#<name>` / `HOLD`, where the name is made of the caller and
+the id that the caller gave it. Its subject has a mark behind the name, by which `key_of` knows where it
+lies. A hold that was committed in parts, or extended, also says what it still reserves (`left`), its newest
+entry (`last_seq`), and what each request did (`parts`, see `engine.credits.hold_parts`).
+
 Items of earlier versions name no product: theirs is `transcript` in version 1, whose members have
 defaults here and are not stored. Nor do they say what was charged: all of it, where they are captured.
 """
@@ -24,6 +29,9 @@ SPENT: Final = "spent"
 
 CAPTURED: Final = "captured"
 RELEASED: Final = "released"
+EXPIRED: Final = "expired"
+"""Its time was over: what it still reserved went back."""
+
 WRITTEN_OFF: Final = "written_off"
 """Released, then delivered although the account could not pay: a gift that earlier versions made."""
 
@@ -31,6 +39,7 @@ UNRESOLVED: Final = (OPEN, SPENT)
 """The states of a hold whose outcome is still to come."""
 
 NAME_LENGTH = 22
+BACKEND_SK: Final = "HOLD"
 BACKEND_MARK: Final = "."
 """Follows the name in the subject of a back end's hold; in a token's a letter or digit does."""
 
@@ -71,6 +80,30 @@ class Hold:
     """The credits that were charged for good."""
     released: int = 0
     """The credits that went back."""
+    caller: str | None = None
+    """Who holds it, if a back end does."""
+    hold_id: str | None = None
+    """The id that its caller gave it."""
+    ends_at: int = 0
+    """When it ends; until the grace is over as well, it takes commits."""
+    left: int | None = None
+    last_seq: int | None = None
+    parts: bytes = b""
+    is_final: bool = False
+    """Whether a late commit was the last one."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return key_of(self.user, self.jti)
+
+    @property
+    def tail(self) -> int:
+        """The seq of its newest entry."""
+        return self.resolved_seq or self.last_seq or self.seq
+
+    @property
+    def grace_ends_at(self) -> int:
+        return self.ends_at + self.grace_s
 
     @property
     def token(self) -> VendedToken:
@@ -84,9 +117,11 @@ class Hold:
 
     @property
     def entry_product(self) -> str:
-        """The product as entries and tokens name it: not at all, if it is the one of earlier versions."""
+        """The product as entries and tokens name it: not at all, if a token is for that of earlier
+        versions.
+        """
         is_first = (self.product, self.version) == (TRANSCRIPT.code, TRANSCRIPT.version)
-        return "" if is_first else name_of(self.product, self.version)
+        return "" if is_first and self.caller is None else name_of(self.product, self.version)
 
     @property
     def entry_units(self) -> int:
@@ -95,12 +130,19 @@ class Hold:
     @property
     def reserved(self) -> int:
         """The credits that are still held."""
-        return self.amount - self.committed if self.state == OPEN else 0
+        if self.state != OPEN:
+            return 0
+        return self.amount if self.left is None else self.left
 
     @property
     def is_unused(self) -> bool:
-        """Whether its credit is still held and nothing has claimed it."""
-        return self.state == OPEN and self.claim is None
+        """Whether its credits are still held and nothing has used it."""
+        return self.state == OPEN and self.claim is None and not self.is_timed
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether it ends with its time, and not with a job or a token: a back end's, or one with parts."""
+        return self.caller is not None or bool(self.parts)
 
     @property
     def is_resolved(self) -> bool:
@@ -108,9 +150,16 @@ class Hold:
 
 
 def find(table: Table, user: str, jti: str) -> Hold | None:
-    """The hold that `jti` was vended for, None if there is none or it was replaced. Raises `Busy`."""
-    item = table.get(account_pk(user), hold_sk(jti[:NAME_LENGTH]))
-    return read(item) if item is not None and item["jti"] == jti else None
+    """The user's hold with this subject, None if there is none or it was replaced. Raises `Busy`."""
+    item = table.get(*key_of(user, jti))
+    is_it = item is not None and (item["jti"], item["user"]) == (jti, user)
+    return read(item) if item is not None and is_it else None
+
+
+def find_of_backend(table: Table, name: str) -> Hold | None:
+    """The back end's hold called `name`, None if there is none. Raises `Busy`."""
+    item = table.get(backend_pk(name), BACKEND_SK)
+    return read(item) if item is not None else None
 
 
 def find_many(table: Table, names: Sequence[tuple[str, str]]) -> list[Hold]:
@@ -136,6 +185,8 @@ def read(item: Mapping[str, Any]) -> Hold:
     facts: dict[str, Any] = {
         name: item.get(name, _DEFAULTS.get(name)) for name in Hold.__dataclass_fields__
     }
+    if "ends_at" not in item and type(facts["issued_at"]) is int:
+        facts["ends_at"] = facts["issued_at"] + facts["lifetime_s"]
     if "committed" not in item and item.get("state") == CAPTURED:
         facts["committed"] = item["amount"]
     if "released" not in item and item.get("state") in (RELEASED, WRITTEN_OFF):
@@ -157,10 +208,13 @@ def product_facts(product: Product, units: int) -> dict[str, Any]:
 
 
 def stored_product(hold: Hold) -> Item:
-    """Those of them that an item stores: none for the product of earlier versions."""
+    """Those of them that an item stores: none for the product of earlier versions, and those of tokens only
+    where there is one.
+    """
     if not hold.entry_product:
         return {}
-    return {name: getattr(hold, name) for name in _PRODUCT_FACTS}
+    without = () if hold.caller is None else ("audience", "scope")
+    return {name: getattr(hold, name) for name in _PRODUCT_FACTS if name not in without}
 
 
 _PRODUCT_FACTS: Final = tuple(product_facts(TRANSCRIPT, 1))
@@ -168,11 +222,26 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     **product_facts(TRANSCRIPT, 1),
     "committed": 0,
     "released": 0,
+    "ends_at": 0,
+    "parts": b"",
+    "is_final": False,
 }
 
 
 def hold_sk(name: str) -> str:
     return f"H#{name}"
+
+
+def key_of(user: str, jti: str) -> tuple[str, str]:
+    """The key of the hold with this subject."""
+    name = jti[:NAME_LENGTH]
+    if is_of_backend(jti):
+        return backend_pk(name), BACKEND_SK
+    return account_pk(user), hold_sk(name)
+
+
+def backend_pk(name: str) -> str:
+    return f"HOLD#{name}"
 
 
 def sk_of(jti: str) -> str:

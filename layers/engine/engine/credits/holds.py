@@ -1,5 +1,5 @@
 """The transitions of a hold, from its claim to its resolution. No other module but `credits.placing`,
-which makes it, writes its item.
+which makes it, writes its item. Those of back ends' holds are made by `credits.backend_holds`.
 
 ```
 open ──delivered──> captured        spent ──delivered──> captured
@@ -12,10 +12,11 @@ write by themselves.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from engine.credits import hold_parts
 from engine.credits.hold_items import (
     CAPTURED,
     OPEN,
@@ -28,6 +29,7 @@ from engine.credits.hold_items import (
     shard_of,
     sk_of,
 )
+from engine.credits.hold_parts import COMMIT, EXTEND, FINAL, LATE, LATE_FINAL, RELEASE, Part
 from engine.ledger.items import Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
@@ -87,7 +89,8 @@ class ResolveOnce:
     """Lets a hold go one step once, from exactly what was seen of it.
 
     An unclaimed hold must still be unclaimed: otherwise a job would be started on a credit that is
-    given back in the same moment. A claim that goes with the step must be the first.
+    given back in the same moment. A claim that goes with the step must be the first. No part may have been
+    committed since, or it would be given back as well.
     """
 
     table: Table
@@ -98,11 +101,8 @@ class ResolveOnce:
 
     def earlier(self) -> Item | None:
         """The hold as another writer left it, None while it is as it was seen."""
-        item = self.table.get(account_pk(self.hold.user), hold_sk(self.hold.name))
-        if item is None:
-            return None
-        seen = (self.hold.jti, self.hold.state, self.hold.claim)
-        return None if seen == (item["jti"], item["state"], item.get("claim")) else item
+        item = self.table.get(*self.hold.key)
+        return None if item is None or is_as_seen(item, self.hold) else item
 
     def write(self, entry: Entry) -> Update:
         change = (
@@ -131,14 +131,131 @@ class ResolveOnce:
             values[":claim"] = self.beside.claim
         if self.hold.claim is None or self.beside.claim is not None:
             condition += " AND attribute_not_exists(claim)"
+        if self.hold.parts:
+            condition += " AND parts = :parts"
+            values[":parts"] = self.hold.parts
+        else:
+            condition += " AND attribute_not_exists(parts)"
         return Update(
-            account_pk(self.hold.user),
-            hold_sk(self.hold.name),
-            change + " REMOVE open_shard",
-            condition,
+            *self.hold.key,
+            change=change + " REMOVE open_shard",
+            condition=condition,
             names={"#state": "state", "#ttl": "ttl"},
             values=values,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class PartOnce:
+    """Lets a request change a hold once, from exactly what was seen of it."""
+
+    table: Table
+    hold: Hold
+    kind: int
+    ids: bytes
+    ends_at: int
+    now: int
+
+    def earlier(self) -> Item | None:
+        return changed(self.table, self.hold)
+
+    def write(self, entry: Entry) -> Update:
+        part = self.part(entry)
+        change = "SET parts = :parts, committed = :committed, "
+        values: dict[str, Any] = {":committed": part.charged, ":seq": entry.seq}
+        if self.kind in (EXTEND, COMMIT):
+            change += "last_seq = :seq, #left = :left, ends_at = :ends_at"
+            values |= {":left": part.rest, ":ends_at": self.ends_at}
+            names = {"#left": "left"}
+        elif self.kind in ENDS:
+            change += _RESOLVED
+            values |= _resolution(ENDS[self.kind], part.rest, self.now)
+            names = {"#ttl": "ttl"}
+        else:
+            change += "resolved_seq = :seq, released = :released, is_final = :final"
+            values |= {":released": part.rest, ":final": self.kind == LATE_FINAL}
+            names = {}
+        return as_seen(self.hold, change, names, values, [part])
+
+    def part(self, entry: Entry) -> Part:
+        """What is kept of the request."""
+        charged = self.hold.committed + entry.charged
+        rest = entry.left or 0
+        if self.kind in ENDS:
+            rest = max(0, entry.amount)
+        elif self.kind in (LATE, LATE_FINAL):
+            rest = max(0, self.hold.released - entry.charged)
+        return Part(
+            self.kind, self.ids, entry.seq, charged, rest, self.ends_at - self.hold.issued_at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EndOnce:
+    """Lets the time of a hold, or an operator, end it once, from exactly what was seen of it."""
+
+    table: Table
+    hold: Hold
+    state: str
+    now: int
+
+    def earlier(self) -> Item | None:
+        return changed(self.table, self.hold)
+
+    def write(self, entry: Entry) -> Update:
+        values = _resolution(self.state, entry.amount, self.now) | {":seq": entry.seq}
+        return as_seen(self.hold, f"SET {_RESOLVED}", {"#ttl": "ttl"}, values)
+
+
+_RESOLVED: Final = (
+    "#state = :state, resolved_seq = :seq, released = :released, resolved_at = :now, #ttl = :ttl "
+    "REMOVE open_shard"
+)
+
+
+def _resolution(state: str, released: int, now: int) -> dict[str, Any]:
+    ttl = now + request_ids.KEEP_S
+    return {":state": state, ":released": released, ":now": now, ":ttl": ttl}
+
+
+def changed(table: Table, hold: Hold) -> Item | None:
+    """The hold as another request left it, None while it is as it was seen."""
+    item = table.get(*hold.key)
+    return None if item is None or is_as_seen(item, hold) else item
+
+
+def is_as_seen(item: Item, hold: Hold) -> bool:
+    """Whether the stored `item` is as `hold` was seen."""
+    seen = (hold.jti, hold.state, hold.claim, hold.parts)
+    return seen == (item["jti"], item["state"], item.get("claim"), item.get("parts", b""))
+
+
+def as_seen(
+    hold: Hold,
+    change: str,
+    names: dict[str, str],
+    values: dict[str, Any],
+    parts: Sequence[Part] = (),
+) -> Update:
+    """The `change` of `hold`, refused where its state, claim or parts are no longer as they were seen."""
+    condition = "jti = :jti AND #state = :seen"
+    if hold.claim is None:
+        condition += " AND attribute_not_exists(claim)"
+    values = values | {":jti": hold.jti, ":seen": hold.state}
+    if hold.parts:
+        condition += " AND parts = :seen_parts"
+        values[":seen_parts"] = hold.parts
+    else:
+        condition += " AND attribute_not_exists(parts)"
+    if parts:
+        values[":parts"] = hold_parts.write([*hold_parts.read(hold.parts), *parts])
+    return Update(
+        *hold.key,
+        change=change,
+        condition=condition,
+        names={"#state": "state", **names},
+        values=values,
+    )
 
 
 def claim(user: str, jti: str, made: Claim) -> Update:
@@ -185,10 +302,9 @@ def redeem(ledger: Ledger, hold: Hold, text: str, act: Act) -> str | None:
 def elect(ledger: Ledger, hold: Hold, now: int) -> bool:
     """Whether the caller is the one that makes the hold's call. Raises `Busy` or `OutcomeUnknown`."""
     electing = Update(
-        account_pk(hold.user),
-        hold_sk(hold.name),
-        "SET performed_at = :now",
-        "jti = :jti AND attribute_not_exists(performed_at) AND #state IN (:open, :spent)",
+        *hold.key,
+        change="SET performed_at = :now",
+        condition="jti = :jti AND attribute_not_exists(performed_at) AND #state IN (:open, :spent)",
         names={"#state": "state"},
         values={":now": now, ":jti": hold.jti, ":open": OPEN, ":spent": SPENT},
         mark="performed_by",
@@ -203,10 +319,9 @@ def elect(ledger: Ledger, hold: Hold, now: int) -> bool:
 def keep_answer(hold: Hold, job_id: str, answer: Mapping[str, Any]) -> Update:
     """Keeps upstream's id of the job and what the caller was answered, by the request that claimed it."""
     return Update(
-        account_pk(hold.user),
-        hold_sk(hold.name),
-        "SET answer = :answer, job_id = :job",
-        "jti = :jti AND claimed_by = :by",
+        *hold.key,
+        change="SET answer = :answer, job_id = :job",
+        condition="jti = :jti AND claimed_by = :by",
         values={
             ":answer": dict(answer),
             ":job": job_id,
@@ -219,10 +334,9 @@ def keep_answer(hold: Hold, job_id: str, answer: Mapping[str, Any]) -> Update:
 def name_job(hold: Hold, job_id: str) -> Update:
     """Keeps upstream's id of the job, where the hold has none."""
     return Update(
-        account_pk(hold.user),
-        hold_sk(hold.name),
-        "SET job_id = :job",
-        "jti = :jti AND attribute_not_exists(job_id)",
+        *hold.key,
+        change="SET job_id = :job",
+        condition="jti = :jti AND attribute_not_exists(job_id)",
         values={":job": job_id, ":jti": hold.jti},
     )
 
@@ -233,10 +347,9 @@ def postpone(ledger: Ledger, hold: Hold, until: int) -> bool:
     Raises `Busy` or `OutcomeUnknown`.
     """
     later = Update(
-        account_pk(hold.user),
-        hold_sk(hold.name),
-        "SET expires_at = :later",
-        "#state = :seen AND jti = :jti",
+        *hold.key,
+        change="SET expires_at = :later",
+        condition="#state = :seen AND jti = :jti",
         names={"#state": "state"},
         values={":later": until, ":seen": hold.state, ":jti": hold.jti},
     )
@@ -291,6 +404,9 @@ def settle(
         return hold
 
 
+ENDS: Final = {FINAL: CAPTURED, RELEASE: RELEASED}
+"""The state that a request leaves which ends a hold."""
+
 STEPS: Final[Mapping[tuple[str, str], Step]] = {
     (OPEN, CAPTURED): Step(
         CAPTURED, "capture", lambda hold, charge: (hold.reserved - charge, -hold.reserved)
@@ -315,11 +431,10 @@ def next_step(hold: Hold, outcome: str) -> Step | None:
 def _go(
     ledger: Ledger, hold: Hold, step: Step, act: Act, beside: Beside, charge: int | None
 ) -> Hold:
-    reverses = hold.resolved_seq if hold.resolved_seq is not None else hold.seq
     most = _chargeable(hold)
     amount, held = step.moved(hold, most if charge is None else min(charge, most))
     move = Move(
-        hold.user, step.type, amount, held, act, hold.jti, reverses,
+        hold.user, step.type, amount, held, act, hold.jti, hold.tail,
         product=hold.entry_product, units=hold.entry_units,
     )  # fmt: skip
     try:

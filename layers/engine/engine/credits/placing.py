@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from engine.credits import holds
 from engine.credits.hold_items import (
+    BACKEND_SK,
     OPEN,
     RELEASED,
     Hold,
+    backend_pk,
     find,
     hold_sk,
     product_facts,
@@ -103,6 +105,49 @@ class HoldOnce:
             item["expires_at"] = made.token.expires_at + made.grace_s
         else:
             item["ttl"] = made.issued_at + request_ids.KEEP_S
+        return Put(
+            item,
+            condition="attribute_not_exists(pk) OR #ttl < :now",
+            names={"#ttl": "ttl"},
+            values={":now": self._now},
+        )
+
+
+class PlaceOnce:
+    """Lets a holdId be one hold of its caller."""
+
+    def __init__(self, table: Table, template: Hold, now: int) -> None:
+        self._table = table
+        self._template = template
+        self._now = now
+
+    def earlier(self) -> Item | None:
+        item = self._table.get(backend_pk(self._template.name), BACKEND_SK)
+        expired_at = item.get("ttl", self._now) if item is not None else self._now
+        return item if expired_at >= self._now else None
+
+    def write(self, entry: Entry) -> Put:
+        made = self._template
+        item: Item = {
+            "pk": backend_pk(made.name),
+            "sk": BACKEND_SK,
+            "user": made.user,
+            "name": made.name,
+            "jti": entry.subject,
+            "state": OPEN,
+            "amount": made.amount,
+            "seq": entry.seq,
+            "issued_at": made.issued_at,
+            "balance_after": entry.available_after,
+            "fingerprint": made.fingerprint,
+            "request_id": made.request_id,
+            "caller": made.caller,
+            "hold_id": made.hold_id,
+            "ends_at": made.ends_at,
+            "open_shard": shard_of(made.name),
+            "expires_at": made.grace_ends_at,
+            **stored_product(made),
+        }
         return Put(
             item,
             condition="attribute_not_exists(pk) OR #ttl < :now",

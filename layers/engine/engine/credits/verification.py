@@ -20,11 +20,20 @@ from engine.credits.hold_chains import (
     GIFT,
     HELD,
     LATE_REFUND,
+    OPEN_ROLES,
     PLACING,
     REFUND,
     HoldChains,
 )
-from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
+from engine.credits.hold_items import (
+    CAPTURED,
+    EXPIRED,
+    OPEN,
+    RELEASED,
+    SPENT,
+    WRITTEN_OFF,
+    Hold,
+)
 from engine.ledger import origins
 from engine.ledger.items import (
     CREDITS,
@@ -44,6 +53,7 @@ from engine.platform.table import Item, Table
 ENDS = {
     CAPTURED: (CAPTURE, CHARGE),
     RELEASED: (REFUND, LATE_REFUND),
+    EXPIRED: (REFUND, CHARGE),
     WRITTEN_OFF: (GIFT,),
 }
 """The allowed roles of a hold's resolving entry, by the hold's state."""
@@ -99,7 +109,7 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
         low, high = entry_sk(unit, check.seq + 1), entry_prefix(unit) + "\uffff"
         for item in table.ascending(pk, low, high, consistent=True):
             check.feed(item)
-        hold_items = list(_holds_of(table, pk, unit))
+        hold_items = list(_holds_of(table, pk, unit, before))
         origin_items = [item for item in origins.of_user(table, user) if item.get("unit") == unit]
         after = table.get(pk, account_sk(unit))
         if _stand(before) == _stand(after):
@@ -111,9 +121,17 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
     raise Busy(f"The account of {user} never stabilised while it was read.")
 
 
-def _holds_of(table: Table, pk: str, unit: str) -> Iterator[Item]:
-    """Only credits have holds; the other unit reserves money for keys."""
-    return table.ascending(pk, "H#", "H#\uffff", consistent=True) if unit == CREDITS else iter(())
+def _holds_of(table: Table, pk: str, unit: str, account: Item | None) -> Iterator[Item]:
+    """The holds of tokens, and the open ones of back ends that the account lists. Only credits have holds;
+    the other unit reserves money for keys.
+    """
+    if unit != CREDITS:
+        return
+    yield from table.ascending(pk, "H#", "H#\uffff", consistent=True)
+    for name in (account or {}).get("open_holds", ()):
+        item = table.get(hold_items.backend_pk(name), hold_items.BACKEND_SK)
+        if item is not None:
+            yield item
 
 
 def verify_all(table: Table) -> Iterator[Verification]:
@@ -209,7 +227,7 @@ class AccountCheck:
     def finish(self, account: Account, hold_items: Iterable[Item]) -> list[Finding]:
         """All findings, after the last entry."""
         self._check_account(account)
-        self._check_holds(hold_items)
+        self._check_holds(account, hold_items)
         return self._findings
 
     def _find(self, kind: str, seq: int | None, text: str) -> None:
@@ -289,8 +307,8 @@ class AccountCheck:
                 text = f"the account says {shown} {name}, its entries add up to {sum_}"
                 self._find("account", None, text)
 
-    def _check_holds(self, hold_items: Iterable[Item]) -> None:
-        open_seqs: set[int] = set()
+    def _check_holds(self, account: Account, hold_items: Iterable[Item]) -> None:
+        open_holds: list[Hold] = []
         for item in hold_items:
             hold = _hold(item)
             if hold is None:
@@ -298,11 +316,22 @@ class AccountCheck:
             elif (trouble := self._hold_trouble(hold, item)) is not None:
                 self._find("hold", hold.seq, f"the hold {item['sk']} {trouble}")
             elif hold.state == OPEN:
-                open_seqs.add(hold.seq)
+                open_holds.append(hold)
+        open_seqs = {hold.tail for hold in open_holds}
         for seq in self._chains.open_ends():
             if seq not in open_seqs:
                 text = f"entry {seq} holds credits that no entry resolved, and has no open hold"
                 self._find("unresolved", seq, text)
+        self._check_listed(account, {hold.name for hold in open_holds if hold.caller is not None})
+
+    def _check_listed(self, account: Account, names: set[str]) -> None:
+        """The open holds of back ends are those that the account lists."""
+        listed = set(account.open_holds)
+        for name in sorted(names ^ listed):
+            which = (
+                "lists a hold that is not open" if name in listed else "does not list the open hold"
+            )
+            self._find("hold", None, f"the account {which}: {name}")
 
     def _hold_trouble(self, hold: Hold, item: Item) -> str | None:
         """What is wrong with a hold; None for nothing."""
@@ -311,7 +340,7 @@ class AccountCheck:
             return f"names entry {hold.seq}, which is not a vend"
         if not chains.placed(hold.seq, _hold_says(hold)):
             return f"does not match entry {hold.seq}"
-        if item["sk"] != hold_items.hold_sk(hold.name) or not hold.jti.startswith(hold.name):
+        if (item["pk"], item["sk"]) != hold.key or not hold.jti.startswith(hold.name):
             return "is not stored under its name"
         if hold.state == OPEN and item.get("open_shard") != hold_items.shard_of(hold.name):
             return "is open, but missing from the sweeper's index"
@@ -319,20 +348,38 @@ class AccountCheck:
 
     def _state_trouble(self, hold: Hold) -> str | None:
         chains = self._chains
-        role, resolved = chains.roles[hold.seq], bool(chains.resolved[hold.seq])
+        if hold.state == OPEN and hold.last_seq is not None:
+            return self._parts_trouble(hold)
         if hold.state in (OPEN, SPENT):
+            role, resolved = chains.roles[hold.seq], bool(chains.resolved[hold.seq])
             if resolved or hold.resolved_seq is not None:
                 return f"is {hold.state}, but entry {hold.seq} was resolved"
             return None if (hold.state == OPEN) == (role == HELD) else f"was never {hold.state}"
-        end = hold.resolved_seq or 0
-        if hold.state not in ENDS or not 0 < end <= self.seq or not resolved:
+        return self._end_trouble(hold)
+
+    def _end_trouble(self, hold: Hold) -> str | None:
+        """What is wrong with a resolved hold."""
+        chains, end = self._chains, hold.resolved_seq or 0
+        is_resolved = 0 < end <= self.seq and chains.resolved[hold.seq]
+        if hold.state not in ENDS or not is_resolved:
             return f"is {hold.state}, but no entry resolved entry {hold.seq}"
         right = chains.roles[end] in ENDS[hold.state] and chains.is_about(end, hold.jti)
         if not right or chains.resolved[end]:
             return f"is {hold.state}, but entry {end} does not resolve it so"
-        charged = chains.charged[end]
-        if hold.committed != charged:
-            return f"says that {hold.committed} were charged, but its entries charge {charged}"
+        if hold.committed != chains.charged[end]:
+            return f"says that {hold.committed} were charged, but its entries charge {chains.charged[end]}"
+        return None
+
+    def _parts_trouble(self, hold: Hold) -> str | None:
+        """What is wrong with an open hold that was committed in parts or reserves more."""
+        chains, tail = self._chains, hold.tail
+        is_tail = 0 < tail <= self.seq and chains.is_about(tail, hold.jti)
+        if not is_tail or chains.roles[tail] not in OPEN_ROLES or chains.resolved[tail]:
+            return f"is open, but entry {tail} is not its newest"
+        figures = (hold.reserved, hold.committed)
+        expected = (chains.reserved[tail], chains.charged[tail])
+        if figures != expected:
+            return f"reserves and was charged {figures}, but its entries say {expected}"
         return None
 
 
@@ -374,7 +421,8 @@ def _hold(item: Item) -> Hold | None:
     """The hold in `item`; None if a member is missing or of another type."""
     hold = hold_items.read(item)
     first = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
-    numbers = (*first, hold.committed, hold.released, hold.version, hold.units)
+    later = (hold.left or 0, hold.last_seq or 0, hold.ends_at)
+    numbers = (*first, hold.committed, hold.released, hold.version, hold.units, *later)
     texts = (hold.name, hold.jti, hold.state, hold.request_id)
     whole = all(_is_number(number) for number in numbers)
     return hold if whole and all(isinstance(text, str) for text in texts) else None

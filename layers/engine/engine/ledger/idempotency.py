@@ -34,7 +34,7 @@ class Request:
     fingerprint: str
     act: Act
     caller: str = ""
-    """Who may repeat the request, if not the act's actor. Earlier versions recorded no such caller."""
+    """Who may repeat the request, if not the act's actor. Earlier versions recorded only the actor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class RequestOnce(ItemOnce):
 
     def _older(self) -> Item | None:
         """The record of an earlier version, if the entry that it names has the same actor."""
-        if self._request.key is None or self._request.caller:
+        if self._request.key is None or self._request.caller not in ("", self._request.act.actor):
             return None
         item = self._table.get(self._pk, self._older_sk)
         if item is None or not is_by(self._ledger, self._request.user, item, self._request.act):

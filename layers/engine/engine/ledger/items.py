@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from engine.ledger.origins import origin_id
 from engine.platform.act import Act
+from engine.platform.errors import EngineError
 from engine.platform.table import Item
 
 CREDITS = "credits"
@@ -68,6 +69,17 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """A back end's hold that a move opens: its name, how many of them an account may have open at once, and
+    what is raised where it has as many.
+    """
+
+    name: str
+    most: int
+    refusal: EngineError
+
+
+@dataclass(frozen=True, slots=True)
 class Move:
     """A requested change: signed changes of `available` and `held`, and the act."""
 
@@ -90,6 +102,18 @@ class Move:
     """The units of the product, 0 where the entry has no product."""
     left: int | None = None
     """What the hold keeps reserved, where the move is a part of a hold that stays open."""
+    beyond: int = 0
+    """What is charged beyond what is held: from `available`, as far as that reaches."""
+    may_owe: bool = False
+    """Whether the rest of that is owed; else it is not charged."""
+    opens: Opening | None = None
+    closes: str = ""
+    """The name of the back end's hold that ends with this move."""
+
+    def open_after(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The open holds of back ends after this move, of an account where `names` are open."""
+        left = tuple(name for name in names if name != self.closes)
+        return (*left, self.opens.name) if self.opens is not None else left
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +210,9 @@ def next_entry(account: Account, move: Move) -> Entry:
     """The entry that `move` adds to `account`."""
     act = move.act
     paid = min(account.owed, move.amount) if move.pays_owed else 0
-    amount, owed = move.amount - paid, move.owed - paid
+    taken = min(account.available, move.beyond)
+    amount = move.amount - paid - taken
+    owed = move.owed - paid + (move.beyond - taken if move.may_owe else 0)
     facts: dict[str, Any] = {
         "user": move.user,
         "unit": account.unit,

@@ -124,8 +124,9 @@ class Ledger:
         `rate_limit` counts it in the account's window; `new_account` is raised if the account exists;
         `also` returns further writes of the same transaction.
 
-        Raises `AlreadyDone`, `BesideRefused`, `InsufficientCredits`, `RateLimited`, `Busy` (nothing
-        was changed) or `OutcomeUnknown` (retry with the same once-item).
+        Raises `AlreadyDone`, `BesideRefused`, `InsufficientCredits`, `RateLimited`, the refusal of a hold
+        too many (`Opening`), `Busy` (nothing was changed) or `OutcomeUnknown` (retry with the same
+        once-item).
         """
         give_up_at = self._clock() + PATIENCE_S
         account = self.account(move.user)
@@ -137,7 +138,7 @@ class Ledger:
                 account = replace(account, origin_salt=self._new_salt())
             entry = next_entry(account, move)
             writes = [
-                _account_write(account, entry, window),
+                _account_write(account, entry, window, move),
                 _entry_write(entry),
                 once.write(entry),
                 *also(entry),
@@ -186,6 +187,8 @@ class Ledger:
             refusal = RateLimited(window.resets_in_s, policy_headers(window))
         elif account.available + move.amount < 0:
             refusal = InsufficientCredits(account.available, -move.amount)
+        elif move.opens is not None and len(account.open_holds) >= move.opens.most:
+            refusal = move.opens.refusal
         if refusal is not None:
             earlier = once.earlier()
             if earlier is not None:
@@ -226,9 +229,9 @@ def _window(account: Account, now: int, limit: int | None) -> Window | None:
     return Window(account.rate_from, account.rate_used, limit).counted(now)
 
 
-def _account_write(account: Account, entry: Entry, window: Window | None) -> Write:
+def _account_write(account: Account, entry: Entry, window: Window | None, move: Move) -> Write:
     if account.exists:
-        return _account_change(account, entry, window)
+        return _account_change(account, entry, window, move.open_after(account.open_holds))
     rate_from, rate_used = (window.start, window.used) if window else (0, 0)
     item: Item = {
         "pk": account_pk(account.user),
@@ -251,7 +254,9 @@ def _account_write(account: Account, entry: Entry, window: Window | None) -> Wri
     return Put(item, condition="attribute_not_exists(pk)")
 
 
-def _account_change(account: Account, entry: Entry, window: Window | None) -> Update:
+def _account_change(
+    account: Account, entry: Entry, window: Window | None, open_holds: tuple[str, ...]
+) -> Update:
     change = (
         "SET available = available + :amount, held = held + :held_change, "
         "seq = :next, head = :head, updated_at = :now"
@@ -279,6 +284,9 @@ def _account_change(account: Account, entry: Entry, window: Window | None) -> Up
         condition += " AND rate_from = :seen_from AND rate_used = :seen_used"
         values |= {":rate_from": window.start, ":rate_used": window.used}
         values |= {":seen_from": account.rate_from, ":seen_used": account.rate_used}
+    if open_holds != account.open_holds:
+        change += ", open_holds = :open_holds"
+        values[":open_holds"] = open_holds
     recent = origins.remembered(account.recent_origins, entry.origin_id)
     if recent != account.recent_origins:
         change += ", recent_origins = :recent"

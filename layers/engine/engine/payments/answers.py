@@ -73,6 +73,18 @@ def one_of(book: Book, user: str, intent_id: str, now: int) -> dict[str, Any]:
     return payment_members(book, intent, row, now)
 
 
+def claimed_members(row: Row | None) -> dict[str, Any]:
+    """What became of a claimed purchase; None is one that is pending."""
+    granted = row.granted if row is not None and row.is_granted else 0
+    return {
+        "ok": True,
+        "status": row.state if row is not None else "pending",
+        "intentId": (row.intent or None) if row is not None else None,
+        **_grants(row.unit if row is not None else "", granted),
+        "reason": (row.trouble or None) if row is not None and not row.is_granted else None,
+    }
+
+
 def row_members(row: Row, now: int) -> dict[str, Any]:
     """A payment as operators see it; the payer is masked."""
     return {

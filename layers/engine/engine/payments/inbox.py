@@ -70,7 +70,7 @@ def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row
     if row.state != UNMATCHED or row.trouble == settlement.USED:
         raise PaymentNotOpen(details={"status": row.state})
     decision = Decision(user, pack, [_record(book, row, ASSIGNED, act)])
-    return settlement.settle(book, lambda: _proof_of(row, book.is_live), act, decision).row
+    return settlement.settle(book, lambda: proof_of(row, book.is_live), act, decision).row
 
 
 def ignore(book: Book, place: Place, act: Act) -> Row:
@@ -119,7 +119,7 @@ def _record(book: Book, row: Row, action: str, act: Act) -> Write:
     return book.audit.write(Record(f"payment:{row.subject}", action, True, "", act))
 
 
-def _proof_of(row: Row, is_live: bool) -> Proof:
+def proof_of(row: Row, is_live: bool) -> Proof:
     """The payment as it was proved when it came into the inbox."""
     facts: dict[str, Any] = {
         name: getattr(row, name)

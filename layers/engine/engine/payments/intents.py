@@ -15,7 +15,7 @@ after it has expired or failed: the money has come in by then.
 | intent of a user | `A#<user>` / `PAY#<epoch seconds, 12 digits>#<id>` |
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -180,6 +180,15 @@ def of_user(
     return shown, page[-1]["sk"].removeprefix(_PREFIX) if is_more else None
 
 
+def paid_of(table: Table, user: str) -> Iterator[tuple[str, str]]:
+    """Provider and id of every payment that was granted for the user's intents. Raises `Busy`."""
+    pointers = table.ascending(account_pk(user), _PREFIX, _PREFIX + "~", consistent=True)
+    for pointer in pointers:
+        intent = find(table, pointer["intent"])
+        if intent is not None and intent.payment:
+            yield intent.provider, intent.payment
+
+
 def begin_call(table: Table, intent: Intent, *, is_repeatable: bool) -> Intent | None:
     """Elects this process to call the provider, None if it must not. A call that cannot be repeated safely
     is made once for ever; one that can be is made again as long as its answer is missing.
@@ -206,8 +215,8 @@ def take_turn(table: Table, user: str, now: int) -> bool:
     turn = Update(
         account_pk(user),
         "PAYTURN",
-        "SET until = :until, #ttl = :until",
-        "attribute_not_exists(until) OR until <= :now",
+        "SET free_at = :until, #ttl = :until",
+        "attribute_not_exists(free_at) OR free_at <= :now",
         names={"#ttl": "ttl"},
         values={":until": now + TURN_S, ":now": now},
         mark="changed_by",
@@ -217,6 +226,12 @@ def take_turn(table: Table, user: str, now: int) -> bool:
     except ConditionFailed:
         return False
     return True
+
+
+def end_turn(table: Table, user: str) -> None:
+    """The user may be prompted again at once: the prompt was not sent. Raises `Busy`, `OutcomeUnknown`."""
+    end = Update(account_pk(user), "PAYTURN", "SET free_at = :now", "", values={":now": 0})
+    table.write(end)
 
 
 def name_account(table: Table, user: str, account: str) -> None:
@@ -239,17 +254,20 @@ def record_call(table: Table, intent: Intent, **facts: Any) -> Intent | None:
     return _changed(table, intent, **facts)
 
 
-def grant(intent: Intent, payment: str, receipt: str) -> Update:
-    """Marks the intent as granted by `payment`; refused if another payment was granted for it."""
+def grant(intent: Intent, provider: str, payment: str, receipt: str) -> Update:
+    """Marks the intent as granted by `payment` of `provider`, which may be another one than was chosen;
+    refused if another payment was granted for it.
+    """
     return Update(
         _pk(intent.id),
         "INTENT",
-        "SET #state = :granted, payment = :payment, receipt = :receipt, revision = revision + :one "
-        "REMOVE open_shard",
+        "SET #state = :granted, provider = :provider, payment = :payment, receipt = :receipt, "
+        "revision = revision + :one REMOVE open_shard",
         "payment = :none",
         names={"#state": "state"},
         values={
             ":granted": GRANTED,
+            ":provider": provider,
             ":payment": payment,
             ":receipt": receipt,
             ":one": 1,
@@ -287,6 +305,14 @@ def close(table: Table, intent: Intent, state: str, trouble: str) -> Intent | No
 def postpone(table: Table, intent: Intent, look_at: int) -> Intent | None:
     """Sets when the reconciler looks next; None if the intent has changed meanwhile."""
     return _changed(table, intent, look_at=look_at, looks=intent.looks + 1)
+
+
+def set_aside(table: Table, item: Item, look_at: int) -> None:
+    """Looks at an item that cannot be read again later. Raises `Busy`, `OutcomeUnknown`."""
+    later = Update(
+        item["pk"], item["sk"], "SET expires_at = :later", "", values={":later": look_at}
+    )
+    table.write(later)
 
 
 def read(item: Mapping[str, Any]) -> Intent:

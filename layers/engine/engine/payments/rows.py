@@ -14,7 +14,7 @@ A payment that is the same as another (an M-Pesa payment that was granted before
 `same_as` alone.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from itertools import islice
 from typing import Any, Final
@@ -79,6 +79,8 @@ class Row:
     """What the provider needs to find the payment again, such as a purchase token."""
     to_finish: str = ""
     """What the provider must still be told, such as `consume`; empty for nothing."""
+    look_at: int = 0
+    """When the provider is told again, while `to_finish` says what."""
     refund_receipt: str = ""
     """The receipt of a refund that was made by hand."""
     seq: int = 0
@@ -180,10 +182,18 @@ def erase_payer(row: Row, now: int) -> Update:
     return Update(
         payment_pk(row.provider),
         row.id,
-        "SET payer = :none, account = :none, erased_at = :now",
+        "SET payer = :none, account = :none, erased_at = :now, revision = revision + :one",
         "attribute_exists(pk)",
-        values={":none": "", ":now": now},
+        values={":none": "", ":now": now, ":one": 1},
     )
+
+
+def with_payer(table: Table, names: Iterable[tuple[str, str]]) -> Iterator[Row]:
+    """The payments with these providers and ids that say who paid. Raises `Busy`."""
+    for provider, payment in names:
+        row = find(table, provider, payment)
+        if row is not None and (row.payer or row.account):
+            yield row
 
 
 def unmatched(table: Table, *, limit: int) -> list[Row]:
@@ -258,7 +268,7 @@ def _item(row: Row) -> Item:
     if row.state == UNMATCHED:
         item |= {"open_shard": _shard("unmatched", row), "expires_at": row.seen_at}
     elif row.to_finish:
-        item |= {"open_shard": _shard("finish", row), "expires_at": row.seen_at}
+        item |= {"open_shard": _shard("finish", row), "expires_at": row.look_at}
     return item
 
 

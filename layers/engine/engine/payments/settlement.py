@@ -140,7 +140,7 @@ def note(book: Book, provider: str, payment: str, losses: Losses, act: Act) -> R
         if seen is not None and (seen.is_granted or (seen.refunded, seen.disputed) == _of(losses)):
             return seen
         base = seen or Row(provider, payment, NOTED, seen_at=act.at)
-        noted = replace(base, refunded=losses.refunded, disputed=losses.disputed)
+        noted = replace(base, refunded=losses.refunded, disputed=losses.disputed, to_finish="")
         written = rows.write(book.table, seen, noted)
         if written is not None:
             return written
@@ -371,7 +371,7 @@ def _known(proof: Proof, seen: Row | None, act: Act) -> Row:
 def _intent_writes(sale: _Sale, row: Row) -> list[Write]:
     if sale.is_new:
         return intents.creation(intents.granted(sale.intent, row.id, row.receipt))
-    return [intents.grant(sale.intent, row.id, row.receipt)]
+    return [intents.grant(sale.intent, row.provider, row.id, row.receipt)]
 
 
 def _held_back(book: Book, seen: Row | None, proof: Proof, trouble: str, act: Act) -> Settled:

@@ -63,11 +63,28 @@ class Settings:
     """An alarm is raised when the operator's OpenRouter account has less than this, in US dollars."""
     kms_key: str
     notify_url: str
-    """The URL to which notices about subscriptions are sent; empty for none."""
+    """The URL to which notices are sent; empty for none."""
     payments_live: bool
     """Whether payments with real money count; else those of the providers' test modes do."""
     payment_providers: tuple[str, ...]
     """The providers by which packs are sold: `stripe`, `mpesa`, `google`."""
+    stripe_base: str
+    daraja_base: str
+    play_base: str
+    checkout_return_url: str
+    """Where Stripe sends a buyer after the payment; empty for the gateway's own address."""
+    mpesa_short_code: str
+    """The PayBill, or the store number where there is a till; empty for none."""
+    mpesa_till: str
+    play_package: str
+    play_audience: str
+    """The audience of the tokens of Google's pushes."""
+    play_push_account: str
+    """The service account of Google's pushes."""
+    google_pool: str
+    """The full name of the workload identity provider that trusts the function's role."""
+    google_account: str
+    """The service account that it may act as."""
     text_days: int
     """How long a text that was charged can be read."""
     job_limit_s: int
@@ -79,6 +96,8 @@ class Settings:
     allow_header_identity: bool
     """Whether the released app, which has no token, is known by its headers: see
     `engine.access.identity`."""
+    open_holds: int
+    """How many holds of back ends an account may have open at once."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
     repeats_request_ids: bool
@@ -151,11 +170,23 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         notify_url=environ["NOTIFY_URL"],
         payments_live=environ["PAYMENTS_LIVE"] == "true",
         payment_providers=tuple(environ["PAYMENT_PROVIDERS"].split()),
+        stripe_base=_service_base(environ["STRIPE_BASE"], local=environment == "local"),
+        daraja_base=_service_base(environ["DARAJA_BASE"], local=environment == "local"),
+        play_base=_service_base(environ["PLAY_BASE"], local=environment == "local"),
+        checkout_return_url=environ["CHECKOUT_RETURN_URL"],
+        mpesa_short_code=environ["MPESA_SHORT_CODE"],
+        mpesa_till=environ["MPESA_TILL"],
+        play_package=environ["PLAY_PACKAGE"],
+        play_audience=environ["PLAY_AUDIENCE"],
+        play_push_account=environ["PLAY_PUSH_ACCOUNT"],
+        google_pool=environ["GOOGLE_POOL"],
+        google_account=environ["GOOGLE_ACCOUNT"],
         text_days=int(environ["TEXT_DAYS"]),
         job_limit_s=int(environ["JOB_MINUTES"]) * 60,
         reuse_unused_token=environ["REUSE_UNUSED_TOKEN"] == "true",
         free_repeats=environ["FREE_REPEATS"] == "true",
         allow_header_identity=environ["ALLOW_HEADER_IDENTITY"] == "true",
+        open_holds=int(environ["OPEN_HOLDS"]),
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
         public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
         trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),

@@ -143,6 +143,13 @@ def vending(user: str, *, ok: bool, replayed: bool = False, **facts: object) -> 
     _say(f"be:vending user={user} ok={'true' if ok else 'false'}", facts)
 
 
+def hold(operation: str, user: str, *, ok: bool, replayed: bool = False, **facts: object) -> None:
+    """The documented line of a request on a back end's hold; `replayed` is only logged if true."""
+    if replayed:
+        facts["replayed"] = True
+    _say(f"be:hold op={operation} user={user} ok={'true' if ok else 'false'}", facts)
+
+
 def upstream_call(call: str, status: int, **facts: object) -> None:
     """The documented line of a call to the transcription service, `status` is 0 without an answer.
 
@@ -199,6 +206,25 @@ def payment_unmatched(provider: str, payment_id: str, reason: str) -> None:
             f"be:payment-unmatched provider={provider} payment={payment_id} reason={reason}"
         )
         line.count("PaymentsUnmatched")
+
+
+def unknown_address(address: str, kind: str) -> None:
+    """The line of a payment callback from an address that the provider does not list."""
+    logger.warning("be:payment-address", extra={"address": address, "kind": kind})
+
+
+def not_reconciled(provider: str, what: str, trouble: str) -> None:
+    """The line of something that the reconciler tries again in a later round."""
+    logger.warning(
+        "be:not-reconciled", extra={"provider": provider, "what": what, "trouble": trouble}
+    )
+
+
+def reconciled(counts: Mapping[str, int], *, findings: int) -> None:
+    """The line and the metric of a round of the reconciler: what it did, and how many findings are open."""
+    with _line() as line:
+        line.say("reconciled", counts)
+        line.count("PaymentFindings", findings)
 
 
 def not_projected(trouble: str) -> None:

@@ -69,6 +69,13 @@ class Answer:
     raw: bytes
     retry_after: str | None
 
+    @property
+    def wait_s(self) -> int:
+        """`Retry-After` in seconds, between 1 and 60; 5 if it is absent or has another form."""
+        text = self.retry_after or ""
+        is_number = text.isascii() and text.isdigit() and len(text) < 7
+        return min(60, max(1, int(text))) if is_number else 5
+
 
 class Response:
     """An answer whose headers are there and whose body can be read."""

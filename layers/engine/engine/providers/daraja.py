@@ -31,7 +31,6 @@ from engine.providers.wire import (
     parsed,
     success,
     text,
-    wait_s,
     whole,
     word,
 )
@@ -132,7 +131,7 @@ def fetch_token(base: str, key: Callable[[], str], secret: Callable[[], str]) ->
         Request("GET", url, {"Authorization": f"Basic {basic}"}), LIMITS
     )
     members = parsed(answer.raw) or {}
-    reply = Reply(answer.status, members, wait_s(answer))
+    reply = Reply(answer.status, members, answer.wait_s)
     token = text(success(reply, known(members)), "access_token", 2048)
     life_s = whole(members, "expires_in")
     if token is None or not _TOKEN.fullmatch(token) or life_s is None or not 0 < life_s < 10**6:

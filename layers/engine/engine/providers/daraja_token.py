@@ -113,22 +113,30 @@ class SharedToken:
 
     def _renewed(self, refused: str) -> _Held:
         """A new token, of this caller or another, or the old one for as long as it lives."""
+        item = self._read()
         for _ in range(int(PATIENCE_S / POLL_S)):
-            item = self._read()
-            held = self._opened(item)
-            is_usable = held is not None and held.token != refused
-            if held is not None and is_usable and self._now() < held.renew_at:
+            held = self._usable(item, refused)
+            if held is not None and self._now() < held.renew_at:
                 return held
-            claimed = self._claim(item)
-            if claimed is not None:
-                return self._replace(claimed, held if is_usable else None)
-            if held is not None and is_usable and self._now() < held.expires_at:
+            is_ours, item = self._claim(item)
+            if is_ours:
+                return self._replace(item, held)
+            held = self._usable(item, refused)
+            if held is not None:
                 return held
             self._sleep(POLL_S)
+            item = self._read()
         raise NotSent("token")
 
-    def _claim(self, seen: Item) -> Item | None:
-        """The item with our lease; None if another has it, or has stored a token since `seen`."""
+    def _usable(self, item: Item, refused: str) -> _Held | None:
+        """The item's token if it still lives and is not `refused`."""
+        held = self._opened(item)
+        if held is None or held.token == refused or held.expires_at <= self._now():
+            return None
+        return held
+
+    def _claim(self, seen: Item) -> tuple[bool, Item]:
+        """Whether this caller has the lease, and the item as it is now."""
         lease = Update(
             PK,
             self._sk,
@@ -148,17 +156,17 @@ class SharedToken:
             mark="changed_by",
         )
         try:
-            return self._table.write(lease)
-        except ConditionFailed:
-            return None
+            return True, self._table.write(lease)
+        except ConditionFailed as refused:
+            return False, refused.item or {}
 
     def _replace(self, claimed: Item, old: _Held | None) -> _Held:
-        """Asks Daraja and stores what it answers; `old` where it does not and that still lives."""
+        """Asks Daraja and stores what it answers; `old` where it answers nothing."""
         try:
             fetched = self._fetch()
         except (NotSent, Refused, Unknown):
             self._release(claimed)
-            if old is not None and self._now() < old.expires_at:
+            if old is not None:
                 return old
             raise
         return self._store(claimed, fetched)
@@ -189,7 +197,8 @@ class SharedToken:
         try:
             self._table.write(write)
         except ConditionFailed as refused:
-            # Our lease ran out and another has asked since: that answer is the newer one.
+            # Our lease ran out and another has asked since. Should its token be the older one, the first call
+            # finds out.
             return self._opened(refused.item or {}) or made
         return made
 

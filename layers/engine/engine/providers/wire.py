@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import urlencode
 
 from engine.platform import outgoing
-from engine.platform.outgoing import Answer, Limits, NotSent, Request, Unknown
+from engine.platform.outgoing import Limits, NotSent, Request, Unknown
 
 __all__ = ["NotSent", "Refused", "Unknown"]
 
@@ -90,7 +90,7 @@ class Api:
 
     def _reply(self, request: Request) -> Reply:
         answer = self._client.send(request, LIMITS)
-        return Reply(answer.status, parsed(answer.raw) or {}, wait_s(answer))
+        return Reply(answer.status, parsed(answer.raw) or {}, answer.wait_s)
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -184,14 +184,6 @@ def is_storable(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def wait_s(answer: Answer) -> int:
-    """`Retry-After` in seconds, between 1 and 60; 5 if it is absent or has another form."""
-    given = answer.retry_after or ""
-    return (
-        min(60, max(1, int(given))) if given.isascii() and given.isdigit() and len(given) < 7 else 5
-    )
 
 
 def _decimal(digits: str) -> Decimal | str:

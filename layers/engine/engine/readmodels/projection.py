@@ -28,6 +28,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.credits.hold_items import is_of_backend
 from engine.ledger.audit import Record, record_item
 from engine.ledger.items import (
     SEQ_DIGITS,
@@ -133,6 +134,9 @@ class Projector:
         self._now = now
         self._clock = clock
         self._sleep = sleep
+        self.beside: Callable[[LowBalance], Sequence[Write]] = _nothing
+        """Further writes of the transaction that first projects a low balance; of several, the last one."""
+        self._is_first = False
 
     def batch(
         self, records: Sequence[Mapping[str, Any]], remaining_s: Callable[[], float]
@@ -154,6 +158,7 @@ class Projector:
                 continue
             try:
                 for generation in generations.written:
+                    self._is_first = generation == generations.current
                     counted = types if generation == generations.current else Counter()
                     made = self._deliver(user, unit, generation, delivered, counted)
                     notices += made if generation == generations.current else []
@@ -253,6 +258,7 @@ class Projector:
                 *(Put(folds.feed_item(entry), condition="") for entry in entries),
                 *(self._audit_write(entry) for entry in entries if is_audited(entry)),
                 *(self._notice_write(notice) for notice in notices),
+                *(self.beside(notices[-1]) if notices and self._is_first else ()),
             ]
         )
         return notices
@@ -291,6 +297,10 @@ class Projector:
         )
 
 
+def _nothing(_: LowBalance) -> Sequence[Write]:
+    return ()
+
+
 def is_audited(entry: Entry) -> bool:
     """Whether `entry` is a vend or an admin act; a spend that reverses a refund is neither."""
     return entry.type in AUDITED and (entry.type != "spend" or entry.reverses is None)
@@ -299,7 +309,8 @@ def is_audited(entry: Entry) -> bool:
 def audit_record(entry: Entry, audit_days: int) -> Item:
     """The audit item of a vend or an admin act, with the entry's `unit`, `seq` and origin id."""
     act = Act(entry.actor, entry.request_id, "", "", entry.reason, at=entry.at)
-    record = Record(entry.user, AUDITED[entry.type], True, "", act)
+    action = "hold" if is_of_backend(entry.subject) else AUDITED[entry.type]
+    record = Record(entry.user, action, True, "", act)
     item = record_item(record, entry.hash[:RECORD_ID_LENGTH], audit_days)
     return {**item, "origin_id": entry.origin_id, "unit": entry.unit, "seq": entry.seq}
 

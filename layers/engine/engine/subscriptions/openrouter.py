@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from engine.platform import outgoing
-from engine.platform.outgoing import Answer, Limits, Unknown
+from engine.platform.outgoing import Limits, Unknown
 from engine.platform.times import iso
 from engine.subscriptions.plans import micros, shown
 
@@ -172,7 +172,7 @@ class OpenRouter:
         request = outgoing.json_request(method, url, headers, body)
         answer = self._client.send(request, LIMITS)
         if 400 <= answer.status < 500 and answer.status != 408:
-            raise Refused(answer.status, _wait_s(answer))
+            raise Refused(answer.status, answer.wait_s)
         if not 200 <= answer.status < 300:
             raise Unknown("failed")
         return _parsed(answer.raw)
@@ -216,12 +216,6 @@ def _amount(value: Any) -> int:
 
 def _matches(form: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and form.fullmatch(value) is not None
-
-
-def _wait_s(answer: Answer) -> int:
-    """`Retry-After` in seconds, between 1 and 60; 5 if it is absent or has another form."""
-    text = answer.retry_after or ""
-    return min(60, max(1, int(text))) if text.isascii() and text.isdigit() and len(text) < 7 else 5
 
 
 def _number(text: str) -> Decimal | str:

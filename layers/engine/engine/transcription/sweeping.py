@@ -6,6 +6,8 @@ that cannot be handled at all is set aside for an hour, counted, and does not st
 once are safe: every step is conditional on what was seen, and the second finds the hold resolved.
 
 - never claimed: released, on condition that it is still unclaimed;
+- a back end's, or one that was committed in parts: released once its end and its grace are over, on
+  condition that it was neither extended nor committed meanwhile;
 - claimed, no job known (the call's answer was lost): released after `LOST_AFTER_S`;
 - a job: resolved by what upstream says of it (`engine.transcription.outcomes`), and released where it is
   older than `Gateway.job_limit_s` without an end;
@@ -18,8 +20,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
-from engine.credits import hold_items, holds
-from engine.credits.hold_items import CAPTURED, RELEASED, SHARDS, UNRESOLVED, Hold
+from engine.credits import backend_holds, hold_items, holds
+from engine.credits.hold_items import CAPTURED, EXPIRED, RELEASED, SHARDS, UNRESOLVED, Hold
 from engine.ledger.posting import Ledger
 from engine.platform import logs
 from engine.platform.act import Act, by_system
@@ -62,7 +64,7 @@ class Swept:
         return Swept(
             self.looked_at + 1,
             self.captured + (verdict == CAPTURED),
-            self.released + (verdict == RELEASED),
+            self.released + (verdict in (RELEASED, EXPIRED)),
             self.waiting + (verdict == LET_LIVE),
         )
 
@@ -109,20 +111,23 @@ def _due(ledger: Ledger, now: int) -> Iterator[Item]:
 
 
 def _swept(gateway: Gateway, hold: Hold, now: int, request_id: str) -> str:
-    """What was done with one hold: `CAPTURED`, `RELEASED` or `LET_LIVE`. Raises `Busy`."""
+    """What was done with one hold: `CAPTURED`, `RELEASED`, `EXPIRED` or `LET_LIVE`. Raises `Busy`."""
     act = by_system("sweeper", request_id, "", at=now)
     facts = {"user": hold.user, "jti": hold.jti}
     found = _resolved(gateway, hold, act)
     if found.is_resolved:
         logger.info("swept", extra={**facts, "state": found.state})
         return found.state
-    if not holds.postpone(gateway.ledger, hold, now + LOOK_AGAIN_S):
+    again_at = hold.grace_ends_at if hold.is_timed else now + LOOK_AGAIN_S
+    if not holds.postpone(gateway.ledger, hold, again_at):
         logger.info("resolved meanwhile", extra=facts)
     return LET_LIVE
 
 
 def _resolved(gateway: Gateway, hold: Hold, act: Act) -> Hold:
     """The hold after the sweep; unresolved where it must wait. Raises `Busy` or `OutcomeUnknown`."""
+    if hold.is_timed:
+        return hold if act.at < hold.grace_ends_at else _expired(gateway, hold, act)
     age_s = act.at - (hold.claimed_at or 0)
     why = ""
     if hold.claim is None:
@@ -134,6 +139,10 @@ def _resolved(gateway: Gateway, hold: Hold, act: Act) -> Hold:
         if age_s >= gateway.job_limit_s and not hold.is_resolved:
             why = "the job did not end in time"
     return holds.settle(gateway.ledger, hold, RELEASED, replace(act, reason=why)) if why else hold
+
+
+def _expired(gateway: Gateway, hold: Hold, act: Act) -> Hold:
+    return backend_holds.expired(gateway.ledger, hold, replace(act, reason=backend_holds.OVER))
 
 
 def _asked(gateway: Gateway, hold: Hold, act: Act) -> Hold:

@@ -18,6 +18,7 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from engine.credits.adjustments import ADD
@@ -37,6 +38,7 @@ from engine.web.request_ids import fingerprint
 PENDING: Final = "pending"
 APPROVED: Final = "approved"
 REJECTED: Final = "rejected"
+PROVED: Final = "Your payment has arrived."
 MOST_PENDING = 5
 MOST_KEPT = 50
 TRIES = 20
@@ -102,6 +104,24 @@ def pending(table: Table, limit: int) -> list[dict[str, Any]]:
             break
     found = [item for item in table.get_many(keys) if item["state"] == PENDING]
     return [for_operators(item) for item in sorted(found, key=lambda item: int(item["created_at"]))]
+
+
+def waiting(table: Table, limit: int) -> list[Item]:
+    """The stored requests that wait, oldest first. Raises `Busy`."""
+    keys = [
+        (key["pk"], key["sk"])
+        for key in islice(table.due(INDEX, SHARD, FAR_FUTURE, page=limit), limit)
+    ]
+    found = [item for item in table.get_many(keys) if item["state"] == PENDING]
+    return sorted(found, key=lambda item: int(item["created_at"]))
+
+
+def completion(audit: Audit, item: Item, amount: int, act: Act) -> list[Write]:
+    """The writes that approve the pending request `item`, whose receipt is a payment that its provider has
+    proved: they join the transaction that grants `amount`, and refuse it where the request is answered.
+    """
+    answer = {"answer": PROVED, "credits": amount, "proof": item["receipt"]}
+    return _resolution(audit, item, APPROVED, answer, act)
 
 
 def approve(
@@ -183,7 +203,7 @@ def erasures(table: Table, user: str) -> list[Update]:
             item["pk"],
             item["sk"],
             "REMOVE #text, receipt",
-            "attribute_exists(#text)",
+            condition="",
             names={"#text": "text"},
         )
         for item in _items_of(table, user)
@@ -216,7 +236,7 @@ def _resolution(
         account_pk(item["user"]),
         "CREDITREQS",
         "SET pending = pending - :one, version = version + :one",
-        "pending >= :one",
+        condition="",
         values={":one": 1},
     )
     record = audit.write(Record(item["user"], f"credit_request_{state}", True, "", act))

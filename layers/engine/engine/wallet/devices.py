@@ -13,7 +13,6 @@ from engine.platform.table import Put, Table, Update
 from engine.platform.times import DAY_S, iso
 from engine.web.forms import PhoneForm
 
-SK = "PHONE"
 KEPT_S = 400 * DAY_S
 
 
@@ -21,7 +20,7 @@ def report(table: Table, user: str, phone: PhoneForm, now: int) -> None:
     """Replace what is known of the user's phone. Raises `Busy`, `OutcomeUnknown`."""
     item = {
         "pk": account_pk(user),
-        "sk": SK,
+        "sk": "PHONE",
         "facts": msgspec.json.encode(phone).decode(),
         "updated_at": now,
         "ttl": now + KEPT_S,
@@ -31,7 +30,7 @@ def report(table: Table, user: str, phone: PhoneForm, now: int) -> None:
 
 def members(table: Table, user: str) -> dict[str, Any] | None:
     """The user's phone for operators; None if it was never reported. Raises `Busy`."""
-    item = table.get(account_pk(user), SK)
+    item = table.get(account_pk(user), "PHONE")
     if item is None or "facts" not in item:
         return None
     return {**msgspec.json.decode(item["facts"]), "updatedAt": iso(item["updated_at"])}
@@ -41,4 +40,4 @@ def erasures(table: Table, user: str) -> list[Update]:
     """The write that erases what is known of the phone; none where nothing is. Raises `Busy`."""
     if members(table, user) is None:
         return []
-    return [Update(account_pk(user), SK, "REMOVE facts", "attribute_exists(facts)")]
+    return [Update(account_pk(user), "PHONE", "REMOVE facts", "attribute_exists(facts)")]

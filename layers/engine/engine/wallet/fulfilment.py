@@ -51,10 +51,13 @@ class Wallet:
 
 @dataclass(frozen=True, slots=True)
 class Fulfilled:
-    """The job of a fulfilment. `is_free`: it is the user's earlier job, and nothing was reserved."""
+    """The job of a fulfilment. `is_free`: it is the user's earlier job, and nothing was reserved.
+    `balance_after` is what can be spent after the hold; where nothing was reserved, what can be spent now.
+    """
 
     hold: Hold
     heard: Heard | None
+    balance_after: int
     is_free: bool = False
     replayed: bool = False
 
@@ -87,7 +90,8 @@ def fulfil(wallet: Wallet, asked: Asked) -> Fulfilled:
         return _going_on(gateway, _same(earlier, vend), quote, act)
     source = text_at_hand(gateway, asked.user, quote.url)
     if source is not None and wallet.free_repeats:
-        return Fulfilled(source, stored(gateway, source), is_free=True)
+        balance = gateway.ledger.account(asked.user).available
+        return Fulfilled(source, stored(gateway, source), balance, is_free=True)
     if (paused_s := gateway.breaker.refuses_for_s()) > 0:
         raise CircuitOpen(paused_s)
     hold, _ = placing.place(gateway.ledger, vend, rate_limit=wallet.rate_limit)
@@ -144,7 +148,7 @@ def members(done: Fulfilled, request_id: str) -> dict[str, Any]:
         "jobId": progress.job_id_of(hold),
         "status": word,
         "reservedUnits": 0 if done.is_free else hold.amount,
-        "balanceAfterReservation": hold.balance_after,
+        "balanceAfterReservation": done.balance_after,
         "products": [hold.product],
         "settlement": settlement,
         "result": progress.result_of(hold, done.heard),
@@ -183,4 +187,4 @@ def _without_quote(gateway: Gateway, asked: Asked) -> Fulfilled:
 
 def _fulfilled(gateway: Gateway, hold: Hold, act: Act) -> Fulfilled:
     replayed = hold.request_id != act.request_id
-    return Fulfilled(hold, stored(gateway, hold), replayed=replayed)
+    return Fulfilled(hold, stored(gateway, hold), hold.balance_after, replayed=replayed)

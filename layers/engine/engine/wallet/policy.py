@@ -26,7 +26,6 @@ from engine.platform.times import iso
 from engine.web.forms import PolicyForm
 
 PK: Final = "APP"
-PREFIX: Final = "POLICY#"
 SUBJECT: Final = "app-policy"
 """Whom the audit records of changes are about."""
 
@@ -109,13 +108,13 @@ class Policies:
 
 def newest(table: Table, *, consistent: bool = True) -> Version:
     """The newest version. Raises `Busy`."""
-    found = table.query(PK, PREFIX, limit=1, consistent=consistent)
+    found = table.query(PK, _sk(), limit=1, consistent=consistent)
     return _read(found[0]) if found else Version(0, Policy())
 
 
 def history(table: Table) -> list[Version]:
     """The last versions, newest first. Raises `Busy`."""
-    return [_read(item) for item in table.query(PK, PREFIX, limit=SHOWN, consistent=True)]
+    return [_read(item) for item in table.query(PK, _sk(), limit=SHOWN, consistent=True)]
 
 
 def change(ledger: Ledger, audit: Audit, form: PolicyForm, act: Act) -> Version:
@@ -167,7 +166,7 @@ def _put(version: Version) -> Put:
         raise InvalidRequest("There are too many versions of the policy.")
     item = {
         "pk": PK,
-        "sk": f"{PREFIX}{version.number:06d}",
+        "sk": _sk(version.number),
         "facts": msgspec.json.encode(version.policy).decode(),
         "reason": version.reason,
         "changed_by": version.changed_by,
@@ -176,9 +175,14 @@ def _put(version: Version) -> Put:
     return Put(item, condition="attribute_not_exists(pk)")
 
 
+def _sk(number: int | None = None) -> str:
+    """The sort key of a version; without a number, how they all begin."""
+    return f"POLICY#{'' if number is None else f'{number:06d}'}"
+
+
 def _read(item: Item) -> Version:
     return Version(
-        int(str(item["sk"]).removeprefix(PREFIX)),
+        int(str(item["sk"]).removeprefix(_sk())),
         msgspec.json.decode(item["facts"], type=Policy),
         item["reason"],
         item["changed_by"],

@@ -23,6 +23,8 @@ Day = Annotated[str, Meta(pattern=r"^\d{4}-\d{2}-\d{2}\Z")]
 VersionCode = Annotated[int, Meta(ge=1, le=2_000_000_000)]
 PublicLink = Annotated[str, Meta(max_length=500, pattern=r"^(https://[!-~]+)?\Z")]
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
+HoldId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")]
+HoldSubject = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}[.0-9a-z][0-9a-z]{0,15}\Z")]
 ProductCode = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 Audience = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,127}\Z")]
 Provider = Annotated[str, Meta(pattern=ids.PROVIDER)]
@@ -47,6 +49,58 @@ class VendForm(Struct):
 
     product: ProductCode = "transcript"
     units: Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)] = 1
+
+
+class HoldForm(Struct, rename="camel"):
+    """Credits that a back end reserves: the price of `units`, or an `amount`."""
+
+    user_id: UserId
+    hold_id: HoldId
+    product: ProductCode = "transcript"
+    units: Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)] | None = None
+    amount: Amount | None = None
+    expires_in_seconds: Annotated[int, Meta(ge=1, le=86400)] | None = None
+    dry_run: bool = False
+    reason: Reason = ""
+
+
+class ExtendForm(Struct, rename="camel"):
+    """A later end of a hold, more credits for it, or both."""
+
+    expires_in_seconds: Annotated[int, Meta(ge=1, le=86400)] | None = None
+    units: Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)] | None = None
+    amount: Amount | None = None
+    reason: Reason = ""
+
+
+class CommitForm(Struct):
+    """What is charged of a hold; with `final` the rest goes back."""
+
+    units: Annotated[int, Meta(ge=0, le=CREDITS_LIMIT)] | None = None
+    amount: Annotated[int, Meta(ge=0, le=CREDITS_LIMIT)] | None = None
+    final: bool = False
+    reason: Reason = ""
+
+
+class ReleaseForm(Struct):
+    """The end of a hold, whose rest goes back."""
+
+    reason: Reason = ""
+
+
+class HoldsQuery(Struct):
+    """The holds of a user: those that are open, or also those that ended."""
+
+    user: UserId
+    state: Literal["any", "open"] = "open"
+
+
+class EndHoldForm(Struct, rename="camel"):
+    """A hold that an operator ends; `hold` is its subject."""
+
+    user_id: UserId
+    hold: HoldSubject
+    reason: GivenReason
 
 
 class ValidateForm(Struct):
@@ -112,7 +166,7 @@ class KeyForm(Struct):
     """A new API key: its purpose and its scopes."""
 
     description: Annotated[str, Meta(min_length=1, max_length=100, pattern=r"\S")]
-    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=5)] = msgspec.field(
+    scopes: Annotated[list[Scope], Meta(min_length=1, max_length=6)] = msgspec.field(
         default_factory=lambda: [*scopes.DEFAULT]
     )
 
@@ -419,3 +473,9 @@ class RefundForm(Struct, rename="camel"):
     receipt: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
     reason: GivenReason
     amount_minor: Minor | None = None
+
+
+class PurchaseForm(Struct, rename="camel"):
+    """A purchase that the user's app made at Google Play."""
+
+    purchase_token: Annotated[str, Meta(min_length=8, max_length=2000)]

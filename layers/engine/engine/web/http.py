@@ -94,6 +94,11 @@ class Call:
         return caller_address.of(seen, self.headers, self._settings)
 
     @property
+    def event(self) -> Mapping[str, Any]:
+        """The event as API Gateway made it, for what its authorizers have found."""
+        return self._event
+
+    @property
     def bearer(self) -> str:
         """The token of the Authorization header; empty if there is none."""
         scheme, _, token = self.headers.get("authorization", "").partition(" ")

@@ -1,0 +1,175 @@
+"""`pluct payments`: the inbox of payments, packs, and the reconciler. All commands need `ADMIN_SECRET`."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cli.client import path_segment
+from cli.options import Everything, Json, Limit, Reason, RequestId, User, Yes
+from cli.output import print_table, say
+from cli.session import Session, open_session
+
+PATH = "/admin/payments"
+MOST_ROUNDS = 100
+
+app = typer.Typer(
+    help="Decide about payments, and compare them with providers.", no_args_is_help=True
+)
+
+Provider = Annotated[str, typer.Argument(help="Such as stripe, mpesa or google.")]
+Payment = Annotated[str, typer.Argument(help="The provider's id of the payment.")]
+
+
+@app.command("list")
+def list_payments(
+    context: typer.Context,
+    user: Annotated[str | None, typer.Option(help="Payments of this user.")] = None,
+    limit: Limit = 50,
+    everything: Everything = False,
+    as_json: Json = False,
+) -> None:
+    """List payments that wait for a decision, or those of a user."""
+    with open_session(context, as_json=as_json) as session:
+        query: dict[str, Any] = {"limit": limit, **({"user": user} if user else {})}
+        found, cursor = session.pages(PATH, query, "payments", everything=everything)
+        if session.show_json({"ok": True, "payments": found, "nextCursor": cursor}):
+            return
+        if not found:
+            say("There are no such payments.", good=user is None)
+            return
+        heads = ("Provider", "Payment", "Status", "Reason", "Amount", "Account", "Age (h)")
+        print_table(heads, map(_row, found), right=("Amount", "Age (h)"))
+
+
+@app.command("packs")
+def packs(context: typer.Context, as_json: Json = False) -> None:
+    """List the packs with their prices, also those that are not sold."""
+    with open_session(context, as_json=as_json) as session:
+        headers = session.admin_headers
+        members = session.client.get("/admin/packs", headers=headers).required().members
+        if session.show_json(members):
+            return
+        heads = ("Pack", "Version", "Label", "Credits", "Bonus", "Dollars", "Prices", "Sold")
+        rows = ((*_pack(pack), "yes" if pack["active"] else "no") for pack in members["packs"])
+        print_table(heads, rows, right=("Version", "Credits", "Bonus", "Dollars"))
+
+
+@app.command("assign")
+def assign(
+    context: typer.Context,
+    provider: Provider,
+    payment: Payment,
+    user: User,
+    pack: Annotated[str, typer.Argument(help="The pack that the payment buys.")],
+    reason: Reason,
+    yes: Yes = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Grant a pack to a user for a payment of the inbox."""
+    with open_session(context, as_json=as_json) as session:
+        session.confirm(f"{provider} {payment}: {pack} for {user}. Grant it?", yes=yes)
+        body = {"userId": user, "packId": pack, "reason": reason}
+        reply = session.admin_write(_path(provider, payment, "assign"), body, request_id)
+        _show(session, reply.members)
+
+
+@app.command("ignore")
+def ignore(
+    context: typer.Context,
+    provider: Provider,
+    payment: Payment,
+    reason: Reason,
+    yes: Yes = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Close a payment of the inbox without doing anything."""
+    with open_session(context, as_json=as_json) as session:
+        session.confirm(f"{provider} {payment}: close it?", yes=yes)
+        path = _path(provider, payment, "ignore")
+        _show(session, session.admin_write(path, {"reason": reason}, request_id).members)
+
+
+@app.command("refunded")
+def refunded(
+    context: typer.Context,
+    provider: Provider,
+    payment: Payment,
+    receipt: Annotated[str, typer.Argument(help="The receipt of the refund.")],
+    reason: Reason,
+    amount: Annotated[
+        int | None, typer.Option(help="What went back in all, in minor units; all by default.")
+    ] = None,
+    yes: Yes = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Record a refund that was made by hand; it takes back what was granted for it."""
+    with open_session(context, as_json=as_json) as session:
+        session.confirm(f"{provider} {payment}: {amount or 'all'} went back?", yes=yes)
+        body: dict[str, Any] = {"receipt": receipt, "reason": reason}
+        body |= {"amountMinor": amount} if amount is not None else {}
+        reply = session.admin_write(_path(provider, payment, "refund"), body, request_id)
+        _show(session, reply.members)
+
+
+@app.command("findings")
+def findings(context: typer.Context, as_json: Json = False) -> None:
+    """List what the reconciler cannot repair. Exit code 1 if there is anything."""
+    with open_session(context, as_json=as_json) as session:
+        headers = session.admin_headers
+        members = session.client.get(f"{PATH}/findings", headers=headers).required().members
+        found = members["findings"]
+        if not session.show_json(members):
+            heads = ("Kind", "Provider", "Payment", "First seen", "Age (h)")
+            rows = ((*_finding(one), one["ageSeconds"] // 3600) for one in found)
+            print_table(heads, rows, right=("Age (h)",))
+        if found:
+            raise typer.Exit(1)
+
+
+@app.command("reconcile")
+def reconcile(context: typer.Context, reason: Reason, as_json: Json = False) -> None:
+    """Compare payments with the providers now, with a line for each round until nothing is left."""
+    with open_session(context, as_json=as_json) as session:
+        total: dict[str, int] = {}
+        for number in range(1, MOST_ROUNDS + 1):
+            reply = session.admin_write(f"{PATH}/reconcile", {"reason": reason}, None)
+            for name, count in reply.members["counts"].items():
+                total[name] = total.get(name, 0) + count
+            session.note(f"Round {number}: {_counts(reply.members['counts'])}")
+            if reply.members["isDone"]:
+                break
+        if not session.show_json({"ok": True, "rounds": number, "counts": total}):
+            say(f"Done in {number} rounds: {_counts(total)}")
+
+
+def _path(provider: str, payment: str, decision: str) -> str:
+    return f"{PATH}/{path_segment(provider)}/{path_segment(payment)}/{decision}"
+
+
+def _show(session: Session, members: dict[str, Any]) -> None:
+    payment = members["payment"]
+    if not session.show_json(members):
+        say(f"{payment['provider']} {payment['paymentId']} is {payment['status']}.")
+
+
+def _row(one: dict[str, Any]) -> tuple[Any, ...]:
+    amount = f"{one['grossMinor']} {one['currency'] or 'units'}"
+    named = (one["provider"], one["paymentId"], one["status"], one["reason"] or "")
+    return (*named, amount, one["account"] or "", one["ageSeconds"] // 3600)
+
+
+def _pack(pack: dict[str, Any]) -> tuple[Any, ...]:
+    prices = ", ".join(f"{minor} {currency}" for currency, minor in pack["prices"].items())
+    names = ("packId", "version", "label", "credits", "bonus", "dollars")
+    return (*(pack[name] for name in names), prices)
+
+
+def _finding(one: dict[str, Any]) -> tuple[str, ...]:
+    return one["kind"], one["provider"], one["paymentId"], one["firstSeenAt"]
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "nothing"

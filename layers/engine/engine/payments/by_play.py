@@ -1,0 +1,193 @@
+"""Purchases by Google Play: read from Google by their token, granted, and then consumed.
+
+The app says a token and nothing else that counts: products, quantities and whose purchase it is come from
+Google. Consuming is repeated by the reconciler until Google shows it done; an unconsumed product cannot be
+bought again, and one that is not acknowledged within three days is refunded.
+"""
+
+from dataclasses import replace
+from typing import Final
+
+from engine.payments import intents, rows, settlement
+from engine.payments.book import Book
+from engine.payments.clawback import Losses
+from engine.payments.rows import Row
+from engine.payments.settlement import Proof, Settled
+from engine.platform.act import Act
+from engine.platform.errors import PaymentNotFound, ProviderFailed, PurchaseRefused
+from engine.providers import play_messages
+from engine.providers.play import FULL_MILLIUNITS, Play
+from engine.providers.play_messages import Notice, Purchase
+from engine.providers.wire import NotSent, Refused, Unknown
+
+GOOGLE: Final = intents.GOOGLE
+CONSUME: Final = "consume"
+PENDING: Final = "pending"
+CLAIM: Final = "claim"
+CLAIM_S = 900
+"""How long a purchase that Google told of may stay unclaimed by its app."""
+
+
+class NotBought(Exception):
+    """Google knows no such purchase, or it is not paid; the text is its state."""
+
+
+class Unclaimed(Exception):
+    """Google does not say whose purchase it is, and its app may still claim it."""
+
+
+def claim(book: Book, play: Play, user: str, token: str, act: Act) -> Settled | None:
+    """What came of a purchase that the user's app claims; None while it is pending.
+
+    Raises `PaymentNotFound`, `PurchaseRefused`, `ProviderFailed`, `Busy`, `OutcomeUnknown`.
+    """
+    if not play_messages.is_token(token):
+        raise PaymentNotFound()
+    try:
+        found = play.purchase(token)
+        if found is not None and found.account not in (None, play_messages.account_id(user)):
+            raise PurchaseRefused(details={"reason": "other_account"})
+        settled = settle(book, play, token, act, user)
+    except NotBought as state:
+        _require_pending(str(state))
+        return None
+    except (NotSent, Unknown, Refused):
+        raise ProviderFailed() from None
+    if settled.row.user and settled.row.user != user:
+        raise PurchaseRefused(details={"reason": "other_account"})
+    return settled
+
+
+def settle(
+    book: Book,
+    play: Play,
+    token: str,
+    act: Act,
+    user: str = "",
+    *,
+    is_claim_awaited: bool = False,
+) -> Settled:
+    """What came of a purchase; it is consumed after it was granted. Without `user` it is whose account
+    Google names.
+
+    Raises `NotBought`, `NotSent`, `Refused`, `Unknown`, `Busy`, `OutcomeUnknown`; where a claim is awaited,
+    `Unclaimed` for a purchase of which Google names no user, which the reconciler looks at again.
+    """
+
+    def read() -> Proof:
+        proof = _read(book, play, token, user)
+        if is_claim_awaited and not proof.user:
+            _await_claim(book, proof, act)
+            raise Unclaimed()
+        return proof
+
+    settled = settlement.settle(book, read, act)
+    if settled.row.to_finish:
+        settled = replace(settled, row=finish(book, play, settled.row))
+    return settled
+
+
+def _await_claim(book: Book, proof: Proof, act: Act) -> None:
+    """Remembers a purchase until its app claims it, or the reconciler puts it before an operator."""
+    if rows.find(book.table, GOOGLE, proof.payment) is None:
+        row = Row(GOOGLE, proof.payment, rows.NOTED, seen_at=act.at, handle=proof.handle)
+        rows.write(book.table, None, replace(row, to_finish=CLAIM, look_at=act.at + CLAIM_S))
+
+
+def finish(book: Book, play: Play, row: Row) -> Row:
+    """The row after Google was told that the purchase was delivered; unchanged if it was not reached.
+
+    Raises `Busy`, `OutcomeUnknown`.
+    """
+    try:
+        found = play.purchase(row.handle)
+        for line in found.lines if found is not None else ():
+            if not line.is_consumed and found is not None and found.state == "purchased":
+                play.consume(line.product, row.handle)
+    except (NotSent, Unknown, Refused):
+        return row
+    return rows.write(book.table, row, replace(row, to_finish="")) or row
+
+
+def hear(book: Book, play: Play, notice: Notice, act: Act) -> Settled | None:
+    """What came of what a notification hints at: the purchase is read again by its token.
+
+    Raises `NotSent`, `Refused`, `Unknown`, `Busy`, `OutcomeUnknown`.
+    """
+    if notice.kind == "refund_review":
+        _review(book, play, notice)
+    if notice.kind == "voided":
+        return settle_voided(book, play, notice.token, act)
+    if notice.kind not in ("purchased", "cancelled"):
+        return None
+    try:
+        return settle(book, play, notice.token, act, is_claim_awaited=True)
+    except (NotBought, Unclaimed):
+        return None
+
+
+def settle_voided(book: Book, play: Play, token: str, act: Act) -> Settled:
+    """What came of a purchase that was voided, in whole or in part. One that was voided before it was granted
+    is remembered, so that it never is. Raises as `settle` does.
+    """
+    try:
+        return settle(book, play, token, act)
+    except NotBought:
+        key = play_messages.token_key(token)
+        row = settlement.note(book, GOOGLE, key, Losses(refunded=1), act)
+        return Settled(settlement.REPEATED, row)
+
+
+def _read(book: Book, play: Play, token: str, user: str) -> Proof:
+    found = play.purchase(token)
+    if found is None:
+        raise NotBought("unknown")
+    known = rows.find(book.table, GOOGLE, play_messages.token_key(token))
+    is_granted = known is not None and known.is_granted
+    if found.state != "purchased" and not (found.state == "cancelled" and is_granted):
+        raise NotBought(found.state)
+    price = play.order(found.order) if found.order and not is_granted else None
+    owner = user or intents.user_of_account(book.table, found.account or "")
+    return Proof(
+        GOOGLE,
+        play_messages.token_key(token),
+        sum(line.quantity for line in found.lines),
+        "",
+        is_live=not found.is_test,
+        paid_at=found.completed_at or 0,
+        user=owner,
+        products=tuple((line.product, line.quantity) for line in found.lines),
+        receipt=found.order or "",
+        handle=token,
+        to_finish="" if found.is_consumed else CONSUME,
+        price=price.total.minor if price is not None else 0,
+        price_currency=price.total.currency if price is not None else "",
+        losses=_losses(found),
+        aliases=(found.order,) if found.order else (),
+    )
+
+
+def _losses(found: Purchase) -> Losses:
+    """How many units of a purchase were refunded."""
+    if found.state == "cancelled":
+        return Losses(sum(line.quantity for line in found.lines))
+    left = [line.quantity if line.refundable is None else line.refundable for line in found.lines]
+    return Losses(max(0, sum(line.quantity for line in found.lines) - sum(left)))
+
+
+def _require_pending(state: str) -> None:
+    """Raises `PaymentNotFound` or `PurchaseRefused` unless the purchase is pending."""
+    if state == "unknown":
+        raise PaymentNotFound()
+    if state != PENDING:
+        raise PurchaseRefused(details={"reason": state})
+
+
+def _review(book: Book, play: Play, notice: Notice) -> None:
+    """Answers Google's question about a refund with what was used of the purchase."""
+    row = rows.find(book.table, GOOGLE, notice.order)
+    used = 0
+    if row is not None and row.is_granted and row.granted:
+        left = min(row.granted, book.ledger(row.unit).account(row.user).available)
+        used = (row.granted - left) * FULL_MILLIUNITS // row.granted
+    play.review_refund(notice.order, notice.refund_token, "NEUTRAL", used)
