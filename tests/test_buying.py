@@ -205,6 +205,20 @@ def test_a_purchase_with_real_money_waits_in_a_test_deployment(shop: Market) -> 
     assert shop.account(user) == (0, 0)
 
 
+def test_an_assigned_purchase_of_google_play_is_consumed_by_the_reconciler(shop: Market) -> None:
+    user, headers = shop.buyer()
+    token = shop.play.order("buy", {"product": "credits_unknown"})["token"]
+    assert shop.claim(headers, token).json["reason"] == "unknown_product"
+    (row,) = [one for one in unmatched(shop.gateway) if one["reason"] == "unknown_product"]
+    path = f"/admin/payments/google/{row['paymentId']}/assign"
+    body = {"userId": user, "packId": "p250", "reason": "the product was renamed"}
+    assert shop.gateway.call("POST", path, body, headers=shop.gateway.admin).status == 200
+    assert shop.account(user) == (250, 0)
+    shop.reconcile()
+    (bought,) = [one for one in shop.play.state()["purchases"] if one["token"] == token]
+    assert bought["is_consumed"]
+
+
 def test_every_lost_webhook_is_healed_by_the_reconciler(shop: Market) -> None:
     for provider in (shop.stripe, shop.daraja, shop.play):
         provider.fault("push", "push", mode="never")

@@ -2,25 +2,22 @@
 
 import pytest
 
-from tests.model.broken import broken_designs
-from tests.model.broken_jobs import broken_jobs
+from tests.model.broken_holds import every_broken_design
 from tests.model.checker import searched
 from tests.model.expressions import Context, ExpressionError, changed, condition
+from tests.model.hold_scenarios import every_scenario
 from tests.model.mutants import ENTRY_IS_NEW, SEQ_IS_SEEN, Clause, without
 from tests.model.scenario import Scenario
-from tests.model.scenarios import scenarios
 
 
-@pytest.mark.parametrize("scenario", scenarios(), ids=lambda scenario: scenario.name)
+@pytest.mark.parametrize("scenario", every_scenario(), ids=lambda scenario: scenario.name)
 def test_no_interleaving_breaks_a_rule_of_the_money_moves(scenario: Scenario) -> None:
     result = searched(scenario)
     assert result.violation is None, f"\n{result.violation}"
     assert result.complete
 
 
-@pytest.mark.parametrize(
-    "design", [*broken_designs(), *broken_jobs()], ids=lambda design: design.name
-)
+@pytest.mark.parametrize("design", every_broken_design(), ids=lambda design: design.name)
 def test_the_same_checker_finds_how_a_broken_design_breaks(design: Scenario) -> None:
     result = searched(design)
     assert result.violation is not None
@@ -33,10 +30,12 @@ def test_the_same_checker_finds_how_a_broken_design_breaks(design: Scenario) -> 
         ([Clause("put PAYMENT#", "attribute_not_exists(pk)")], "the same payment again"),
         ([SEQ_IS_SEEN, ENTRY_IS_NEW], "vend and grant"),
         ([Clause("update H#", "attribute_not_exists(claim)")], "sweeper or claim"),
+        ([Clause("update HOLD#", "parts = :seen_parts")], "hold: a part and a release"),
+        ([Clause("update HOLD#", "attribute_not_exists(parts)")], "hold: extended or expired"),
     ],
 )
 def test_a_conditionwithout_its_clause_is_noticed(clauses: list[Clause], scenario: str) -> None:
-    (explored,) = (one for one in scenarios() if one.name == scenario)
+    (explored,) = (one for one in every_scenario() if one.name == scenario)
     assert searched(explored, without(*clauses)).violation is not None
 
 

@@ -339,3 +339,26 @@ def test_a_receipt_that_paid_another_purchase_is_flagged_and_grants_nothing(shop
     refused = act(shop, flagged["paymentId"], "assign", body)
     assert refused.code == "payment_not_open"
     assert act(shop, flagged["paymentId"], "ignore", {}).status == 200
+
+
+def test_an_assigned_payment_is_taken_back_when_it_is_refunded(shop: Gateway) -> None:
+    """Its provider goes on naming the intent that it did not fit."""
+    sale = bought(shop)
+    sale.settle(gross=100)
+    path = f"/admin/payments/stripe/{sale.proof.payment}/assign"
+    body = {"userId": sale.user, "packId": "p250", "reason": "agreed"}
+    assert shop.call("POST", path, body, headers=shop.admin).status == 200
+    assert sale.account() == (250, 0)
+    assert sale.settle(gross=100, losses=Losses(refunded=50)).outcome == settlement.REPEATED
+    assert (sale.row().clawed, sale.account()) == (125, (125, 0))
+
+
+def test_of_two_decisions_at_once_one_is_refused(shop: Gateway) -> None:
+    proof = replace(proof_of_nobody(7), payment="UB541K7TTWO")
+    settlement.settle(book_of(shop), lambda: proof, ACT)
+    users = [shop.user()[0] for _ in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        bodies = [{"userId": user, "packId": "p250"} for user in users]
+        done = list(pool.map(lambda body: act(shop, proof.payment, "assign", body), bodies))
+    assert sorted(reply.status for reply in done) == [200, 409, 409, 409]
+    assert sorted(shop.balance(user) for user in users) == [0, 0, 0, 250]

@@ -8,12 +8,11 @@ import argparse
 import sys
 from collections.abc import Iterable
 
-from tests.model.broken import broken_designs
-from tests.model.broken_jobs import broken_jobs
+from tests.model.broken_holds import every_broken_design
 from tests.model.checker import Result, searched
+from tests.model.hold_scenarios import every_scenario
 from tests.model.mutants import Verdict, verdicts
 from tests.model.scenario import Scenario
-from tests.model.scenarios import scenarios
 
 HEAD = f"{'scenario':44}{'states':>10}{'transitions':>13}{'depth':>7}{'tables':>8}{'seconds':>9}"
 MESSAGE_LENGTH = 120
@@ -21,9 +20,9 @@ MESSAGE_LENGTH = 120
 
 def main() -> int:
     asked = _arguments()
-    wanted = [s for s in scenarios(deep=asked.deep) if asked.only in s.name]
+    wanted = [s for s in every_scenario(deep=asked.deep) if asked.only in s.name]
     wrong = _explore("The money moves as they are built", wanted)
-    designs = [*broken_designs(), *broken_jobs()]
+    designs = every_broken_design()
     wrong += len(designs) - _explore("Designs that break", designs)
     if asked.mutants:
         wrong += _mutants()

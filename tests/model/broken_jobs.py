@@ -24,14 +24,14 @@ Rule = Callable[[], AbstractContextManager[Any]]
 
 def broken_jobs() -> list[Scenario]:
     return [
-        _under("a stored 404 decides", scenarios.known_again, _stale_404),
-        _under("one try to settle", scenarios.forgotten_or_not, _one_try, _free_text),
-        _under("a writer does not know its own write", scenarios.handed_to_two, _unmarked),
-        _under("a replay answers a dead token", scenarios.bought_anew, _dead_replay),
+        under("a stored 404 decides", scenarios.known_again, _stale_404),
+        under("one try to settle", scenarios.forgotten_or_not, _one_try, _free_text),
+        under("a writer does not know its own write", scenarios.handed_to_two, _unmarked),
+        under("a replay answers a dead token", scenarios.bought_anew, _dead_replay),
     ]
 
 
-def _under(name: str, make: Callable[[bool], Scenario], *rules: Rule) -> Scenario:
+def under(name: str, make: Callable[[bool], Scenario], *rules: Rule) -> Scenario:
     made = make(False)
     programs = tuple(replace(program, run=_within(program, rules)) for program in made.programs)
     return replace(made, name=name, programs=programs, expected=frozenset())

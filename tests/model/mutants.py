@@ -15,8 +15,8 @@ from engine.credits.placing import HoldOnce
 from engine.ledger.idempotency import PaymentOnce, RequestOnce
 from engine.ledger.posting import Ledger
 from tests.model.checker import Result, searched
+from tests.model.hold_scenarios import every_scenario
 from tests.model.scenario import Scenario
-from tests.model.scenarios import scenarios
 from tests.model.store import Operation, Rewrite, literal
 
 
@@ -94,7 +94,7 @@ def verdicts() -> Iterator[Verdict]:
     """Every mutant, tried on the scenarios that send its condition until one notices it. A scenario
     that does not hold for the code as it is says nothing of a mutant and is left out.
     """
-    sent = [(scenario, found) for scenario in scenarios() if (found := _sent(scenario))]
+    sent = [(scenario, found) for scenario in every_scenario() if (found := _sent(scenario))]
     for clause in sorted({clause for _, found in sent for clause in found}):
         tried = [scenario for scenario, found in sent if clause in found]
         yield Verdict(str(clause), _noticed(Mutant(str(clause), without(clause)), tried))

@@ -300,9 +300,31 @@ HOLDS: Final = [
         "[*hold_parts.read(hold.parts), *parts]",
         "[*parts]",
     ),
-    ("credits.backend_holds.commit-is-looked-up", 'self._earlier(hold, "commit", ids)', "None"),
-    ("credits.backend_holds.extension-is-looked-up", 'self._earlier(hold, "extend", ids)', "None"),
-    ("credits.backend_holds.release-is-looked-up", 'self._earlier(hold, "release", ids)', "None"),
+    (
+        "credits.backend_holds.commit-is-looked-up",
+        '(hold_id, "commit", ids,',
+        '(hold_id, "show", ids,',
+    ),
+    (
+        "credits.backend_holds.extension-is-looked-up",
+        '(hold_id, "extend", ids,',
+        '(hold_id, "show", ids,',
+    ),
+    (
+        "credits.backend_holds.release-is-looked-up",
+        '(hold_id, "release", ids,',
+        '(hold_id, "show", ids,',
+    ),
+    (
+        "credits.backend_holds.looked-up-again-once-released",
+        "            earlier = self._earlier(hold, operation, ids)\n",
+        "",
+    ),
+    (
+        "credits.backend_holds.looked-up-before-it-is-released",
+        "        earlier = self._earlier(hold, operation, ids)\n        if earlier is None:",
+        "        earlier = None\n        if earlier is None:",
+    ),
     ("credits.backend_holds.grace", "act.at < hold.grace_ends_at", "act.at < hold.ends_at"),
     (
         "credits.backend_holds.grace-ends",

@@ -34,7 +34,9 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
         (
+            "mutation/test_hold_parts",
             "test_holds",
+            "test_hold_races",
             MONEY,
             JOBS,
             SWEEPS,
@@ -136,8 +138,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "wallet.videos": ("test_wallet",),
     "payments.packs": ("test_packs",),
     "payments.intents": ("test_packs", "test_settlement"),
-    "payments.rows": ("test_settlement", "test_clawback"),
-    "payments.reconciliation": ("test_buying", "test_payment_crashes"),
+    "payments.rows": ("test_settlement", "test_clawback", "test_payment_crashes"),
+    "payments.reconciliation": ("test_reconciler", "test_buying"),
     "providers.daraja_token": ("test_providers_daraja_token",),
 }
 """The tests that should kill a module's mutants, the likeliest first."""

@@ -239,11 +239,9 @@ class HoldDesk:
         """
         ids = hold_parts.ids_of("commit", request.key, request.fingerprint)
         for _ in range(TRIES):
-            hold = self.find(hold_id)
-            earlier = self._earlier(hold, "commit", ids)
+            hold, earlier = self._seen(hold_id, "commit", ids, request.act)
             if earlier is not None:
                 return earlier
-            hold = settled(self.ledger, hold, request.act)
             move, kind = self._commitment(hold, wanted, request.act, final=final)
             _require_room(hold, is_end=final)
             once = PartOnce(self.ledger.table, hold, kind, ids, hold.ends_at, request.act.at)
@@ -263,11 +261,9 @@ class HoldDesk:
         """
         ids = hold_parts.ids_of("extend", request.key, request.fingerprint)
         for _ in range(TRIES):
-            hold = self.find(hold_id)
-            earlier = self._earlier(hold, "extend", ids)
+            hold, earlier = self._seen(hold_id, "extend", ids, request.act)
             if earlier is not None:
                 return earlier
-            hold = settled(self.ledger, hold, request.act)
             _require_open(hold)
             _require_room(hold, is_end=False)
             ends_at = max(hold.ends_at, request.act.at + (seconds or 0))
@@ -280,11 +276,9 @@ class HoldDesk:
         """Give back what is left. Raises what `commit` raises."""
         ids = hold_parts.ids_of("release", request.key, request.fingerprint)
         for _ in range(TRIES):
-            hold = self.find(hold_id)
-            earlier = self._earlier(hold, "release", ids)
+            hold, earlier = self._seen(hold_id, "release", ids, request.act)
             if earlier is not None:
                 return earlier
-            hold = settled(self.ledger, hold, request.act)
             _require_open(hold)
             once = PartOnce(self.ledger.table, hold, RELEASE, ids, hold.ends_at, request.act.at)
             try:
@@ -355,6 +349,18 @@ class HoldDesk:
         except ConditionFailed:
             return None
         return _after(hold, part, None)
+
+    def _seen(self, hold_id: str, operation: str, ids: bytes, act: Act) -> tuple[Hold, Told | None]:
+        """The hold, released if its time is over, and the first answer to the request if there is one.
+
+        While it is released another attempt of the request may come in, so it is looked for again.
+        """
+        hold = self.find(hold_id)
+        earlier = self._earlier(hold, operation, ids)
+        if earlier is None:
+            hold = settled(self.ledger, hold, act)
+            earlier = self._earlier(hold, operation, ids)
+        return hold, earlier
 
     def _earlier(self, hold: Hold, operation: str, ids: bytes) -> Told | None:
         """The first answer to the request, None where this is the first."""

@@ -11,7 +11,7 @@ from typing import Final
 from engine.payments import intents, rows, settlement
 from engine.payments.book import Book
 from engine.payments.clawback import Losses
-from engine.payments.rows import Row
+from engine.payments.rows import CONSUME, Row
 from engine.payments.settlement import Proof, Settled
 from engine.platform.act import Act
 from engine.platform.errors import PaymentNotFound, ProviderFailed, PurchaseRefused
@@ -21,7 +21,6 @@ from engine.providers.play_messages import Notice, Purchase
 from engine.providers.wire import NotSent, Refused, Unknown
 
 GOOGLE: Final = intents.GOOGLE
-CONSUME: Final = "consume"
 PENDING: Final = "pending"
 CLAIM: Final = "claim"
 CLAIM_S = 900
@@ -164,6 +163,8 @@ def _read(book: Book, play: Play, token: str, user: str) -> Proof:
         price_currency=price.total.currency if price is not None else "",
         losses=_losses(found),
         aliases=(found.order,) if found.order else (),
+        # Only we consume, after the grant: what is consumed and unknown was delivered by somebody else.
+        unfit="already_consumed" if found.is_consumed and not is_granted else "",
     )
 
 

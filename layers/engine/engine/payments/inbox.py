@@ -11,7 +11,7 @@ from engine.ledger.audit import Record
 from engine.payments import answers, clawback, intents, rows, settlement
 from engine.payments.book import Book
 from engine.payments.clawback import Losses, Overtaken
-from engine.payments.rows import IGNORED, RETURNED, UNMATCHED, Row
+from engine.payments.rows import CONSUME, IGNORED, RETURNED, UNMATCHED, Row
 from engine.payments.settlement import Decision, Proof
 from engine.platform.act import Act
 from engine.platform.errors import Busy, InvalidRequest, PaymentNotFound, PaymentNotOpen
@@ -70,7 +70,10 @@ def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row
     if row.state != UNMATCHED or row.trouble == settlement.USED:
         raise PaymentNotOpen(details={"status": row.state})
     decision = Decision(user, pack, [_record(book, row, ASSIGNED, act)])
-    return settlement.settle(book, lambda: proof_of(row, book.is_live), act, decision).row
+    made = settlement.settle(book, lambda: proof_of(row, book.is_live), act, decision).row
+    if made.user != user:  # Another decision, or the payment's own intent, came first.
+        raise PaymentNotOpen(details={"status": made.state})
+    return made
 
 
 def ignore(book: Book, place: Place, act: Act) -> Row:
@@ -129,4 +132,6 @@ def proof_of(row: Row, is_live: bool) -> Proof:
         )
     }  # fmt: skip
     losses = Losses(row.refunded, row.disputed)
-    return Proof(row.provider, row.id, is_live=is_live, losses=losses, **facts)
+    # A store's purchase must be consumed, or it is refunded by itself.
+    to_finish = CONSUME if row.handle else ""
+    return Proof(row.provider, row.id, is_live=is_live, losses=losses, to_finish=to_finish, **facts)

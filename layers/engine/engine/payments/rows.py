@@ -31,6 +31,9 @@ GRANTED, PARTLY, REFUNDED, DISPUTED = "granted", "partially_refunded", "refunded
 HELD_BACK = frozenset({NOTED, UNMATCHED, IGNORED, RETURNED})
 """States of payments that have granted nothing."""
 
+CONSUME: Final = "consume"
+"""What a store must be told after a grant."""
+
 INDEX: Final = "open-holds"
 SHARDS = 4
 FORMAT = 1

@@ -176,11 +176,13 @@ def _step(
 
 
 def _known_again(book: Book, row: Row, proof: Proof, act: Act) -> Settled:
-    """A granted payment that is proved again: its losses count. With another intent it is a conflict."""
-    if proof.intent and row.intent and proof.intent != row.intent:
-        return _conflict(book, proof, act)
+    """A granted payment that is proved again: its losses count. A report without any that names another
+    intent than the one that was paid is a conflict.
+    """
     if proof.losses is not None:
-        row = clawback.apply(book, row, proof.losses, act)
+        return Settled(REPEATED, clawback.apply(book, row, proof.losses, act))
+    if proof.intent and row.intent and proof.intent not in (row.intent, row.account):
+        return _conflict(book, proof, act)
     return Settled(REPEATED, row)
 
 
