@@ -68,7 +68,7 @@ def test_products_are_listed_and_each_is_shown_in_words(products: Desk, code: st
     assert [shown[f"Price of {n}"] for n in (1, 10)] == ["25 credits", "250 credits"]
     assert shown["Price of 100"] == "more than one hold has (40)"
     assert shown["A job is charged by"] == "The number of words"
-    assert shown["A charge beyond what is held"] == "Charge it, and owe what the balance lacks"
+    assert shown["A charge beyond what is held"] == "Charge it, and owe what is missing"
     products.open("/products/nothing")
     products.sees("There is no such product")
 

@@ -1617,7 +1617,7 @@ const { Refused, Unknown, useOutcome, useWrite } = $writes;
 
 const SHOWN_UNITS = [1, 10, 100];
 const UNITS = { call: "call", minute: "minute", thousand_characters: "1,000 characters", thousand_words: "1,000 words" };
-const OVERAGES = { reject: "Refuse it", cap: "Charge at most what is held", owed: "Charge it, and owe what the balance lacks" };
+const OVERAGES = { reject: "Refuse it", cap: "Charge at most what is held", owed: "Charge it, and owe what is missing" };
 const FIGURES = { none: "Nothing: what was held is charged", duration: "The duration", words: "The number of words", characters: "The number of characters" };
 const FIGURE_UNITS = { duration: "minute", words: "thousand_words", characters: "thousand_characters" };
 const CODE = /^[a-z][a-z0-9_]{0,31}$/;
