@@ -148,7 +148,7 @@ def more_reserved(deep: bool) -> Scenario:
 
 
 def late(overage: Overage) -> Callable[[bool], Scenario]:
-    """After a first part another comes, twice, after the grace, while the sweeper ends the hold; one more hold
+    """After a first part another comes, twice and late, while the sweeper ends the hold; another hold
     stays open.
     """
 

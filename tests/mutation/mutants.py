@@ -35,7 +35,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
         (
             "test_holds",
-            "test_hold_races",
+            "mutation/test_holds",
             MONEY,
             JOBS,
             SWEEPS,
