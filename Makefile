@@ -7,7 +7,7 @@ BIN = .venv/bin
 LAYER = layers/engine
 DYNOXIDE = .cache/dynoxide/node_modules/@dynoxide/linux-x64/dynoxide
 
-.PHONY: run test test-browser browser dynoxide test-many prove mutants check check-code check-types check-template \
+.PHONY: run test test-browser browser dynoxide typescript test-many prove mutants check check-code check-types check-template \
 	check-policy sam-local sam-invoke check-sam-local setup setup-sam setup-checkov format build bench smoke clean lock
 
 run: setup
@@ -35,6 +35,15 @@ $(DYNOXIDE): tools/dynoxide/package-lock.json
 	@mkdir -p .cache/dynoxide && cp tools/dynoxide/package*.json .cache/dynoxide
 	npm ci --prefix .cache/dynoxide --no-audit --no-fund --silent
 	@chmod +x $@ && touch $@
+
+# The compiler that checks the TypeScript samples of the documentation. Needs npm likewise.
+typescript: .cache/typescript/.ready
+
+.cache/typescript/.ready: tools/typescript/package-lock.json
+	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -y -qq npm; }
+	@mkdir -p .cache/typescript && cp tools/typescript/package*.json .cache/typescript
+	cd .cache/typescript && npm ci --no-audit --no-fund --silent
+	@touch $@
 
 # The long forms of the proofs about money; `make test` runs the short ones.
 prove: setup
@@ -103,6 +112,7 @@ format: setup
 
 setup: .venv/.ready .venv-engine/.ready $(BIN)/pluct
 	@$(BIN)/python -m local.build
+	@$(BIN)/python -m tools.openapi
 
 setup-sam: .venv-sam/.ready
 

@@ -13,6 +13,7 @@ Its control API beside that of ``control``:
 - ``POST /_control/review``: ``{"token"}`` Google asks about a refund
 - ``POST /_control/deliver``: ``{"order"}``; ``retry``: ``{}``
 - ``POST /_control/settings``: ``{"webhook_url"}``
+- ``POST /_control/token``: ``{}`` a token as pushes carry it
 - ``GET /_control/state``: purchases, reviews, deliveries
 """
 
@@ -91,7 +92,7 @@ def create_app(
         ("POST", "/orders/{order}:reviewrefund", store.review_refund, "review_refund"),
     ):
         desk.add(app, method, [_APP + path], _refusing(google.gated(handler)), name)
-    for order in ("buy", "complete", "void", "review", "deliver", "retry", "settings"):
+    for order in ("buy", "complete", "void", "review", "deliver", "retry", "settings", "token"):
         app.router.add_post(PREFIX + order, ordered(getattr(store, f"order_{order}")))
     app.router.add_get(PREFIX + "state", store.state)
     return app
@@ -282,6 +283,11 @@ class _Store:
     async def order_settings(self, order: Mapping[str, Any]) -> Any:
         self.aim(order["webhook_url"])
         return {"webhook_url": self._url}
+
+    async def order_token(self, _: Mapping[str, Any]) -> Any:
+        return {
+            "token": self._google.push_token(self._url or "", self._clock.now(), is_forged=False)
+        }
 
     async def state(self, request: web.Request) -> web.Response:
         """Everything, oldest first."""

@@ -1,6 +1,7 @@
 """What all tests share: one engine whose writes are atomic, and no way out to any network."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -10,6 +11,8 @@ from pytest_socket import socket_allow_hosts
 from local.engine import running_engine
 from tests.support import permissions
 from tests.support.gateway import Gateway
+from tools import openapi
+from tools.api_description import DescriptionError
 
 SHARING = ("e2e", "browser")
 """Folders whose tests share a local run."""
@@ -30,6 +33,16 @@ LONGEST = (
     "test_hold_histories",
 )
 """Groups that take twenty seconds of CPU and more: begun last, one of them would keep one process alone."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Generates what the gateway serves about itself, once and before any other process begins.
+
+    Where the description lacks something, the tests of the contract say what.
+    """
+    if not hasattr(config, "workerinput"):
+        with suppress(DescriptionError):
+            openapi.write(openapi.rendered())
 
 
 @pytest.fixture(autouse=True)

@@ -34,8 +34,16 @@ def refusal(*codes: str) -> dict[str, Any]:
     return response({"$ref": api_description.ERROR, "properties": {"code": {"enum": [*codes]}}})
 
 
+CODES = (
+    "invalid_request",
+    "unauthorized",
+    "payload_too_large",
+    "idempotency_key_reused",
+    "internal_error",
+)
+
 DOCUMENT: dict[str, Any] = {
-    "tags": [{"name": "things"}],
+    "tags": [{"name": "things", "x-displayName": "Things", "description": "d"}],
     "paths": {
         "/things/{id}": {
             "post": {
@@ -44,7 +52,13 @@ DOCUMENT: dict[str, Any] = {
                 "tags": ["things"],
                 "security": [{"userToken": []}],
                 "parameters": [
-                    {"name": "id", "in": "path", "required": True, "schema": {"type": "string"}},
+                    {
+                        "name": "id",
+                        "in": "path",
+                        "required": True,
+                        "schema": {"type": "string"},
+                        "example": "thing-1",
+                    },
                     {"name": "Idempotency-Key", "in": "header", "schema": {"type": "string"}},
                     {"name": "X-Client-Request-Id", "in": "header", "schema": {"type": "string"}},
                     {
@@ -64,7 +78,8 @@ DOCUMENT: dict[str, Any] = {
                                     "clientRequestId": {"type": "string"},
                                 },
                                 "required": ["size"],
-                            }
+                            },
+                            "example": {"size": 1},
                         }
                     }
                 },
@@ -90,7 +105,8 @@ DOCUMENT: dict[str, Any] = {
                     {"const": "payload_too_large", "x-status": [413]},
                     {"const": "idempotency_key_reused", "x-status": [422]},
                     {"const": "internal_error", "x-status": [500]},
-                ]
+                ],
+                "x-remedies": dict.fromkeys(CODES, "r"),
             },
         },
     },
@@ -132,6 +148,10 @@ FORGOTTEN: list[tuple[tuple[str | int, ...], str]] = [
     (("parameters", 0, "schema"), f"{PLACE} > parameters > 0: add 'schema'"),
     (("parameters", 0, "in"), f"{PLACE} > parameters > 0: add 'in'"),
     (
+        ("parameters", 0, "example"),
+        f"{PLACE} > parameters > 0: add 'example' (the samples of the documentation send it)",
+    ),
+    (
         ("parameters", 1),
         f"{PLACE} > parameters: add the header 'Idempotency-Key', because 422 is described",
     ),
@@ -153,6 +173,13 @@ FORGOTTEN: list[tuple[tuple[str | int, ...], str]] = [
         (
             f"{PLACE} > requestBody > content > application/json > schema > properties: "
             "add 'clientRequestId' (422 is described)"
+        ),
+    ),
+    (
+        ("requestBody", "content", "application/json", "example"),
+        (
+            f"{PLACE} > requestBody > content > application/json: add 'example' "
+            "(the samples of the documentation send it)"
         ),
     ),
     (("responses", "200"), f"{PLACE} > responses: add the response of success, such as '200'"),
@@ -217,6 +244,36 @@ def test_names_that_nothing_declares_are_named() -> None:
         f"docs/openapi.yaml, components > securitySchemes: add 'userTokn', which the security of {KEY} names",
         "docs/openapi.yaml, components > schemas > ErrorCode > oneOf: add 'no_such_code', which 400 lists",
         f"{PLACE} > responses > 400: 'internal_error' comes with [500], not with 400",
+    ]
+
+
+@pytest.mark.parametrize("tags", [[], ["things", "others"]])
+def test_an_operation_belongs_to_one_task(tags: list[str]) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    document["tags"].append({"name": "others", "x-displayName": "Others", "description": "d"})
+    document["paths"]["/things/{id}"]["post"]["tags"] = tags
+    assert api_description.complaints(document) == [
+        f"{PLACE} > tags: must be one task of the list `tags` of docs/openapi.yaml"
+    ]
+
+
+@pytest.mark.parametrize("member", ["x-displayName", "description"])
+def test_a_task_has_what_its_page_shows(member: str) -> None:
+    document = copy.deepcopy(DOCUMENT)
+    del document["tags"][0][member]
+    assert api_description.complaints(document) == [
+        f"docs/openapi.yaml, tags > 0: add {member!r}, which the page of the task shows"
+    ]
+
+
+def test_a_code_says_what_to_do_about_it() -> None:
+    document = copy.deepcopy(DOCUMENT)
+    remedies = document["components"]["schemas"]["ErrorCode"]["x-remedies"]
+    remedies["no_such_code"] = remedies.pop("unauthorized")
+    where = "docs/openapi.yaml, components > schemas > ErrorCode > x-remedies"
+    assert api_description.complaints(document) == [
+        f"{where}: add 'unauthorized' with what a client does about it",
+        f"{where}: remove 'no_such_code', which is no code",
     ]
 
 
@@ -341,12 +398,16 @@ def test_a_secret_that_a_policy_lacks_or_has_in_excess_is_named() -> None:
     ]
 
 
-def test_a_served_file_that_is_out_of_date_names_the_command(tmp_path: Path) -> None:
-    served = tmp_path / "openapi.json"
-    served.write_text("{}")
-    told = [f"functions/health/openapi.json is not what docs/openapi.yaml says: {openapi.COMMAND}"]
-    assert openapi.out_of_date({served: "{}\n"}) == told
-    assert openapi.out_of_date({served: "{}"}) == []
+def test_served_files_are_written_when_they_change_and_removed_when_they_are_no_longer_made(
+    tmp_path: Path,
+) -> None:
+    kept, gone = tmp_path / "buy.html", tmp_path / "sell.html"
+    openapi.write({kept: "one", gone: "two"}, tmp_path)
+    written_at = kept.stat().st_mtime_ns
+    openapi.write({kept: "one"}, tmp_path)
+    assert kept.stat().st_mtime_ns == written_at and not gone.exists()
+    openapi.write({kept: "three"}, tmp_path)
+    assert kept.read_text() == "three"
 
 
 @pytest.mark.parametrize("text", ["paths: [", "at: 2026-01-02"])

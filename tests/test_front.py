@@ -58,11 +58,22 @@ def test_a_jobs_links_lead_to_the_public_base(endpoint: str) -> None:
         assert scene.upstream.base not in json.dumps(scene.status(user, job["jobId"]).json)
 
 
-def test_the_services_pages_and_card_link_to_the_public_base(based: Gateway) -> None:
-    for path in ("/", "/docs"):
-        links = re.findall(r'href="([^"#]+)"', based.call("GET", path, headers=HTML).text)
-        assert links and all(link.startswith(f"{BASE}/") for link in links)
+def test_the_services_page_and_card_link_to_the_public_base(based: Gateway) -> None:
+    links = re.findall(r'href="([^"#]+)"', based.call("GET", "/", headers=HTML).text)
+    assert links and all(link.startswith(f"{BASE}/") for link in links)
     assert based.call("GET", "/").json["documentation"] == f"{BASE}/docs"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/docs/buy"])
+def test_the_documentation_finds_its_pages_and_files_under_the_base_path(
+    based: Gateway, path: str
+) -> None:
+    page = base64.b64decode(based.call("GET", path).text).decode()
+    assert 'data-root="/gateway"' in page
+    links = set(re.findall(r'(?:src|href)="([^"#]+)[^"]*"', page))
+    assert links and all(link.startswith("/gateway/") for link in links)
+    for link in links:
+        assert based.call("GET", link.removeprefix("/gateway") or "/").status == 200
 
 
 def test_the_description_names_the_public_base_as_its_only_server(

@@ -335,3 +335,13 @@ def test_each_objective_names_its_indicator_and_alarms_that_there_are() -> None:
     assert {
         name for found in read for name in found if re.fullmatch(r"[A-Z0-9]\w+", name)
     } <= metrics()
+
+
+def test_no_page_has_a_conflict_marker() -> None:
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.*"))]
+    marked = [
+        page.name
+        for page in pages
+        if re.search(rb"^(<{7}|={7}|>{7})( |$)", page.read_bytes(), re.MULTILINE)
+    ]
+    assert not marked

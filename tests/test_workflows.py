@@ -80,7 +80,9 @@ def test_github_runs_the_checks_that_every_change_must_pass() -> None:
     steps = (step.get("run", "") for job in jobs("ci").values() for step in job["steps"])
     done = {target for step in steps for target in made(step)}
     needed = made((ROOT / ".ci/run").read_text())
-    assert needed == {"setup", "setup-sam", "setup-checkov", "browser", "dynoxide", "check", "test"}
+    assert needed == {
+        "setup", "setup-sam", "setup-checkov", "browser", "dynoxide", "typescript", "check", "test",
+    }  # fmt: skip
     assert needed - {"setup", "setup-checkov", "browser"} <= done
     assert "test-browser" in done
 

@@ -94,10 +94,27 @@ def parameters(operation: Node) -> list[Node]:
 
 
 def complaints(document: Mapping[str, Any]) -> list[str]:
-    """What the operations of `document` lack, by themselves; empty where nothing is missing."""
-    return [
+    """What the operations, tasks and codes of `document` lack; empty where nothing is missing."""
+    of_operations = (
         said for key, operation in operations(document).items() for said in lacking(key, operation)
-    ]
+    )
+    return [*of_operations, *collected(_tasks(document)), *collected(_codes(document))]
+
+
+def _tasks(document: Mapping[str, Any]) -> Iterator[str]:
+    for number, tag in enumerate(Node("", document, document).at("tags").value):
+        for member in ("name", "x-displayName", "description"):
+            if not tag.get(member):
+                yield f"{FILE}, tags > {number}: add {member!r}, which the page of the task shows"
+
+
+def _codes(document: Mapping[str, Any]) -> Iterator[str]:
+    remedies = referred(document, "#/components/schemas/ErrorCode").at("x-remedies")
+    known = described_codes(document)
+    for code in sorted(known.keys() - remedies.value.keys()):
+        yield f"{remedies.place}: add {code!r} with what a client does about it"
+    for code in sorted(remedies.value.keys() - known.keys()):
+        yield f"{remedies.place}: remove {code!r}, which is no code"
 
 
 def lacking(key: str, operation: Node) -> list[str]:
@@ -124,6 +141,8 @@ def _heading(key: str, operation: Node) -> Iterator[str]:
     for member in ("operationId", "summary"):
         operation.at(member)
     tags = {tag["name"] for tag in root.at("tags").value}
+    if len(operation.at("tags").value) != 1:
+        yield f"{operation.place} > tags: must be one task of the list `tags` of {FILE}"
     for unknown in sorted(set(operation.at("tags").value) - tags):
         yield f"{operation.place} > tags: {unknown!r} is not in the list `tags` of {FILE}"
 
@@ -145,6 +164,8 @@ def _parameters(key: str, operation: Node) -> Iterator[str]:
     for parameter in given:
         for member in ("name", "in", "schema"):
             parameter.at(member)
+        if parameter.value["in"] in ("path", "query") and parameter.value.get("required"):
+            parameter.at("example", "the samples of the documentation send it")
     described = {p.value["name"] for p in given if p.value["in"] == "path"}
     in_path = set(re.findall(r"\{(\w+)\}", key))
     for name in sorted(in_path - described):
@@ -154,8 +175,13 @@ def _parameters(key: str, operation: Node) -> Iterator[str]:
 
 
 def _request_body(key: str, operation: Node) -> Iterator[str]:
-    if "requestBody" in operation:
-        yield from _content(operation.at("requestBody"))
+    if "requestBody" not in operation:
+        return
+    yield from _content(operation.at("requestBody"))
+    content = operation.at("requestBody").at("content")
+    for media_type in content.value:
+        if "examples" not in (media := content.at(media_type)):
+            media.at("example", "the samples of the documentation send it")
 
 
 def _responses(key: str, operation: Node) -> Iterator[str]:

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from local.settings import ROOT
 from local.template import Template, load_template, resources_of_type
+from tools import openapi
+from tools.api_description import DescriptionError
 
 BUILD = ROOT / ".aws-sam" / "build"
 LAYER_LIMIT_BYTES = 25_000_000
@@ -37,7 +39,9 @@ MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 EPOCH_S = 315_532_800
 """1980-01-01, the earliest time in a zip archive."""
 
-DEPLOYED_PATHS = ("functions", "layers", "template.yaml")
+DEPLOYED_PATHS = ("functions", "layers", "template.yaml", "docs/openapi.yaml", "tools/docs")
+"""What a deployment is made of; the last two become the pages of the API's documentation."""
+
 PARAMETERS = "parameters.yaml"
 
 _UNCHECKED_HASH = 0b01
@@ -263,9 +267,10 @@ def main() -> int:
             "path, or build without compiled files: make build UNCOMPILED=1."
         )
     try:
+        openapi.write(openapi.rendered())
         finish(BUILD, ROOT, python)
         write_parameters(BUILD, ROOT)
-    except ArtifactError as error:
+    except (ArtifactError, DescriptionError) as error:
         return _refuse(str(error))
     if wrong := faults(BUILD, runtime, compiled=python is not None):
         return _refuse("\n".join(wrong))

@@ -12,7 +12,6 @@ from engine.platform.errors import Forbidden, NotFound
 from engine.platform.table import Table
 from engine.platform.times import iso
 from engine.web import assets
-from engine.web.assets import Asset
 from engine.web.forms import LoginForm
 from engine.web.http import Answer, Api, Call
 
@@ -27,7 +26,6 @@ SECURITY_HEADERS = {
     "Strict-Transport-Security": "max-age=31536000",
     "X-Frame-Options": "DENY",
 }
-FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
 
 settings = config.load()
 STATIC = assets.load(
@@ -68,18 +66,18 @@ def log_out_everywhere(call: Call) -> Answer:
 def asset(call: Call, name: str) -> Answer:
     if name not in STATIC.files:
         raise NotFound()
-    return _sent(call, STATIC.files[name], FOR_EVER)
+    return assets.sent(call, STATIC.files[name], assets.FOR_EVER)
 
 
 @api.route("GET", "/dashboard")
 def page(call: Call) -> Answer:
-    return _sent(call, STATIC.page, SECURITY_HEADERS)
+    return assets.sent(call, STATIC.page, SECURITY_HEADERS)
 
 
 @api.route("GET", "/dashboard/{page}")
 @api.route("GET", "/dashboard/{page}/{id}")
 def page_at(call: Call, page: str, id: str = "") -> Answer:
-    return _sent(call, STATIC.page, SECURITY_HEADERS)
+    return assets.sent(call, STATIC.page, SECURITY_HEADERS)
 
 
 def _who(session: Session, headers: dict[str, str]) -> Answer:
@@ -109,11 +107,3 @@ def _require_own_page(call: Call) -> None:
     """A login has no session yet, so the browser's Sec-Fetch-Site decides. Raises `Forbidden`."""
     if call.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise Forbidden()
-
-
-def _sent(call: Call, asset: Asset, headers: dict[str, str]) -> Answer:
-    common = {**headers, "Vary": "Accept-Encoding"}
-    if assets.takes_gzip(call.headers.get("accept-encoding", "")):
-        packed = {**common, "Content-Encoding": "gzip"}
-        return Answer(asset.packed, headers=packed, content_type=asset.content_type)
-    return Answer(asset.content, headers=common, content_type=asset.content_type)

@@ -3,6 +3,8 @@
 import base64
 import hashlib
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import engine
@@ -12,9 +14,11 @@ from engine.admin import health
 from engine.admin.health import Services, Uptime
 from engine.platform import config, table
 from engine.platform.circuit import Circuit
+from engine.platform.errors import NotFound
 from engine.platform.table import Table
 from engine.transcription.upstream import Upstream
-from engine.web import rate_limits, routes
+from engine.web import assets, rate_limits, routes
+from engine.web.assets import Asset
 from engine.web.http import Answer, Api, Call
 
 HERE = Path(__file__).parent
@@ -25,6 +29,21 @@ DESCRIPTION = routes.description_at(
     (HERE / "openapi.json").read_text(encoding="utf-8"), settings.public_base
 )
 ROUTES = routes.listed(json.loads(DESCRIPTION))
+SITE = assets.site(
+    HERE / "docs",
+    f"{settings.base_path}/docs",
+    {"root": settings.base_path, "try": "on" if settings.docs_try_it else "off"},
+)
+DOCS_HEADERS = {
+    "Cache-Control": "public, max-age=300",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    + ("connect-src 'self'; " if settings.docs_try_it else "")
+    + "base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Referrer-Policy": "no-referrer",
+}
 store = Table(table.connect(), settings.table_name)
 parameters = KeyRings(
     keyrings.connect(),
@@ -62,9 +81,16 @@ def description(call: Call) -> Answer:
 
 @api.route("GET", "/docs")
 def docs(call: Call) -> Answer:
-    page = _page("docs.html")
-    headers = {**_page_headers(page), "Cache-Control": "public, max-age=300"}
-    return Answer(page, headers=headers, content_type=HTML)
+    return assets.sent(call, _docs_page("index"), DOCS_HEADERS)
+
+
+@api.route("GET", "/docs/{page}")
+def docs_page(call: Call, page: str) -> Answer:
+    if page in SITE.files:
+        return assets.sent(call, SITE.files[page], assets.FOR_EVER)
+    if page not in SITE.pages:
+        raise NotFound()
+    return assets.sent(call, _docs_page(page), DOCS_HEADERS)
 
 
 @api.route("GET", "/health")
@@ -91,6 +117,9 @@ def report_services(call: Call) -> Answer:
     limit = settings.rate_limit * rate_limits.ADDRESS_FACTOR
     rate_limits.take(store, rate_limits.of_address(call.address), "health", limit, call.now)
     return Answer(services.report(call.now))
+
+
+_docs_page: Callable[[str], Asset] = cache(SITE.page)
 
 
 def _page(name: str) -> str:

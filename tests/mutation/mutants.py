@@ -34,6 +34,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(
         ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
         (
+            "mutation/test_hold_parts",
             "test_holds",
             "mutation/test_holds",
             MONEY,

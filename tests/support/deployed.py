@@ -67,6 +67,7 @@ SETTINGS = {
     "TRUSTED_PROXIES": "0",
     "VIEWER_ADDRESS_HEADER": "",
     "REQUIRE_FRONT": "false",
+    "DOCS_TRY_IT": "auto",
     "DEPLOYED_AT": "2026-01-01T00:00:00Z",
     "POWERTOOLS_LOG_LEVEL": "INFO",
 }

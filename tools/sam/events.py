@@ -26,6 +26,7 @@ import requests
 
 from local.deploy import CODE_BUCKET, newest_secrets
 from local.settings import ROOT
+from tools.sam import purchases
 from tools.sam.env import reachable
 
 Event = dict[str, Any]
@@ -137,6 +138,14 @@ class Run:
         return str(self.administer("/admin/generate-key", wanted)["id"])
 
     @cached_property
+    def backend_key(self) -> str:
+        return purchases.backend_key(self)
+
+    @cached_property
+    def purchase_token(self) -> str:
+        return purchases.purchase_token(self)
+
+    @cached_property
     def entry(self) -> str:
         """The number of an entry that can be undone."""
         added = {"userId": self.account["userId"], "amount": 1, "reason": "sample event"}
@@ -178,14 +187,10 @@ def fill(event: Event, run: Run) -> Event:
     if route.endswith("/unblock"):
         run.block()
     filled: Event = _replaced(event, run)
-    if route == "POST /user/create":
-        filled["body"] = filled["body"].replace(run.account["userId"], f"user-{uuid.uuid4()}")
     for member, find in _path_members(route).items():
         _fill_path(filled, member, find(run))
-    if route == "POST /admin/app-policy":
-        filled["body"] = filled["body"].replace('"version":0', f'"version":{run.policy_version}')
-    if route == "POST /webhooks/tttranscribe":
-        _sign(filled, run.job_secret)
+    if route in _BODIES:
+        _BODIES[route](filled, run)
     if "ResponseURL" in filled:
         filled["ResponseURL"] = run.response_url
     return filled
@@ -215,23 +220,48 @@ _SAMPLES: dict[str, Callable[[Run], str]] = {
     "user-123": lambda run: run.account["userId"],
     "SJK7A1B2C3": lambda run: run.receipt,
     "q_Zk3rT8yq1mVbN0aXcD5eFg": lambda run: run.quote,
+    "pk_live_SampleSampleSampleSampleSample3fZk1A": lambda run: run.backend_key,
+    "stream-42": purchases.hold_name,
+    "wI1qbb3k5vC2T1cJ0x9m2A.t9k2p1": purchases.hold_subject,
+    "opaque-token-up-to-1950-characters.AO-J1OyExample": lambda run: run.purchase_token,
+    '"credits_250"': lambda _: json.dumps(purchases.PRODUCT),
+    "sample.google.token": purchases.push_token,
+    "UA541K7T2P": purchases.receipt,
 }
 """What the samples say, and what stands for it in a run."""
 
 
 def _path_members(route: str) -> dict[str, Callable[[Run], str]]:
     """The members of a path that no sample's text tells apart, by the route."""
-    if route.startswith("POST /admin/credit-requests/"):
-        return {"id": lambda run: run.report}
-    if route.startswith(("GET /ttt/status/", "GET /ttt/poll/", "GET /v1/jobs/")):
-        return {"id": lambda run: run.job}
-    if route in ("DELETE /admin/keys/{id}", "DELETE /admin/api-keys/{id}"):
-        return {"id": lambda run: run.generated_key}
-    if route.endswith("/transactions/{seq}/undo"):
-        return {"seq": lambda run: run.entry}
-    if route == "GET /dashboard/assets/{name}":
-        return {"name": lambda run: run.asset}
-    return {}
+    path = route.partition(" ")[2]
+    member, find = _OF_PATHS.get(route) or _OF_PATHS.get(path) or ("", None)
+    return {member: find} if find is not None else {}
+
+
+_OF_PATHS: dict[str, tuple[str, Callable[[Run], str]]] = {
+    "/admin/credit-requests/{id}": ("id", lambda run: run.report),
+    "/admin/credit-requests/{id}/approve": ("id", lambda run: run.report),
+    "/admin/credit-requests/{id}/reject": ("id", lambda run: run.report),
+    "/ttt/status/{id}": ("id", lambda run: run.job),
+    "/ttt/poll/{id}": ("id", lambda run: run.job),
+    "/v1/jobs/{id}": ("id", lambda run: run.job),
+    "DELETE /admin/keys/{id}": ("id", lambda run: run.generated_key),
+    "DELETE /admin/api-keys/{id}": ("id", lambda run: run.generated_key),
+    "/admin/users/{id}/transactions/{seq}/undo": ("seq", lambda run: run.entry),
+    "/dashboard/assets/{name}": ("name", lambda run: run.asset),
+    "/admin/products/{code}": ("code", purchases.product),
+    "/v1/payments/{id}": ("id", lambda run: str(purchases.intent(run)["intentId"])),
+    "/v1/payments/callbacks/{kind}/{capability}": ("capability", purchases.confirmation_segment),
+    "/v1/holds/{holdId}": ("holdId", purchases.hold),
+    "/v1/holds/{holdId}/extend": ("holdId", purchases.hold),
+    "/v1/holds/{holdId}/commit": ("holdId", purchases.hold),
+    "/v1/holds/{holdId}/release": ("holdId", purchases.hold),
+    "/admin/payments/{provider}/{id}": ("id", purchases.payment),
+    "/admin/payments/{provider}/{id}/assign": ("id", purchases.unmatched),
+    "/admin/payments/{provider}/{id}/ignore": ("id", purchases.unmatched),
+    "/admin/payments/{provider}/{id}/refund": ("id", purchases.unmatched),
+}
+"""The member of a path to fill, by the route or by its path, and what is put there."""
 
 
 def _replaced(value: Any, run: Run) -> Any:
@@ -245,6 +275,32 @@ def _replaced(value: Any, run: Run) -> Any:
             if sample in value:
                 value = value.replace(sample, find(run))
     return value
+
+
+def _fresh_user(event: Event, run: Run) -> None:
+    event["body"] = event["body"].replace(run.account["userId"], f"user-{uuid.uuid4()}")
+
+
+def _newest_policy(event: Event, run: Run) -> None:
+    event["body"] = event["body"].replace('"version":0', f'"version":{run.policy_version}')
+
+
+def _fresh_pack(event: Event, run: Run) -> None:
+    event["body"] = event["body"].replace("p250", purchases.code(run))
+
+
+def _signed_by_stripe(event: Event, run: Run) -> None:
+    event["headers"]["stripe-signature"] = purchases.stripe_header(run, event["body"])
+
+
+_BODIES: dict[str, Callable[[Event, Run], None]] = {
+    "POST /user/create": _fresh_user,
+    "POST /admin/app-policy": _newest_policy,
+    "POST /admin/packs": _fresh_pack,
+    "POST /webhooks/stripe": _signed_by_stripe,
+    "POST /webhooks/tttranscribe": lambda event, run: _sign(event, run.job_secret),
+}
+"""What else a route's sample needs, after the samples in its texts were replaced."""
 
 
 def _fill_path(event: Event, member: str, value: str) -> None:

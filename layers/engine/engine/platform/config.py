@@ -110,6 +110,8 @@ class Settings:
     """The header of `VIEWER_ADDRESS_HEADERS` that is believed."""
     requires_front: bool
     """Whether a request must show the secret that the proxy before the API adds."""
+    docs_try_it: bool
+    """Whether the pages of the API's description can send requests to this gateway."""
 
     @property
     def base_path(self) -> str:
@@ -190,6 +192,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),
         viewer_address_header=_viewer_address_header(environ["VIEWER_ADDRESS_HEADER"]),
         requires_front=environ["REQUIRE_FRONT"] == "true",
+        docs_try_it=_docs_try_it(environ["DOCS_TRY_IT"], environment),
         repeats_request_ids=environment == "local" and environ.get("AWS_SAM_LOCAL") == "true",
     )
 
@@ -213,6 +216,11 @@ def _public_base(url: str, *, local: bool) -> str:
     if not local and (found["scheme"] != "https" or found["host"] in LOOPBACK):
         raise ValueError("the public base must be https, and loopback is for the local run only")
     return url
+
+
+def _docs_try_it(choice: str, environment: str) -> bool:
+    """`auto` means everywhere but in environments that customers use."""
+    return choice == "true" or (choice == "auto" and environment in ("local", "dev"))
 
 
 def _trusted_proxies(number: str) -> int:

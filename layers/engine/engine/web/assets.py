@@ -3,8 +3,11 @@
 import gzip
 import hashlib
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from engine.web.http import Answer, Call
 
 TYPES = {
     ".js": "text/javascript; charset=utf-8",
@@ -13,6 +16,9 @@ TYPES = {
     ".svg": "image/svg+xml",
 }
 HASH_LENGTH = 12
+FOR_EVER = {"Cache-Control": "public, max-age=31536000, immutable"}
+"""For a file whose name changes with its content."""
+
 _QUALITY = re.compile(r"(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 
 
@@ -33,20 +39,63 @@ class Assets:
     files: dict[str, Asset]
 
 
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Pages that share files; `pages` maps the name of a page to its text."""
+
+    pages: dict[str, str]
+    files: dict[str, Asset]
+
+    def page(self, name: str) -> Asset:
+        """The page `name`, compressed now: a cold start need not compress all. Raises KeyError."""
+        return _asset(self.pages[name].encode(), ".html")
+
+
 def load(folder: Path, page: str, base: str, root: str = "") -> Assets:
     """The files of `folder`. In the file `page`, `{{name}}` becomes the path of a file under `root` and
     `base`, and `{{root}}` becomes `root`.
     """
+    files, values = _named(folder, f"{root}{base}", {page})
+    return Assets(_asset(_filled(folder / page, values | {"root": root}).encode(), ".html"), files)
+
+
+def site(folder: Path, base: str, values: Mapping[str, str]) -> Site:
+    """The pages of `folder` and their files. In a page, `{{name}}` becomes the path of a file under `base`,
+    or the one of `values` with that name.
+    """
+    pages = sorted(folder.glob("*.html"))
+    files, addresses = _named(folder, base, {page.name for page in pages})
+    return Site({page.stem: _filled(page, addresses | dict(values)) for page in pages}, files)
+
+
+def _named(
+    folder: Path, base: str, pages: Collection[str]
+) -> tuple[dict[str, Asset], dict[str, str]]:
+    """The files of `folder` except `pages` by their public name, and the address of each by its own name."""
     files: dict[str, Asset] = {}
-    text = (folder / page).read_text(encoding="utf-8").replace("{{root}}", root)
-    for path in sorted(folder.iterdir()):
-        if path.name == page:
-            continue
+    addresses: dict[str, str] = {}
+    for path in sorted(path for path in folder.iterdir() if path.name not in pages):
         content = path.read_bytes()
         name = f"{path.stem}.{hashlib.sha256(content).hexdigest()[:HASH_LENGTH]}{path.suffix}"
         files[name] = _asset(content, path.suffix)
-        text = text.replace("{{" + path.name + "}}", f"{root}{base}/{name}")
-    return Assets(_asset(text.encode(), ".html"), files)
+        addresses[path.name] = f"{base}/{name}"
+    return files, addresses
+
+
+def _filled(page: Path, values: Mapping[str, str]) -> str:
+    text = page.read_text(encoding="utf-8")
+    for name, value in values.items():
+        text = text.replace("{{" + name + "}}", value)
+    return text
+
+
+def sent(call: Call, asset: Asset, headers: Mapping[str, str]) -> Answer:
+    """`asset` as an answer, compressed for a caller that accepts it."""
+    common = {**headers, "Vary": "Accept-Encoding"}
+    if takes_gzip(call.headers.get("accept-encoding", "")):
+        packed = {**common, "Content-Encoding": "gzip"}
+        return Answer(asset.packed, headers=packed, content_type=asset.content_type)
+    return Answer(asset.content, headers=common, content_type=asset.content_type)
 
 
 def takes_gzip(accepted: str) -> bool:
