@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -36,6 +37,7 @@ BEGINNING = 1_900_000_000
 LIFETIME_S, GRACE_S = 600, 100
 PRICE, MOST_UNITS = 5, 20
 START = 100
+MOST_JOBS = 3
 OVERAGES = ("reject", "cap", "owed")
 UPSTREAM = Act("system:upstream", "r-upstream", "", "", "the job ended", at=0)
 FACTS = {
@@ -265,6 +267,12 @@ class HoldHistories(RuleBasedStateMachine):
     def _hold(self, back: int) -> Held:
         return self.model.holds[-1 - back % len(self.model.holds)]
 
+    @initialize()
+    def one_of_each(self) -> None:
+        for overage in OVERAGES:
+            self.place(overage, 24)
+        self.vend(4)
+
     @rule(amount=st.sampled_from((1, 20, 70)))
     def grant(self, amount: int) -> None:
         self.gateway.add(self.user, amount)
@@ -340,6 +348,7 @@ class HoldHistories(RuleBasedStateMachine):
         assert (again.status, again.text) == (200, first.text)
         assert again.headers["idempotency-replayed"] == "true"
 
+    @precondition(lambda self: len(self.model.jobs) < MOST_JOBS)
     @rule(units=st.sampled_from((1, 4, 20)))
     def vend(self, units: int) -> None:
         refusal = refusal_of(lambda: self.model.take(units * PRICE))
