@@ -410,7 +410,7 @@ def test_served_files_are_written_when_they_change_and_removed_when_they_are_no_
     assert kept.read_text() == "three"
 
 
-@pytest.mark.parametrize("text", ["paths: [", "at: 2026-01-02"])
+@pytest.mark.parametrize("text", ["paths: [", "at: 2026-01-02", "a: {b: 1, c: 2, b: 1}"])
 def test_a_source_that_is_no_json_is_named(text: str, tmp_path: Path) -> None:
     source = tmp_path / "openapi.yaml"
     source.write_text(text)

@@ -177,7 +177,7 @@ def test_requests_can_be_sent_from_a_page_only_where_the_deployment_allows_it(
         "health", ENVIRONMENT=environment, DOCS_TRY_IT=choice, TTT_BASE="https://ttt.example.com"
     )
     assert ("connect-src 'self'" in loaded.DOCS_HEADERS["Content-Security-Policy"]) is can_try
-    page = loaded.SITE.pages["buy"]
+    page = loaded._site().pages["buy"]
     assert ('data-try="on"' in page) is can_try and ('data-try="off"' in page) is not can_try
 
 

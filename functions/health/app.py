@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from engine.platform.errors import NotFound
 from engine.platform.table import Table
 from engine.transcription.upstream import Upstream
 from engine.web import assets, rate_limits, routes
-from engine.web.assets import Asset
+from engine.web.assets import Asset, Site
 from engine.web.http import Answer, Api, Call
 
 HERE = Path(__file__).parent
@@ -29,11 +28,6 @@ DESCRIPTION = routes.description_at(
     (HERE / "openapi.json").read_text(encoding="utf-8"), settings.public_base
 )
 ROUTES = routes.listed(json.loads(DESCRIPTION))
-SITE = assets.site(
-    HERE / "docs",
-    f"{settings.base_path}/docs",
-    {"root": settings.base_path, "try": "on" if settings.docs_try_it else "off"},
-)
 DOCS_HEADERS = {
     "Cache-Control": "public, max-age=300",
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
@@ -86,9 +80,9 @@ def docs(call: Call) -> Answer:
 
 @api.route("GET", "/docs/{page}")
 def docs_page(call: Call, page: str) -> Answer:
-    if page in SITE.files:
-        return assets.sent(call, SITE.files[page], assets.FOR_EVER)
-    if page not in SITE.pages:
+    if page in _site().files:
+        return assets.sent(call, _site().files[page], assets.FOR_EVER)
+    if page not in _site().pages:
         raise NotFound()
     return assets.sent(call, _docs_page(page), DOCS_HEADERS)
 
@@ -119,7 +113,16 @@ def report_services(call: Call) -> Answer:
     return Answer(services.report(call.now))
 
 
-_docs_page: Callable[[str], Asset] = cache(SITE.page)
+@cache
+def _site() -> Site:
+    """Read at the first call for a page: a cold start of the other routes need not wait for it."""
+    values = {"root": settings.base_path, "try": "on" if settings.docs_try_it else "off"}
+    return assets.site(HERE / "docs", f"{settings.base_path}/docs", values)
+
+
+@cache
+def _docs_page(name: str) -> Asset:
+    return _site().page(name)
 
 
 def _page(name: str) -> str:
