@@ -30,6 +30,7 @@ LONGEST = (
     "test_store_failures",
     "test_crash_points",
     "test_hold_crash_points",
+    "test_hold_histories",
 )
 """Groups that take twenty seconds of CPU and more: begun last, one of them would keep one process alone."""
 

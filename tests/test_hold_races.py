@@ -26,7 +26,7 @@ from engine.platform.errors import EngineError
 from engine.platform.table import Table
 from engine.products.product import Product
 from local.engine import create_table
-from tests.mutation.desk import NOW, Interrupted, nowhere
+from tests.mutation.desk import NOW, nowhere
 from tests.support import deployed
 from tests.support.streams import fresh
 
@@ -198,43 +198,6 @@ def test_late_commits_at_once_are_each_charged_once(yard: Yard) -> None:
     found = at_once([lambda: yard.commit("hold", 200, now=NOW + 800)] * 4)
     assert all(one.state == EXPIRED for one in found)
     assert yard.figures() == (0, 0, 300)
-
-
-def overtaken(yard: Yard, action: Callable[[], object]) -> HoldDesk:
-    """Requests that another one overtakes just before their first write."""
-    return HoldDesk(Ledger(Interrupted(yard.table, action)), One(), CALLER)
-
-
-def test_a_late_commit_that_another_attempt_overtakes_is_charged_once(yard: Yard) -> None:
-    yard.place("hold", 300)
-    late = NOW + 720
-    desk = overtaken(yard, lambda: yard.commit("hold", 200, key="same", now=late))
-    told = desk.commit("hold", Wanted(amount=200), yard.request("same", late), final=False)
-    assert (told.replayed, told.state, told.committed) == (True, EXPIRED, 200)
-    assert yard.figures() == (300, 0, 0)
-
-
-def test_an_extension_that_another_attempt_overtakes_reserves_once(yard: Yard) -> None:
-    """The slower attempt finds the hold's time over, the faster one was in time."""
-    yard.place("hold")
-    wanted = Wanted(amount=10)
-
-    def in_time() -> None:
-        yard.desk.extend("hold", wanted, yard.request("same", NOW + 719), seconds=900)
-
-    desk = overtaken(yard, in_time)
-    told = desk.extend("hold", wanted, yard.request("same", NOW + 720), seconds=900)
-    assert (told.replayed, told.state, told.ends_at) == (True, OPEN, NOW + 1619)
-    assert yard.figures() == (415, 85, 0)
-
-
-def test_a_repeat_after_the_end_finds_its_answer_and_changes_nothing(yard: Yard) -> None:
-    """The hold is not released by a repeat of what came before its end."""
-    yard.place("hold")
-    first = yard.commit("hold", 30, key="same")
-    again = yard.commit("hold", 30, key="same", now=NOW + 5000)
-    assert (again.replayed, again.state, again.reserved) == (True, OPEN, first.reserved)
-    assert yard.figures() == (425, 45, 0)
 
 
 def test_overage_at_once_owes_what_the_balance_lacks(yard: Yard) -> None:

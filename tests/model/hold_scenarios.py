@@ -148,16 +148,19 @@ def more_reserved(deep: bool) -> Scenario:
 
 
 def late(overage: Overage) -> Callable[[bool], Scenario]:
-    """A part is committed, twice, after the grace, while the sweeper ends the hold; another stays open."""
+    """After a first part another comes, twice and late, while the sweeper ends the hold; another hold
+    stays open.
+    """
 
     def make(deep: bool) -> Scenario:
-        hold = Hold(overage, amount=2)
+        hold = Hold(overage, amount=3)
         made = [
             *_twice(lambda asked: hold.committed(asked, 3), Asked("L", at=LATE)),
             do.swept(Asked("S", at=LATE)),
         ]
         other = Hold(id="other").placed(Asked("place-other", at=NOW + LIFETIME_S // 2))
-        start = starts.after(other, content=held(hold, 3))
+        first = hold.committed(Asked("first", at=NOW + 5), 1)
+        start = starts.after(first, other, content=held(hold, 3))
         told = ("L", "hold_expired" if overage == "reject" else "ok")
         return _scenario(
             f"hold: a late commit, {overage}", made, start, told, ("S", "ok"),

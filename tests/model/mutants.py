@@ -56,6 +56,14 @@ SAME = {
     "update H#: without jti = :jti [jti = :jti AND claimed_by = :by]": (
         "the hold was claimed by this very call, and stays for two days"
     ),
+    "update ACCOUNT#: without owed >= :repaid": "seq: what is owed is what was looked at",
+    "update ACCOUNT#: without origin_salt = :salt": "nobody is erased here; see test_erasure",
+    "put HOLD#: without #ttl < :now": "no hold's record passes here; see test_holds",
+    "update HOLD#: without jti = :jti": "a name gets another hold only after its record has passed",
+    "update HOLD#: without #state = :seen [#state = :seen AND jti = :jti]": (
+        "a hold that has ended has left the index, so nobody looks at its time"
+    ),
+    "update HOLD#: without attribute_not_exists(claim)": "only a token's hold is ever claimed",
     "ResolveOnce.earlier sees nothing": "the write-off that follows is refused, with the same item",
     "PaymentOnce.earlier sees nothing": "the store shows the item with its refusal; grants are never short",
 }

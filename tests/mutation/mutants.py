@@ -36,7 +36,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         (
             "mutation/test_hold_parts",
             "test_holds",
-            "test_hold_races",
+            "mutation/test_holds",
             MONEY,
             JOBS,
             SWEEPS,

@@ -220,7 +220,7 @@ _SAMPLES: dict[str, Callable[[Run], str]] = {
     "user-123": lambda run: run.account["userId"],
     "SJK7A1B2C3": lambda run: run.receipt,
     "q_Zk3rT8yq1mVbN0aXcD5eFg": lambda run: run.quote,
-    "pk_live_SampleSampleSampleSampleSample3fZk1A": lambda run: run.backend_key,
+    "sample-backend-key": lambda run: run.backend_key,
     "stream-42": purchases.hold_name,
     "wI1qbb3k5vC2T1cJ0x9m2A.t9k2p1": purchases.hold_subject,
     "opaque-token-up-to-1950-characters.AO-J1OyExample": lambda run: run.purchase_token,
