@@ -185,7 +185,8 @@ def test_ledger_audit_and_log_have_the_viewers_address(proxied: Gateway) -> None
     assert lines.json[-1]["address"] == "203.0.113.5"
     made(proxied, "anna")
     proxied_browser(proxied).log_in("anna", "x", **headers)
-    (record,) = audit.of_user(proxied.ledger.table, "operator:anna", limit=1)
+    records = audit.of_user(proxied.ledger.table, "operator:anna", limit=10)
+    (record,) = [one for one in records if one["action"] == "login"]
     assert record["address"] == "203.0.113.5"
 
 

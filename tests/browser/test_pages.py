@@ -163,7 +163,8 @@ def test_the_audit_shows_refusals_and_logins_by_day_and_by_name(
     nobody.start(name, password, "/audit")
     nobody.sees("logged in")
     nobody.open(f"/audit?user=operator%3A{name}")
-    nobody.wait(lambda: len(nobody.all("tbody tr")) == 1)
+    nobody.wait(lambda: len(nobody.all("tbody tr")) == 2)
+    nobody.sees("logged in")
     nobody.open("/audit?day=2020-01-01")
     nobody.sees("No record on 2020-01-01")
 
