@@ -22,7 +22,7 @@ from typing import Any, Final
 from engine.ledger.items import account_pk
 from engine.payments.packs import Pack
 from engine.platform.errors import Busy, KeyReused
-from engine.platform.ids import digest, new_id, shard
+from engine.platform.ids import digest, fits_key, new_id, shard
 from engine.platform.table import Cancelled, ConditionFailed, Item, Put, Table, Update, Write
 from engine.platform.times import HOUR_S
 from engine.providers import pay_codes
@@ -153,7 +153,7 @@ def creation(intent: Intent) -> list[Write]:
 
 def find(table: Table, intent_id: str) -> Intent | None:
     """The intent, None if there is none. Raises `Busy`."""
-    item = table.get(_pk(intent_id), "INTENT") if intent_id else None
+    item = table.get(_pk(intent_id), "INTENT") if intent_id and fits_key(intent_id) else None
     return None if item is None else read(item)
 
 

@@ -21,6 +21,7 @@ from engine.ledger.posting import Ledger
 from engine.platform import snapshots
 from engine.platform.act import Act
 from engine.platform.errors import Busy, InvalidRequest, PackChanged, PackNotFound
+from engine.platform.ids import fits_key
 from engine.platform.table import Cancelled, Item, Put, Table
 from engine.platform.times import iso
 from engine.subscriptions.plans import UNIT as DOLLARS
@@ -147,7 +148,9 @@ class Catalogue:
 
 def versions(table: Table, code: str) -> list[Pack]:
     """All versions of a pack, newest first. Raises `PackNotFound`, `Busy`."""
-    found = table.query(PACKS_PK, f"P#{code}#", limit=MOST_VERSIONS, consistent=True)
+    found: list[Item] = []
+    if fits_key(code):
+        found = table.query(PACKS_PK, f"P#{code}#", limit=MOST_VERSIONS, consistent=True)
     if not found:
         raise PackNotFound()
     return [read(item) for item in found]

@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from engine.ledger.idempotency import payment_pk
 from engine.ledger.items import Entry
-from engine.platform.ids import digest, shard
+from engine.platform.ids import digest, fits_key, shard
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update, Write
 from engine.platform.times import iso
 from engine.providers import pay_codes
@@ -133,6 +133,8 @@ class RowOnce:
 
 def find(table: Table, provider: str, payment_id: str) -> Row | None:
     """The payment, also by the id of one that is the same; None if there is none. Raises `Busy`."""
+    if not fits_key(provider, payment_id):
+        return None
     item = table.get(payment_pk(provider), payment_id)
     if item is not None and "same_as" in item:
         item = table.get(payment_pk(provider), item["same_as"])

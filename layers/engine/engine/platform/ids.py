@@ -15,6 +15,8 @@ PAYMENT_ID = r"^[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,254}\Z"
 _USER_ID = re.compile(USER_ID)
 _JOB_ID = re.compile(JOB_ID)
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+LONGEST_IN_KEY = 900
+"""Bytes of ids in a key."""
 
 
 def is_user_id(value: Any) -> bool:
@@ -25,6 +27,13 @@ def is_user_id(value: Any) -> bool:
 def is_job_id(value: Any) -> bool:
     """1 to 128 of `A-Z a-z 0-9 . _ -`, the first a letter or digit."""
     return isinstance(value, str) and _JOB_ID.match(value) is not None
+
+
+def fits_key(*parts: str) -> bool:
+    """Whether ids of a client or a provider can be parts of a key: DynamoDB refuses a sort key above 1,024
+    bytes, so nothing is stored under a longer one.
+    """
+    return sum(len(part.encode(errors="surrogatepass")) for part in parts) <= LONGEST_IN_KEY
 
 
 def digest(*parts: str) -> str:

@@ -18,6 +18,7 @@ from engine.ledger.posting import Ledger
 from engine.platform import snapshots
 from engine.platform.act import Act
 from engine.platform.errors import Busy, InvalidRequest
+from engine.platform.ids import fits_key
 from engine.platform.table import Cancelled, Item, Put, Table, Update
 from engine.products.errors import ProductChanged, ProductNotFound
 from engine.products.product import TRANSCRIPT, Product
@@ -116,6 +117,8 @@ def current_versions(table: Table) -> dict[str, int]:
 
 def history(table: Table, code: str) -> list[Product]:
     """All versions of a product, newest first; empty where there is none. Raises `Busy`."""
+    if not fits_key(code):
+        return []
     low, high = version_sk(code, 0), version_sk(code, 10**VERSION_DIGITS - 1)
     found = [read(item) for item in table.ascending(PRODUCTS_PK, low, high, consistent=True)]
     built_in = [TRANSCRIPT] if code == TRANSCRIPT.code else []

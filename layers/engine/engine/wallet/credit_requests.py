@@ -28,7 +28,7 @@ from engine.ledger.items import Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import Busy, NotFound, ReceiptUsed, RequestResolved, TooManyRequestsOpen
-from engine.platform.ids import digest
+from engine.platform.ids import digest, fits_key
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
 from engine.platform.times import iso
 from engine.wallet import payment_messages
@@ -285,7 +285,8 @@ def _items_of(table: Table, user: str) -> list[Item]:
 
 
 def _found(table: Table, request_id: str) -> Item:
-    item = table.get(_pk(request_id), "REQUEST") if request_id.startswith("cr_") else None
+    is_one = request_id.startswith("cr_") and fits_key(request_id)
+    item = table.get(_pk(request_id), "REQUEST") if is_one else None
     if item is None:
         raise NotFound()
     return item
