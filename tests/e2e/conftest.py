@@ -94,10 +94,10 @@ class App:
         return self.call("POST", "/v1/vend-token", body, headers=headers)
 
     def owe(self, user: str, amount: int) -> None:
-        """Charges `amount` beyond the balance, as a late commit does."""
-        act = Act("user:late", f"owe-{user}", "", "", "late commit", at=int(time.time()))
-        once = RequestOnce(self.ledger, Request(user, "commit", None, "", act), {})
-        self.ledger.post(Move(user, "capture", 0, 0, act, owed=amount), once)
+        """Charges `amount` beyond the balance, as a refund of spent credits does."""
+        act = Act("webhook:test", f"owe-{user}", "", "", "refunded", at=int(time.time()))
+        once = RequestOnce(self.ledger, Request(user, "clawback", None, "", act), {})
+        self.ledger.post(Move(user, "clawback", 0, 0, act, owed=amount), once)
 
     def assert_adds_up(self, user: str) -> None:
         account = self.ledger.account(user)
