@@ -29,7 +29,8 @@ checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404]
 [[operations]]
 include-operation-id = [
   "addCredits", "addCreditsByWebhook", "adminAddCredits", "adminAddCreditsLegacy", "adminDeductCredits",
-  "adjustSubscription", "beginPayment", "changeSubscriptionPlan", "createUser", "topUpSubscription", "undoTransaction",
+  "adjustSubscription", "beginPayment", "changeSubscriptionPlan", "createUser", "topUpSubscription",
+  "undoTransaction",
   "vendToken", "vendTokenLegacy",
 ]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 402, 403, 404, 409, 422]
