@@ -6,10 +6,11 @@ from engine.ledger.items import account_pk
 from engine.payments import answers, book, buying, by_mpesa, by_play, by_stripe, clients
 from engine.payments.buying import Order, Shop
 from engine.payments.clients import Clients
+from engine.payments.errors import ProviderFailed
 from engine.payments.settlement import Settled
 from engine.platform import config, logs, table
 from engine.platform.act import Act
-from engine.platform.errors import NotFound, ProviderFailed, Unauthorized
+from engine.platform.errors import NotFound, Unauthorized
 from engine.platform.table import Table
 from engine.providers import callback_paths, daraja_callbacks, play_messages, stripe_signature
 from engine.providers.stripe_events import read as event_of

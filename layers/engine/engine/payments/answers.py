@@ -5,10 +5,10 @@ from typing import Any
 
 from engine.payments import intents, packs, rows
 from engine.payments.book import Book
+from engine.payments.errors import PaymentNotFound
 from engine.payments.intents import Intent
 from engine.payments.packs import Pack
 from engine.payments.rows import Row
-from engine.platform.errors import PaymentNotFound
 from engine.platform.times import iso
 from engine.subscriptions.plans import UNIT as DOLLARS
 from engine.subscriptions.plans import shown

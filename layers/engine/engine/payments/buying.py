@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from engine.payments import by_mpesa, by_stripe, intents
 from engine.payments.book import Book
 from engine.payments.clients import Clients
+from engine.payments.errors import ProviderNotOffered
 from engine.payments.intents import MPESA, Intent, Wanted
 from engine.platform.config import Settings
-from engine.platform.errors import InvalidRequest, ProviderNotOffered, RequestIdRequired
+from engine.platform.errors import InvalidRequest, RequestIdRequired
 from engine.providers import daraja, play_messages
 from engine.providers.money import KES
 from engine.web.forms import IntentForm

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 from engine.payments import inbox, intents, rows, settlement
 from engine.payments.book import Book
+from engine.payments.errors import PaymentInProgress, ProviderFailed
 from engine.payments.intents import Intent
 from engine.payments.rows import Row
 from engine.payments.settlement import Decision, Proof, Settled
 from engine.platform.act import Act
-from engine.platform.errors import PaymentInProgress, ProviderFailed
 from engine.platform.table import Item
 from engine.providers import daraja_callbacks as callbacks
 from engine.providers import mpesa_messages

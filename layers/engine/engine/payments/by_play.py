@@ -11,10 +11,10 @@ from typing import Final
 from engine.payments import intents, rows, settlement
 from engine.payments.book import Book
 from engine.payments.clawback import Losses
+from engine.payments.errors import PaymentNotFound, ProviderFailed, PurchaseRefused
 from engine.payments.rows import CONSUME, Row
 from engine.payments.settlement import Proof, Settled
 from engine.platform.act import Act
-from engine.platform.errors import PaymentNotFound, ProviderFailed, PurchaseRefused
 from engine.providers import play_messages
 from engine.providers.play import FULL_MILLIUNITS, Play
 from engine.providers.play_messages import Notice, Purchase

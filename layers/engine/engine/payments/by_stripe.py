@@ -10,10 +10,10 @@ from dataclasses import replace
 from engine.payments import intents, settlement
 from engine.payments.book import Book
 from engine.payments.clawback import Losses
+from engine.payments.errors import ProviderFailed
 from engine.payments.intents import Intent
 from engine.payments.settlement import Proof, Settled
 from engine.platform.act import Act
-from engine.platform.errors import ProviderFailed
 from engine.providers.money import BadAmount, Money
 from engine.providers.stripe import SessionWanted, Stripe
 from engine.providers.stripe_events import Event

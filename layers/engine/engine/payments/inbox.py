@@ -11,10 +11,11 @@ from engine.ledger.audit import Record
 from engine.payments import answers, clawback, intents, rows, settlement
 from engine.payments.book import Book
 from engine.payments.clawback import Losses, Overtaken
+from engine.payments.errors import PaymentNotFound, PaymentNotOpen
 from engine.payments.rows import CONSUME, IGNORED, RETURNED, UNMATCHED, Row
 from engine.payments.settlement import Decision, Proof
 from engine.platform.act import Act
-from engine.platform.errors import Busy, InvalidRequest, PaymentNotFound, PaymentNotOpen
+from engine.platform.errors import Busy, InvalidRequest
 from engine.platform.table import Cancelled, Write
 from engine.web.forms import AdminPaymentsQuery
 

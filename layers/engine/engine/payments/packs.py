@@ -18,9 +18,10 @@ from typing import Any, Final
 from engine.ledger.audit import Audit, Record
 from engine.ledger.items import CREDITS
 from engine.ledger.posting import Ledger
+from engine.payments.errors import PackChanged, PackNotFound
 from engine.platform import snapshots
 from engine.platform.act import Act
-from engine.platform.errors import Busy, InvalidRequest, PackChanged, PackNotFound
+from engine.platform.errors import Busy, InvalidRequest
 from engine.platform.ids import fits_key
 from engine.platform.table import Cancelled, Item, Put, Table
 from engine.platform.times import iso

@@ -5,7 +5,7 @@ Texts avoid the words that the mobile app misreads (it classifies by substring):
 "unavailable", "connection", "network" or "timeout" in any 4xx. `tests/test_contract.py` checks every text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 
@@ -221,18 +221,6 @@ class TokenAlreadyUsed(Forbidden):
         super().__init__(message, details={"message": message or type(self).message})
 
 
-class ProductNotOffered(InvalidRequest):
-    """The products that are asked for are not sold, or not together."""
-
-    code = "product_not_offered"
-    error = "product_not_offered"
-    message = "This is not offered here."
-    guidance = "Ask for one product of the list that this service offers."
-
-    def __init__(self, codes: Sequence[str]) -> None:
-        super().__init__(details={"products": [*codes]})
-
-
 class NotFound(EngineError):
     """The item does not exist, or belongs to another user: both get the same answer."""
 
@@ -258,23 +246,6 @@ class JobNotFound(NotFound):
     code = "job_not_found"
     error = "job_not_found"
     message = "You have no job with this id."
-
-
-class PackNotFound(NotFound):
-    """No pack has this id, or it is not sold."""
-
-    code = "pack_not_found"
-    error = "pack_not_found"
-    message = "There is no such pack."
-    guidance = "GET /v1/packs lists the packs."
-
-
-class PaymentNotFound(NotFound):
-    """There is no such payment, or it belongs to another user."""
-
-    code = "payment_not_found"
-    error = "payment_not_found"
-    message = "There is no such payment."
 
 
 class MethodNotAllowed(EngineError):
@@ -315,113 +286,6 @@ class NotUndoable(EngineError):
     error = "Not undoable"
     message = "An entry of this type cannot be undone."
     guidance = "Make an adjustment with a reason instead."
-
-
-class PolicyChanged(EngineError):
-    """Another operator has changed the policy since it was read."""
-
-    status = 409
-    code = "policy_changed"
-    error = "policy_changed"
-    message = "The policy was changed by somebody else in the meantime."
-    guidance = "Read it again, then repeat the change with its version."
-
-    def __init__(self, version: int) -> None:
-        super().__init__(details={"version": version})
-
-
-class TooManyRequestsOpen(EngineError):
-    """The user has as many open requests as one may have."""
-
-    status = 409
-    code = "too_many_open_requests"
-    error = "too_many_open_requests"
-    message = (
-        "You have several requests that wait to be checked. Please wait for an answer to them."
-    )
-    guidance = "Wait until one of them has been answered."
-
-
-class RequestResolved(EngineError):
-    """The request was approved or rejected before."""
-
-    status = 409
-    code = "request_resolved"
-    error = "request_resolved"
-    message = "This request was answered before."
-    guidance = "Read the request to see its answer."
-
-
-class ReceiptUsed(EngineError):
-    """The receipt belongs to a payment that has already been added."""
-
-    status = 409
-    code = "receipt_used"
-    error = "receipt_used"
-    message = "This receipt belongs to a payment that was added before."
-    guidance = (
-        "Look for the payment in the transactions; reject the request if it was paid only once."
-    )
-
-
-class QuoteGone(EngineError):
-    """The quote is not known, or its price no longer holds."""
-
-    status = 410
-    code = "quote_gone"
-    error = "quote_gone"
-    message = "This price no longer holds. Please try again."
-    guidance = "Ask for a new quote, then fulfil that one under the same request id."
-
-
-class PackChanged(EngineError):
-    """Another operator has edited the pack since it was read."""
-
-    status = 409
-    code = "pack_changed"
-    error = "pack_changed"
-    message = "Another operator has changed this pack; nothing was changed."
-    guidance = "Read the pack again, then edit its current version."
-
-
-class PaymentNotOpen(EngineError):
-    """The payment is not in the inbox, so there is nothing to decide."""
-
-    status = 409
-    code = "payment_not_open"
-    error = "payment_not_open"
-    message = "This payment waits for no decision."
-    guidance = "Read the payment: details has its status."
-
-
-class ProviderNotOffered(EngineError):
-    """The pack is not sold by this provider, or not in this currency."""
-
-    status = 409
-    code = "provider_not_offered"
-    error = "provider_not_offered"
-    message = "This pack cannot be bought that way."
-    guidance = "Choose a provider of this service and a currency in the prices of the pack."
-
-
-class PaymentInProgress(EngineError):
-    """The user has another payment prompt on their phone."""
-
-    status = 409
-    code = "payment_in_progress"
-    error = "payment_in_progress"
-    message = "Another payment waits for an answer on your phone."
-    guidance = "Answer it, or wait two minutes, then try again."
-
-
-class PurchaseRefused(EngineError):
-    """The store's purchase cannot be granted to this user: details say why."""
-
-    status = 409
-    code = "purchase_refused"
-    error = "purchase_refused"
-    message = "This purchase cannot be added to your account."
-    guidance = "Read the reason in details; the store's order shows whose purchase it is."
 
 
 class OperatorExists(EngineError):
@@ -465,19 +329,6 @@ class KeyReused(EngineError):
     error = "idempotency_key_reused"
     message = "This request id was used before with another payload."
     guidance = "Use a new request id for a new request."
-
-
-class AppUpdateRequired(EngineError):
-    """The app is older than the oldest version that is served."""
-
-    status = 426
-    code = "app_update_required"
-    error = "app_update_required"
-    message = "This version of the app is no longer served. Please update the app."
-    guidance = "Install the version that GET /v1/public/client-policy names."
-
-    def __init__(self, minimum: int) -> None:
-        super().__init__(details={"minimumVersionCode": minimum})
 
 
 class RateLimited(EngineError):
@@ -596,22 +447,6 @@ class UpstreamRefused(UpstreamFailed):
     ) -> None:
         super().__init__(members=members, headers=headers)
         self.status = status
-
-
-class ProviderFailed(EngineError):
-    """The payment provider did not answer, or not in a usable way; nothing was charged twice."""
-
-    status = 503
-    code = "payment_provider_failed"
-    error = "payment_provider_failed"
-    message = "The payment provider did not answer."
-    guidance = "Send the same request again, with the same request id."
-
-    def __init__(self, *, retry_after_s: int = 5) -> None:
-        super().__init__(
-            members={"retryAfterSeconds": retry_after_s},
-            headers={"Retry-After": str(retry_after_s)},
-        )
 
 
 class UpstreamTimedOut(EngineError):

@@ -27,11 +27,12 @@ from engine.ledger.idempotency import Payment, PaymentOnce, facts_of
 from engine.ledger.items import Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger
 from engine.platform.act import Act
-from engine.platform.errors import Busy, NotFound, ReceiptUsed, RequestResolved, TooManyRequestsOpen
+from engine.platform.errors import Busy, NotFound
 from engine.platform.ids import digest, fits_key
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
 from engine.platform.times import iso
 from engine.wallet import payment_messages
+from engine.wallet.errors import ReceiptUsed, RequestResolved, TooManyRequestsOpen
 from engine.web.forms import ApproveForm
 from engine.web.request_ids import fingerprint
 

@@ -19,17 +19,12 @@ from engine.credits import placing
 from engine.credits.hold_items import CAPTURED, OPEN, Hold
 from engine.credits.placing import Vend
 from engine.platform.act import Act
-from engine.platform.errors import (
-    CircuitOpen,
-    KeyReused,
-    QuoteGone,
-    UpstreamFailed,
-    UpstreamTimedOut,
-)
+from engine.platform.errors import CircuitOpen, KeyReused, UpstreamFailed, UpstreamTimedOut
 from engine.transcription import jobs, status, submission
 from engine.transcription.gateway import Gateway
 from engine.transcription.outcomes import Heard
 from engine.wallet import progress, quotes, videos
+from engine.wallet.errors import QuoteGone
 from engine.wallet.pricing import Products
 from engine.wallet.quotes import Quote
 

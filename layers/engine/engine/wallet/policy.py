@@ -20,9 +20,10 @@ from engine.ledger.audit import Audit, Record
 from engine.ledger.posting import Ledger
 from engine.platform import snapshots
 from engine.platform.act import Act
-from engine.platform.errors import AppUpdateRequired, Busy, InvalidRequest, PolicyChanged
+from engine.platform.errors import Busy, InvalidRequest
 from engine.platform.table import Cancelled, Item, Put, Table
 from engine.platform.times import iso
+from engine.wallet.errors import AppUpdateRequired, PolicyChanged
 from engine.web.forms import PolicyForm
 
 PK: Final = "APP"

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from engine.access.tokens import UPSTREAM_AUDIENCE
-from engine.platform.errors import ProductNotOffered
 from engine.products.errors import ProductNotFound
 from engine.products.product import Product
+from engine.wallet.errors import ProductNotOffered
 from engine.web import scopes
 
 CALL: Final = "call"
