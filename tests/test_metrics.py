@@ -18,7 +18,9 @@ from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught
 from tests.support.openrouter import Studio, serving
+from tests.support.paying import eventually, market
 from tests.support.scene import VIDEO, make_scene
+from tests.support.shop import unmatched
 from tests.support.streams import event, records, stored_entries
 from tests.support.template import ROOT, resources, texts
 
@@ -55,6 +57,7 @@ def lines(endpoint: str) -> list[dict[str, Any]]:
         _rotation(endpoint)
         _sweep(endpoint)
         _monitor(endpoint)
+        _payments(endpoint)
     return [line for line in written.json if "_aws" in line]
 
 
@@ -118,6 +121,16 @@ def _monitor(endpoint: str) -> None:
         odd = {"status": 200, "body": {"data": [{"hash": None}]}}
         standin.fault("list_keys", "status", times=1, **odd)
         Studio(endpoint, standin, HOUSE_LOW_USD="25").monitor()
+
+
+def _payments(endpoint: str) -> None:
+    """One of less than the price, and a round of the reconciler."""
+    with market(endpoint) as shop:
+        _, headers = shop.buyer()
+        session = shop.session(shop.intent(headers))
+        shop.stripe.order("pay", {"session": session, "amount": 100})
+        eventually(lambda: bool(unmatched(shop.gateway)), "in the inbox")
+        shop.reconcile()
 
 
 @pytest.fixture(scope="module")
