@@ -177,7 +177,8 @@ def test_functions_that_users_wait_for_start_from_snapshots_where_the_parameter_
     template = load_template(ROOT / "template.yaml")
     paths = {
         "TokensFunction", "CreditsFunction", "UsersFunction", "TranscriptionFunction",
-        "MetadataFunction", "SubscriptionFunction", "HealthFunction",
+        "MetadataFunction", "SubscriptionFunction", "HealthFunction", "HoldsFunction", "PaymentsFunction",
+        "WalletFunction",
     }  # fmt: skip
     for value, wanted in (("true", paths), ("false", set())):
         chosen = decided(template, parameter_values(template, {"SnapStart": value}))
