@@ -7,6 +7,7 @@ clients: a call that the template does not grant fails as it would in AWS, and w
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -27,6 +28,7 @@ _WRITES = {
     "ConditionCheck": "ConditionCheckItem",
 }
 _LEADING_KEYS = "dynamodb:LeadingKeys"
+_GATED = "is_gated_by_tests"
 
 
 @dataclass(frozen=True)
@@ -88,22 +90,33 @@ def _thing(action: str, resource: Any) -> str:
     return ""
 
 
+_function: ContextVar[str | None] = ContextVar("function", default=None)
+
+
 @contextmanager
 def held_to(function: str) -> Iterator[None]:
-    """Clients that are made meanwhile are those of `function`, also where this is nested."""
-    session: Any = aws.session()
-    before = session.create_client
-
-    def create_client(*arguments: Any, **options: Any) -> Any:
-        client = Session.create_client(session, *arguments, **options)
-        client.meta.events.register("before-parameter-build", _gate(function))
-        return client
-
-    session.create_client = create_client
+    """Clients that this thread makes meanwhile are those of `function`, also where this is nested."""
+    _gate_clients(aws.session())
+    token = _function.set(function)
     try:
         yield
     finally:
-        session.create_client = before
+        _function.reset(token)
+
+
+def _gate_clients(session: Any) -> None:
+    if getattr(session, _GATED, False):
+        return
+
+    def create_client(*arguments: Any, **options: Any) -> Any:
+        client = Session.create_client(session, *arguments, **options)
+        function = _function.get()
+        if function is not None:
+            client.meta.events.register("before-parameter-build", _gate(function))
+        return client
+
+    session.create_client = create_client
+    setattr(session, _GATED, True)
 
 
 def _gate(function: str) -> Callable[..., None]:
