@@ -15,10 +15,10 @@ from engine.credits import hold_items, holds
 from engine.credits.hold_items import CAPTURED, RELEASED, Hold
 from engine.platform.act import Act
 from engine.transcription import sweeping
-from engine.transcription.gateway import Gateway as Upstreamless
 from engine.transcription.upstream import NotSent
 from tests.support.faults import FaultyClient, Killed
 from tests.support.gateway import Gateway, Reply
+from tests.support.proxy import proxy
 from tests.support.replays import timeless
 
 SYSTEM = Act("system:test", "request-of-the-test", "", "", "test", at=0)
@@ -115,7 +115,7 @@ class NoUpstream:
 
 def sweep(scene: Scene) -> object:
     return sweeping.sweep(
-        Upstreamless(scene.gateway.ledger, NoUpstream(), "", 1),  # type: ignore[arg-type]
+        proxy(scene.gateway.ledger, NoUpstream()),
         now=placed(scene).issued_at + 2000,
         request_id="sweep",
         remaining_s=lambda: 60.0,

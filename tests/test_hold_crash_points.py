@@ -20,9 +20,9 @@ from engine.platform.act import Act
 from engine.platform.table import Table
 from engine.products.product import Overage, Product
 from engine.transcription import sweeping
-from engine.transcription.gateway import Gateway as Upstreamless
 from tests.support.faults import FaultyClient, Killed
 from tests.support.gateway import Gateway
+from tests.support.proxy import proxy
 from tests.support.streams import fresh
 
 NOW = 1_800_000_000
@@ -92,7 +92,7 @@ class Scene:
         return self.desk.told(self.hold_id, self.act(at))
 
     def sweep(self, at: int = OVER + 1) -> None:
-        gateway = Upstreamless(Ledger(self.table), None, "", 1)  # type: ignore[arg-type]
+        gateway = proxy(Ledger(self.table), None)
         sweeping.sweep(gateway, now=at, request_id="sweep", remaining_s=lambda: 60.0)
 
 

@@ -14,12 +14,13 @@ from engine.ledger.items import account_pk
 from engine.platform.errors import Busy, InvalidRequest
 from engine.platform.table import Item, Table
 from engine.products import catalogue
-from engine.products.catalogue import BuiltIn, Catalogue
+from engine.products.catalogue import Catalogue
 from engine.products.errors import ProductNotFound, UnitsOverLimit
 from engine.products.product import TRANSCRIPT, Product, require_consistent
 from engine.transcription import status as job_status
 from tests.mutation.desk import NOW, Desk, Service, nowhere, proxy, submit
 from tests.support.gateway import Gateway, Reply
+from tests.support.proxy import BuiltIn
 from tests.support.streams import fresh
 from tests.support.template import ROOT
 

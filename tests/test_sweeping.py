@@ -14,13 +14,13 @@ from engine.platform.act import by_system
 from engine.platform.errors import Busy, OutcomeUnknown
 from engine.platform.table import ConditionFailed, Put
 from engine.transcription import sweeping
-from engine.transcription.gateway import JOB_LIMIT_S
 from engine.transcription.jobs import OWN_JOB
 from engine.transcription.upstream import NotSent, Unknown
 from tests.support.gateway import Gateway
 from tests.support.histories import World
 from tests.support.invariants import Snapshot
 from tests.support.loglines import caught
+from tests.support.proxy import JOB_LIMIT_S
 from tests.support.scripted import ACCEPT, COMPLETED, FAILED, LOSE, RUNNING
 from tests.support.streams import Context
 

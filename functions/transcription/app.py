@@ -97,9 +97,9 @@ def _gateway(call: Call) -> Gateway:
         call.public_base,
         circuit,
         calls,
-        settings.text_days,
-        settings.job_limit_s,
-        products,
+        keep_days=settings.text_days,
+        job_limit_s=settings.job_limit_s,
+        products=products,
     )
 
 

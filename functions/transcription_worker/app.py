@@ -11,6 +11,7 @@ from engine.platform.circuit import Circuit
 from engine.platform.errors import Busy
 from engine.platform.logs import logger
 from engine.platform.table import Table
+from engine.products.catalogue import Catalogue
 from engine.transcription import handover, starting
 from engine.transcription.gateway import Gateway
 from engine.transcription.upstream import Upstream
@@ -19,6 +20,7 @@ settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (TTT_SHARED_SECRET,))
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+products = Catalogue(ledger.table)
 circuit = Circuit(ledger.table, "ttt")
 clock = time.time
 pause = time.sleep
@@ -54,5 +56,7 @@ def _gateway() -> Gateway:
         settings.transcription_timeout_s,
         breaker=circuit,
         keep_days=settings.text_days,
+        job_limit_s=settings.job_limit_s,
+        products=products,
         sleep=pause,
     )

@@ -190,6 +190,7 @@ def _gateway(call: Call) -> Gateway:
         call.public_base,
         circuit,
         calls,
-        settings.text_days,
+        keep_days=settings.text_days,
+        job_limit_s=settings.job_limit_s,
         products=products,
     )

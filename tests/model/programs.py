@@ -21,6 +21,7 @@ from engine.transcription.upstream import NotSent
 from engine.web import rate_limits
 from tests.model.replay import SECRET, Desk
 from tests.model.scenario import Program
+from tests.support.proxy import proxy
 
 NOW = 1_700_000_000
 USER = "u"
@@ -231,4 +232,4 @@ def attempts(
 
 
 def _gateway(desk: Desk) -> Gateway:
-    return Gateway(desk.ledger, desk.upstream, SECRET, 1, "https://gateway.test")
+    return proxy(desk.ledger, desk.upstream, SECRET, "https://gateway.test")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from engine.credits.hold_items import CAPTURED, RELEASED, SPENT
-from engine.transcription.gateway import JOB_LIMIT_S
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S
 from engine.web.rate_limits import WINDOW_S
 from engine.web.request_ids import KEEP_S
@@ -20,6 +19,7 @@ from tests.model.replay import Outcome
 from tests.model.scenario import Outcomes, Program, Scenario, alone
 from tests.model.starts import JOB, KEY, TOKEN
 from tests.model.store import UPSTREAM, Content
+from tests.support.proxy import JOB_LIMIT_S
 
 LATE = NOW + 1_000
 """Past the time of a token that was vended at `NOW`, so that the sweeper finds its hold."""

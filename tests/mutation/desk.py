@@ -20,6 +20,7 @@ from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway as Proxy
 from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
 from tests.support.gateway import Gateway
+from tests.support.proxy import proxy as made_proxy
 
 NOW = 1_800_000_000
 VIDEO = "https://www.tiktok.com/@someone/video/7300000000000000001"
@@ -218,4 +219,4 @@ def submit(
 
 
 def proxy(service: Service, table: Table) -> Proxy:
-    return Proxy(brisk(table), service, "secret", 1.0, "http://public.test")  # type: ignore[arg-type]
+    return made_proxy(brisk(table), service, "secret", "http://public.test")

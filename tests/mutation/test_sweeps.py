@@ -9,12 +9,12 @@ from engine.credits import hold_items, holds
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
 from engine.credits.holds import Claim
 from engine.transcription import sweeping
-from engine.transcription.gateway import JOB_LIMIT_S
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S
 from engine.transcription.submission import SWEEP_AFTER_S
 from engine.transcription.sweeping import LOOK_AGAIN_S, LOST_AFTER_S
 from tests.mutation.desk import NOW, Desk, Service, fresh, proxy, submit
 from tests.support.gateway import Gateway
+from tests.support.proxy import JOB_LIMIT_S
 
 COMPLETED = {"status": "completed", "result": {"transcription": ""}}
 

@@ -22,11 +22,11 @@ from engine.platform.act import Act
 from engine.platform.errors import EngineError
 from engine.platform.table import ConditionFailed, Table
 from engine.transcription import sweeping
-from engine.transcription.gateway import Gateway as Proxy
 from engine.transcription.upstream import NotSent
 from local.engine import create_table
 from tests.support import deployed
 from tests.support.gateway import Gateway
+from tests.support.proxy import proxy
 from tests.support.replays import timeless
 
 PROCESSES, THREADS = 10, 8
@@ -168,7 +168,7 @@ def sweep(gateway: Gateway, now: int) -> int | str:
     upstream: Any = NoUpstream()
     try:
         return sweeping.sweep(
-            Proxy(gateway.ledger, upstream, "", 1),
+            proxy(gateway.ledger, upstream),
             now=now,
             request_id="race",
             remaining_s=lambda: 60.0,

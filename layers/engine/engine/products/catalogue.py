@@ -38,15 +38,6 @@ class Products(Protocol):
         """The product in that version. Raises `ProductNotFound`, `Busy`."""
 
 
-class BuiltIn:
-    """The products without an item."""
-
-    def at(self, code: str, version: int) -> Product:
-        if (code, version) != (TRANSCRIPT.code, TRANSCRIPT.version):
-            raise ProductNotFound(code)
-        return TRANSCRIPT
-
-
 class Catalogue:
     """The products of one table, as this process last read them."""
 
