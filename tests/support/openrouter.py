@@ -10,7 +10,6 @@ from typing import Any
 
 import boto3
 import jwt
-import requests
 
 from engine.ledger.items import Entry, account_pk
 from engine.ledger.posting import Ledger
@@ -22,6 +21,7 @@ from engine.subscriptions.subscription import Subscription
 from standins import openrouter
 from standins.clock import Clock
 from tests.support import deployed
+from tests.support.control import Control
 from tests.support.gateway import PREFIX, Gateway, Reply
 from tests.support.troubles import PatientTime
 from tests.support.upstream import served
@@ -32,20 +32,8 @@ SUBSCRIPTION_SK = "SUBSCRIPTION"
 _users = itertools.count(1)
 
 
-class Standin:
+class Standin(Control):
     """A running stand-in for OpenRouter."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        self._session = requests.Session()
-        self._session.trust_env = False
-
-    def order(self, path: str, body: Any = None, method: str = "POST") -> Any:
-        """The answer of the control API to an order."""
-        url = f"{self.base}/_control/{path}"
-        with self._session.request(method, url, json=body, timeout=10) as answer:
-            answer.raise_for_status()
-            return answer.json()
 
     def spend(self, key: str, usd: str, **how: bool) -> bool:
         """Whether the key, given by its hash or itself, could spend so much."""
@@ -62,16 +50,6 @@ class Standin:
             "faults",
             [{"route": route, "times": times, "match": match, "action": {"kind": kind, **options}}],
         )
-
-    def sound(self) -> None:
-        self.order("faults", method="DELETE")
-
-    def forward(self, seconds: float) -> None:
-        self.order("clock", {"advance_seconds": seconds})
-
-    def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.order("state", method="GET")
-        return found
 
     def keys(self, user: str) -> list[dict[str, Any]]:
         """Every key that was ever made for `user`, deleted ones too."""

@@ -10,11 +10,11 @@ from typing import Any
 
 import boto3
 import jwt
-import requests
 from aiohttp import web
 
 from standins import daraja, play, stripe
 from tests.support import deployed, payers
+from tests.support.control import Control
 from tests.support.gateway import PREFIX, Gateway, Reply, event_of
 from tests.support.openrouter import Context
 from tests.support.shop import begin
@@ -30,30 +30,12 @@ SECRETS = {
 PHONE = "254708374149"
 
 
-class Provider:
+class Provider(Control):
     """The control API of one stand-in."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        self._session = requests.Session()
-        self._session.trust_env = False
-
-    def order(self, path: str, body: Any = None, method: str = "POST") -> Any:
-        url = f"{self.base}/_control/{path}"
-        with self._session.request(method, url, json=body, timeout=20) as answer:
-            answer.raise_for_status()
-            return answer.json()
 
     def fault(self, route: str, kind: str, *, times: int | None = None, **options: Any) -> None:
         rule = {"route": route, "times": times, "action": {"kind": kind, **options}}
         self.order("faults", [rule])
-
-    def sound(self) -> None:
-        self.order("faults", method="DELETE")
-
-    def state(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.order("state", method="GET")
-        return found
 
 
 @dataclass

@@ -7,29 +7,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import requests
 from aiohttp import web
 
 from standins import tttranscribe
 from standins.clock import Clock
+from tests.support.control import Control
 
 STARTED_AT = 1_800_000_000.0
 
 
-class Standin:
+class Standin(Control):
     """A running stand-in whose time stands still until a test moves it."""
-
-    def __init__(self, base: str) -> None:
-        self.base = base
-        self._session = requests.Session()
-        self._session.trust_env = False
-
-    def order(self, path: str, body: Any = None, method: str = "POST") -> Any:
-        """The answer of the control API to an order."""
-        url = f"{self.base}/_control/{path}"
-        with self._session.request(method, url, json=body, timeout=10) as answer:
-            answer.raise_for_status()
-            return answer.json()
 
     def fault(self, route: str, kind: str, *, times: int | None = 1, **options: Any) -> None:
         """Let the next requests to `route` meet a fault, instead of those ordered before."""
@@ -39,9 +27,6 @@ class Standin:
     def answer(self, route: str, body: Any, status: int) -> None:
         """Let the next request to `route` be answered with just that, and without effect."""
         self.fault(route, "status", status=status, body=body)
-
-    def forward(self, seconds: float) -> None:
-        self.order("clock", {"advance_seconds": seconds})
 
     def calls(self, route: str) -> list[dict[str, Any]]:
         """The requests to `route` since the last `reset`, oldest first."""
@@ -56,7 +41,7 @@ class Standin:
 
     def reset(self) -> None:
         """No faults, no jobs, no records, and whoever still waits is let go."""
-        self.order("faults", method="DELETE")
+        self.sound()
         self.forward(3600)
         self.order("restart")
         self.order("calls", method="DELETE")
