@@ -1,7 +1,4 @@
-"""Each clause of each condition lets one thing happen once: what it is there for, seen in what is stored.
-
-Somebody comes in between a read and the write that follows; never by chance, always just there.
-"""
+"""Each clause of each condition is needed: somebody comes in just between a read and the write after it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

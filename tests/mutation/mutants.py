@@ -36,6 +36,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         (
             "mutation/test_hold_parts",
             "test_holds",
+            "test_hold_access",
             "mutation/test_holds",
             MONEY,
             JOBS,
@@ -91,6 +92,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_users",
         "test_entry_format",
         "test_holds",
+        "test_hold_access",
         "test_crash_points",
     ),
     "ledger.items": (
@@ -98,6 +100,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_ledger_items",
         "test_entry_format",
         "test_holds",
+        "test_hold_access",
         "test_vending",
     ),
     "web.rate_limits": (MONEY, "test_rate_limits", "test_vending"),
@@ -130,7 +133,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "credits.users": (MONEY, "test_users", "test_identity", "test_crash_points"),
     "credits.vending": (JOBS, "test_vending", "test_transcription"),
-    "products.catalogue": ("test_products",),
+    "products.catalogue": ("test_products", "test_settled_by_use"),
     "wallet.policy": ("test_app_policy",),
     "wallet.credit_requests": ("test_credit_requests",),
     "wallet.devices": ("test_credit_requests",),
