@@ -6,11 +6,15 @@ are those of us-east-1, each with the page on which it was seen. Nothing is subt
 
 from __future__ import annotations
 
+import importlib
 import json
+import pkgutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
+import engine
 from bench import ROOT, quantities, throughput_limits
 from bench.tables import markdown
 from engine.platform import errors
@@ -234,9 +238,18 @@ def _alarm_metrics() -> int:
 
 
 def _codes() -> set[str]:
-    """The error codes by which refusals are counted."""
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type)]
-    return {kind.code for kind in kinds if issubclass(kind, errors.EngineError)}
+    """The error codes by which refusals are counted, of all rooms."""
+    for module in pkgutil.walk_packages(engine.__path__, "engine."):
+        importlib.import_module(module.name)
+    return {
+        kind.code for kind in _kinds(errors.EngineError) if kind.__module__.startswith("engine.")
+    }
+
+
+def _kinds(kind: type[errors.EngineError]) -> Iterator[type[errors.EngineError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _kinds(narrower)
 
 
 def _of_type(name: str) -> list[dict[str, Any]]:

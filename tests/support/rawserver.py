@@ -1,5 +1,6 @@
 """Servers on loopback that send bytes as they are told, broken and slow ones too."""
 
+import re
 import socket
 import ssl
 import threading
@@ -52,12 +53,22 @@ class RawServer:
 
     def _answer(self, connection: socket.socket) -> None:
         if self._reads:
-            self.requests.append(connection.recv(65536))
+            self.requests.append(_request(connection))
         self.handler(connection)
 
     def close(self) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+
+
+def _request(connection: socket.socket) -> bytes:
+    """A request with its whole body; TCP may deliver them apart."""
+    received = connection.recv(65536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"\r\ncontent-length: *(\d+)", head, re.IGNORECASE)
+    while length and len(body) < int(length[1]) and (more := connection.recv(65536)):
+        received, body = received + more, body + more
+    return received
 
 
 @contextmanager

@@ -77,6 +77,8 @@ def served(app: web.Application) -> Iterator[str]:
         asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(timeout=30)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
+        # A connection that was closed last leaves its end to the next turn of the loop.
+        loop.run_until_complete(asyncio.sleep(0))
         loop.close()
 
 
