@@ -9,6 +9,7 @@ from pathlib import Path
 from local.settings import ROOT
 from tests.mutation.decisions import DECISIONS
 from tests.mutation.expressions import changes
+from tests.mutation.places import function_at
 
 LAYER = ROOT / "layers" / "engine" / "engine"
 NAME = "condition"
@@ -162,6 +163,11 @@ class Mutant:
     @property
     def tests(self) -> tuple[str, ...]:
         return TESTS[self.module]
+
+    @property
+    def function(self) -> str:
+        """The function that it changes, as `room.module:name`; no name where it is in none."""
+        return f"{self.module}:{function_at(path_of(self.module).read_bytes(), self.start)}"
 
     def source(self) -> bytes:
         """The module's source with the mutant in it."""
