@@ -138,7 +138,7 @@ def _become(order: Order, folder: Path) -> None:
         from tests.mutation.plugin import run_pytest
 
         code = run_pytest(order, folder / "touched")
-    except BaseException:
+    except BaseException:  # noqa: BLE001 The process ends here, and its output must say why.
         traceback.print_exc()
     finally:
         sys.stdout.flush()
