@@ -34,6 +34,7 @@ rings = KeyRings(
     keyrings.connect(), settings.secrets_prefix, front_secret.names(settings, VEND_JWT_SECRET)
 )
 access = Access(ledger.table)
+calls = rate_limits.Batched(ledger.table, "hold", settings.hold_rate_limit)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
@@ -41,6 +42,7 @@ lambda_handler = api
 @api.route("POST", "/v1/holds")
 def place(call: Call) -> Answer:
     caller = access.require(call, HOLDS_WRITE).actor
+    calls.take(rate_limits.of_caller(caller), call.now)
     form = call.read(HoldForm)
     product = products.current(form.product)
     asked = _placing(call, caller, form, product)
@@ -103,6 +105,7 @@ def _desk(call: Call) -> tuple[HoldDesk, str]:
     caller = access.find(call)
     if caller is not None:
         caller.require(HOLDS_WRITE)
+        calls.take(rate_limits.of_caller(caller.actor), call.now)
         return HoldDesk(ledger, products, caller.actor), caller.actor
     if not call.bearer:
         raise Unauthorized()

@@ -14,6 +14,8 @@ WINDOW_S = 60
 ADDRESS_FACTOR = 10
 """Many phones share one address, so an address has ten times the limit of a user."""
 
+BATCH = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -49,6 +51,11 @@ def policy_headers(window: Window) -> dict[str, str]:
     }
 
 
+def of_caller(actor: str) -> str:
+    """The subject that counts the calls of a back end."""
+    return f"CALLER#{actor}"
+
+
 def of_address(address: str) -> str:
     """The subject that counts an address's calls; for IPv6 its /64 network, which one caller controls."""
     try:
@@ -58,8 +65,37 @@ def of_address(address: str) -> str:
     return f"IP#{network.network_address if network else address}"
 
 
+class Batched:
+    """Counts calls of `route_class` in batches of `BATCH`, one write for each, so that a call costs a part
+    of a write unit. At most `BATCH` - 1 calls of an instance stay unused; `limit` is rounded down to batches.
+    """
+
+    def __init__(self, table: Table, route_class: str, limit: int) -> None:
+        self._table = table
+        self._route_class = route_class
+        self._batches = limit // BATCH
+        self._left: dict[str, tuple[int, int]] = {}
+        """When the window began that a subject's last batch is of, and what is left of the batch."""
+
+    def take(self, subject: str, now: int) -> None:
+        """Count one call of `subject`. Raises `RateLimited`, `OutcomeUnknown`."""
+        start, left = self._left.get(subject, (0, 0))
+        if left == 0 or is_over(start, now):
+            start, left = self._begun(subject, now), BATCH
+        self._left[subject] = start, left - 1
+
+    def _begun(self, subject: str, now: int) -> int:
+        """When the window began that one more batch is of."""
+        try:
+            return take(self._table, subject, self._route_class, self._batches, now).start
+        except RateLimited as over:
+            limit, resets_in_s = self._batches * BATCH, int(over.details["retryAfterSeconds"])
+            window = Window(0, limit, limit, resets_in_s)
+            raise RateLimited(resets_in_s, policy_headers(window)) from None
+
+
 def take(table: Table, subject: str, route_class: str, limit: int, now: int) -> Window:
-    """Count one call of `subject` (`A#<userId>` or that `of_address`) in `route_class`.
+    """Count one call of `subject` (`A#<userId>`, or that of an address or a caller) in `route_class`.
 
     A refused call is not counted. Raises `RateLimited`, `OutcomeUnknown`.
     """
