@@ -33,7 +33,13 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure", "test_cli_erasure"),
     **dict.fromkeys(
-        ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
+        (
+            "credits.holds",
+            "credits.hold_items",
+            "credits.hold_parts",
+            "credits.placing",
+            "credits.backend_holds",
+        ),
         (
             "mutation/test_hold_parts",
             "test_holds",
