@@ -54,6 +54,21 @@ class _Finder(MetaPathFinder):
         return spec_from_file_location(fullname, self.loader.path, loader=self.loader)
 
 
+class First:
+    """A plugin that notes the first test, or file, that fails."""
+
+    def __init__(self) -> None:
+        self.failed = ""
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        if report.failed:
+            self.failed = self.failed or report.nodeid
+
+
 class Touched:
     """A plugin that notes which functions of the layer each test enters, as `room.module:name`."""
 
@@ -88,25 +103,24 @@ def _name_of(code: CodeType) -> str:
     return f"{path.parent.name}.{path.stem}:{code.co_qualname}"
 
 
-def run_pytest(order: "Order", touched: Path) -> int:
-    """pytest's exit code, or `NOT_IMPORTED`."""
+def run_pytest(order: "Order", told: Path) -> int:
+    """pytest's exit code, or `NOT_IMPORTED`; what failed and what was touched is written to `told`."""
     os.chdir(ROOT)
     _share_engine(order.endpoint)
     finder = _Finder(order) if order.module else None
     if finder is not None:
         sys.meta_path.insert(0, finder)
-    tracer = Touched()
+    first, tracer = First(), Touched()
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     options += [
         "-W",
         "ignore::pytest.PytestAssertRewriteWarning",
     ]  # Libraries are imported already.
     options += [] if order.trace else ["-x"]
-    code = int(pytest.main([*options, *order.tests], plugins=[tracer] if order.trace else []))
-    if order.trace:
-        touched.write_text(
-            json.dumps({name: sorted(tracer.by_test[name]) for name in tracer.by_test})
-        )
+    plugins = [first, tracer] if order.trace else [first]
+    code = int(pytest.main([*options, *order.tests], plugins=plugins))
+    touched = {name: sorted(functions) for name, functions in tracer.by_test.items()}
+    told.write_text(json.dumps({"failed": first.failed, "touched": touched}))
     return code if finder is None or finder.loader.is_used else NOT_IMPORTED
 
 

@@ -3,7 +3,6 @@
 import contextlib
 import math
 import queue
-import re
 import threading
 import time
 import urllib.request
@@ -25,10 +24,8 @@ WALL_S = 600.0
 """The limit for runs that only wait; a multiple of what any file takes on a loaded machine."""
 
 KILLED, SURVIVED, TIMED_OUT, INVALID = "killed", "survived", "timed out", "INVALID"
-PASSED, FAILED = 0, 1
-"""pytest's exit codes; every other one says that nothing was tested."""
-
-_FAILURE = re.compile(r"^(?:FAILED|ERROR) tests/(\S+)", re.MULTILINE)
+PASSED, FAILED, NOT_FOUND = 0, 1, 4
+"""pytest's exit codes: tests that are not there any more say nothing; every other code is an error."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +58,7 @@ class Runner:
         self._tell = tell
         self._places: queue.SimpleQueue[_Place] = queue.SimpleQueue()
         self._baselines: dict[str, Baseline] = {}
+        self._sound: dict[str, bool] = {}
         self._lock = threading.Lock()
 
     def run(self, mutants: Sequence[Mutant], judged: Callable[[Outcome], None]) -> list[Outcome]:
@@ -89,15 +87,39 @@ class Runner:
         cpu_s = 0.0
         for name in mutant.tests:
             known = self._baseline(name, place)
-            if not known.passed:
-                return INVALID, f"{name} fails without any mutant\n{known.output}"
             cpu_s += known.cpu_s
             likely = known.entering(mutant.function)
-            verdict = _tried(mutant, likely, place, known.cpu_s) if likely else None
+            verdict = self._tried(mutant, likely, place, known.cpu_s) if likely else None
             if verdict is not None:
                 return verdict
         everything = [f"tests/{name}.py" for name in mutant.tests]
-        return _tried(mutant, everything, place, cpu_s) or (SURVIVED, "")
+        return self._tried(mutant, everything, place, cpu_s) or (SURVIVED, "")
+
+    def _tried(
+        self, mutant: Mutant, tests: Sequence[str], place: _Place, cpu_s: float
+    ) -> tuple[str, str] | None:
+        """What `tests`, which take `cpu_s` without it, say of the mutant; None where they pass."""
+        most_s = math.ceil(LEAST_CPU_S + TIMES_CPU * cpu_s)
+        source = mutant.source().decode()
+        order = Order(tuple(tests), place.endpoint, most_s, WALL_S, mutant.module, source)
+        ended = place.run(order)
+        if ended.code in (PASSED, NOT_FOUND):
+            return None
+        if ended.code is None:
+            return TIMED_OUT, f"after {ended.cpu_s:.0f} s of CPU"
+        if ended.code != FAILED or "ValidationException" in ended.output:
+            return INVALID, ended.output[-2000:]
+        if not self._is_sound(ended.failed, place):
+            return INVALID, f"{ended.failed} fails without any mutant"
+        return KILLED, ended.failed.removeprefix("tests/")
+
+    def _is_sound(self, test: str, place: _Place) -> bool:
+        """Whether `test` passes without a mutant: only then does its failure say something."""
+        with self._lock:
+            if test not in self._sound:
+                order = Order((test,), place.endpoint, baseline.CPU_S, baseline.WALL_S)
+                self._sound[test] = place.run(order).code == PASSED
+            return self._sound[test]
 
     def _baseline(self, name: str, place: _Place) -> Baseline:
         with self._lock:
@@ -124,23 +146,3 @@ def _reset(endpoint: str) -> None:
     """Empties the engine, so that no run sees what a mutant left behind."""
     asked = urllib.request.Request(f"{endpoint}/_ministack/reset", method="POST")
     urllib.request.urlopen(asked, timeout=60).close()
-
-
-def _tried(
-    mutant: Mutant, tests: Sequence[str], place: _Place, cpu_s: float
-) -> tuple[str, str] | None:
-    """What `tests` say of the mutant, None where they pass; without it they take `cpu_s`."""
-    most_s = math.ceil(LEAST_CPU_S + TIMES_CPU * cpu_s)
-    source = mutant.source().decode()
-    ended = place.run(Order(tuple(tests), place.endpoint, most_s, WALL_S, mutant.module, source))
-    return None if ended.code == PASSED else _verdict(ended)
-
-
-def _verdict(ended: Ended) -> tuple[str, str]:
-    """What a run says that did not pass."""
-    if ended.code not in (FAILED, None) or "ValidationException" in ended.output:
-        return INVALID, ended.output[-2000:]
-    if ended.code is None:
-        return TIMED_OUT, f"after {ended.cpu_s:.0f} s of CPU"
-    failure = _FAILURE.search(ended.output)
-    return KILLED, failure[1] if failure is not None else ended.output[-200:]

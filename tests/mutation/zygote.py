@@ -50,11 +50,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run ended: pytest's exit code, None where a limit ended it, and what was traced."""
+    """How a run ended: pytest's exit code, None where a limit ended it; the first test that failed, and what
+    was traced.
+    """
 
     code: int | None
     output: str
     cpu_s: float
+    failed: str
     touched: dict[str, list[str]]
 
 
@@ -116,13 +119,10 @@ def _run(order: Order) -> Ended:
         if pid == 0:
             _become(order, folder)
         code, cpu_s = _waited(pid, time.monotonic() + order.wall_s)
-        touched = folder / "touched"
-        return Ended(
-            code,
-            (folder / "output").read_text(errors="replace"),
-            cpu_s,
-            json.loads(touched.read_text()) if touched.exists() else {},
-        )
+        told = folder / "told"
+        nothing = {"failed": "", "touched": {}}
+        more = json.loads(told.read_text()) if told.exists() else nothing
+        return Ended(code, (folder / "output").read_text(errors="replace"), cpu_s, **more)
 
 
 def _become(order: Order, folder: Path) -> None:
@@ -137,7 +137,7 @@ def _become(order: Order, folder: Path) -> None:
         os.dup2(output, 2)
         from tests.mutation.plugin import run_pytest
 
-        code = run_pytest(order, folder / "touched")
+        code = run_pytest(order, folder / "told")
     except BaseException:  # noqa: BLE001 The process ends here, and its output must say why.
         traceback.print_exc()
     finally:
