@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 
@@ -11,13 +12,18 @@ def function_at(source: bytes, start: int) -> str:
     line = source.count(b"\n", 0, start) + 1
     column = start - (source.rfind(b"\n", 0, start) + 1)
     found = ""
-    for name, node in _functions(ast.parse(source), ""):
+    for name, node in _all_functions(source):
         body = node.body if isinstance(node.body, list) else [node.body]
         begins = (body[0].lineno, body[0].col_offset)
         ends = (body[-1].end_lineno or 0, body[-1].end_col_offset or 0)
         if begins <= (line, column) < ends:
             found = name
     return found
+
+
+@cache
+def _all_functions(source: bytes) -> list[tuple[str, _Function]]:
+    return list(_functions(ast.parse(source), ""))
 
 
 def _functions(node: ast.AST, within: str) -> Iterator[tuple[str, _Function]]:
