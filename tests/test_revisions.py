@@ -148,7 +148,7 @@ def edits() -> Iterator[tuple[str, str, Any]]:
             yield name, member, value
 
 
-@pytest.mark.parametrize(("name", "member", "value"), edits())
+@pytest.mark.parametrize(("name", "member", "value"), list(edits()))
 def test_a_changed_function_publishes_itself_alone(name: str, member: str, value: Any) -> None:
     now = functions(edited(name, member, value))
     assert published(now) == changed(now) == {name}
