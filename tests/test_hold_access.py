@@ -410,32 +410,23 @@ def test_hold_account_and_entry_stay_below_a_unit(backend: Backend) -> None:
     assert size(backend.gateway.entries(backend.user)[-1].item()) < 1024
 
 
-def test_a_key_has_a_limit_of_requests_which_is_counted_in_batches(gateway: Gateway) -> None:
+def test_a_key_has_a_limit_of_requests(gateway: Gateway) -> None:
     """Another key has its own, and the next minute begins anew."""
-    own = Gateway(gateway.endpoint, HOLD_RATE_LIMIT="45", RATE_LIMIT="1000")
+    own = Gateway(gateway.endpoint, HOLD_RATE_LIMIT="20", RATE_LIMIT="1000")
     own.now = NOW
     backend, other = Backend(own), Backend(own)
     hold = backend.held()
-    assert [backend.show(hold).status for _ in range(39)] == [200] * 39
+    assert [backend.show(hold).status for _ in range(19)] == [200] * 19
     for reply in (backend.show(hold), backend.place(), backend.ask(hold, "commit", amount=1)):
         assert (reply.status, reply.code) == (429, "rate_limited")
-        assert reply.headers["ratelimit-policy"] == '"default";q=40;w=60'
+        assert reply.headers["ratelimit-policy"] == '"default";q=20;w=60'
         assert reply.headers["retry-after"] == "60"
     window = own.ledger.table.get(f"CALLER#{backend.caller}", "RATE#hold")
-    assert window is not None and (window["rate_used"], window["ttl"]) == (2, NOW + 3600)
+    assert window is not None and (window["rate_used"], window["ttl"]) == (20, NOW + 3600)
     assert other.place().status == 200
     own.now = NOW + 60
     assert backend.ask(hold, "commit", amount=1).status == 200
     assert backend.figures() == (400, 99, 0)
-
-
-def test_an_instance_leaves_the_rest_of_a_batch_when_its_window_is_over(gateway: Gateway) -> None:
-    own = Gateway(gateway.endpoint, HOLD_RATE_LIMIT="40", RATE_LIMIT="1000")
-    own.now = NOW
-    backend = Backend(own)
-    hold = backend.held()
-    own.now = NOW + 60
-    assert [backend.show(hold).status for _ in range(41)] == [200] * 40 + [429]
 
 
 def test_the_catalogue_of_the_function_is_cached(backend: Backend) -> None:
