@@ -26,6 +26,7 @@ SECRETS = {
     "DARAJA_CONSUMER_KEY": "consumer-key-of-all-tests",
     "DARAJA_CONSUMER_SECRET": "consumer-secret-of-all-tests",
     "DARAJA_PASSKEY": "passkey-of-all-tests",
+    "DARAJA_CREDENTIAL": "credential-of-all-tests",
 }
 PHONE = "254708374149"
 
@@ -144,7 +145,7 @@ def market(endpoint: str, **settings: str) -> Iterator[Market]:
             PLAY_AUDIENCE="audience",
             PUBLIC_BASE=door,
             KMS_KEY=kms.create_key()["KeyMetadata"]["Arn"],
-            **settings,
+            **{"MPESA_INITIATOR": "pluctapi", **settings},
         )
         providers = {name: Provider(base) for name, base in bases.items()}
         made = Market(gateway, **providers)

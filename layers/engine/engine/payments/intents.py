@@ -17,6 +17,7 @@ after it has expired or failed: the money has come in by then.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Any, Final
 
 from engine.ledger.items import account_pk
@@ -43,6 +44,8 @@ TURN_S = 120
 """How long a prompt of M-Pesa is on the phone; Safaricom refuses the same one for as long."""
 SHARDS = 4
 INDEX: Final = "open-holds"
+EVER = 10**12
+"""Later than any time."""
 NOT_CALLED, CALLING, CALLED, UNKNOWN, REFUSED = "", "calling", "called", "unknown", "refused"
 """What is known of the call to the provider. `UNKNOWN`: its answer was lost, so the provider may have it."""
 
@@ -178,6 +181,16 @@ def of_user(
     shown = [by_id[pointer["intent"]] for pointer in page if pointer["intent"] in by_id]
     is_more = len(pointers) > limit
     return shown, page[-1]["sk"].removeprefix(_PREFIX) if is_more else None
+
+
+def waiting(table: Table, limit: int) -> list[Intent]:
+    """At most `limit` open intents of each shard; the index may lag by a moment. Raises `Busy`."""
+    keys = [
+        (place["pk"], place["sk"])
+        for number in range(SHARDS)
+        for place in islice(table.due(INDEX, f"intents#{number}", EVER, page=limit), limit)
+    ]
+    return [read(item) for item in table.get_many(keys) if _FACTS[0] in item]
 
 
 def paid_of(table: Table, user: str) -> Iterator[tuple[str, str]]:
