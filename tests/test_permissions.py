@@ -188,7 +188,8 @@ def _payments(endpoint: str) -> None:
 
 def _receipt_of(gateway: Gateway, user: str) -> str:
     found = gateway.call("GET", "/admin/payments", headers=gateway.admin, query={"user": user})
-    return str(next(one["paymentId"] for one in found.json["payments"]))
+    receipts = (one["paymentId"] for one in found.json["payments"] if one["provider"] == "mpesa")
+    return str(next(receipts))
 
 
 def _daraja_token(shop: paying.Market, name: str) -> None:

@@ -88,14 +88,16 @@ class Addresses:
         return digest(self.short_code, self.confirmation, self.validation)
 
 
-def begin(book: Book, daraja: Daraja, intent: Intent, phone: str, callback_url: str) -> Intent:
+def begin(
+    book: Book, daraja: Daraja, intent: Intent, phone: str, callback_url: str, now: int
+) -> Intent:
     """The intent after its prompt was sent to `phone` (as `daraja.phone_of` returns it), once for ever.
 
     Raises `PaymentInProgress` while the user has another prompt, `ProviderFailed`, `Busy`.
     """
     if not intents.may_call(intent):
         return intent
-    if not intents.take_turn(book.table, intent.user, intent.created_at):
+    if not intents.take_turn(book.table, intent, now):
         raise PaymentInProgress()
     begun = intents.begin_call(book.table, intent, is_repeatable=False)
     if begun is None:

@@ -220,18 +220,19 @@ def may_call(intent: Intent) -> bool:
     return intent.state == PENDING and intent.call == NOT_CALLED
 
 
-def take_turn(table: Table, user: str, now: int) -> bool:
-    """Whether the user may be prompted now: one prompt at a time, which is open for `TURN_S`.
+def take_turn(table: Table, intent: Intent, now: int) -> bool:
+    """Whether the intent's user may be prompted for it now: one prompt at a time, which is open for `TURN_S`.
+    An intent that took its turn and was not begun may take it again.
 
     Raises `Busy`, `OutcomeUnknown`.
     """
     turn = Update(
-        account_pk(user),
+        account_pk(intent.user),
         "PAYTURN",
-        "SET free_at = :until, #ttl = :until",
-        "attribute_not_exists(free_at) OR free_at <= :now",
+        "SET free_at = :until, intent = :intent, #ttl = :until",
+        "attribute_not_exists(free_at) OR free_at <= :now OR intent = :intent",
         names={"#ttl": "ttl"},
-        values={":until": now + TURN_S, ":now": now},
+        values={":until": now + TURN_S, ":now": now, ":intent": intent.id},
         mark="changed_by",
     )
     try:
