@@ -23,6 +23,7 @@ from engine.providers.wire import (
     child,
     children,
     done,
+    is_missing,
     success,
     word,
 )
@@ -79,7 +80,7 @@ class Play:
         if not play_messages.is_token(token):
             return None
         reply = self._get(f"/purchases/productsv2/tokens/{quote(token, safe='')}")
-        if reply.status in NO_PURCHASE:
+        if is_missing(reply, NO_PURCHASE):
             return None
         found = play_messages.purchase(success(reply, _reason(reply.members)))
         if found is None:
@@ -116,7 +117,7 @@ class Play:
     def order(self, id_: str) -> Order | None:
         """What an order cost; None if there is none. Raises `NotSent`, `Refused`, `Unknown`."""
         reply = self._get(f"/orders/{quote(id_, safe='')}")
-        if reply.status in NO_PURCHASE:
+        if is_missing(reply, NO_PURCHASE):
             return None
         found = play_messages.order(success(reply, _reason(reply.members)))
         if found is None:
