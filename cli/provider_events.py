@@ -13,6 +13,7 @@ from typing import Any
 import jwt
 import requests
 
+from cli import daraja_addresses
 from cli.client import path_segment
 from cli.errors import CommandError
 from cli.exit_codes import FAILED, UNAVAILABLE
@@ -39,12 +40,16 @@ class Scene:
     run: Mapping[str, str]
     user: str
 
+    def address(self, service: str) -> str:
+        """Where a stand-in is. Raises `CommandError`."""
+        found = self.run.get(f"{service}Url")
+        if found is None:
+            raise CommandError(f"This local run has no stand-in for {service}.", UNAVAILABLE)
+        return found
+
     def order(self, service: str, name: str, body: Mapping[str, object]) -> Facts:
         """What a stand-in's control API answers. Raises `CommandError`."""
-        address = self.run.get(f"{service}Url")
-        if address is None:
-            raise CommandError(f"This local run has no stand-in for {service}.", UNAVAILABLE)
-        where = f"{address}/_control/{name}"
+        where = f"{self.address(service)}/_control/{name}"
         try:
             answer = requests.post(where, json=dict(body), timeout=ORDER_TIMEOUT_S)
             made = answer.json()
@@ -180,6 +185,8 @@ def _prompt(answer: str) -> Callable[[Scene], Facts]:
 
 
 def _pays_at_the_paybill(scene: Scene) -> Facts:
+    """Daraja tells of such payments at addresses that are registered once; here they are each time."""
+    daraja_addresses.register(scene.address("daraja"), scene.session.endpoint.base_url)
     intent = scene.intent("mpesa", "KES")
     asked = {"reference": intent["payCode"], "amount": int(intent["amountMinor"]) // 100}
     with scene.moving("the grant"):

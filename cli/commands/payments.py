@@ -5,9 +5,10 @@ from typing import Annotated, Any
 
 import typer
 
+from cli import daraja_addresses
 from cli.client import path_segment
 from cli.commands.packs import print_packs
-from cli.options import Everything, Json, Limit, Reason, RequestId, User, Yes
+from cli.options import Everything, Json, Limit, Reason, RequestId, RunFile, Stack, User, Yes
 from cli.output import print_facts, print_table, say
 from cli.session import Session, open_session
 
@@ -63,6 +64,26 @@ def show(
         members = session.client.get(path, headers=session.admin_headers).required().members
         if not session.show_json(members):
             print_facts({_title(name): value for name, value in members["payment"].items()})
+
+
+@app.command("addresses")
+def addresses(
+    context: typer.Context,
+    short_code: Annotated[str, typer.Argument(help="The deployment's MpesaShortCode.")],
+    run_file: RunFile = None,
+    stack: Stack = None,
+    as_json: Json = False,
+) -> None:
+    """Print the addresses to register at Safaricom for payments to the short code (C2B).
+
+    They are as good as a password: whoever knows them can tell the gateway of payments.
+    """
+    with open_session(context, as_json=as_json) as session:
+        base_url = session.endpoint.base_url
+        found = daraja_addresses.addresses(base_url, short_code, run_file, stack)
+        if not session.show_json({"ok": True, **found}):
+            for kind, address in found.items():
+                typer.echo(f"{kind.capitalize()}: {address}")
 
 
 @app.command("assign")
