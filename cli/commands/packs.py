@@ -29,7 +29,7 @@ def list_packs(context: typer.Context, as_json: Json = False) -> None:
     with open_session(context, as_json=as_json) as session:
         members = session.client.get(PATH, headers=session.admin_headers).required().members
         if not session.show_json(members):
-            print_packs(members["packs"])
+            _print_packs(members["packs"])
 
 
 @app.command("show")
@@ -38,7 +38,7 @@ def show(context: typer.Context, code: Code, as_json: Json = False) -> None:
     with open_session(context, as_json=as_json) as session:
         members = _versions(session, code)
         if not session.show_json(members):
-            print_packs(members["packs"])
+            _print_packs(members["packs"])
 
 
 # One parameter per option: Typer reads the signature.
@@ -75,7 +75,7 @@ def edit(
             say(f"{code} is version {members['pack']['version']} now.")
 
 
-def print_packs(packs: Iterable[Mapping[str, Any]]) -> None:
+def _print_packs(packs: Iterable[Mapping[str, Any]]) -> None:
     heads = ("Pack", "Version", "Label", "Credits", "Bonus", "Dollars", "Prices", "Sold")
     names = ("packId", "version", "label", "credits", "bonus", "dollars")
     rows = (

@@ -1,4 +1,4 @@
-"""`pluct payments`: the inbox of payments, packs, and the reconciler. All commands need `ADMIN_SECRET`."""
+"""`pluct payments`: the inbox of payments, and the reconciler. All commands need `ADMIN_SECRET`."""
 
 import re
 from typing import Annotated, Any
@@ -7,7 +7,6 @@ import typer
 
 from cli import daraja_addresses
 from cli.client import path_segment
-from cli.commands.packs import print_packs
 from cli.options import Everything, Json, Limit, Reason, RequestId, RunFile, Stack, User, Yes
 from cli.output import print_facts, print_table, say
 from cli.session import Session, open_session
@@ -42,16 +41,6 @@ def list_payments(
             return
         heads = ("Provider", "Payment", "Status", "Reason", "Amount", "Account", "Age (h)")
         print_table(heads, map(_row, found), right=("Amount", "Age (h)"))
-
-
-@app.command("packs")
-def packs(context: typer.Context, as_json: Json = False) -> None:
-    """List the packs with their prices, also those that are not sold."""
-    with open_session(context, as_json=as_json) as session:
-        headers = session.admin_headers
-        members = session.client.get("/admin/packs", headers=headers).required().members
-        if not session.show_json(members):
-            print_packs(members["packs"])
 
 
 @app.command("show")
