@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cli import daraja_addresses
 from cli.client import path_segment
-from cli.options import Everything, Json, Limit, Reason, RequestId, RunFile, Stack, User, Yes
+from cli.options import Everything, Json, Limit, Reason, RequestId, User, Yes
 from cli.output import print_facts, print_table, say
 from cli.session import Session, open_session
 
@@ -20,6 +19,7 @@ app = typer.Typer(
 
 Provider = Annotated[str, typer.Argument(help="Such as stripe, mpesa or google.")]
 Payment = Annotated[str, typer.Argument(help="The provider's id of the payment.")]
+Receipt = Annotated[str, typer.Argument(help="The receipt of M-Pesa.")]
 
 
 @app.command("list")
@@ -53,26 +53,6 @@ def show(
         members = session.client.get(path, headers=session.admin_headers).required().members
         if not session.show_json(members):
             print_facts({_title(name): value for name, value in members["payment"].items()})
-
-
-@app.command("addresses")
-def addresses(
-    context: typer.Context,
-    short_code: Annotated[str, typer.Argument(help="The deployment's MpesaShortCode.")],
-    run_file: RunFile = None,
-    stack: Stack = None,
-    as_json: Json = False,
-) -> None:
-    """Print the addresses to register at Safaricom for payments to the short code (C2B).
-
-    They are as good as a password: whoever knows them can tell the gateway of payments.
-    """
-    with open_session(context, as_json=as_json) as session:
-        base_url = session.endpoint.base_url
-        found = daraja_addresses.addresses(base_url, short_code, run_file, stack)
-        if not session.show_json({"ok": True, **found}):
-            for kind, address in found.items():
-                typer.echo(f"{kind.capitalize()}: {address}")
 
 
 @app.command("assign")
@@ -133,6 +113,60 @@ def refunded(
         body |= {"amountMinor": amount} if amount is not None else {}
         reply = session.admin_write(_path(provider, payment, "refund"), body, request_id)
         _show(session, reply.members)
+
+
+@app.command("register-urls")
+def register_urls(
+    context: typer.Context,
+    reason: Reason,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where the same ones were registered before.")
+    ] = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Tell M-Pesa where it reports payments to the short code; the same again changes nothing."""
+    with open_session(context, as_json=as_json) as session:
+        body = {"reason": reason, "again": again}
+        members = session.admin_write(f"{PATH}/addresses", body, request_id).members
+        if session.show_json(members):
+            return
+        done = "Registered" if members["isNew"] else "Registered before"
+        say(f"{done} for {members['shortCode']}, shown without the secret in them:")
+        say(f"confirmation {members['confirmationUrl']}")
+        say(f"validation {members['validationUrl']}")
+
+
+@app.command("ask-status")
+def ask_status(
+    context: typer.Context,
+    receipt: Receipt,
+    reason: Reason,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Ask M-Pesa for a payment that nothing has reported; a proved one is in the inbox soon after."""
+    with open_session(context, as_json=as_json) as session:
+        path = _path("mpesa", receipt, "status")
+        reply = session.admin_write(path, {"reason": reason}, request_id)
+        if not session.show_json(reply.members):
+            say(f"M-Pesa was asked for {receipt}.")
+
+
+@app.command("reverse")
+def reverse(
+    context: typer.Context,
+    receipt: Receipt,
+    reason: Reason,
+    yes: Yes = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Ask M-Pesa to give a payment back; it takes back what was granted when M-Pesa has done so."""
+    with open_session(context, as_json=as_json) as session:
+        session.confirm(f"mpesa {receipt}: give the payment back?", yes=yes)
+        path = _path("mpesa", receipt, "reverse")
+        _show(session, session.admin_write(path, {"reason": reason}, request_id).members)
 
 
 @app.command("findings")
