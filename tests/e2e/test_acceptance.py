@@ -136,14 +136,13 @@ def test_an_answer_to_a_page_of_the_app_has_the_headers_of_cors(app: App) -> Non
     assert "Origin" in reply.headers["vary"]
 
 
-@pytest.mark.parametrize("headers", [{}, {"x-api-key": "invalid-key"}])
-def test_adding_credits_without_a_key_is_401_with_a_challenge(
-    app: App, headers: dict[str, str]
-) -> None:
+def test_adding_credits_without_a_key_is_401_with_a_challenge(app: App) -> None:
     body = {"userId": "test", "amount": 10}
-    reply = app.call("POST", "/v1/credits/add", body, headers=headers)
-    assert reply.status == 401
-    assert "Bearer" in reply.headers["www-authenticate"]
+    without = app.call("POST", "/v1/credits/add", body)
+    assert without.status == 401
+    assert "Bearer" in without.headers["www-authenticate"]
+    wrong = app.call("POST", "/v1/credits/add", body, headers={"x-api-key": "invalid-key"})
+    assert wrong.status == 401
 
 
 def test_a_user_without_credits_is_402_with_the_balance(app: App) -> None:
