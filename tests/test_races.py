@@ -24,7 +24,7 @@ from tests.support.racing import DYNAMODB_ADDRESS, Order, Team, Track, new_track
 from tests.support.streams import fresh
 from tests.support.wallet import quote
 
-VENDS = 1000 if os.environ.get("PROVE") == "1" else 300
+VENDS = 1000 if os.environ.get("PROVE") == "1" else 120
 CREDITS = 50
 LATER_S = 3600
 
