@@ -1,12 +1,13 @@
-"""`pluct payments`: the inbox of payments, packs, and the reconciler. All commands need `ADMIN_SECRET`."""
+"""`pluct payments`: the inbox of payments, and the reconciler. All commands need `ADMIN_SECRET`."""
 
+import re
 from typing import Annotated, Any
 
 import typer
 
 from cli.client import path_segment
 from cli.options import Everything, Json, Limit, Reason, RequestId, User, Yes
-from cli.output import print_table, say
+from cli.output import print_facts, print_table, say
 from cli.session import Session, open_session
 
 PATH = "/admin/payments"
@@ -18,6 +19,7 @@ app = typer.Typer(
 
 Provider = Annotated[str, typer.Argument(help="Such as stripe, mpesa or google.")]
 Payment = Annotated[str, typer.Argument(help="The provider's id of the payment.")]
+Receipt = Annotated[str, typer.Argument(help="The receipt of M-Pesa.")]
 
 
 @app.command("list")
@@ -41,17 +43,16 @@ def list_payments(
         print_table(heads, map(_row, found), right=("Amount", "Age (h)"))
 
 
-@app.command("packs")
-def packs(context: typer.Context, as_json: Json = False) -> None:
-    """List the packs with their prices, also those that are not sold."""
+@app.command("show")
+def show(
+    context: typer.Context, provider: Provider, payment: Payment, as_json: Json = False
+) -> None:
+    """Show one payment: what was paid, granted, taken back and refunded."""
     with open_session(context, as_json=as_json) as session:
-        headers = session.admin_headers
-        members = session.client.get("/admin/packs", headers=headers).required().members
-        if session.show_json(members):
-            return
-        heads = ("Pack", "Version", "Label", "Credits", "Bonus", "Dollars", "Prices", "Sold")
-        rows = ((*_pack(pack), "yes" if pack["active"] else "no") for pack in members["packs"])
-        print_table(heads, rows, right=("Version", "Credits", "Bonus", "Dollars"))
+        path = f"{PATH}/{path_segment(provider)}/{path_segment(payment)}"
+        members = session.client.get(path, headers=session.admin_headers).required().members
+        if not session.show_json(members):
+            print_facts({_title(name): value for name, value in members["payment"].items()})
 
 
 @app.command("assign")
@@ -114,6 +115,60 @@ def refunded(
         _show(session, reply.members)
 
 
+@app.command("register-urls")
+def register_urls(
+    context: typer.Context,
+    reason: Reason,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where the same ones were registered before.")
+    ] = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Tell M-Pesa where it reports payments to the short code; the same again changes nothing."""
+    with open_session(context, as_json=as_json) as session:
+        body = {"reason": reason, "again": again}
+        members = session.admin_write(f"{PATH}/addresses", body, request_id).members
+        if session.show_json(members):
+            return
+        done = "Registered" if members["isNew"] else "Registered before"
+        say(f"{done} for {members['shortCode']}, shown without the secret in them:")
+        say(f"confirmation {members['confirmationUrl']}")
+        say(f"validation {members['validationUrl']}")
+
+
+@app.command("ask-status")
+def ask_status(
+    context: typer.Context,
+    receipt: Receipt,
+    reason: Reason,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Ask M-Pesa for a payment that nothing has reported; a proved one is in the inbox soon after."""
+    with open_session(context, as_json=as_json) as session:
+        path = _path("mpesa", receipt, "status")
+        reply = session.admin_write(path, {"reason": reason}, request_id)
+        if not session.show_json(reply.members):
+            say(f"M-Pesa was asked for {receipt}.")
+
+
+@app.command("reverse")
+def reverse(
+    context: typer.Context,
+    receipt: Receipt,
+    reason: Reason,
+    yes: Yes = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Ask M-Pesa to give a payment back; it takes back what was granted when M-Pesa has done so."""
+    with open_session(context, as_json=as_json) as session:
+        session.confirm(f"mpesa {receipt}: give the payment back?", yes=yes)
+        path = _path("mpesa", receipt, "reverse")
+        _show(session, session.admin_write(path, {"reason": reason}, request_id).members)
+
+
 @app.command("findings")
 def findings(context: typer.Context, as_json: Json = False) -> None:
     """List what the reconciler cannot repair. Exit code 1 if there is anything."""
@@ -161,10 +216,9 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
     return (*named, amount, one["account"] or "", one["ageSeconds"] // 3600)
 
 
-def _pack(pack: dict[str, Any]) -> tuple[Any, ...]:
-    prices = ", ".join(f"{minor} {currency}" for currency, minor in pack["prices"].items())
-    names = ("packId", "version", "label", "credits", "bonus", "dollars")
-    return (*(pack[name] for name in names), prices)
+def _title(name: str) -> str:
+    """`Refunded minor` for the member `refundedMinor`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
 
 
 def _finding(one: dict[str, Any]) -> tuple[str, ...]:

@@ -3,10 +3,11 @@
 from engine.access import bearer, front_secret, keyrings
 from engine.access.identity import People, Person
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, KeyRings
-from engine.credits import vending
+from engine.credits import placing, vending
 from engine.ledger.audit import Audit
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
+from engine.metadata.answers import Metadata
 from engine.platform import config, table
 from engine.platform.circuit import Circuit
 from engine.platform.errors import EngineError, JobNotFound, SubmissionsPaused
@@ -14,7 +15,7 @@ from engine.platform.ids import is_job_id
 from engine.platform.table import Table
 from engine.products.catalogue import Catalogue
 from engine.transcription import handover
-from engine.transcription.gateway import Gateway
+from engine.transcription.gateway import Gateway, Questions
 from engine.transcription.handover import QueueHandover
 from engine.transcription.upstream import Upstream
 from engine.wallet import (
@@ -31,6 +32,7 @@ from engine.wallet.policy import Policies
 from engine.web import rate_limits, scopes
 from engine.web.forms import CreditRequestForm, FulfillForm, PhoneForm, QuoteForm, SyncQuery
 from engine.web.http import Answer, Api, Call
+from engine.web.rate_limits import Lots
 from engine.web.request_ids import replay_headers
 
 POLICY_S = 60
@@ -48,10 +50,13 @@ rings = KeyRings(
     front_secret.names(settings, ENGINE_JWT_SECRET, TTT_SHARED_SECRET),
 )
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+questions = Questions()
+polls = Lots()
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
 policies = Policies(ledger.table)
 products = Catalogue(ledger.table)
+metadata = Metadata(ledger.table, settings.tiktok_base)
 people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
@@ -64,8 +69,12 @@ def quote(call: Call) -> Answer:
     key = call.request_key.key or call.request_id
     made = quotes.make(ledger.table, products, person.user, form, key, call.now)
     free = settings.free_repeats and fulfilment.is_at_hand(_gateway(call), person.user, made.url)
-    account = ledger.account(person.user)
-    return Answer(quotes.members(made, account, is_at_hand=free, request_id=call.request_id))
+    length = quotes.duration_s(metadata, made.url)
+    account = placing.as_the_app_sees(ledger.table, ledger.account(person.user))
+    members = quotes.members(
+        made, account, is_at_hand=free, duration_s=length, request_id=call.request_id
+    )
+    return Answer(members)
 
 
 @api.route("POST", "/v1/fulfill")
@@ -84,7 +93,8 @@ def fulfill(call: Call) -> Answer:
 
 @api.route("GET", "/v1/jobs/{id}")
 def job(call: Call, id: str) -> Answer:
-    person = _limited(call, "status")
+    person = people.require(call)
+    polls.take(ledger.table, account_pk(person.user), "status", settings.rate_limit, call.now)
     if not is_job_id(id):
         raise JobNotFound()
     act = call.act("system:status", "transcription ended")
@@ -193,4 +203,5 @@ def _gateway(call: Call) -> Gateway:
         keep_days=settings.text_days,
         job_limit_s=settings.job_limit_s,
         products=products,
+        questions=questions,
     )
