@@ -10,6 +10,7 @@ from cli import dotenv, local_run
 from cli.commands import (
     adjust,
     balance,
+    find,
     holds,
     keys,
     ledger,
@@ -81,6 +82,7 @@ app.command("balance")(balance.balance)
 app.command("validate")(validate.validate)
 app.command("meta")(meta.meta)
 app.command("transcribe")(transcribe.transcribe)
+app.command("find")(find.find)
 app.command("transactions")(transactions.transactions)
 app.add_typer(users.app, name="users")
 app.add_typer(adjust.app, name="adjust")

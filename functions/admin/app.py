@@ -4,6 +4,7 @@ from engine.access import api_keys, front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
 from engine.admin import accounts, erasure, transactions_csv
+from engine.admin import search as finding
 from engine.credits import adjustments, backend_holds, bulk, hold_items
 from engine.credits.adjustments import Adjusted, Adjustment
 from engine.credits.hold_errors import HoldNotFound
@@ -35,6 +36,7 @@ from engine.web.forms import (
     PolicyForm,
     ProductForm,
     ReasonForm,
+    SearchQuery,
     StatsQuery,
     TransactionsQuery,
     UndoForm,
@@ -71,7 +73,9 @@ def users(call: Call) -> Answer:
 @api.route("GET", "/admin/users/{id}")
 def user(call: Call, id: str) -> Answer:
     access.require(call, USERS_READ)
-    members = accounts.user_members(ledger, id, settings.build) if is_user_id(id) else None
+    if not is_user_id(id):
+        raise NotFound()
+    members = accounts.user_members(ledger, id, settings.build, settings.job_limit_s)
     if members is None:
         raise NotFound()
     return Answer(legacy(members, call.now))
@@ -130,6 +134,15 @@ def adjust_many(call: Call) -> Answer:
     return Answer(bulk.members(sheet, outcomes, dry_run=dry_run))
 
 
+@api.route("GET", "/admin/search")
+def search(call: Call) -> Answer:
+    caller = access.require(call, USERS_READ)
+    query = call.read_query(SearchQuery)
+    office = finding.Office(ledger, caller)
+    is_deep = query.deep == "true"
+    return Answer(finding.search(office, query.q.strip(), deep=is_deep, cursor=query.cursor))
+
+
 @api.route("GET", "/admin/transactions")
 def transactions(call: Call) -> Answer:
     access.require(call, USERS_READ)
@@ -141,13 +154,13 @@ def transactions(call: Call) -> Answer:
     )  # fmt: skip
     is_csv = query.format == "csv"
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
-    known = accounts.origins_of(ledger.table, found.entries)
     if is_csv:
+        known = accounts.origins_of(ledger.table, found.entries)
         text, written = transactions_csv.write(found.entries, known)
         return _csv(text, feed.shortened(found, wanted, written).cursor)
     undone = adjustments.undone_by(ledger, query.user) if query.user else {}
     entries = accounts.fitting(
-        [accounts.entry_members(entry, known, undone) for entry in found.entries]
+        accounts.entries_members(ledger.table, found.entries, undone, settings.job_limit_s)
     )
     cursor = feed.shortened(found, wanted, len(entries)).cursor
     return Answer(legacy({"ok": True, "transactions": entries, "nextCursor": cursor}, call.now))

@@ -36,7 +36,7 @@ def hear(gateway: Gateway, item: Item, now: int, *, at_once: bool = False) -> He
         return jobs.keep_missing(gateway.ledger, job_id, now)
     if answer.status == 200:
         return jobs.keep_said(
-            gateway.ledger, job_id, answer.members, now, keep_days=gateway.keep_days
+            gateway.ledger, item, answer.members, now, keep_days=gateway.keep_days
         )
     raise UpstreamFailed(details={"reason": f"status {answer.status}"})
 

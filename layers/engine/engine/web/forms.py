@@ -386,6 +386,16 @@ class UsersQuery(Struct):
     cursor: Annotated[str, Meta(max_length=150)] | None = None
 
 
+class SearchQuery(Struct):
+    """What somebody quotes. `deep` also searches parts of user ids, and transactions, where something was
+    found by its exact name.
+    """
+
+    q: Annotated[str, Meta(min_length=1, max_length=512)]
+    deep: Literal["true", "false"] = "false"
+    cursor: Annotated[str, Meta(max_length=180)] | None = None
+
+
 class TransactionsQuery(Struct, rename="camel"):
     """Which transactions, newest first; amounts are compared without their sign.
 
