@@ -1,30 +1,17 @@
 // Starts the dashboard: a session first, then the page that the address names.
 import { html, render, useEffect, useRef, useState } from "./html.js";
 import { call, keepSession, onSession } from "./api.js";
-import { Audit } from "./audit.js";
-import { Keys } from "./keys.js";
 import { LoginAgain, LoginPage } from "./login.js";
-import { NotFound } from "./notfound.js";
-import { Overview } from "./overview.js";
-import { Product, Products } from "./products.js";
-import { takeClicks, usePlace } from "./router.js";
+import { Page, preload, preloadLinks } from "./pages.js";
+import { place, takeClicks, usePlace } from "./router.js";
 import { applyTheme, Shell } from "./shell.js";
-import { Subscription, Subscriptions } from "./subscriptions.js";
-import { Transactions } from "./transactions.js";
 import { say, Toasts, Trouble } from "./ui.js";
-import { User } from "./user.js";
-import { Users } from "./users.js";
 
-const PAGES = {
-  "": Overview, users: Users, transactions: Transactions, keys: Keys, products: Products, subscriptions: Subscriptions, audit: Audit,
-};
-const PAGES_OF = { users: User, products: Product, subscriptions: Subscription };
 const tabs = new BroadcastChannel("pluct-session");
 
-function Page({ session }) {
-  const { page, id, query } = usePlace();
-  const Found = (id ? PAGES_OF : PAGES)[page] || NotFound;
-  return html`<${Found} id=${id} query=${query} session=${session} key=${`${page}/${id}/${session.turn}`} />`;
+function Opened({ session }) {
+  const at = usePlace();
+  return html`<${Page} place=${at} session=${session} key=${`${at.page}/${at.id}/${session.turn}`} />`;
 }
 
 function App() {
@@ -72,11 +59,13 @@ function App() {
   if (failure) return html`<main class="login"><${Trouble} failure=${failure} retry=${ask} /></main>`;
   if (session === undefined) return html`<main class="login" aria-busy="true"></main>`;
   if (session === null) return html`<${LoginPage} onIn=${logIn} left=${left} /><${Toasts} />`;
-  return html`<${Shell} session=${session} onOut=${leave}><${Page} session=${session} /><//>
+  return html`<${Shell} session=${session} onOut=${leave}><${Opened} session=${session} /><//>
     ${lost && html`<${LoginAgain} name=${session.name} elsewhere=${lost === "elsewhere"} onIn=${logIn} />`}
     <${Toasts} />`;
 }
 
+preload(place());
 applyTheme();
 takeClicks();
+preloadLinks();
 render(html`<${App} />`, document.getElementById("app"));

@@ -9,9 +9,13 @@ const changed = () => listeners.forEach((listener) => listener());
 addEventListener("popstate", changed);
 
 // `{ page, id, query }` of the address; `page` is "" for the overview.
-export function place() {
-  const [, , page = "", id = ""] = location.pathname.slice(ROOT.length).split("/");
-  return { page, id: safeDecode(id), query: Object.fromEntries(new URLSearchParams(location.search)) };
+export const place = () => placeOf(location);
+
+// The same of a link, or null where it leads out of the dashboard.
+export function placeOf({ origin, pathname, search }) {
+  if (origin !== location.origin || !(pathname === BASE || pathname.startsWith(`${BASE}/`))) return null;
+  const [page = "", id = ""] = pathname.slice(BASE.length + 1).split("/");
+  return { page, id: safeDecode(id), query: Object.fromEntries(new URLSearchParams(search)) };
 }
 
 // The place, as a new object after every move, also after a click on a link to the place itself.
@@ -49,8 +53,7 @@ export function takeClicks() {
   addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
     if (!link || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey) return;
-    const inside = link.origin === location.origin && (link.pathname === BASE || link.pathname.startsWith(`${BASE}/`));
-    if (!inside || link.target || link.hasAttribute("download") || link.hash) return;
+    if (!placeOf(link) || link.target || link.hasAttribute("download") || link.hash) return;
     event.preventDefault();
     if (link.href === location.href) changed();
     else go(link.href);

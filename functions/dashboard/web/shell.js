@@ -1,15 +1,12 @@
 // The frame around every page: navigation, the theme, and who is logged in.
 import { html, useEffect, useRef, useState } from "./html.js";
 import { call } from "./api.js";
+import { LINKS } from "./pages.js";
 import { Working } from "./progress.js";
 import { href, usePlace } from "./router.js";
 import { say } from "./ui.js";
 import { UnknownWrites } from "./writes.js";
 
-const LINKS = [
-  ["", "Overview"], ["users", "Users"], ["transactions", "Transactions"],
-  ["products", "Products"], ["subscriptions", "Subscriptions"], ["keys", "API keys"], ["audit", "Audit"],
-];
 const THEMES = { auto: "System", light: "Light", dark: "Dark" };
 
 export function applyTheme(theme = stored()) {
