@@ -9,6 +9,7 @@ import engine
 from cli import dotenv, local_run
 from cli.commands import (
     adjust,
+    audit,
     balance,
     find,
     holds,
@@ -83,6 +84,7 @@ app.command("validate")(validate.validate)
 app.command("meta")(meta.meta)
 app.command("transcribe")(transcribe.transcribe)
 app.command("find")(find.find)
+app.command("audit")(audit.audit)
 app.command("transactions")(transactions.transactions)
 app.add_typer(users.app, name="users")
 app.add_typer(adjust.app, name="adjust")

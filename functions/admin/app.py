@@ -9,7 +9,6 @@ from engine.credits import adjustments, backend_holds, bulk, hold_items
 from engine.credits.adjustments import Adjusted, Adjustment
 from engine.credits.hold_errors import HoldNotFound
 from engine.ledger import audit as audit_records
-from engine.ledger import origins
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, dead_letters, table
@@ -181,8 +180,7 @@ def records(call: Call) -> Answer:
     query = call.read_query(AuditQuery)
     wanted = _wanted_records(query, call.now)
     page = audit_records.page(ledger.table, wanted, query.cursor, query.limit)
-    known = origins.texts(ledger.table, map(audit_records.origin_name, page.items))
-    shown = [audit_records.members(item, known) for item in page.items]
+    shown = accounts.records_members(ledger, page.items)
     return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 
 
@@ -345,20 +343,21 @@ def _days(query: TransactionsQuery | AuditQuery) -> tuple[str | None, str | None
 
 
 def _wanted_records(query: AuditQuery, now: int) -> audit_records.RecordFilter:
-    """Without a user, the days are today alone, or as far back as records are kept.
+    """Without a user or an actor, the days are today alone, or as far back as records are kept.
 
     Raises `InvalidRequest`.
     """
     ok = None if query.outcome == "any" else query.outcome == "done"
     first, last = _days(query)
-    if query.cursor is not None and not is_day(query.cursor[:10]):
+    begin = (query.cursor or "").removeprefix(audit_records.OLD)[:10]
+    if begin and not is_day(begin):
         raise InvalidRequest("The cursor is not valid.", details={"field": "cursor"})
     if query.user is None:
         today = iso(now)[:10]
         oldest = iso(now - settings.audit_days * DAY_S)[:10]
-        first = max(oldest, first or (oldest if last else today))
+        first = max(oldest, first or (oldest if last or query.actor else today))
         last = min(today, last or today)
-    return audit_records.RecordFilter(query.user, first, last, query.action, ok)
+    return audit_records.RecordFilter(query.user, first, last, query.action, ok, query.actor)
 
 
 def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:

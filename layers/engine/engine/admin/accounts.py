@@ -11,8 +11,8 @@ from engine.credits import adjustments, hold_items, users
 from engine.credits.adjustments import Adjusted
 from engine.credits.hold_items import OPEN, Hold
 from engine.credits.verification import Finding, Verification, verify_user
-from engine.ledger import origins
-from engine.ledger.items import Entry, account_pk
+from engine.ledger import audit, origins
+from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
 from engine.ledger.origins import Name, Texts
 from engine.ledger.posting import Ledger
 from engine.platform import ids
@@ -122,6 +122,23 @@ def entries_members(
     known = origins_of(table, entries)
     jobs = job_records.of(table, ((one.user, one.subject) for one in entries), job_limit_s)
     return [entry_members(one, known, undone) | {"job": _job_members(one, jobs)} for one in entries]
+
+
+def records_members(ledger: Ledger, records: Sequence[Item]) -> list[dict[str, Any]]:
+    """Audit records with their origins, and with the amounts of the entries that they name. Raises `Busy`."""
+    known = origins.texts(ledger.table, map(audit.origin_name, records))
+    keys = {
+        (account_pk(item["user"]), entry_sk(item["unit"], item["seq"])): item
+        for item in records
+        if "seq" in item
+    }
+    entries = map(read_entry, ledger.table.get_many(list(keys)))
+    amounts = {(one.user, one.unit, one.seq): one.amount for one in entries}
+    return [
+        audit.members(item, known)
+        | {"amount": amounts.get((item["user"], item.get("unit", ""), item.get("seq", 0)))}
+        for item in records
+    ]
 
 
 def _job_members(entry: Entry, jobs: Mapping[job_records.Name, Record]) -> dict[str, Any] | None:
