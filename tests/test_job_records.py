@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.credits.hold_items import CAPTURED, RELEASED
+from engine.platform.table import ConditionFailed
 from engine.transcription import job_records, jobs, outcomes
 from tests.support.studio import VIDEO, Studio, opened
 from tests.test_replays import expire
@@ -189,6 +190,30 @@ def test_the_jobs_of_a_video_are_found_newest_first_until_an_erasure(studio: Stu
     assert jobs.of_video(table, VIDEO + "?is_from_webapp=1", limit=2) == own
     erase(studio, second)
     assert jobs.of_video(table, VIDEO, limit=2)[0] == own[1]
+
+
+def test_a_cause_makes_no_job_and_comes_back_to_no_erased_one(studio: Studio) -> None:
+    user, _, vended = studio.vend()
+    ledger = studio.gateway.ledger
+    hold = studio.hold(user)
+    jobs.keep_cause(ledger, hold, CAUSE, START)
+    assert jobs.own_of(ledger.table, [hold.jti]) == {}
+    studio.submit(vended)
+    ledger.table.write(jobs.erasure(jobs.own_of(ledger.table, [hold.jti])[hold.jti], START))
+    jobs.keep_cause(ledger, hold, CAUSE, START)
+    assert "cause" not in jobs.own_of(ledger.table, [hold.jti])[hold.jti]
+
+
+def test_a_job_that_expires_is_not_kept_for_longer_and_none_is_made(studio: Studio) -> None:
+    user, _, vended = studio.vend()
+    studio.submit(vended)
+    table, jti = studio.gateway.ledger.table, studio.hold(user).jti
+    item = jobs.own_of(table, [jti])[jti]
+    table.write(jobs.expiring(item, START))
+    for again in (item, item | {"pk": "J#nowhere"}):
+        with pytest.raises(ConditionFailed):
+            table.write(jobs.expiring(again, START + 60))
+    assert jobs.own_of(table, [jti])[jti]["ttl"] == START + jobs.KEPT_S
 
 
 def test_another_users_job_is_not_shown_with_an_entry(studio: Studio) -> None:

@@ -139,7 +139,8 @@ CLAIMS: Final = [
         "now - self.missing_since > FORGOTTEN_AFTER_S",
     ),
     ("transcription.asking.ended-is-not-asked", 'if "is_final" in item or (', "if ("),
-    ("transcription.jobs.end-is-kept", "    if end_of(members) is not None:\n", "    if False:\n"),
+    ("transcription.jobs.end-is-kept", "    if end == CAPTURED:\n", "    if False:\n"),
+    ("transcription.jobs.failure-is-kept", "    elif end is not None:\n", "    elif False:\n"),
     (
         "transcription.jobs.known-again-is-not-missing",
         'change += " REMOVE missing_since, unclear_since, said"',

@@ -212,9 +212,9 @@ def _newest_first(
     if wanted.is_by_index:
         if before is None or not before.startswith(OLD):
             yield from _of_actor(table, wanted, before)
-        for place, item in _of_days(table, wanted, (before or "").removeprefix(OLD) or None):
-            if item is None or "open_shard" not in item:
-                yield OLD + place, item
+        for place, found in _of_days(table, wanted, (before or "").removeprefix(OLD) or None):
+            if found is None or "open_shard" not in found:
+                yield OLD + place, found
         return
     yield from _of_days(table, wanted, before)
 

@@ -182,14 +182,15 @@ class Table:
         value: str,
         *,
         limit: int,
-        before: str | None = None,
+        before: str | int | None = None,
         sort_by: str = "sk",
     ) -> list[Item]:
         """Items of the index partition `attribute` = `value`, highest `sort_by` first, below `before`.
 
         An index lags behind the table. Raises `Busy`.
         """
-        condition, values = "#pk = :value", {":value": value}
+        condition = "#pk = :value"
+        values: dict[str, str | int] = {":value": value}
         names = {"#pk": attribute}
         if before is not None:
             condition += " AND #sk < :before"

@@ -118,8 +118,13 @@ def keep_cause(ledger: Ledger, hold: Hold, cause: str, now: int) -> None:
     change, values = "SET cause = :cause, ended_at = :now", {":cause": cause, ":now": now}
     if hold.job_id is not None:
         change, values = change + ", job_id = :job", values | {":job": hold.job_id}
-    condition = "attribute_exists(pk) AND attribute_not_exists(erased_at)"
-    keeping = Update(_pk(own_id(hold.jti)), "JOB", change, condition, values=values)
+    keeping = Update(
+        _pk(own_id(hold.jti)),
+        "JOB",
+        change,
+        "attribute_exists(pk) AND attribute_not_exists(erased_at)",
+        values=values,
+    )
     with contextlib.suppress(ConditionFailed, EngineError):
         ledger.table.write(keeping)
 
@@ -223,14 +228,13 @@ def keep_said(
     kept = members if end == CAPTURED else outcomes.without_text(members)
     change = "SET said_packed = :said, said_at = :now"
     values: dict[str, Any] = {":said": _packed(kept), ":now": now}
-    if end is not None:
-        change += ", is_final = :yes"
+    if end == CAPTURED:
+        _keep_past(ledger, item)
+        change += ", is_final = :yes, #ttl = :ttl REMOVE missing_since, unclear_since, said"
+        values |= {":yes": True, ":ttl": now + max(KEPT_S, keep_days * DAY_S)}
+    elif end is not None:
+        change += ", is_final = :yes REMOVE missing_since, unclear_since, said"
         values[":yes"] = True
-        if end == CAPTURED:
-            _keep_past(ledger, item)
-            change += ", #ttl = :ttl"
-            values[":ttl"] = now + max(KEPT_S, keep_days * DAY_S)
-        change += " REMOVE missing_since, unclear_since, said"
     elif is_unclear(members):
         change += ", unclear_since = if_not_exists(unclear_since, :now) REMOVE missing_since, said"
     else:
@@ -257,8 +261,7 @@ def heard_in(item: Item | None) -> Heard:
 def _keep_past(ledger: Ledger, item: Item) -> None:
     """Upstream's id leads to the job also when its text has expired. Raises `Busy` or `OutcomeUnknown`."""
     past = {"pk": item["pk"], "sk": PAST, "user": item["user"], "jti": item["jti"]}
-    with contextlib.suppress(ConditionFailed):
-        ledger.table.write(Put(past, "attribute_not_exists(pk)"))
+    ledger.table.write(Put(past, condition=""))
 
 
 def _packed(members: Mapping[str, Any]) -> bytes:
