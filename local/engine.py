@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 REGION = "us-east-1"
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 120.0
 PORT_ATTEMPTS = 3
 # Properties of a CloudFormation table that CreateTable accepts under the same name.
 _TABLE_MEMBERS = (
