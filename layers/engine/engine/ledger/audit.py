@@ -210,9 +210,10 @@ def _newest_first(
             yield item["sk"], item
         return
     if wanted.is_by_index:
-        if before is None or not before.startswith(OLD):
+        older = before.removeprefix(OLD) if before is not None and before.startswith(OLD) else None
+        if older is None:
             yield from _of_actor(table, wanted, before)
-        for place, found in _of_days(table, wanted, (before or "").removeprefix(OLD) or None):
+        for place, found in _of_days(table, wanted, older):
             if found is None or "open_shard" not in found:
                 yield OLD + place, found
         return
