@@ -61,6 +61,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             "test_job_records",
             "test_evidence",
             "test_job_answers",
+            "test_polls",
             "test_transcription_status",
             "test_sweeping",
             "test_wallet",

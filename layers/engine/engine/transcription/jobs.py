@@ -4,10 +4,11 @@
 called), `created_at`; `open_shard` (the video) and `expires_at` (when it was begun), the keys of an index, by
 which the jobs of a video are found; `cause` (upstream's words), `ended_at`, `job_id` (upstream's id) once it
 has failed.
-`J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`, `asked_at`, `asked_by`;
-`said_packed` (upstream's members as JSON, by zlib; `said`, not packed, in items of earlier versions) and
-`said_at`; `is_final` once it has ended; `missing_since` while upstream does not know it; `unclear_since`
-while its answers name neither an end nor progress. Both have `erased_at` once the person's data was erased.
+`J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`, `asked_at` (always 0; earlier
+versions read it); `said_packed` (upstream's members as JSON, by zlib; `said`, not packed, in items of earlier
+versions) and `said_at`, when that was first said; `is_final` once it has ended; `missing_since` while upstream
+does not know it; `unclear_since` while its answers name neither an end nor progress. Both have `erased_at` once
+the person's data was erased.
 `J#<id>` / `PAST` names `user` and `jti` of a completed job. No other module writes them.
 
 The record of a job is kept for as long as the ledger, the text of a completed one for as long as the
@@ -48,6 +49,7 @@ BY_VIDEO: Final = "open-holds"
 
 SHOWN_LENGTH = 40
 _TOLD: Final = frozenset({"said", "said_packed", "url", "cause"})
+_DOUBTS: Final = frozenset({"missing_since", "unclear_since", "is_final"})
 KEPT_S = KEEP_S * 2
 """The least that a text is kept: 96 hours."""
 
@@ -70,15 +72,23 @@ def read(ledger: Ledger, job_id: str) -> Item | None:
 def known(ledger: Ledger, user: str, job_id: str) -> tuple[Hold, Item]:
     """The hold that pays for `user`'s job, by upstream's id or by ours, and the job's item.
 
-    Raises `JobNotFound`, also for another user's job, and `Busy`.
+    While the job runs, both may be as they were a moment ago. Raises `JobNotFound`, also for another user's
+    job, and `Busy`.
     """
-    item = read(ledger, job_id)
-    hold = None
-    if item is not None and item["user"] == user and not is_erased(item):
-        hold = hold_items.find(ledger.table, user, item["jti"])
-    if item is None or hold is None:
+    found = _known(ledger, user, job_id, consistent=False)
+    if found is None or found[0].is_resolved or "is_final" in found[1]:
+        found = _known(ledger, user, job_id, consistent=True)
+    if found is None:
         raise JobNotFound()
-    return hold, item
+    return found
+
+
+def _known(ledger: Ledger, user: str, job_id: str, *, consistent: bool) -> tuple[Hold, Item] | None:
+    item = ledger.table.get(_pk(job_id), "JOB", consistent=consistent)
+    if item is None or item["user"] != user or is_erased(item):
+        return None
+    hold = hold_items.find(ledger.table, user, item["jti"], consistent=consistent)
+    return (hold, item) if hold is not None else None
 
 
 def begun(token: VendedToken, url: str, public: str, now: int) -> Put:
@@ -192,26 +202,6 @@ def erasure(item: Item, now: int) -> Update:
     )
 
 
-def take_question(ledger: Ledger, job_id: str, now: int) -> Heard | None:
-    """Take this second's question to upstream. None where it is the caller's, else what was heard last.
-
-    Raises `Busy` or `OutcomeUnknown`.
-    """
-    taking = Update(
-        _pk(job_id),
-        "JOB",
-        "SET asked_at = :now",
-        "asked_at < :now AND attribute_not_exists(is_final)",
-        values={":now": now},
-        mark="asked_by",
-    )
-    try:
-        ledger.table.write(taking)
-    except ConditionFailed as refused:
-        return heard_in(refused.item)
-    return None
-
-
 def keep_missing(ledger: Ledger, job_id: str, now: int) -> Heard:
     """Keep that upstream does not know the job. Raises `Busy` or `OutcomeUnknown`."""
     change = "SET missing_since = if_not_exists(missing_since, :now)"
@@ -219,17 +209,23 @@ def keep_missing(ledger: Ledger, job_id: str, now: int) -> Heard:
 
 
 def keep_said(
-    ledger: Ledger, item: Item, members: Mapping[str, Any], now: int, *, keep_days: int
+    ledger: Ledger, seen: Item, members: Mapping[str, Any], now: int, *, keep_days: int
 ) -> Heard:
-    """Keep upstream's members with the job in `item`: of a completed job for `keep_days`, of any other
-    without texts. Raises `Busy` or `OutcomeUnknown`.
+    """Keep upstream's members, of a completed job for `keep_days`, of any other without texts; unless the
+    job's item tells just these. `seen` is the item before upstream was asked. Raises `Busy` or
+    `OutcomeUnknown`.
     """
-    job_id, end = id_of(item), end_of(members)
-    kept = members if end == CAPTURED else outcomes.without_text(members)
+    job_id, end = id_of(seen), end_of(members)
+    said = _packed(members if end == CAPTURED else outcomes.without_text(members))
+    if _tells(seen, said) and not is_unclear(members):
+        # Another call may have been told meanwhile that upstream does not know the job.
+        latest = read(ledger, job_id)
+        if latest is not None and _tells(latest, said):
+            return replace(heard_in(latest), is_fresh=True)
     change = "SET said_packed = :said, said_at = :now"
-    values: dict[str, Any] = {":said": _packed(kept), ":now": now}
+    values: dict[str, Any] = {":said": said, ":now": now}
     if end == CAPTURED:
-        _keep_past(ledger, item)
+        _keep_past(ledger, seen)
         change += ", is_final = :yes, #ttl = :ttl REMOVE missing_since, unclear_since, said"
         values |= {":yes": True, ":ttl": now + max(KEPT_S, keep_days * DAY_S)}
     elif end is not None:
@@ -244,6 +240,11 @@ def keep_said(
         status = str(members.get("status"))[:SHOWN_LENGTH]
         logger.warning("upstream's status is unclear", extra={"job": job_id, "status": status})
     return heard
+
+
+def _tells(item: Item, said: bytes) -> bool:
+    """Whether the job's item tells `said`, packed, and nothing that speaks against it."""
+    return item.get("said_packed") == said and _DOUBTS.isdisjoint(item)
 
 
 def heard_in(item: Item | None) -> Heard:
