@@ -6,9 +6,9 @@ which the jobs of a video are found; `cause` (upstream's words), `ended_at`, `jo
 has failed.
 `J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`, `asked_at` (always 0; earlier
 versions read it); `said_packed` (upstream's members as JSON, by zlib; `said`, not packed, in items of earlier
-versions) and `said_at`, when that was first said; `is_final` once it has ended; `missing_since` while upstream
-does not know it; `unclear_since` while its answers name neither an end nor progress. Both have `erased_at` once
-the person's data was erased.
+versions) and `said_at`, when that was first said; `is_final` once it has ended; `missing_since` while
+upstream does not know it; `unclear_since` while its answers name neither an end nor progress. Both have
+`erased_at` once the person's data was erased.
 `J#<id>` / `PAST` names `user` and `jti` of a completed job. No other module writes them.
 
 The record of a job is kept for as long as the ledger, the text of a completed one for as long as the
