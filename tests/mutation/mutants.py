@@ -9,6 +9,7 @@ from pathlib import Path
 from local.settings import ROOT
 from tests.mutation.decisions import DECISIONS
 from tests.mutation.expressions import changes
+from tests.mutation.places import function_at
 
 LAYER = ROOT / "layers" / "engine" / "engine"
 NAME = "condition"
@@ -32,7 +33,13 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure", "test_cli_erasure"),
     **dict.fromkeys(
-        ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
+        (
+            "credits.holds",
+            "credits.hold_items",
+            "credits.hold_parts",
+            "credits.placing",
+            "credits.backend_holds",
+        ),
         (
             "mutation/test_hold_parts",
             "test_holds",
@@ -142,7 +149,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "wallet.quotes": ("test_wallet",),
     "wallet.videos": ("test_wallet",),
     "payments.packs": ("test_packs",),
-    "payments.intents": ("test_packs", "test_settlement"),
+    "payments.intents": ("test_packs", "test_settlement", "test_buying", "test_provider_crashes"),
+    "payments.by_mpesa": ("test_mpesa_results", "test_reconciler"),
     "payments.rows": ("test_settlement", "test_clawback", "test_payment_crashes"),
     "payments.reconciliation": ("test_reconciler", "test_buying"),
     "providers.daraja_token": ("test_providers_daraja_token",),
@@ -164,6 +172,11 @@ class Mutant:
     @property
     def tests(self) -> tuple[str, ...]:
         return TESTS[self.module]
+
+    @property
+    def function(self) -> str:
+        """The function that it changes, as `room.module:name`; no name where it is in none."""
+        return f"{self.module}:{function_at(path_of(self.module).read_bytes(), self.start)}"
 
     def source(self) -> bytes:
         """The module's source with the mutant in it."""

@@ -76,6 +76,7 @@ class Settings:
     mpesa_short_code: str
     """The PayBill, or the store number where there is a till; empty for none."""
     mpesa_till: str
+    mpesa_initiator: str
     play_package: str
     play_audience: str
     """The audience of the tokens of Google's pushes."""
@@ -97,6 +98,7 @@ class Settings:
     """Whether the released app, which has no token, is known by its headers: see
     `engine.access.identity`."""
     open_holds: int
+    hold_rate_limit: int
     """How many holds of back ends an account may have open at once."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
@@ -176,6 +178,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         checkout_return_url=environ["CHECKOUT_RETURN_URL"],
         mpesa_short_code=environ["MPESA_SHORT_CODE"],
         mpesa_till=environ["MPESA_TILL"],
+        mpesa_initiator=environ["MPESA_INITIATOR"],
         play_package=environ["PLAY_PACKAGE"],
         play_audience=environ["PLAY_AUDIENCE"],
         play_push_account=environ["PLAY_PUSH_ACCOUNT"],
@@ -187,6 +190,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         free_repeats=environ["FREE_REPEATS"] == "true",
         allow_header_identity=environ["ALLOW_HEADER_IDENTITY"] == "true",
         open_holds=int(environ["OPEN_HOLDS"]),
+        hold_rate_limit=int(environ["HOLD_RATE_LIMIT"]),
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
         public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
         trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),

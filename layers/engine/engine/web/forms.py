@@ -488,6 +488,13 @@ class RefundForm(Struct, rename="camel"):
     amount_minor: Minor | None = None
 
 
+class AddressesForm(Struct):
+    """Addresses to register at Daraja; `again` also where the same ones were registered before."""
+
+    reason: GivenReason
+    again: bool = False
+
+
 class PurchaseForm(Struct, rename="camel"):
     """A purchase that the user's app made at Google Play."""
 
