@@ -1,62 +1,56 @@
-"""`pluct audit`: who did what, and what was refused to whom, newest first."""
+"""`pluct audit`: who did what, refusals too. Needs `ADMIN_SECRET`."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from cli.options import Json
+from cli.options import Everything, Json, Limit
 from cli.output import print_table, say, short_time
 from cli.session import open_session
 
 PATH = "/admin/audit"
-HEADS = ["When", "Who", "What", "About", "Amount", "Outcome", "Reason"]
 
 
 # One parameter per option: Typer reads the signature.
 def audit(
     context: typer.Context,
+    user: Annotated[str | None, typer.Option(help="Only about this user.")] = None,
     actor: Annotated[
         str | None, typer.Option(help="Only by this actor, such as operator:anna.")
     ] = None,
-    user: Annotated[str | None, typer.Option(help="Only about this user.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only this action, as admin_add.")] = None,
-    outcome: Annotated[str, typer.Option(help="any, done or refused.")] = "any",
-    first: Annotated[
-        str | None, typer.Option("--from", help="The first day, YYYY-MM-DD in UTC.")
+    action: Annotated[str | None, typer.Option(help="Only this action, such as vend.")] = None,
+    outcome: Annotated[str | None, typer.Option(help="done or refused; any by default.")] = None,
+    day: Annotated[str | None, typer.Option(help="Only of this day, YYYY-MM-DD in UTC.")] = None,
+    from_day: Annotated[str | None, typer.Option("--from", help="From this day.")] = None,
+    to_day: Annotated[str | None, typer.Option("--to", help="To this day.")] = None,
+    limit: Limit = 50,
+    everything: Everything = False,
+    cursor: Annotated[
+        str | None, typer.Option(help="Start where an earlier page ended; it names the cursor.")
     ] = None,
-    last: Annotated[
-        str | None, typer.Option("--to", help="The last day, YYYY-MM-DD in UTC.")
-    ] = None,
-    cursor: Annotated[str | None, typer.Option(help="Start where an earlier page ended.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the audit: today's records, or those of an actor, about a user, or of a range of days."""
+    """List what operators, keys and users did, newest first, with what was refused."""
     with open_session(context, as_json=as_json) as session:
         query: dict[str, object] = {
-            "actor": actor, "user": user, "action": action, "outcome": outcome, "fromDay": first,
-            "toDay": last, "cursor": cursor,
+            "user": user, "actor": actor, "action": action, "outcome": outcome, "day": day,
+            "fromDay": from_day, "toDay": to_day, "limit": limit, "cursor": cursor,
         }  # fmt: skip
-        reply = session.client.get(PATH, headers=session.admin_headers, query=query).required()
-        if session.show_json(reply.members):
+        found, next_cursor = session.pages(PATH, query, "records", everything=everything)
+        if session.show_json({"ok": True, "records": found, "nextCursor": next_cursor}):
             return
-        records = reply.members["records"]
-        if records:
-            rows = ([_cells(one)[head] for head in HEADS] for one in records)
-            print_table(HEADS, rows, right=("Amount",), whole=("When", "Outcome"))
-        else:
-            say("No record among those searched.", good=False)
-        if reply.members["nextCursor"]:
-            say(f"More: --cursor '{reply.members['nextCursor']}'")
+        if not found:
+            say("There are no such records.", good=False)
+            return
+        heads = ("When", "User", "Action", "Amount", "Outcome", "By", "Why")
+        print_table(heads, map(_row, found), right=("Amount",), whole=("When",))
+        if next_cursor is not None:
+            session.note(f"There are more: --all, or --cursor '{next_cursor}'.")
 
 
-def _cells(record: Mapping[str, Any]) -> dict[str, object]:
-    return {
-        "When": short_time(record["timestamp"]),
-        "Who": record["actor"],
-        "What": record["action"],
-        "About": f"{record['userId']}:{record['seq']}" if record["seq"] else record["userId"],
-        "Amount": record["amount"],
-        "Outcome": "done" if record["ok"] else record["code"] or "refused",
-        "Reason": record["reason"],
-    }
+def _row(one: Mapping[str, Any]) -> tuple[object, ...]:
+    outcome = "ok" if one["ok"] else one["code"] or "refused"
+    when = short_time(str(one["timestamp"]))
+    amount = one.get("amount")
+    return when, one["userId"], one["action"], amount, outcome, one["actor"], one["reason"]
