@@ -12,7 +12,7 @@ from tests.support import app_client
 from tests.support.direct import assert_refused
 from tests.support.faults import FaultyClient
 from tests.support.studio import Studio, opened
-from tests.support.wallet import bought, fulfill, job, quote
+from tests.support.wallet import MINUTES, bought, fulfill, job, quote
 
 
 @pytest.fixture(scope="module")
@@ -128,14 +128,6 @@ def test_the_first_answer_is_found_when_its_quote_has_passed(studio: Studio) -> 
     other = fulfill(studio.gateway, headers, made["quoteId"], "another")
     assert_refused(other, 410)
     assert (other.code, studio.credits(user)) == ("quote_gone", (0, 0))
-
-
-MINUTES = {
-    "code": "transcript_minutes", "version": 0, "label": "Minutes", "unit": "minute",
-    "creditsPerUnit": 2, "mostUnits": 5, "scope": "ttt:transcribe", "audience": "tttranscribe",
-    "lifetimeSeconds": 900, "graceSeconds": 20, "overage": "cap", "settledBy": "duration",
-    "leastUnits": 1, "reason": "a longer product",
-}  # fmt: skip
 
 
 def test_a_product_by_the_minute_holds_the_most_and_gives_the_rest_back(studio: Studio) -> None:

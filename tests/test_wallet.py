@@ -11,7 +11,7 @@ from engine.wallet import fulfilment
 from tests.support import app_client
 from tests.support.app_client import NoNetwork, Refused, Sent
 from tests.support.studio import OTHER_VIDEO, VIDEO, Studio, opened
-from tests.support.wallet import bought, fulfill, job, phone_of, quote
+from tests.support.wallet import MINUTES, bought, fulfill, job, phone_of, quote
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,18 @@ def test_a_token_that_is_in_use_is_not_given_up(studio: Studio) -> None:
         phone.tap(OTHER_VIDEO)
     assert (refused.value.status, studio.credits(user)) == (402, (0, 1))
     assert len(phone.legacy_poll(job["jobId"])) > 100
+
+
+def test_an_unused_token_is_not_given_up_for_a_video_that_it_cannot_pay(studio: Studio) -> None:
+    saved = studio.gateway.call("POST", "/admin/products", MINUTES, headers=studio.gateway.admin)
+    assert saved.status == 200, saved.text
+    studio.gateway.function("wallet").products.forget()
+    phone = phone_of(studio, "89ab" * 4, balance=1)
+    token = phone.vend("look")
+    headers = app_client.identity("89ab" * 4)
+    reply = bought(studio, headers, requestedProducts=[MINUTES["code"]])
+    assert (reply.status, studio.credits("mobile-" + "89ab" * 4)) == (402, (0, 1))
+    assert phone.token == token and len(phone.legacy_tap(VIDEO)) > 100
 
 
 def test_two_videos_at_once_share_no_credit_of_an_unused_token(studio: Studio) -> None:

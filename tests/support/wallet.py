@@ -9,6 +9,14 @@ from tests.support.app_client import Phone, Sent
 from tests.support.gateway import Gateway, Reply
 from tests.support.studio import VIDEO, Studio
 
+MINUTES = {
+    "code": "transcript_minutes", "version": 0, "label": "Minutes", "unit": "minute",
+    "creditsPerUnit": 2, "mostUnits": 5, "scope": "ttt:transcribe", "audience": "tttranscribe",
+    "lifetimeSeconds": 900, "graceSeconds": 20, "overage": "cap", "settledBy": "duration",
+    "leastUnits": 1, "reason": "a longer product",
+}  # fmt: skip
+"""A product of which ten credits are held for a video."""
+
 
 def in_process(gateway: Gateway) -> app_client.Send:
     """The app's way to a gateway in this process."""

@@ -227,19 +227,18 @@ def as_the_app_sees(table: Table, account: Account) -> Account:
     with the last credit, as it vends a token whenever it looks at the balance. Raises `Busy`.
     """
     hold = _unused(table, account.user) if account.held else None
-    if hold is None:
+    if hold is None or hold.seq > account.seq:  # Vended after the account was read.
         return account
     held = account.held - hold.amount
     return replace(account, available=account.available + hold.amount, held=held)
 
 
-def give_up_unused(ledger: Ledger, user: str, act: Act) -> bool:
-    """Give back the credits of that token, because something else needs them; whether they are back.
-
-    Raises `Busy` or `OutcomeUnknown`.
+def give_up_unused(ledger: Ledger, user: str, needed: int, act: Act) -> bool:
+    """Give back the credits of that token where they are what the user lacks of the `needed` ones; whether
+    they are back. Raises `Busy` or `OutcomeUnknown`.
     """
     hold = _unused(ledger.table, user)
-    if hold is None:
+    if hold is None or ledger.account(user).available + hold.amount < needed:
         return False
     return holds.settle(ledger, hold, RELEASED, act).state == RELEASED
 

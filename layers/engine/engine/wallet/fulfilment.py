@@ -234,7 +234,7 @@ def _can_pay_now(gateway: Gateway, vend: Vend, seen: LastJob) -> bool:
     if videos.last_job(gateway.ledger.table, seen.user, seen.url) != seen:
         return True
     act = by_system("wallet", vend.act.request_id, REPLACED, at=vend.act.at)
-    return placing.give_up_unused(gateway.ledger, vend.user, act)
+    return placing.give_up_unused(gateway.ledger, vend.user, vend.price, act)
 
 
 def _started(gateway: Gateway, hold: Hold, quote: Quote, act: Act) -> Hold:
