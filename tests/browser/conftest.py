@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Self
 
-import boto3
 import jwt
 import pytest
 import requests
@@ -19,10 +18,10 @@ from engine.ledger.audit import Audit
 from engine.ledger.items import Entry, account_sk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
+from local.engine import json_client
 from local.harness import local_run
 from tests.browser.desk import Desk, chrome
 from tests.browser.past import Past
-from tests.support import deployed
 from tests.support.operators import CHEAP, act
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -40,7 +39,7 @@ class Office:
 
     @classmethod
     def of(cls, run: dict[str, str]) -> Self:
-        client = boto3.client("dynamodb", **deployed.client_settings(run["engineUrl"]))
+        client = json_client("dynamodb", run["engineUrl"])
         return cls(run, Table(client, run["tableName"]))
 
     @property

@@ -77,7 +77,7 @@ export function Shell({ session, onOut, children }) {
   useEffect(() => {
     setOpen(false);
     if (first.current) first.current = false;
-    else main.current.querySelector("h1")?.focus();
+    else if (page !== "search") main.current.querySelector("h1")?.focus(); // A search leaves the box only by the arrow key.
   }, [page, id]);
   const leave = async (path) => {
     try {
