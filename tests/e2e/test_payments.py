@@ -11,12 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 
 from engine.providers import callback_paths, play_messages
+from local.engine import json_client
 from tests.e2e.conftest import App
-from tests.support import deployed
 from tests.support.paying import PHONE, Provider
 
 WAIT_S = 60
@@ -218,7 +217,7 @@ def sale_of(shop: Shop, number: int) -> tuple[str, str, str]:
 
 def _confirmation_path(shop: Shop) -> str:
     """The path of confirmations, with the callback secret of this run."""
-    ssm = boto3.client("ssm", **deployed.client_settings(shop.app.run["engineUrl"]))
+    ssm = json_client("ssm", shop.app.run["engineUrl"])
     name = f"{shop.app.run['secretsPrefix']}CALLBACK_SECRET"
     stored = json.loads(ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]["Value"])
     return callback_paths.path("confirmation", stored["keys"][-1]["secret"], "174379")
