@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import secrets
-import sys
 import time
 
 from local.engine import json_client
-from local.settings import ROOT
 
 NAME = "admin"
 ROLE = "admin"
@@ -16,7 +14,6 @@ AUDIT_DAYS = 400
 
 def create(endpoint: str, table_name: str) -> dict[str, str]:
     """Creates the operator in the deployed table; returns its credentials as members of the run file."""
-    sys.path.insert(0, str(ROOT / "layers" / "engine"))
     from engine.access import operators
     from engine.ledger.audit import Audit
     from engine.platform.act import by_system

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
 from local.engine import json_client
-from local.settings import ROOT
 
 PACKS = (
     ("p50", "50 credits", 50, 0, {"USD": 199, "KES": 25_000}),
@@ -18,7 +16,6 @@ PACKS = (
 
 def create(endpoint: str, table_name: str) -> None:
     """Creates the packs in the deployed table, as an operator would."""
-    sys.path.insert(0, str(ROOT / "layers" / "engine"))
     from engine.ledger.audit import Audit
     from engine.ledger.posting import Ledger
     from engine.payments import packs

@@ -15,6 +15,7 @@ from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, Hold
 from engine.platform.errors import JobNotFound, UpstreamFailed
 from engine.platform.table import Item, Table
 from engine.transcription import status as job_status
+from engine.transcription.gateway import Questions
 from engine.transcription.outcomes import (
     COMPLETED_WORDS,
     FAILED_STEMS,
@@ -43,6 +44,7 @@ class Watched:
 
     def __init__(self, gateway: Gateway) -> None:
         self.desk, self.service = Desk(gateway, balance=1), Service()
+        self.questions = Questions()
         self.hold = self.desk.hold()
         submit(self.desk, self.hold, self.service)
 
@@ -51,7 +53,7 @@ class Watched:
         self.service.says = says
         table = other.get("table", self.desk.table)
         with suppress(JobNotFound):
-            gateway = proxy(self.service, table)
+            gateway = proxy(self.service, table, self.questions)
             act = nowhere(NOW + after_s)
             return job_status.status(gateway, self.desk.user, self.service.job_id, act).body
         return ""

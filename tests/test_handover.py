@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from engine.credits.hold_items import OPEN, RELEASED
 from engine.transcription.handover import NotHandedOver, QueueHandover, read_message
 from engine.transcription.upstream import NotSent
 from tests.support.loglines import caught
 from tests.support.studio import VIDEO, Studio, assert_failed, opened
-from tests.support.troubles import refused
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +185,7 @@ def test_a_call_goes_into_the_queue_as_the_worker_reads_it() -> None:
 
 
 def test_a_queue_in_trouble_takes_nothing() -> None:
-    queue = Queue(refused("AWS.SimpleQueueService.NonExistentQueue"))
+    gone = {"Error": {"Code": "AWS.SimpleQueueService.NonExistentQueue", "Message": ""}}
+    queue = Queue(ClientError(gone, "SendMessage"))  # type: ignore[arg-type]
     with pytest.raises(NotHandedOver):
         QueueHandover("https://queue.test/calls", lambda: queue).send("ann", "jti-1")  # type: ignore[arg-type, return-value]

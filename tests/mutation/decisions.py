@@ -48,8 +48,8 @@ LEDGER: Final = [
     ("ledger.posting.rate-limit-is-kept", "window.used > window.limit", "False"),
     (
         "ledger.posting.last-credit-can-be-spent",
-        "account.available + move.amount < 0",
-        "account.available + move.amount <= 0",
+        "elif account.available + move.amount < 0:",
+        "elif account.available + move.amount <= 0:",
     ),
     (
         "ledger.posting.balance-is-looked-at",

@@ -18,6 +18,7 @@ from engine.products.product import TRANSCRIPT, Product
 from engine.transcription import submission
 from engine.transcription.answers import Mirrored
 from engine.transcription.gateway import Gateway as Proxy
+from engine.transcription.gateway import Questions
 from engine.transcription.upstream import NotSent, Unknown, UpstreamAnswer
 from tests.support.gateway import Gateway
 from tests.support.proxy import proxy as made_proxy
@@ -218,5 +219,5 @@ def submit(
     return submission.submit(gateway, hold.token, url, nowhere(now))
 
 
-def proxy(service: Service, table: Table) -> Proxy:
-    return made_proxy(brisk(table), service, "secret", "http://public.test")
+def proxy(service: Service, table: Table, questions: Questions | None = None) -> Proxy:
+    return made_proxy(brisk(table), service, "secret", "http://public.test", questions)

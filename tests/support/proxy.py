@@ -19,8 +19,16 @@ class BuiltIn:
         return TRANSCRIPT
 
 
-def proxy(ledger: Ledger, upstream: Any, secret: str = "", public: str = "") -> Gateway:
-    """A gateway whose calls have a second of time; `upstream` is the service or its double."""
+def proxy(
+    ledger: Ledger,
+    upstream: Any,
+    secret: str = "",
+    public: str = "",
+    questions: Questions | None = None,
+) -> Gateway:
+    """A gateway whose calls have a second of time; `upstream` is the service or its double. It is of a
+    process of its own, or of the one that has asked `questions`.
+    """
     return Gateway(
         ledger,
         upstream,
@@ -30,5 +38,5 @@ def proxy(ledger: Ledger, upstream: Any, secret: str = "", public: str = "") -> 
         keep_days=30,
         job_limit_s=JOB_LIMIT_S,
         products=BuiltIn(),
-        questions=Questions(),
+        questions=questions or Questions(),
     )

@@ -217,7 +217,7 @@ class Client:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             return _tls().wrap_socket(connection, server_hostname=host) if is_tls else connection
         except OSError as error:
-            raise NoAnswer("unreachable", is_unknown=False) from error
+            raise NoAnswer(f"{self._url.netloc} is unreachable", is_unknown=False) from error
 
     def _takes(self, cost: int) -> bool:
         """Whether the quota of repetitions has `cost` left, which is taken; below 0, it is given back."""
