@@ -254,11 +254,14 @@ def change_app_policy(call: Call) -> Answer:
 def list_credit_requests(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(CreditRequestsQuery)
-    if query.user is None:
-        found = credit_requests.pending(ledger.table, query.limit)
-    else:
+    cursor = None
+    if query.user is not None:
         found = credit_requests.all_of(ledger.table, query.user)[: query.limit]
-    return Answer({"ok": True, "requests": found})
+    elif query.state == "answered":
+        found, cursor = credit_requests.answered(ledger.table, query.limit, query.cursor)
+    else:
+        found = credit_requests.pending(ledger.table, query.limit)
+    return Answer({"ok": True, "requests": found, "nextCursor": cursor})
 
 
 @api.route("POST", "/admin/credit-requests/{id}/approve")

@@ -1,5 +1,5 @@
 /*! With Preact 10.29.8 (MIT), htm 3.1.1 (Apache-2.0), both by Jason Miller, and uPlot 1.6.32 (MIT) by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */
-const $parts = {"overview.js": ["chart.js", "overview.js"], "users.js": ["users.js"], "transactions.js": ["filters.js", "words.js", "transactions.js"], "products.js": ["products.js"], "subscriptions.js": ["chart.js", "words.js", "subscriptions.js"], "keys.js": ["words.js", "keys.js"], "audit.js": ["filters.js", "words.js", "audit.js"], "user.js": ["chart.js", "words.js", "user.js"]};
+const $parts = {"overview.js": ["chart.js", "overview.js"], "users.js": ["users.js"], "transactions.js": ["filters.js", "words.js", "transactions.js"], "payments.js": ["filters.js", "words.js", "decision.js", "balance.js", "paying.js", "payments.js"], "requests.js": ["filters.js", "words.js", "decision.js", "balance.js", "paying.js", "requests.js"], "products.js": ["products.js"], "policy.js": ["words.js", "decision.js", "policy.js"], "subscriptions.js": ["chart.js", "words.js", "subscriptions.js"], "keys.js": ["words.js", "keys.js"], "audit.js": ["filters.js", "words.js", "audit.js"], "user.js": ["chart.js", "words.js", "balance.js", "user.js"]};
 const $all = {};
 const $run = new Set();
 const $tries = {};
@@ -610,13 +610,17 @@ const LISTS = {
   "": page("Overview", () => $part("overview.js", "$overview"), "Overview"),
   users: page("Users", () => $part("users.js", "$users"), "Users"),
   transactions: page("Transactions", () => $part("transactions.js", "$transactions"), "Transactions"),
+  payments: page("Payments", () => $part("payments.js", "$payments"), "Payments"),
+  requests: page("Requests", () => $part("requests.js", "$requests"), "Requests"),
   products: page("Products", () => $part("products.js", "$products"), "Products"),
+  policy: page("Policy for apps", () => $part("policy.js", "$policy"), "Policy"),
   subscriptions: page("Subscriptions", () => $part("subscriptions.js", "$subscriptions"), "Subscriptions"),
   keys: page("API keys", () => $part("keys.js", "$keys"), "Keys"),
   audit: page("Audit", () => $part("audit.js", "$audit"), "Audit"),
 };
 const SINGLE = {
   users: page("", () => $part("user.js", "$user"), "User"),
+  payments: page("", () => $part("payments.js", "$payments"), "Payment"),
   products: page("", () => $part("products.js", "$products"), "Product"),
   subscriptions: page("", () => $part("subscriptions.js", "$subscriptions"), "Subscription"),
 };
@@ -712,6 +716,23 @@ const LOOKUPS = {
     const { versions } = await get(`/admin/products/${encodeURIComponent(code)}`).catch(noVersions);
     const made = versions.find((one) => one.version === version);
     return Boolean(made) && Object.entries(members).every(([name, value]) => made[name] === value);
+  },
+  payment: async ({ path, members }) => {
+    const { payment } = await get(path);
+    return Object.entries(members).every(([name, value]) => payment[name] === value);
+  },
+  policy: async ({ version, members }) => {
+    const { history } = await get("/admin/app-policy");
+    const made = history.find((one) => one.version === version);
+    return Boolean(made) && Object.entries(members).every(([name, value]) => made.policy[name] === value);
+  },
+  round: async ({ before }) => {
+    const { passes } = await get("/admin/payments/findings");
+    return JSON.stringify(passes) !== before;
+  },
+  request: async ({ user, id, status }) => {
+    const { requests } = await get("/admin/credit-requests", { user, limit: LOOKED_AT });
+    return requests.some((one) => one.id === id && one.status === status);
   },
   hold: async ({ user, jti }) => {
     const { holds } = await get("/admin/holds", { user, state: "open" });

@@ -34,6 +34,25 @@ const LOOKUPS = {
     const made = versions.find((one) => one.version === version);
     return Boolean(made) && Object.entries(members).every(([name, value]) => made[name] === value);
   },
+  // A payment whose members have these values.
+  payment: async ({ path, members }) => {
+    const { payment } = await get(path);
+    return Object.entries(members).every(([name, value]) => payment[name] === value);
+  },
+  policy: async ({ version, members }) => {
+    const { history } = await get("/admin/app-policy");
+    const made = history.find((one) => one.version === version);
+    return Boolean(made) && Object.entries(members).every(([name, value]) => made.policy[name] === value);
+  },
+  // A round of the reconciler: its lists were read since.
+  round: async ({ before }) => {
+    const { passes } = await get("/admin/payments/findings");
+    return JSON.stringify(passes) !== before;
+  },
+  request: async ({ user, id, status }) => {
+    const { requests } = await get("/admin/credit-requests", { user, limit: LOOKED_AT });
+    return requests.some((one) => one.id === id && one.status === status);
+  },
   hold: async ({ user, jti }) => {
     const { holds } = await get("/admin/holds", { user, state: "open" });
     return holds.every((hold) => hold.jti !== jti);

@@ -10,13 +10,17 @@ const LISTS = {
   "": page("Overview", () => import("./overview.js"), "Overview"),
   users: page("Users", () => import("./users.js"), "Users"),
   transactions: page("Transactions", () => import("./transactions.js"), "Transactions"),
+  payments: page("Payments", () => import("./payments.js"), "Payments"),
+  requests: page("Requests", () => import("./requests.js"), "Requests"),
   products: page("Products", () => import("./products.js"), "Products"),
+  policy: page("Policy for apps", () => import("./policy.js"), "Policy"),
   subscriptions: page("Subscriptions", () => import("./subscriptions.js"), "Subscriptions"),
   keys: page("API keys", () => import("./keys.js"), "Keys"),
   audit: page("Audit", () => import("./audit.js"), "Audit"),
 };
 const SINGLE = {
   users: page("", () => import("./user.js"), "User"),
+  payments: page("", () => import("./payments.js"), "Payment"),
   products: page("", () => import("./products.js"), "Product"),
   subscriptions: page("", () => import("./subscriptions.js"), "Subscription"),
 };

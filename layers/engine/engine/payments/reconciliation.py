@@ -438,6 +438,19 @@ def finding_members(item: Item, now: int) -> dict[str, Any]:
     }
 
 
+def passes(table: Table) -> list[dict[str, Any]]:
+    """Each list that is read, with when its last pass began and whether one is under way. Raises `Busy`."""
+    found = table.ascending(PASSES_PK, "!", "~")
+    return [
+        {
+            "list": item["sk"],
+            "since": iso(item["since"]) if item["since"] else None,
+            "isUnderWay": bool(item.get("after")),
+        }
+        for item in found
+    ]
+
+
 def _finding_key(kind: str, provider: str, id_: str) -> tuple[str, str]:
     return f"FINDING#{provider}", f"{kind}#{id_}"
 

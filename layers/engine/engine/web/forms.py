@@ -259,9 +259,11 @@ class CreditRequestForm(Struct):
 
 
 class CreditRequestsQuery(Struct):
-    """Those that wait, oldest first; with `user` all of a user's, newest first."""
+    """Those that wait, oldest first, or that are answered, newest first; with `user` all of a user's."""
 
     user: UserId | None = None
+    state: Literal["pending", "answered"] = "pending"
+    cursor: Annotated[str, Meta(pattern=r"^[0-9]{1,12}\.cr_[A-Za-z0-9_-]{1,60}\Z")] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
 
 
@@ -451,13 +453,33 @@ class PackForm(Struct, rename="camel"):
     active: bool = True
 
 
-class AdminPaymentsQuery(Struct):
-    """Payments that wait for a decision, the oldest first, or those of a `user`, newest first."""
+class AdminPaymentsQuery(Struct, rename="camel"):
+    """Payments in a state, those that wait the oldest first, others newest first; or those of a `user`.
 
-    state: Literal["unmatched"] = "unmatched"
+    Days are UTC days of when a payment was first seen. Amounts are in minor units of `currency`.
+    """
+
+    state: Literal[
+        "unmatched", "decided", "granted", "partially_refunded", "refunded", "disputed", "ignored",
+        "returned",
+    ] = "unmatched"  # fmt: skip
+    provider: Literal["stripe", "mpesa", "google"] | None = None
     user: UserId | None = None
+    from_day: Day | None = None
+    to_day: Day | None = None
+    currency: Currency | None = None
+    min_minor: Annotated[int, Meta(ge=0, le=10**12)] | None = None
+    max_minor: Annotated[int, Meta(ge=0, le=10**12)] | None = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    cursor: Annotated[str, Meta(pattern=r"^[0-9]{12}#pin_[A-Za-z0-9_-]{1,60}\Z")] | None = None
+    cursor: (
+        Annotated[
+            str,
+            Meta(
+                pattern=r"^([0-9]{12}#pin_[A-Za-z0-9_-]{1,60}|[0-9]{1,12}\.[a-z]{1,16}\.[!-~]{1,512})\Z"
+            ),
+        ]
+        | None
+    ) = None
 
 
 class AssignForm(Struct, rename="camel"):
