@@ -17,7 +17,8 @@ from engine.platform.errors import InvalidRequest
 from engine.platform.table import Table
 from engine.platform.times import is_day
 from engine.subscriptions.plans import micros
-from engine.web.forms import AdminPaymentsQuery, AssignForm, PackForm, ReasonForm, RefundForm
+from engine.web.desk_forms import AdminPaymentsQuery, AssignForm, RefundForm
+from engine.web.forms import PackForm, ReasonForm
 from engine.web.http import Answer, Api, Call
 from engine.web.scopes import CREDITS_WRITE, USERS_READ
 

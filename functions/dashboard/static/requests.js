@@ -1,9 +1,10 @@
 export default ($all) => {
-const { $api, $balance, $decision, $filters, $format, $html, $loading, $paying, $router, $ui, $words } = $all;
+const { $api, $balance, $csv, $decision, $filters, $format, $html, $loading, $paying, $router, $ui, $words } = $all;
 const $requests = $all.$requests = (() => {
 const { html, useState } = $html;
 const { get } = $api;
 const { Preview, readBalance } = $balance;
+const { ListCsv } = $csv;
 const { Decision, noReason, Reason } = $decision;
 const { Filters, UserField, userOf } = $filters;
 const { Ago, credits, isolated, number, Time, zone } = $format;
@@ -21,6 +22,8 @@ const KINDS = {
   paybill: "paid to a paybill", till: "paid to a till", send: "sent to a person", received: "received money, not a payment to us", airtime: "bought airtime",
   withdraw: "took out cash", reversal: "a reversal", fuliza_notice: "a notice of a loan", other: "another message",
 };
+
+const CSV = ["id", "userId", "status", "receipt", "message", "createdAt", "answeredAt", "answeredBy", "answer", "credits", "proof"].map((name) => [name, (one) => one[name]]);
 
 function Said({ said }) {
   if (!said) return html`<span class="why">No message of a known form: read it yourself.</span>`;
@@ -57,7 +60,8 @@ function Requests({ query, session }) {
     page.reload();
   };
   const apply = async (given) => setQuery({ user: await userOf(given.user), state: given.state === "pending" ? "" : given.state });
-  return html`<${Head} title="Requests for credits" page=${page} sub="Payments that users report. A request grants nothing by itself." />
+  return html`<${Head} title="Requests for credits" page=${page} sub="Payments that users report. A request grants nothing by itself.">
+      <${ListCsv} name="requests" columns=${CSV} read=${(cursor) => get("/admin/credit-requests", user ? { user, limit: 100 } : { state, cursor, limit: 100 }).then((answer) => ({ rows: answer.requests, next: answer.nextCursor }))} /><//>
     <${Filters} key=${JSON.stringify([user, state])} count=${user ? 1 : 0} apply=${apply}>
       <${UserField} label="User" name="user" value=${user} placeholder="any user" />
       <${Field} label="State">${(given) => html`<select ...${given} name="state" disabled=${!!user}>${Object.entries(VIEWS).map(([value, label]) => html`<option value=${value} selected=${value === state} key=${value}>${label}</option>`)}</select>`}<//>

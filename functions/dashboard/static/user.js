@@ -1,5 +1,5 @@
 export default ($all) => {
-const { $api, $balance, $chart, $dialog, $format, $html, $loading, $router, $ui, $words, $writes } = $all;
+const { $api, $balance, $chart, $dialog, $format, $grants, $html, $loading, $router, $ui, $words, $writes } = $all;
 const $adjust = $all.$adjust = (() => {
 const { html, useState } = $html;
 const { Preview, readBalance: read } = $balance;
@@ -390,6 +390,7 @@ const { get } = $api;
 const { Chart } = $chart;
 const { EraseDialog, PersonalData } = $erase;
 const { clock, number, Time } = $format;
+const { Grants, Use } = $grants;
 const { EndDialog, Holds } = $holds;
 const { useLoad } = $loading;
 const { href } = $router;
@@ -439,7 +440,9 @@ function User({ id, query, session }) {
       </section>
       <aside>
         <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." mayEnd=${mayEnd} onEnd=${(hold) => setDialog({ kind: "end", hold })} /></section>
+        <${Grants} user=${user} entries=${entries} />
         <section><${Course} entries=${entries} /></section>
+        <${Use} entries=${entries} />
         <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." /></section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>

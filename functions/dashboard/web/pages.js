@@ -12,16 +12,20 @@ const LISTS = {
   transactions: page("Transactions", () => import("./transactions.js"), "Transactions"),
   payments: page("Payments", () => import("./payments.js"), "Payments"),
   requests: page("Requests", () => import("./requests.js"), "Requests"),
+  adjustments: page("Bulk adjustments", () => import("./bulk.js"), "Bulk"),
   products: page("Products", () => import("./products.js"), "Products"),
   policy: page("Policy for apps", () => import("./policy.js"), "Policy"),
   subscriptions: page("Subscriptions", () => import("./subscriptions.js"), "Subscriptions"),
+  notices: page("Notices", () => import("./notices.js"), "Notices"),
   keys: page("API keys", () => import("./keys.js"), "Keys"),
+  operators: page("Operators", () => import("./operators.js"), "Operators"),
   audit: page("Audit", () => import("./audit.js"), "Audit"),
 };
 const SINGLE = {
   users: page("", () => import("./user.js"), "User"),
   payments: page("", () => import("./payments.js"), "Payment"),
   products: page("", () => import("./products.js"), "Product"),
+  keys: page("", () => import("./key.js"), "Key"),
   subscriptions: page("", () => import("./subscriptions.js"), "Subscription"),
 };
 

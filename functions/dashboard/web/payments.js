@@ -1,6 +1,7 @@
 // Payments: the inbox of those that fit no purchase, all that are decided, and what the reconciler cannot repair.
 import { html, useState } from "./html.js";
 import { get } from "./api.js";
+import { ListCsv } from "./csv.js";
 import { Decision, noReason, Reason } from "./decision.js";
 import { DayFields, daysOf, Filters, UserField, userOf } from "./filters.js";
 import { Ago, change, clock, credits, isolated, number, Time, zone } from "./format.js";
@@ -22,6 +23,10 @@ const FINDINGS = {
   short: ["More was taken back than was left", "Dollars of a subscription have no debt: agree with the user, or write it off."],
 };
 const NAMES = ["state", "provider", "user", "fromDay", "toDay", "currency", "from", "to"];
+
+const CSV = [
+  "provider", "paymentId", "status", "reason", "userId", "pack", "grossMinor", "currency", "granted", "unit", "taken", "refundedMinor", "disputedMinor", "receiptNumber", "providerReceipt", "refundReceipt", "account", "paidAt", "seenAt",
+].map((name) => [name, (row) => row[name]]);
 
 const columns = () => [
   { label: `First seen (${zone()})`, cls: "when", cell: (row) => html`<${Time} at=${row.seenAt} /> <span class="why"><${Ago} at=${row.seenAt} /></span>` },
@@ -50,7 +55,8 @@ export function Payments({ query, session }) {
   const found = page.found?.payments;
   const isFiltered = NAMES.some((name) => query[name]);
   const isInbox = wanted.state === "unmatched" && !wanted.user;
-  return html`<${Head} title="Payments" page=${page} sub=${html`Money in, and money back. <a href=${href("payments", "reconciliation")}>Reconciliation</a>`} />
+  return html`<${Head} title="Payments" page=${page} sub=${html`Money in, and money back. <a href=${href("payments", "reconciliation")}>Reconciliation</a>`}>
+      <${ListCsv} name="payments" columns=${CSV} read=${(cursor) => get("/admin/payments", { ...wanted, cursor, limit: 100 }).then((answer) => ({ rows: answer.payments, next: answer.nextCursor }))} /><//>
     <${Wanted} key=${JSON.stringify(query)} query=${query} isFiltered=${isFiltered} />
     <${ReadState} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${8} label="Loading payments" />`}

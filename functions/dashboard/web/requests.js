@@ -2,6 +2,7 @@
 import { html, useState } from "./html.js";
 import { get } from "./api.js";
 import { Preview, readBalance } from "./balance.js";
+import { ListCsv } from "./csv.js";
 import { Decision, noReason, Reason } from "./decision.js";
 import { Filters, UserField, userOf } from "./filters.js";
 import { Ago, credits, isolated, number, Time, zone } from "./format.js";
@@ -19,6 +20,8 @@ const KINDS = {
   paybill: "paid to a paybill", till: "paid to a till", send: "sent to a person", received: "received money, not a payment to us", airtime: "bought airtime",
   withdraw: "took out cash", reversal: "a reversal", fuliza_notice: "a notice of a loan", other: "another message",
 };
+
+const CSV = ["id", "userId", "status", "receipt", "message", "createdAt", "answeredAt", "answeredBy", "answer", "credits", "proof"].map((name) => [name, (one) => one[name]]);
 
 function Said({ said }) {
   if (!said) return html`<span class="why">No message of a known form: read it yourself.</span>`;
@@ -55,7 +58,8 @@ export function Requests({ query, session }) {
     page.reload();
   };
   const apply = async (given) => setQuery({ user: await userOf(given.user), state: given.state === "pending" ? "" : given.state });
-  return html`<${Head} title="Requests for credits" page=${page} sub="Payments that users report. A request grants nothing by itself." />
+  return html`<${Head} title="Requests for credits" page=${page} sub="Payments that users report. A request grants nothing by itself.">
+      <${ListCsv} name="requests" columns=${CSV} read=${(cursor) => get("/admin/credit-requests", user ? { user, limit: 100 } : { state, cursor, limit: 100 }).then((answer) => ({ rows: answer.requests, next: answer.nextCursor }))} /><//>
     <${Filters} key=${JSON.stringify([user, state])} count=${user ? 1 : 0} apply=${apply}>
       <${UserField} label="User" name="user" value=${user} placeholder="any user" />
       <${Field} label="State">${(given) => html`<select ...${given} name="state" disabled=${!!user}>${Object.entries(VIEWS).map(([value, label]) => html`<option value=${value} selected=${value === state} key=${value}>${label}</option>`)}</select>`}<//>

@@ -20,7 +20,7 @@ from engine.platform.errors import Busy, InvalidRequest
 from engine.platform.table import Cancelled, Write
 from engine.platform.times import DAY_S, start_of
 from engine.wallet import credit_requests
-from engine.web.forms import AdminPaymentsQuery
+from engine.web.desk_forms import AdminPaymentsQuery
 
 ASSIGNED, MARKED, PASSED = "payment_assign", "payment_refund", "payment_ignore"
 EVERY = "decided"

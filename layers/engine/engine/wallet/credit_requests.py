@@ -34,7 +34,7 @@ from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
 from engine.platform.times import iso
 from engine.wallet import payment_messages
 from engine.wallet.errors import ReceiptUsed, RequestResolved, TooManyRequestsOpen
-from engine.web.forms import ApproveForm
+from engine.web.desk_forms import ApproveForm
 from engine.web.request_ids import fingerprint
 
 PENDING: Final = "pending"
