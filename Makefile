@@ -45,11 +45,13 @@ typescript: .cache/typescript/.ready
 	cd .cache/typescript && npm ci --no-audit --no-fund --silent
 	@touch $@
 
-# The long forms of the proofs about money; `make test` runs the short ones.
+# The long forms of the proofs; `make test` runs the short ones.
 prove: setup
 	$(BIN)/python -m tests.model --deep
 	PROVE=1 $(BIN)/python -m pytest -s -n $(PROCESSES) $(IN_GROUPS) tests/test_histories.py tests/test_races.py \
-		tests/test_subscription_histories.py
+		tests/test_subscription_histories.py tests/test_subscription_crashes.py tests/test_hold_histories.py \
+		tests/test_store_failures.py tests/test_any_bytes.py tests/test_revisions.py \
+		tests/e2e/test_hostile.py tests/e2e/test_schemathesis.py
 
 # Each clause of each condition that guards credits deleted or bent: a test must die.
 mutants: setup

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from local.engine_main import END_OF_LOG_VARIABLE
+from local.function_entry import END_OF_LOG
 from local.settings import ROOT
 from local.template import load_template, resources_of_type
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 REGION = "us-east-1"
-READY_TIMEOUT_S = 30.0
+READY_TIMEOUT_S = 120.0
 PORT_ATTEMPTS = 3
 # Properties of a CloudFormation table that CreateTable accepts under the same name.
 _TABLE_MEMBERS = (
@@ -128,6 +130,7 @@ def _environment(port: int, workdir: Path) -> dict[str, str]:
     """The whole environment of the engine. Nothing of the caller's is in it, because functions inherit it."""
     return {
         "BIND_HOST": "127.0.0.1",
+        END_OF_LOG_VARIABLE: END_OF_LOG,
         "GATEWAY_PORT": str(port),
         "HOME": str(workdir),
         "IOT_MTLS_ENABLED": "0",

@@ -21,6 +21,8 @@ WARM_UP = {"pluct-local": "warm-up"}
 LOG_PORT_VARIABLE = "PLUCT_LOCAL_LOG_PORT"
 # Marks an answer of the function, so that the front can tell it from one of the engine.
 ANSWER_MARK = "x-pluct-local-answer"
+# The last line of an invocation's log; the engine waits for it, as no handler writes this control character.
+END_OF_LOG = "\x1epluct-local-end"
 _LONGEST_LINE_BYTES = 60_000
 
 
@@ -92,8 +94,7 @@ def lambda_handler(event: Any, context: Any) -> Any:
         with _exceptions_shown():
             return _answer_http(event, context) if _is_http(event) else _handler(event, context)
     finally:
-        # The engine waits 50 ms for log output where a handler writes none.
-        print(file=sys.__stderr__)
+        print(END_OF_LOG, file=sys.__stderr__, flush=True)
 
 
 def _is_http(event: Any) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from local.engine import running_engine
 from local.settings import BASE_VARIABLES, FRONT_PARAMETERS, ROOT
 
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 20.0
 
 

@@ -68,12 +68,17 @@ def scene(gateway: Gateway) -> Scene:
     return make_scene(gateway)
 
 
+@pytest.fixture(scope="module")
+def untouched(scene: Scene) -> tuple[Any, ...]:
+    """The account and the entries before the first of these tests."""
+    return scene.money()
+
+
 @pytest.fixture(autouse=True)
-def _unchanged(scene: Scene) -> Iterator[None]:
+def _unchanged(scene: Scene, untouched: tuple[Any, ...]) -> Iterator[None]:
     """Whatever a test sends here changes neither the account nor the entries."""
-    before = scene.money()
     yield
-    assert scene.money() == before
+    assert scene.money() == untouched
 
 
 def send(scene: Scene, door: Door, body: Any) -> Reply:

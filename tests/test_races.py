@@ -23,7 +23,7 @@ from tests.support.invariants import assert_each_hold_ends_once
 from tests.support.racing import DYNAMODB_ADDRESS, Order, Team, Track, new_track
 from tests.support.streams import fresh
 
-VENDS = 1000 if os.environ.get("PROVE") == "1" else 300
+VENDS = 1000 if os.environ.get("PROVE") == "1" else 120
 CREDITS = 50
 LATER_S = 3600
 

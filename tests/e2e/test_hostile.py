@@ -1,4 +1,9 @@
-"""Hostile input over HTTP: 4xx with the one error body, and nothing changes."""
+"""Hostile input over HTTP: 4xx with the one error body, and nothing changes.
+
+Every route, member, parameter and query is tried, by `make test` with a share of the values each:
+`test_any_bytes` and `test_hostile_bodies` try the same code in process with more. `make prove` tries all
+values everywhere.
+"""
 
 import http.client
 import json
@@ -9,6 +14,7 @@ import pytest
 
 from tests.e2e.conftest import App, Reply, bearer
 from tests.support import deployed, schema
+from tests.support.sampling import share
 from tests.support.schema import Node
 
 MEMBERS = {
@@ -278,7 +284,7 @@ READING = [key for key in OPERATIONS if content(key) is not None]
 @pytest.mark.parametrize("key", READING)
 def test_no_route_accepts_a_body_that_is_no_json_object(intruder: Intruder, key: str) -> None:
     headers = intruder.credentials(key)
-    for name in UNREADABLE:
+    for name in share(UNREADABLE, key, one_in=2):
         reply = intruder.send(key, path_of(key), BODIES[name], headers)
         assert_refused(reply, name)
         assert reply.status in (400, 401, 404, 413), (name, reply.status)
@@ -296,7 +302,8 @@ def test_no_route_accepts_a_member_against_its_description(intruder: Intruder, k
     pointer = described.at("schema").pointer
     tried = 0
     for name in described.at("schema").value.get("properties", {}):
-        for changed in [*({**body, name: value} for value in VALUES), without(body, name)]:
+        values = share(VALUES, f"{key} {name}", one_in=5)
+        for changed in [*({**body, name: value} for value in values), without(body, name)]:
             if schema.complaint(pointer, changed) is None and not is_whole_float(changed[name]):
                 continue
             reply = intruder.send(key, path_of(key), json.dumps(changed).encode(), headers)
@@ -321,7 +328,7 @@ def test_a_hostile_path_parameter_is_refused_on_every_route(intruder: Intruder, 
     rule = key.partition(" ")[2]
     body = b"{}" if content(key) is not None else None
     for name in (name for name in SAMPLES if f"{{{name}}}" in rule):
-        for value in PATH_VALUES:
+        for value in share(PATH_VALUES, f"{key} {name}", one_in=3):
             path = rule.format_map({**SAMPLES, name: value})
             assert_refused(intruder.send(key, path, body, headers), value[:80])
 
@@ -350,7 +357,7 @@ def test_a_hostile_query_is_answered_or_refused_on_every_route(
 ) -> None:
     headers = intruder.credentials(key)
     for name in query_names(key):
-        for value in QUERY_VALUES:
+        for value in share(QUERY_VALUES, f"{key} {name}", one_in=4):
             text = value.replace("{name}", name)
             reply = intruder.send(key, f"{path_of(key)}?{name}={text}", None, headers)
             assert_answered(reply, f"{name}={text[:80]}")
@@ -362,7 +369,7 @@ def test_a_hostile_query_is_answered_or_refused_on_every_route(
 def test_an_invalid_credential_is_refused_on_every_route(intruder: Intruder, key: str) -> None:
     open_to_all = any(not one for one in schema.operations()[key].value["security"] or [{}])
     body = b"{}" if content(key) is not None else None
-    for headers in HEADERS:
+    for headers in share(HEADERS, key, one_in=3):
         reply = intruder.send(key, path_of(key), body, headers)
         assert_answered(reply, headers)
         if not open_to_all:

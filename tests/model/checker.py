@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from tests.model.faults import SENT_AGAIN, Fault, faults_of
-from tests.model.replay import Outcome, advanced
+from tests.model.replay import Outcome, advanced, stage
 from tests.model.scenario import Outcomes, Scenario, alone
 from tests.model.store import Answer, Call, Content, Rewrite, applied, literal
 from tests.model.trace import Step, described
@@ -386,4 +386,5 @@ class Search:
 
 def searched(scenario: Scenario, rewrite: Rewrite = literal, limit: int | None = None) -> Result:
     """The result of exploring `scenario`."""
-    return Search(scenario, rewrite).run(limit)
+    with stage():
+        return Search(scenario, rewrite).run(limit)
