@@ -28,8 +28,9 @@ STEPS: Mapping[str, Taken] = {
         16, 3, {"users-by-balance": 2, "users-by-start": 1, "audit-by-day": 1}
     ),
     "submit": Taken(11, 2, {"open-holds": 2}),
-    "status, running": Taken(3, 2),
-    "status, ended": Taken(12, 4, {"open-holds": 1}),
+    "status, running": Taken(2, 1),
+    "status, nothing new": Taken(0, 2),
+    "status, ended": Taken(10, 3, {"open-holds": 1}),
     "project the capture": Taken(12, 3, {"users-by-balance": 1, "users-by-start": 1}),
 }
 """For an account that has vended before. Writes as measured; reads rounded up to whole units."""
@@ -37,10 +38,12 @@ STEPS: Mapping[str, Taken] = {
 REQUESTS: Mapping[str, int] = {
     "vend": 1,
     "submit": 1,
-    "status, running": 3,
+    "status, running": 1,
+    "status, nothing new": 2,
     "status, ended": 1,
 }
-"""The requests of a journey: an app asks for the status four times, at the interval that upstream gives."""
+"""The requests of a journey: an app asks for the status four times, at the interval that upstream gives, all
+within a minute, and upstream says the same twice."""
 
 PROJECTED = ("project the spend", "project the capture")
 """Under low load each entry is projected alone; under high load several are projected together."""

@@ -69,6 +69,8 @@ class Walk:
         studio.upstream.forward(1)
         running = self.step("status, running", lambda: studio.status(ticket, job))
         assert running.json["credit"] == "held"
+        again = self.step("status, nothing new", lambda: studio.status(ticket, job))
+        assert again.json == running.json
         studio.upstream.forward(60)
         ended = self.step("status, ended", lambda: studio.status(ticket, job))
         assert ended.json["credit"] == "captured"

@@ -23,6 +23,7 @@ from engine.platform.table import Item, marshal, unmarshal
 from engine.readmodels.projection import Projector
 from engine.readmodels.rebuild import compare, write
 from engine.subscriptions.plans import UNIT
+from engine.transcription.gateway import Questions
 from engine.transcription.handover import NoHandover
 from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
@@ -63,6 +64,7 @@ class Deployment:
         for name in ("transcription", "sweeper"):
             module: Any = self.gateway.function(name)
             module.upstream, module.circuit = self.upstream, AlwaysClosed()
+            module.questions = Questions()
         transcription: Any = self.gateway.function("transcription")
         transcription.calls = NoHandover()
         self.gateway.function("sweeper").clock = self.gateway.clock  # type: ignore[attr-defined]

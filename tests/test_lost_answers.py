@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from engine.access import attempts
 from engine.credits import holds
-from engine.credits.hold_items import CAPTURED, OPEN
+from engine.credits.hold_items import OPEN
 from engine.platform.circuit import HALF_OPEN, Circuit
 from engine.platform.errors import CircuitOpen, OutcomeUnknown, RateLimited
 from engine.platform.table import ConditionFailed, Put, Table, Update
@@ -150,23 +150,6 @@ def test_the_worker_makes_the_call_though_the_answer_of_its_election_was_lost(
 
 def away(*_: object) -> None:
     raise NotSent()
-
-
-def test_a_poll_asks_upstream_though_the_answer_of_its_question_was_lost(studio: Studio) -> None:
-    """Otherwise it would decide by a 404 that is two minutes old."""
-    user, headers, vended = studio.vend()
-    job_id = studio.submit(vended).json["jobId"]
-    studio.upstream.fault("status", "status", status=404, body={"error": "job_not_found"})
-    assert studio.status(headers, job_id).status == 404
-    studio.upstream.forward(20)
-    studio.pass_(150)
-    asked = len(studio.upstream.calls("status"))
-    with losing(studio, "transcription", "asked_at"):
-        told = studio.told(headers, job_id)
-    assert (told.status, told.json["credit"]) == (200, "captured")
-    assert told.json["text"]
-    assert len(studio.upstream.calls("status")) == asked + 1
-    assert (studio.hold(user).state, studio.credits(user)) == (CAPTURED, (0, 0))
 
 
 @pytest.mark.parametrize("message", ["taken", "lost"])

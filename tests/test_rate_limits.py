@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.platform import snapshots
 from engine.platform.errors import RateLimited
 from engine.platform.table import Item, Table, Write
-from engine.web.rate_limits import WINDOW_S, Window, policy_headers, take
+from engine.web.rate_limits import WINDOW_S, Lots, Window, policy_headers, take
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
 
@@ -120,6 +121,62 @@ def test_a_call_needs_one_write_and_a_new_window_two(table: Table) -> None:
     assert counted.writes == 2
     take(counted, "A#cheap", "read", 9, NOW + 1)
     assert counted.writes == 3
+
+
+def by_lots(lots: Lots, table: Table, subject: str, limit: int, now: int = NOW) -> bool:
+    try:
+        lots.take(table, subject, "status", limit, now)
+    except RateLimited:
+        return False
+    return True
+
+
+def test_a_lot_of_calls_needs_one_write(table: Table) -> None:
+    lots, counted = Lots(), Counted(table)
+    assert all(by_lots(lots, counted, "A#lot", 100) for _ in range(10))
+    assert counted.writes == 1
+    assert all(by_lots(lots, counted, "A#lot", 100) for _ in range(10))
+    assert counted.writes == 2
+    kept = table.get("A#lot", "RATE#status")
+    assert kept is not None and kept["rate_used"] == 20
+
+
+@pytest.mark.parametrize("limit", [1, 2, 9, 10, 19, 20, 40])
+@pytest.mark.parametrize("processes", [1, 3, 40])
+def test_lots_never_let_more_through_than_the_limit_nor_refuse_before_four_fifths(
+    table: Table, limit: int, processes: int
+) -> None:
+    subject = f"A#lots-{limit}-{processes}"
+    fleet = [Lots() for _ in range(processes)]
+    answers = [by_lots(fleet[n % processes], table, subject, limit) for n in range(3 * limit)]
+    first_refused = answers.index(False)
+    assert limit - 2 * (limit // 10) <= first_refused
+    assert sum(answers) <= limit
+    if processes == 1:
+        assert sum(answers) == limit
+
+
+def test_lots_of_20_threads_are_exact(table: Table) -> None:
+    lots = Lots()
+    with ThreadPoolExecutor(20) as pool:
+        passed = list(pool.map(lambda _: by_lots(lots, table, "A#threads", 50), range(120)))
+    assert passed.count(True) == 50
+
+
+def test_a_new_window_begins_with_a_new_lot(table: Table) -> None:
+    lots = Lots()
+    assert [by_lots(lots, table, "A#again", 2) for _ in range(3)] == [True, True, False]
+    later = NOW + WINDOW_S
+    assert [by_lots(lots, table, "A#again", 2, later) for _ in range(3)] == [True, True, False]
+
+
+def test_a_process_restored_from_a_snapshot_has_no_lots(table: Table) -> None:
+    lots = Lots()
+    by_lots(lots, table, "A#restored", 10)
+    snapshots.restored()
+    by_lots(lots, table, "A#restored", 10)
+    kept = table.get("A#restored", "RATE#status")
+    assert kept is not None and kept["rate_used"] == 2
 
 
 def test_counting_items_expire(table: Table) -> None:

@@ -11,7 +11,7 @@ from engine.platform.circuit import Circuit
 from engine.platform.table import Table
 from engine.products.catalogue import Catalogue
 from engine.transcription import sweeping
-from engine.transcription.gateway import Gateway
+from engine.transcription.gateway import Gateway, Questions
 from engine.transcription.sweeping import Swept
 from engine.transcription.upstream import Upstream
 
@@ -19,6 +19,7 @@ settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (TTT_SHARED_SECRET,))
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+questions = Questions()
 products = Catalogue(ledger.table)
 circuit = Circuit(ledger.table, "ttt")
 clock = time.time
@@ -48,6 +49,7 @@ def _gateway() -> Gateway:
         keep_days=settings.text_days,
         job_limit_s=settings.job_limit_s,
         products=products,
+        questions=questions,
     )
 
 

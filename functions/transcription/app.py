@@ -17,12 +17,13 @@ from engine.transcription import handover, jobs, submission
 from engine.transcription import status as job_status
 from engine.transcription import webhook as job_webhook
 from engine.transcription.answers import Mirrored
-from engine.transcription.gateway import Gateway
+from engine.transcription.gateway import Gateway, Questions
 from engine.transcription.handover import QueueHandover
 from engine.transcription.upstream import Upstream
 from engine.web import rate_limits
 from engine.web.forms import SubmitForm, UrlQuery
 from engine.web.http import Answer, Api, Call
+from engine.web.rate_limits import Lots
 from engine.web.request_ids import replay_headers
 
 ESTIMATED_DURATION_S = 45
@@ -35,6 +36,8 @@ rings = KeyRings(
     front_secret.names(settings, ENGINE_JWT_SECRET, VEND_JWT_SECRET, TTT_SHARED_SECRET),
 )
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+questions = Questions()
+polls = Lots()
 products = Catalogue(ledger.table)
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
@@ -61,7 +64,7 @@ def status(call: Call, id: str) -> Answer:
         return Answer({"ok": True, "jobId": jobs.PING, "status": "ok"})
     if not is_job_id(id):
         raise JobNotFound()
-    rate_limits.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
+    polls.take(ledger.table, account_pk(user), "status", settings.rate_limit, call.now)
     act = call.act("system:status", "transcription ended")
     return _answer(job_status.status(_gateway(call), user, id, act))
 
@@ -100,6 +103,7 @@ def _gateway(call: Call) -> Gateway:
         keep_days=settings.text_days,
         job_limit_s=settings.job_limit_s,
         products=products,
+        questions=questions,
     )
 
 

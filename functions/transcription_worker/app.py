@@ -13,13 +13,14 @@ from engine.platform.logs import logger
 from engine.platform.table import Table
 from engine.products.catalogue import Catalogue
 from engine.transcription import handover, starting
-from engine.transcription.gateway import Gateway
+from engine.transcription.gateway import Gateway, Questions
 from engine.transcription.upstream import Upstream
 
 settings = config.load()
 ledger = Ledger(Table(table.connect(), settings.table_name))
 rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (TTT_SHARED_SECRET,))
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+questions = Questions()
 products = Catalogue(ledger.table)
 circuit = Circuit(ledger.table, "ttt")
 clock = time.time
@@ -58,5 +59,6 @@ def _gateway() -> Gateway:
         keep_days=settings.text_days,
         job_limit_s=settings.job_limit_s,
         products=products,
+        questions=questions,
         sleep=pause,
     )

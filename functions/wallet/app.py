@@ -14,7 +14,7 @@ from engine.platform.ids import is_job_id
 from engine.platform.table import Table
 from engine.products.catalogue import Catalogue
 from engine.transcription import handover
-from engine.transcription.gateway import Gateway
+from engine.transcription.gateway import Gateway, Questions
 from engine.transcription.handover import QueueHandover
 from engine.transcription.upstream import Upstream
 from engine.wallet import (
@@ -31,6 +31,7 @@ from engine.wallet.policy import Policies
 from engine.web import rate_limits, scopes
 from engine.web.forms import CreditRequestForm, FulfillForm, PhoneForm, QuoteForm, SyncQuery
 from engine.web.http import Answer, Api, Call
+from engine.web.rate_limits import Lots
 from engine.web.request_ids import replay_headers
 
 POLICY_S = 60
@@ -48,6 +49,8 @@ rings = KeyRings(
     front_secret.names(settings, ENGINE_JWT_SECRET, TTT_SHARED_SECRET),
 )
 upstream = Upstream(settings.ttt_base, signs=settings.ttt_signs)
+questions = Questions()
+polls = Lots()
 circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
 policies = Policies(ledger.table)
@@ -84,7 +87,8 @@ def fulfill(call: Call) -> Answer:
 
 @api.route("GET", "/v1/jobs/{id}")
 def job(call: Call, id: str) -> Answer:
-    person = _limited(call, "status")
+    person = people.require(call)
+    polls.take(ledger.table, account_pk(person.user), "status", settings.rate_limit, call.now)
     if not is_job_id(id):
         raise JobNotFound()
     act = call.act("system:status", "transcription ended")
@@ -193,4 +197,5 @@ def _gateway(call: Call) -> Gateway:
         keep_days=settings.text_days,
         job_limit_s=settings.job_limit_s,
         products=products,
+        questions=questions,
     )

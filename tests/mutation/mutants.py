@@ -60,6 +60,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             JOBS,
             "test_evidence",
             "test_job_answers",
+            "test_polls",
             "test_transcription_status",
             "test_sweeping",
             "test_wallet",

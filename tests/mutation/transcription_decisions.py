@@ -110,8 +110,8 @@ CLAIMS: Final = [
     ),
     (
         "transcription.jobs.job-of-its-user",
-        'if item is not None and item["user"] == user and not is_erased(item):',
-        "if item is not None:",
+        'if item is None or item["user"] != user or is_erased(item):',
+        "if item is None:",
     ),
     (
         "transcription.outcomes.completed-captures",
@@ -139,6 +139,32 @@ CLAIMS: Final = [
         "now - self.missing_since > FORGOTTEN_AFTER_S",
     ),
     ("transcription.asking.ended-is-not-asked", 'if "is_final" in item or (', "if ("),
+    (
+        "transcription.asking.once-a-second",
+        "if not at_once and not gateway.questions.take(job_id, now):",
+        "if False:",
+    ),
+    ("transcription.asking.told-in-its-second", 'item.get("said_at") == now', "False"),
+    (
+        "transcription.jobs.resolved-is-read-consistently",
+        'found is None or found[0].is_resolved or "is_final" in found[1]',
+        "found is None",
+    ),
+    (
+        "transcription.jobs.absence-is-read-consistently",
+        'found is None or found[0].is_resolved or "is_final" in found[1]',
+        'found and (found[0].is_resolved or "is_final" in found[1])',
+    ),
+    (
+        "transcription.jobs.doubts-are-looked-for-again",
+        "if latest is not None and _tells(latest, said):",
+        "if latest is not None:",
+    ),
+    (
+        "transcription.jobs.unclear-is-kept",
+        "if _tells(seen, said) and not is_unclear(members):",
+        "if _tells(seen, said):",
+    ),
     ("transcription.jobs.end-is-kept", "    if end_of(members) is not None:\n", "    if False:\n"),
     (
         "transcription.jobs.known-again-is-not-missing",

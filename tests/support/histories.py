@@ -9,6 +9,7 @@ from engine.credits import hold_items
 from engine.ledger.items import Entry
 from engine.platform.circuit import AlwaysClosed
 from engine.platform.table import Item
+from engine.transcription.gateway import Questions
 from engine.transcription.handover import NoHandover
 from local.engine import create_table
 from tests.support.gateway import Gateway, Reply
@@ -40,6 +41,7 @@ class World:
         for function in ("transcription", "sweeper"):
             module: Any = gateway.function(function)
             module.upstream, module.circuit = self.upstream, AlwaysClosed()
+            module.questions = Questions()
         transcription: Any = gateway.function("transcription")
         transcription.calls = NoHandover()
         gateway.function("sweeper").clock = lambda: self.now  # type: ignore[attr-defined]

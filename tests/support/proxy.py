@@ -5,7 +5,7 @@ from typing import Any, Final
 from engine.ledger.posting import Ledger
 from engine.products.errors import ProductNotFound
 from engine.products.product import TRANSCRIPT, Product
-from engine.transcription.gateway import Gateway
+from engine.transcription.gateway import Gateway, Questions
 
 JOB_LIMIT_S: Final = 3600
 
@@ -30,4 +30,5 @@ def proxy(ledger: Ledger, upstream: Any, secret: str = "", public: str = "") -> 
         keep_days=30,
         job_limit_s=JOB_LIMIT_S,
         products=BuiltIn(),
+        questions=Questions(),
     )

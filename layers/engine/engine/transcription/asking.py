@@ -1,8 +1,9 @@
-"""Asking upstream how a job goes, at most once a second for each job, and keeping what it says.
+"""Asking upstream how a job goes, and keeping what it says.
 
-The caller that takes the second's question asks; all others are told what was heard last. The end of a
-job is kept before its credit is captured, so that no credit is taken for a text that could be lost, and
-upstream is not asked again after it.
+Each process asks about a job at most once a second, and not in a second in which another has kept a new
+answer; who does not ask is told what was heard last. An answer that brings nothing new writes nothing. The
+end of a job is kept before its credit is captured, so that no credit is taken for a text that could be
+lost, and upstream is not asked again after it.
 """
 
 from engine.platform.errors import UpstreamFailed, UpstreamTimedOut
@@ -18,25 +19,23 @@ MISSING = (404, 410)
 
 
 def hear(gateway: Gateway, item: Item, now: int, *, at_once: bool = False) -> Heard:
-    """What upstream says of the job in `item`, which is by upstream's id: asked anew where this second's
-    question is free, and with `at_once` in any case, unless the job has ended.
+    """What upstream says of the job in `item`, which is by upstream's id: asked anew if this process has
+    not asked in this second, and with `at_once` in any case, unless the job has ended.
 
     Raises `CircuitOpen`, `UpstreamFailed`, `UpstreamTimedOut`, `Busy`.
     """
-    if "is_final" in item or (item["asked_at"] >= now and not at_once):
+    if "is_final" in item or (item.get("said_at") == now and not at_once):
         return jobs.heard_in(item)
     job_id = jobs.id_of(item)
     gateway.breaker.admit()
-    if not at_once:
-        told = jobs.take_question(gateway.ledger, job_id, now)
-        if told is not None:
-            return told
+    if not at_once and not gateway.questions.take(job_id, now):
+        return jobs.heard_in(item)
     answer = _ask(gateway, job_id)
     if answer.status in MISSING:
         return jobs.keep_missing(gateway.ledger, job_id, now)
     if answer.status == 200:
         return jobs.keep_said(
-            gateway.ledger, job_id, answer.members, now, keep_days=gateway.keep_days
+            gateway.ledger, item, answer.members, now, keep_days=gateway.keep_days
         )
     raise UpstreamFailed(details={"reason": f"status {answer.status}"})
 

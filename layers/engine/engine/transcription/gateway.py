@@ -9,6 +9,24 @@ from engine.platform.circuit import AlwaysClosed, Breaker
 from engine.products.catalogue import Products
 from engine.transcription.handover import Handover, NoHandover
 from engine.transcription.upstream import Upstream
+from engine.web.recent import Recent
+
+MOST_JOBS = 2000
+
+
+class Questions:
+    """In which second this process last asked about a job, for the jobs that it asked about last."""
+
+    def __init__(self) -> None:
+        self._asked: Recent[int] = Recent(MOST_JOBS)
+
+    def take(self, job_id: str, now: int) -> bool:
+        """Whether the caller is the first of this process to ask about the job in the second `now`."""
+        with self._asked.lock:
+            if self._asked.get(job_id) == now:
+                return False
+            self._asked.put(job_id, now)
+            return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,5 +49,7 @@ class Gateway:
     """How long a job may hold its credit without an end."""
     products: Products = field(kw_only=True)
     """Where a job finds the product that it is charged by."""
+    questions: Questions = field(kw_only=True)
+    """The questions that this process has asked; one for all its calls."""
     sleep: Callable[[float], None] = sleep
     monotonic: Callable[[], float] = monotonic

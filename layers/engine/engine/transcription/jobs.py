@@ -2,10 +2,10 @@
 
 `J#job-<jti>` / `JOB` is a job by our own id: `user`, `jti`, `url`, `public` (the origin that the app
 called), `created_at`, `ttl`. `J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`,
-`asked_at`, `asked_by`, `ttl`; `said_packed` (upstream's members as JSON, by zlib; `said`, not packed, in
-items of earlier versions) and `said_at`; `is_final` once it has ended; `missing_since` while upstream does
-not know it; `unclear_since` while its answers name neither an end nor progress. Both have `erased_at` once
-the person's data was erased. No other module writes them.
+`asked_at` (always 0; earlier versions read it), `ttl`; `said_packed` (upstream's members as JSON, by zlib;
+`said`, not packed, in items of earlier versions) and `said_at`, when that was first said; `is_final` once it
+has ended; `missing_since` while upstream does not know it; `unclear_since` while its answers name neither an
+end nor progress. Both have `erased_at` once the person's data was erased. No other module writes them.
 
 The text of a job that ended is kept for as long as the deployment says, and the hold with it.
 """
@@ -35,6 +35,7 @@ PING: Final = "ping"
 
 SHOWN_LENGTH = 40
 _TOLD: Final = frozenset({"said", "said_packed", "url"})
+_DOUBTS: Final = frozenset({"missing_since", "unclear_since", "is_final"})
 KEPT_S = KEEP_S * 2
 """A job without an end is kept for 96 hours: it ends, or is given up, in the first 48."""
 
@@ -57,15 +58,23 @@ def read(ledger: Ledger, job_id: str) -> Item | None:
 def known(ledger: Ledger, user: str, job_id: str) -> tuple[Hold, Item]:
     """The hold that pays for `user`'s job, by upstream's id or by ours, and the job's item.
 
-    Raises `JobNotFound`, also for another user's job, and `Busy`.
+    While the job runs, both may be as they were a moment ago. Raises `JobNotFound`, also for another user's
+    job, and `Busy`.
     """
-    item = read(ledger, job_id)
-    hold = None
-    if item is not None and item["user"] == user and not is_erased(item):
-        hold = hold_items.find(ledger.table, user, item["jti"])
-    if item is None or hold is None:
+    found = _known(ledger, user, job_id, consistent=False)
+    if found is None or found[0].is_resolved or "is_final" in found[1]:
+        found = _known(ledger, user, job_id, consistent=True)
+    if found is None:
         raise JobNotFound()
-    return hold, item
+    return found
+
+
+def _known(ledger: Ledger, user: str, job_id: str, *, consistent: bool) -> tuple[Hold, Item] | None:
+    item = ledger.table.get(_pk(job_id), "JOB", consistent=consistent)
+    if item is None or item["user"] != user or is_erased(item):
+        return None
+    hold = hold_items.find(ledger.table, user, item["jti"], consistent=consistent)
+    return (hold, item) if hold is not None else None
 
 
 def begun(token: VendedToken, url: str, public: str, now: int, *, keep_days: int) -> Put:
@@ -119,26 +128,6 @@ def erasure(item: Item, now: int) -> Update:
     )
 
 
-def take_question(ledger: Ledger, job_id: str, now: int) -> Heard | None:
-    """Take this second's question to upstream. None where it is the caller's, else what was heard last.
-
-    Raises `Busy` or `OutcomeUnknown`.
-    """
-    taking = Update(
-        _pk(job_id),
-        "JOB",
-        "SET asked_at = :now",
-        "asked_at < :now AND attribute_not_exists(is_final)",
-        values={":now": now},
-        mark="asked_by",
-    )
-    try:
-        ledger.table.write(taking)
-    except ConditionFailed as refused:
-        return heard_in(refused.item)
-    return None
-
-
 def keep_missing(ledger: Ledger, job_id: str, now: int) -> Heard:
     """Keep that upstream does not know the job. Raises `Busy` or `OutcomeUnknown`."""
     change = "SET missing_since = if_not_exists(missing_since, :now)"
@@ -146,13 +135,19 @@ def keep_missing(ledger: Ledger, job_id: str, now: int) -> Heard:
 
 
 def keep_said(
-    ledger: Ledger, job_id: str, members: Mapping[str, Any], now: int, *, keep_days: int
+    ledger: Ledger, seen: Item, members: Mapping[str, Any], now: int, *, keep_days: int
 ) -> Heard:
-    """Keep upstream's members; with them an end is kept for `keep_days`. Raises `Busy` or
-    `OutcomeUnknown`.
+    """Keep upstream's members, unless the job's item tells just these; `seen` is the item before upstream
+    was asked. An end is kept for `keep_days`. Raises `Busy` or `OutcomeUnknown`.
     """
+    job_id, said = id_of(seen), _packed(members)
+    if _tells(seen, said) and not is_unclear(members):
+        # Another call may have been told meanwhile that upstream does not know the job.
+        latest = read(ledger, job_id)
+        if latest is not None and _tells(latest, said):
+            return replace(heard_in(latest), is_fresh=True)
     change = "SET said_packed = :said, said_at = :now"
-    values: dict[str, Any] = {":said": _packed(members), ":now": now}
+    values: dict[str, Any] = {":said": said, ":now": now}
     if end_of(members) is not None:
         change += ", is_final = :yes, #ttl = :ttl REMOVE missing_since, unclear_since, said"
         values |= {":yes": True, ":ttl": now + max(KEPT_S, keep_days * DAY_S)}
@@ -165,6 +160,11 @@ def keep_said(
         status = str(members.get("status"))[:SHOWN_LENGTH]
         logger.warning("upstream's status is unclear", extra={"job": job_id, "status": status})
     return heard
+
+
+def _tells(item: Item, said: bytes) -> bool:
+    """Whether the job's item tells `said`, packed, and nothing that speaks against it."""
+    return item.get("said_packed") == said and _DOUBTS.isdisjoint(item)
 
 
 def heard_in(item: Item | None) -> Heard:
