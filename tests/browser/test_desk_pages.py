@@ -38,7 +38,7 @@ def test_the_policy_is_changed_with_a_preview_and_its_history_says_what(clerk: D
     clerk.fill("Lowest version code", "4")
     clerk.fill("Recommended version code", "9")
     clerk.fill("Message", "We are back at six.")
-    clerk.sees("What changes", "Version Below 4", "refused: it asks for an update")
+    clerk.sees("What changes", "Below version 4", "refused")
     assert faults(clerk) == {}
     clerk.fill("Reason", "a fault in version 3")
     clerk.answers("lost", of="app-policy")

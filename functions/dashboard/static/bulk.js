@@ -104,7 +104,7 @@ function Sheet({ session, rows, setRows, onAgain }) {
   useEffect(() => () => { stop.current = true; }, []);
   const faulty = rows.filter((row) => row.status === "invalid");
   const open = rows.filter((row) => !isOver(row) && row.status !== "invalid" && row.status !== "refused" || row.status === "refused" && row.isPlan);
-  const isBegun = rows.some((row) => isOver(row) && row.status !== "repeated") || rows.some((row) => row.status === "unknown");
+  const isBegun = rows.some((row) => isOver(row) || row.status === "unknown");
   const isDone = !open.length;
   const planned = rows.filter((row) => ["would_do", "done", "unknown", "not_reached"].includes(row.status));
   const refused = rows.filter((row) => row.status === "refused");

@@ -8,6 +8,7 @@ import { Badge, Empty, Field, Head, ReadState, say, Skeleton, Table } from "./ui
 import { who } from "./words.js";
 
 const MOST_CODE = 2000000000;
+const UPDATES = { none: ["works", "good"], soft: ["update suggested", "warn"], hard: ["update required", "warn"] };
 const MODES = { none: "No update is shown", soft: "An update is suggested", hard: "An update is required" };
 const LINK = /^(https:\/\/[!-~]{1,492})?$/;
 
@@ -61,11 +62,11 @@ export function Policy({ session }) {
 function Phone({ policy }) {
   const { minimumVersionCode: least, recommendedVersionCode: wanted } = policy;
   const lines = [
-    least > 1 && [`Below ${least}`, "refused: it asks for an update", "bad"],
-    wanted > least && [least > 1 ? `${least} to ${wanted - 1}` : `Below ${wanted}`, policy.updateMode === "none" ? "works" : MODES[policy.updateMode].toLowerCase(), policy.updateMode === "none" ? "good" : "warn"],
-    [`${Math.max(least, wanted)} and above`, "works", "good"],
+    least > 1 && [`Below version ${least}`, "refused", "bad"],
+    wanted > least && [least > 1 ? `Versions ${least} to ${wanted - 1}` : `Below version ${wanted}`, ...UPDATES[policy.updateMode]],
+    [`Version ${Math.max(least, wanted)} and above`, "works", "good"],
   ].filter(Boolean);
-  return html`<dl class="preview">${lines.map(([label, text, tone]) => html`<div key=${label}><dt>Version ${label}</dt><dd><${Badge} tone=${tone}>${text}<//></dd></div>`)}
+  return html`<dl class="preview">${lines.map(([label, text, tone]) => html`<div key=${label}><dt>${label}</dt><dd><${Badge} tone=${tone}>${text}<//></dd></div>`)}
       <div><dt>New videos</dt><dd>${policy.transcriptionSubmit ? html`<${Badge} tone="good">are taken<//>` : html`<${Badge} tone="bad">are refused<//>`}</dd></div></dl>
     ${policy.message || policy.messageShort ? html`<div class="note-box"><p class="title"><bdi>${policy.messageShort || "Message"}</bdi></p><p><bdi class="quoted">${policy.message}</bdi></p>${policy.messageDetail && html`<p class="small"><bdi class="quoted">${policy.messageDetail}</bdi></p>`}</div>`
       : html`<p class="quiet">No message is shown.</p>`}`;
