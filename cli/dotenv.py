@@ -20,6 +20,7 @@ ALIASES: Mapping[str, Sequence[str]] = {
     "DARAJA_CONSUMER_KEY": (),
     "DARAJA_CONSUMER_SECRET": (),
     "DARAJA_PASSKEY": (),
+    "DARAJA_CREDENTIAL": (),
 }
 """Every secret that is imported or sent, and the older names that are read where it is missing."""
 

@@ -51,7 +51,15 @@ SERVICES = (
         "DarajaBase",
         "DARAJA_BASE",
         "darajaUrl",
-        {"DARAJA_CONSUMER_KEY": "", "DARAJA_CONSUMER_SECRET": "", "DARAJA_PASSKEY": ""},
+        dict.fromkeys(
+            (
+                "DARAJA_CONSUMER_KEY",
+                "DARAJA_CONSUMER_SECRET",
+                "DARAJA_PASSKEY",
+                "DARAJA_CREDENTIAL",
+            ),
+            "",
+        ),
     ),
     Service("play", "Google Play", "PlayBase", "PLAY_BASE", "playUrl"),
 )
@@ -61,6 +69,7 @@ PLAY_AUDIENCE = "https://pluct.example/webhooks/play"
 PAYMENT_PARAMETERS = {
     "PaymentProviders": "stripe mpesa google",
     "MpesaShortCode": "174379",
+    "MpesaInitiator": "pluctapi",
     "PlayPackage": "app.pluct",
     "PlayAudience": PLAY_AUDIENCE,
     "PlayPushAccount": "play-rtdn@pluct-pay.iam.gserviceaccount.com",

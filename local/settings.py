@@ -22,6 +22,7 @@ SHARED_SECRETS = (
     "DARAJA_CONSUMER_KEY",
     "DARAJA_CONSUMER_SECRET",
     "DARAJA_PASSKEY",
+    "DARAJA_CREDENTIAL",
 )
 """The secrets of payment providers that run elsewhere."""
 

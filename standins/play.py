@@ -41,6 +41,7 @@ ISSUER = "https://accounts.google.com"
 KEYS_PATH = "/oauth2/v3/certs"
 TOKEN_LIFE_S = 3600
 PAGE_SIZE = 1000
+MOST_USES = 1000
 _APP = f"/androidpublisher/v3/applications/{PACKAGE}"
 _ERRORS = {
     400: ("INVALID_ARGUMENT", "invalid"),
@@ -227,10 +228,11 @@ class _Store:
         return web.Response(status=204)
 
     async def review_refund(self, request: web.Request) -> web.Response:
-        """Keeps the first answer to a review; later ones change nothing."""
+        """Keeps the first answer to a review; one with too many uses is refused."""
         asked = await request.json()
         review = self._reviews[asked["pendingRefundToken"]]
-        if review["order"] != request.match_info["order"]:
+        is_long = len(asked.get("consumptionUsageEvents", ())) > MOST_USES
+        if review["order"] != request.match_info["order"] or is_long:
             raise Refusal(400)
         review.setdefault("answer", asked)
         return web.json_response({})

@@ -70,3 +70,37 @@ def test_a_decision_is_sent_with_its_reason(terminal: Terminal) -> None:
     (asked,) = server.asked
     assert asked.path == "/admin/payments/mpesa/UA541K7T2P/assign"
     assert asked.body == {"userId": "ann", "packId": "p250", "reason": "wrote to us"}
+
+
+REGISTERED = {
+    "isNew": True,
+    "shortCode": "174379",
+    "confirmationUrl": "https://api.example/v1/payments/callbacks/c/174379.***",
+    "validationUrl": "https://api.example/v1/payments/callbacks/v/174379.***",
+}
+
+
+def test_the_addresses_of_mpesa_are_registered_and_shown_without_their_secret(
+    terminal: Terminal,
+) -> None:
+    with gateway(terminal, REGISTERED) as server:
+        result = terminal.say("payments", "register-urls", "--reason", "a new short code")
+    assert all(REGISTERED[name] in result.stdout for name in ("confirmationUrl", "validationUrl"))
+    (asked,) = server.asked
+    assert asked.path == "/admin/payments/addresses"
+    assert asked.body == {"reason": "a new short code", "again": False}
+    with gateway(terminal, {**REGISTERED, "isNew": False}):
+        again = terminal.say("payments", "register-urls", "--again", "--reason", "x")
+    assert "Registered before for 174379" in again.stdout
+
+
+def test_mpesa_is_asked_for_a_status_and_a_reversal(terminal: Terminal) -> None:
+    with gateway(terminal, {"status": "asked"}) as server:
+        result = terminal.say("payments", "ask-status", "UA541K7T2P", "--reason", "the payer wrote")
+    assert "was asked for UA541K7T2P" in result.stdout
+    assert server.asked[0].path == "/admin/payments/mpesa/UA541K7T2P/status"
+    granted = {"payment": {**WAITING, "status": "granted"}}
+    with gateway(terminal, granted) as server:
+        words = ("payments", "reverse", "UA541K7T2P", "--yes", "--reason", "paid twice")
+        assert terminal.say(*words).exit_code == 0
+    assert server.asked[0].path == "/admin/payments/mpesa/UA541K7T2P/reverse"

@@ -177,10 +177,24 @@ def _payments(endpoint: str) -> None:
         reconciler: Any = gateway.function("reconciler")
         with permissions.held_to("reconciler"):
             found = reconciler.Reconciler(reconciler.shop, payers.ACT, lambda: 0.0)
-            found._write_finding("unreadable", "stripe", "pi_of_nobody")
+            found._note("unreadable", "stripe", "pi_of_nobody", is_found=True)
         gateway.call("GET", "/admin/payments/findings", headers=gateway.admin)
+        because = {"reason": "x"}
+        registered = gateway.call(
+            "POST", "/admin/payments/addresses", because, headers=gateway.admin
+        )
+        assert registered.status == 200
+        for verb in ("status", "reverse"):
+            path = f"/admin/payments/mpesa/{_receipt_of(gateway, user)}/{verb}"
+            assert gateway.call("POST", path, because, headers=gateway.admin).status == 202
         shop.reconcile()
         shop.by_hand()
+
+
+def _receipt_of(gateway: Gateway, user: str) -> str:
+    found = gateway.call("GET", "/admin/payments", headers=gateway.admin, query={"user": user})
+    receipts = (one["paymentId"] for one in found.json["payments"] if one["provider"] == "mpesa")
+    return str(next(receipts))
 
 
 def _daraja_token(shop: paying.Market, name: str) -> None:

@@ -13,7 +13,7 @@ from botocore.credentials import ReadOnlyCredentials
 from engine.providers import google_identity
 from engine.providers.google_identity import Federation, Identity
 from engine.providers.money import Money
-from engine.providers.play import SCOPE, Play
+from engine.providers.play import SCOPE, Play, Review, Usage
 from engine.providers.wire import NotSent, Refused, Unknown
 from standins import play
 from standins.clock import Clock
@@ -183,19 +183,29 @@ def test_an_order_tells_its_cost_and_can_be_refunded(shop: Play, standin: Standi
 def test_a_review_is_answered_once(shop: Play, standin: Standin) -> None:
     made = standin.order("buy", product="credits_250")
     refund_token = standin.order("review", token=made["token"])["pendingRefundToken"]
-    shop.review_refund(made["order"], refund_token, "DECLINE", 40_000)
-    shop.review_refund(made["order"], refund_token, "APPROVE", 500_000)
+    uses = [Usage(1_772_446_539, "digest-of-the-user", "transcript")]
+    shop.review_refund(
+        made["order"], refund_token, Review("DECLINE", 40_000, had_sample=True, uses=uses)
+    )
+    shop.review_refund(made["order"], refund_token, Review("NEUTRAL"))
+    shop.review_refund(made["order"], refund_token, Review("APPROVE", 500_000, uses=uses * 1001))
     (review,) = standin.state()["reviews"].values()
     assert review["answer"] == {
         "pendingRefundToken": refund_token,
-        "sampleContentProvided": False,
+        "sampleContentProvided": True,
         "refundPreference": "DECLINE",
         "consumptionPercentageMilliunits": 40_000,
+        "consumptionUsageEvents": [
+            {
+                "obfuscatedAccountId": "digest-of-the-user",
+                "consumptionTime": "2026-03-02T10:15:39.000Z",
+                "consumptionItemDescription": "transcript",
+            }
+        ],
     }
-    assert (
-        json.loads(standin.calls("review_refund")[-1]["body"])["consumptionPercentageMilliunits"]
-        == 100_000
-    )
+    first, second = (json.loads(call["body"]) for call in standin.calls("review_refund")[:2])
+    assert first["consumptionPercentageMilliunits"] == 40_000
+    assert "consumptionPercentageMilliunits" not in second
 
 
 def test_a_token_is_used_until_near_its_end(

@@ -3,12 +3,15 @@
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
-from engine.payments import by_mpesa, intents, notices, settlement
+from engine.payments import by_mpesa, intents, notices, rows, settlement
 from engine.platform.table import Put, Update
+from engine.providers.daraja_callbacks import NAIROBI
 from engine.providers.daraja_results import PulledPayment
 from engine.providers.money import KES, Money
 from tests.support.openrouter import Context
@@ -118,8 +121,7 @@ def test_a_grant_without_a_payment_at_its_provider_is_a_finding(shop: Market) ->
     projector.lambda_handler(event(batch), Context())
     admin: Any = shop.gateway.function("payments_admin")
     reconciler = admin.Reconciler(admin.shop, ACT, lambda: 60.0)
-    entry = shop.gateway.entries(sale.user)[-1]
-    reconciler._check_grant(entry)
+    reconciler._check_payment("stripe", "pi_never_made")
     path = "/admin/payments/findings"
     found = shop.gateway.call("GET", path, headers=shop.gateway.admin).json["findings"]
     assert ("granted_not_paid", "pi_never_made") in {
@@ -129,7 +131,7 @@ def test_a_grant_without_a_payment_at_its_provider_is_a_finding(shop: Market) ->
         "PAYMENT#stripe", "pi_never_made", "SET granted = :more", "", values={":more": 251}
     )
     shop.gateway.ledger.table.write(wrong)
-    reconciler._check_grant(entry)
+    reconciler._check_payment("stripe", "pi_never_made")
     found = shop.gateway.call("GET", path, headers=shop.gateway.admin).json["findings"]
     assert ("ledger_disagrees", "pi_never_made") in {
         (one["kind"], one["paymentId"]) for one in found
@@ -272,3 +274,68 @@ def test_low_credits_make_one_notice_however_often_the_stream_delivers(telling: 
     found = telling.ledger.table.query(f"HOOK#{user}", "msg_", limit=20)
     assert [item["type"] for item in found] == [notices.CREDITS_LOW]
     assert json.loads(found[0]["facts"])["balance"] == 2
+
+
+def test_mpesa_is_asked_once_for_a_payment_that_only_a_report_names(shop: Market) -> None:
+    shop.daraja.fault("push", "push", mode="never")
+    user, headers = shop.buyer()
+    code = shop.by_mpesa(headers)["payCode"]
+    paid = shop.daraja.order("c2b", {"reference": code, "amount": 650})["receipt"]
+    shop.daraja.sound()
+    reported(shop, headers, message(paid))
+    before = len(shop.daraja.calls("status"))
+    match(shop)
+    match(shop)
+    assert len(shop.daraja.calls("status")) == before + 1
+    table = shop.gateway.ledger.table
+    eventually(lambda: rows.find(table, "mpesa", paid) is not None, "the status proves it")
+    shop.by_hand()
+    assert shop.account(user) == (250, 0)
+
+
+def test_a_payment_without_an_account_may_be_that_of_a_prompt_and_waits(shop: Market) -> None:
+    """The prompt grants by its request; a report of the same money must not grant it again."""
+    shop.daraja.fault("push", "push", mode="never")
+    user, headers = shop.buyer()
+    intent = shop.by_mpesa(headers, phone=PHONE)
+    eventually(lambda: bool(pushed(shop, intent)["answer"]), "the buyer has paid")
+    paid = pushed(shop, intent)["payment"]["receipt"]
+    at = int(shop.gateway.clock())
+    proof = PulledPayment(paid, Money(65000, KES), "", at, "")
+    by_mpesa.hear_pulled(book_of(shop.gateway), proof, ACT)
+    today = datetime.fromtimestamp(at, NAIROBI)
+    reported(shop, headers, message(paid, day=f"{today.day}/{today.month}/{today.year}"))
+    match(shop)
+    assert shop.account(user) == (0, 0)
+    looked_at(shop, intent)
+    shop.reconcile()
+    assert shop.account(user) == (250, 0)
+    match(shop)
+    shop.daraja.sound()
+    assert shop.account(user) == (250, 0)
+
+
+def test_a_receipt_that_never_comes_is_waited_for_two_days(shop: Market) -> None:
+    sale = bought(shop.gateway, provider="mpesa", currency="KES")
+    sale.proof = replace(sale.proof, provider="mpesa", receipt="", to_finish=by_mpesa.RECEIPT)
+    sale.settle()
+    function: Any = shop.gateway.function("reconciler")
+    for after_s, left in ((60, "receipt"), (by_mpesa.RECEIPT_S, "")):
+        act = replace(ACT, at=AT + after_s)
+        function.Reconciler(function.shop, act, lambda: 60.0)._finish()
+        assert sale.row().to_finish == left
+
+
+def test_a_finding_of_what_could_not_be_read_ends_when_it_can_be(shop: Market) -> None:
+    function: Any = shop.gateway.function("reconciler")
+
+    def fails(_: Any) -> None:
+        raise ValueError
+
+    for step, count in ((fails, 1), (lambda _: None, 0)):
+        reconciler = function.Reconciler(function.shop, ACT, lambda: 60.0)
+        reconciler._open = {("FINDING#stripe", "unreadable#pi_odd")}
+        reconciler._guard("stripe", "pi_odd", step, None)
+        path = "/admin/payments/findings"
+        found = shop.gateway.call("GET", path, headers=shop.gateway.admin).json["findings"]
+        assert len([one for one in found if one["paymentId"] == "pi_odd"]) == count

@@ -18,6 +18,7 @@ app = typer.Typer(
 
 Provider = Annotated[str, typer.Argument(help="Such as stripe, mpesa or google.")]
 Payment = Annotated[str, typer.Argument(help="The provider's id of the payment.")]
+Receipt = Annotated[str, typer.Argument(help="The receipt of M-Pesa.")]
 
 
 @app.command("list")
@@ -112,6 +113,60 @@ def refunded(
         body |= {"amountMinor": amount} if amount is not None else {}
         reply = session.admin_write(_path(provider, payment, "refund"), body, request_id)
         _show(session, reply.members)
+
+
+@app.command("register-urls")
+def register_urls(
+    context: typer.Context,
+    reason: Reason,
+    again: Annotated[
+        bool, typer.Option("--again", help="Also where the same ones were registered before.")
+    ] = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Tell M-Pesa where it reports payments to the short code; the same again changes nothing."""
+    with open_session(context, as_json=as_json) as session:
+        body = {"reason": reason, "again": again}
+        members = session.admin_write(f"{PATH}/addresses", body, request_id).members
+        if session.show_json(members):
+            return
+        done = "Registered" if members["isNew"] else "Registered before"
+        say(f"{done} for {members['shortCode']}, shown without the secret in them:")
+        say(f"confirmation {members['confirmationUrl']}")
+        say(f"validation {members['validationUrl']}")
+
+
+@app.command("ask-status")
+def ask_status(
+    context: typer.Context,
+    receipt: Receipt,
+    reason: Reason,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Ask M-Pesa for a payment that nothing has reported; a proved one is in the inbox soon after."""
+    with open_session(context, as_json=as_json) as session:
+        path = _path("mpesa", receipt, "status")
+        reply = session.admin_write(path, {"reason": reason}, request_id)
+        if not session.show_json(reply.members):
+            say(f"M-Pesa was asked for {receipt}.")
+
+
+@app.command("reverse")
+def reverse(
+    context: typer.Context,
+    receipt: Receipt,
+    reason: Reason,
+    yes: Yes = False,
+    request_id: RequestId = None,
+    as_json: Json = False,
+) -> None:
+    """Ask M-Pesa to give a payment back; it takes back what was granted when M-Pesa has done so."""
+    with open_session(context, as_json=as_json) as session:
+        session.confirm(f"mpesa {receipt}: give the payment back?", yes=yes)
+        path = _path("mpesa", receipt, "reverse")
+        _show(session, session.admin_write(path, {"reason": reason}, request_id).members)
 
 
 @app.command("findings")

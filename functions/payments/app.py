@@ -12,7 +12,13 @@ from engine.platform import config, logs, table
 from engine.platform.act import Act
 from engine.platform.errors import NotFound, Unauthorized
 from engine.platform.table import Table
-from engine.providers import callback_paths, daraja_callbacks, play_messages, stripe_signature
+from engine.providers import (
+    callback_paths,
+    daraja_callbacks,
+    daraja_results,
+    play_messages,
+    stripe_signature,
+)
 from engine.providers.stripe_events import read as event_of
 from engine.providers.wire import NotSent, Refused, Unknown
 from engine.web import rate_limits
@@ -114,11 +120,17 @@ def hear_daraja(call: Call, kind: str, capability: str) -> Answer:
 def _of_daraja(call: Call, kind: str, subject: str) -> dict[str, object]:
     """What Daraja is answered; what cannot be read is acknowledged, because nothing makes it better."""
     act = _act(call, "mpesa")
+    numbers = providers.mpesa_numbers
     if kind == "stk" and (result := daraja_callbacks.stk(call.raw_body)) is not None:
         by_mpesa.hear_prompt(books, subject, result, act)
     paid = daraja_callbacks.c2b(call.raw_body) if kind in ("confirmation", "validation") else None
     if kind == "confirmation" and paid is not None:
-        by_mpesa.hear_payment(books, paid, settings.mpesa_short_code, act)
+        by_mpesa.hear_payment(books, paid, numbers, act)
+    found = daraja_results.result(call.raw_body) if kind in ("status", "reversal") else None
+    if kind == "status" and found is not None:
+        by_mpesa.hear_status(books, subject, found, numbers, act)
+    if kind == "reversal" and found is not None:
+        by_mpesa.hear_reversal(books, subject, found, act)
     if kind == "validation":
         admitted = daraja_callbacks.admitted() if paid is None else by_mpesa.validated(books, paid)
         return dict(admitted)

@@ -2,12 +2,14 @@
 
 import time
 from decimal import Decimal
+from functools import partial
 
 from engine.access import front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
-from engine.payments import answers, book, clients, inbox, intents, packs, reconciliation
+from engine.payments import answers, book, by_mpesa, clients, inbox, intents, packs, reconciliation
 from engine.payments.buying import Shop
+from engine.payments.by_mpesa import Addresses
 from engine.payments.clients import Clients
 from engine.payments.inbox import Place
 from engine.payments.packs import Pack
@@ -16,9 +18,10 @@ from engine.platform import config, table
 from engine.platform.errors import InvalidRequest
 from engine.platform.table import Table
 from engine.platform.times import is_day
+from engine.providers import callback_paths
 from engine.subscriptions.plans import micros
 from engine.web.desk_forms import AdminPaymentsQuery, AssignForm, RefundForm
-from engine.web.forms import PackForm, ReasonForm
+from engine.web.forms import AddressesForm, PackForm, ReasonForm
 from engine.web.http import Answer, Api, Call
 from engine.web.scopes import CREDITS_WRITE, USERS_READ
 
@@ -31,9 +34,10 @@ books = book.opened(settings, Table(table.connect(), settings.table_name))
 rings = KeyRings(
     keyrings.connect(),
     settings.secrets_prefix,
-    front_secret.names(settings, ADMIN_SECRET, *clients.SECRETS),
+    front_secret.names(settings, ADMIN_SECRET, *clients.SECRETS, *clients.ASKING),
 )
-shop = Shop(books, Clients(settings, rings, books.table), settings)
+providers = Clients(settings, rings, books.table)
+shop = Shop(books, providers, settings)
 access = Access(books.table, admin=lambda: rings[ADMIN_SECRET], session=by_session(books.table))
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
@@ -88,6 +92,16 @@ def reconcile(call: Call) -> Answer:
     return Answer({"ok": True, "isDone": done.is_done, "counts": dict(done.counts)})
 
 
+@api.route("POST", "/admin/payments/addresses")
+def register(call: Call) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    form = call.read(AddressesForm)
+    addresses = providers.addresses(call.public_base)
+    act = call.act(actor, form.reason)
+    is_new = by_mpesa.register(books, providers.daraja, addresses, act, is_again=form.again)
+    return Answer(_registered(addresses, is_new))
+
+
 @api.route("GET", "/admin/payments/{provider}/{id}")
 def payment(call: Call, provider: str, id: str) -> Answer:
     access.require(call, USERS_READ)
@@ -122,6 +136,35 @@ def ignore(call: Call, provider: str, id: str) -> Answer:
     act = call.act(actor, call.read(ReasonForm).reason)
     row = inbox.ignore(books, Place(provider, id), act)
     return Answer({"ok": True, "payment": answers.row_members(row, call.now)})
+
+
+@api.route("POST", "/admin/payments/{provider}/{id}/status")
+def ask_status(call: Call, provider: str, id: str) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    act = call.act(actor, call.read(ReasonForm).reason)
+    replies = partial(providers.replies, call.public_base, "status")
+    by_mpesa.ask_status(books, providers.daraja, Place(provider, id), replies, act)
+    return Answer({"ok": True, "status": "asked"}, status=202)
+
+
+@api.route("POST", "/admin/payments/{provider}/{id}/reverse")
+def reverse(call: Call, provider: str, id: str) -> Answer:
+    actor = access.require(call, CREDITS_WRITE).actor
+    act = call.act(actor, call.read(ReasonForm).reason)
+    replies = partial(providers.replies, call.public_base, "reversal")
+    row = by_mpesa.reverse(books, providers.daraja, Place(provider, id), replies, act)
+    return Answer({"ok": True, "payment": answers.row_members(row, call.now)}, status=202)
+
+
+def _registered(addresses: Addresses, is_new: bool) -> dict[str, object]:
+    """What was registered; the addresses without the part that proves their caller."""
+    return {
+        "ok": True,
+        "isNew": is_new,
+        "shortCode": addresses.short_code,
+        "confirmationUrl": callback_paths.masked(addresses.confirmation),
+        "validationUrl": callback_paths.masked(addresses.validation),
+    }
 
 
 def _require_days(query: AdminPaymentsQuery) -> None:

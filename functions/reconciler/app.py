@@ -15,7 +15,7 @@ from engine.platform.table import Table
 
 settings = config.load()
 books = book.opened(settings, Table(table.connect(), settings.table_name))
-rings = KeyRings(keyrings.connect(), settings.secrets_prefix, clients.SECRETS)
+rings = KeyRings(keyrings.connect(), settings.secrets_prefix, (*clients.SECRETS, *clients.ASKING))
 shop = Shop(books, Clients(settings, rings, books.table), settings)
 clock = time.time
 

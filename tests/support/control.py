@@ -29,6 +29,10 @@ class Control:
     def forward(self, seconds: float) -> None:
         self.order("clock", {"advance_seconds": seconds})
 
+    def calls(self, route: str) -> list[dict[str, Any]]:
+        """The requests to `route`, oldest first."""
+        return list(self.order(f"calls?route={route}", method="GET")["calls"])
+
     def state(self) -> dict[str, Any]:
         found: dict[str, Any] = self.order("state", method="GET")
         return found

@@ -51,6 +51,7 @@ SETTINGS = {
     "CHECKOUT_RETURN_URL": "",
     "MPESA_SHORT_CODE": "174379",
     "MPESA_TILL": "",
+    "MPESA_INITIATOR": "",
     "PLAY_PACKAGE": "app.pluct",
     "PLAY_AUDIENCE": "https://pluct.example/webhooks/play",
     "PLAY_PUSH_ACCOUNT": "play-rtdn@pluct-pay.iam.gserviceaccount.com",

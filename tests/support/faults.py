@@ -1,8 +1,11 @@
 """A DynamoDB client that fails at one call: before it took effect, or after."""
 
+from collections.abc import Callable
 from typing import Any
 
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+
+from engine.platform.outgoing import Unknown
 
 CALLS = frozenset(
     {"get_item", "put_item", "update_item", "query", "transact_write_items", "delete_item"}
@@ -42,12 +45,31 @@ class FaultyClient:
             return real
 
         def call(**request: Any) -> Any:
-            number, self.made = self.made, self.made + 1
-            if number == self._at and self._when == "before":
-                raise failure(self._how)
-            answer = real(**request)
-            if number == self._at and self._when == "after":
-                raise failure(self._how)
-            return answer
+            return self.passed(lambda: real(**request), lambda: failure(self._how))
 
         return call
+
+    def passed(self, call: Callable[[], Any], fails: Callable[[], BaseException]) -> Any:
+        """What `call` answers; it is counted, and fails with what `fails` makes if its turn is now."""
+        number, self.made = self.made, self.made + 1
+        if number == self._at and self._when == "before":
+            raise fails()
+        answer = call()
+        if number == self._at and self._when == "after":
+            raise fails()
+        return answer
+
+
+class FaultyWire:
+    """Sends over `client`; in the turn of `calls` the process is killed, or the answer is lost."""
+
+    def __init__(self, calls: FaultyClient, client: Any, *, is_killed: bool) -> None:
+        self._calls = calls
+        self._client = client
+        self._is_killed = is_killed
+
+    def send(self, request: Any, limits: Any) -> Any:
+        return self._calls.passed(
+            lambda: self._client.send(request, limits),
+            lambda: Killed() if self._is_killed else Unknown("timeout"),
+        )

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +12,7 @@ import boto3
 import jwt
 from aiohttp import web
 
+from engine.providers import stripe_signature
 from standins import daraja, play, stripe
 from tests.support import deployed, payers
 from tests.support.control import Control
@@ -26,6 +27,7 @@ SECRETS = {
     "DARAJA_CONSUMER_KEY": "consumer-key-of-all-tests",
     "DARAJA_CONSUMER_SECRET": "consumer-secret-of-all-tests",
     "DARAJA_PASSKEY": "passkey-of-all-tests",
+    "DARAJA_CREDENTIAL": "credential-of-all-tests",
 }
 PHONE = "254708374149"
 
@@ -144,7 +146,7 @@ def market(endpoint: str, **settings: str) -> Iterator[Market]:
             PLAY_AUDIENCE="audience",
             PUBLIC_BASE=door,
             KMS_KEY=kms.create_key()["KeyMetadata"]["Arn"],
-            **settings,
+            **{"MPESA_INITIATOR": "pluctapi", **settings},
         )
         providers = {name: Provider(base) for name, base in bases.items()}
         made = Market(gateway, **providers)
@@ -196,3 +198,22 @@ def claims_of(headers: dict[str, str]) -> dict[str, str]:
         name: str(value).lower() if isinstance(value, bool) else str(value)
         for name, value in claims.items()
     }
+
+
+def stripe_event(type_: str, about: Mapping[str, Any], **changed: Any) -> dict[str, Any]:
+    """A snapshot event of `type_` about an object of which the id and the kind are given."""
+    head = {"id": "evt_of_a_test", "object": "event", "created": int(time.time())}
+    return {**head, "livemode": False, "type": type_, "data": {"object": dict(about)}, **changed}
+
+
+def signed(body: str, secret: str = SECRETS["STRIPE_WEBHOOK_SECRET"], at: int | None = None) -> str:
+    """The header with which Stripe signs `body`, now or at the time `at`."""
+    stamp = str(int(time.time()) if at is None else at)
+    return f"t={stamp},v1={stripe_signature.signature(secret, stamp, body.encode())}"
+
+
+def told(shop: Market, event: Mapping[str, Any], header: str = "") -> Reply:
+    """The gateway's answer to an event of Stripe, signed unless a header is given."""
+    body = json.dumps(event)
+    headers = {"stripe-signature": header or signed(body)}
+    return shop.gateway.call("POST", "/webhooks/stripe", raw=body, headers=headers)

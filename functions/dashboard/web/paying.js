@@ -28,6 +28,7 @@ const TROUBLES = {
   receipt_used: ["Its receipt paid another purchase.", "Ignore it: the payment is granted already. Many of them: somebody tries callbacks."],
   other_business: ["It was reported for another short code.", "Look the receipt up in the portal; assign it or ignore it."],
   other_request: ["It was reported for another prompt.", "Look the receipt up in the portal; assign it or ignore it."],
+  not_reversed: ["M-Pesa refused to send it back.", "Look the receipt up in the portal and send it back there, or leave it."],
   overpaid: ["More than the price was paid.", "Agree with the payer about the rest."],
 };
 

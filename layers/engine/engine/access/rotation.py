@@ -21,6 +21,7 @@ from engine.access.keyrings import (
     CALLBACK_SECRET,
     DARAJA_CONSUMER_KEY,
     DARAJA_CONSUMER_SECRET,
+    DARAJA_CREDENTIAL,
     DARAJA_PASSKEY,
     ENGINE_ADMIN_KEY,
     ENGINE_JWT_SECRET,
@@ -78,6 +79,7 @@ POLICIES: Mapping[str, Policy] = {
     DARAJA_CONSUMER_KEY: Policy("belongs to Safaricom", made_here=False),
     DARAJA_CONSUMER_SECRET: Policy("belongs to Safaricom", made_here=False),
     DARAJA_PASSKEY: Policy("belongs to Safaricom", made_here=False),
+    DARAJA_CREDENTIAL: Policy("belongs to Safaricom", made_here=False),
 }
 NOT_OURS = Policy("not known here", made_here=False)
 """The policy of a name that is not in `POLICIES`: its ring is not changed."""

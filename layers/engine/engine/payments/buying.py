@@ -82,7 +82,7 @@ def _called(shop: Shop, order: Order, intent: Intent, title: str, phone: str | N
             return by_stripe.begin(book, clients.stripe, intent, url, title)
         case intents.MPESA if phone is not None:
             url = clients.callback_url(order.public_base, "stk", intent.id)
-            return by_mpesa.begin(book, clients.daraja, intent, phone, url)
+            return by_mpesa.begin(book, clients.daraja, intent, phone, url, order.now)
         case intents.GOOGLE:
             intents.name_account(book.table, intent.user, play_messages.account_id(intent.user))
     return intent

@@ -8,21 +8,35 @@ bought again, and one that is not acknowledged within three days is refunded.
 from dataclasses import replace
 from typing import Final
 
+from engine.credits.users import CREATION
+from engine.ledger.items import Entry
+from engine.ledger.posting import Ledger
 from engine.payments import intents, rows, settlement
 from engine.payments.book import Book
 from engine.payments.clawback import Losses
 from engine.payments.errors import PaymentNotFound, ProviderFailed, PurchaseRefused
 from engine.payments.rows import CONSUME, Row
 from engine.payments.settlement import Proof, Settled
+from engine.platform import logs
 from engine.platform.act import Act
+from engine.platform.times import HOUR_S
+from engine.products.product import TRANSCRIPT
 from engine.providers import play_messages
-from engine.providers.play import FULL_MILLIUNITS, Play
+from engine.providers.play import FULL_MILLIUNITS, Play, Preference, Review, Usage
 from engine.providers.play_messages import Notice, Purchase
 from engine.providers.wire import NotSent, Refused, Unknown
+from engine.readmodels.folds import CONSUMING
 
 GOOGLE: Final = intents.GOOGLE
 PENDING: Final = "pending"
 CLAIM: Final = "claim"
+GRANTS = (settlement.PURCHASE, settlement.TOP_UP)
+PAGE, MOST_PAGES = 1000, 10
+"""How many entries are looked at for what was used of a purchase."""
+
+REVIEW_S = 24 * HOUR_S
+"""How long Google takes the answer to a review."""
+
 CLAIM_S = 900
 """How long a purchase that Google told of may stay unclaimed by its app."""
 
@@ -114,7 +128,7 @@ def hear(book: Book, play: Play, notice: Notice, act: Act) -> Settled | None:
     Raises `NotSent`, `Refused`, `Unknown`, `Busy`, `OutcomeUnknown`.
     """
     if notice.kind == "refund_review":
-        _review(book, play, notice)
+        _review(book, play, notice, act.at)
     if notice.kind == "voided":
         return settle_voided(book, play, notice.token, act)
     if notice.kind not in ("purchased", "cancelled"):
@@ -184,11 +198,72 @@ def _require_pending(state: str) -> None:
         raise PurchaseRefused(details={"reason": state})
 
 
-def _review(book: Book, play: Play, notice: Notice) -> None:
-    """Answers Google's question about a refund with what was used of the purchase."""
+def _review(book: Book, play: Play, notice: Notice, now: int) -> None:
+    """Answers Google's question about a refund with what is known of the purchase. A question that is over,
+    or was answered before, is not asked again.
+
+    Raises `NotSent`, `Unknown`, `Busy`.
+    """
+    if now - notice.at_ms // 1000 >= REVIEW_S:
+        return
     row = rows.find(book.table, GOOGLE, notice.order)
-    used = 0
-    if row is not None and row.is_granted and row.granted:
-        left = min(row.granted, book.ledger(row.unit).account(row.user).available)
-        used = (row.granted - left) * FULL_MILLIUNITS // row.granted
-    play.review_refund(notice.order, notice.refund_token, "NEUTRAL", used)
+    try:
+        play.review_refund(notice.order, notice.refund_token, review_of(book, row))
+    except Refused as refused:
+        logs.not_reconciled(GOOGLE, notice.order, f"review {refused.status}")
+
+
+def review_of(book: Book, row: Row | None) -> Review:
+    """What is known of a purchase: what was used of it, oldest credits first, and when. Nothing used: Google
+    should refund it; all used: it should not. Raises `Busy`.
+    """
+    if row is None or rows.is_reported_otherwise(row):
+        return Review("NEUTRAL")
+    if not row.is_granted or not row.granted:
+        return Review("APPROVE", 0)
+    ledger = book.ledger(row.unit)
+    since = _since_grant(ledger, row)
+    if not since:
+        return Review("NEUTRAL")
+    *later, grant = since
+    used = [entry for entry in later if entry.type in CONSUMING and entry.charged > 0]
+    older = max(0, grant.available_after + grant.held_after - grant.amount)
+    spent = min(row.granted, max(0, sum(entry.charged for entry in used) - older))
+    return Review(
+        _preference(spent, row.granted),
+        spent * FULL_MILLIUNITS // row.granted,
+        _had_sample(ledger, row.user),
+        _uses(row.user, used) if spent else (),
+    )
+
+
+def _since_grant(ledger: Ledger, row: Row) -> list[Entry]:
+    """The account's entries from the newest back to the grant; none if the grant is too far back."""
+    found: list[Entry] = []
+    for _ in range(MOST_PAGES):
+        page = ledger.entries(row.user, limit=PAGE, before=found[-1].seq if found else None)
+        for entry in page:
+            found.append(entry)
+            if entry.subject == row.subject and entry.type in GRANTS:
+                return found
+        if len(page) < PAGE:
+            break
+    return []
+
+
+def _preference(spent: int, granted: int) -> Preference:
+    if not spent:
+        return "APPROVE"
+    return "DECLINE" if spent >= granted else "NEUTRAL"
+
+
+def _had_sample(ledger: Ledger, user: str) -> bool:
+    """Whether the user got credits when the account was made, which is its first entry."""
+    first = ledger.entries(user, limit=1, before=2)
+    return any(entry.type == CREATION and entry.amount > 0 for entry in first)
+
+
+def _uses(user: str, used: list[Entry]) -> list[Usage]:
+    account = play_messages.account_id(user)
+    names = (entry.product.partition("@")[0] or TRANSCRIPT.code for entry in used)
+    return [Usage(entry.at, account, name) for entry, name in zip(used, names, strict=True)]

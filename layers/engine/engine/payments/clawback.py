@@ -85,8 +85,8 @@ def apply(book: Book, row: Row, losses: Losses, act: Act, beside: Sequence[Write
 
 def _trouble(row: Row, losses: Losses) -> str:
     if losses.is_questioned:
-        return "dispute_opened"
-    return "" if row.trouble == "dispute_opened" else row.trouble
+        return rows.QUESTIONED
+    return "" if row.trouble in (rows.QUESTIONED, rows.NOT_REVERSED) else row.trouble
 
 
 def _written(book: Book, seen: Row, row: Row, beside: Sequence[Write]) -> Row:

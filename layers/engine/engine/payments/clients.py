@@ -9,29 +9,40 @@ from engine.access.keyrings import (
     CALLBACK_SECRET,
     DARAJA_CONSUMER_KEY,
     DARAJA_CONSUMER_SECRET,
+    DARAJA_CREDENTIAL,
     DARAJA_PASSKEY,
     STRIPE_SECRET_KEY,
     STRIPE_WEBHOOK_SECRET,
     KeyRings,
 )
+from engine.payments.by_mpesa import Addresses
 from engine.platform import sealing
 from engine.platform.config import Settings
 from engine.platform.errors import Busy
 from engine.platform.sealing import Sealer
 from engine.platform.table import Table
 from engine.providers import callback_paths, daraja, play
-from engine.providers.daraja import Business, Daraja
+from engine.providers.daraja import Business, Daraja, Initiator, Replies
 from engine.providers.daraja_token import SharedToken
 from engine.providers.google_identity import Federation, Identity
 from engine.providers.play import Play
 from engine.providers.stripe import Stripe
 from engine.providers.wire import NotSent
 
-SECRETS = (STRIPE_SECRET_KEY, DARAJA_CONSUMER_KEY, DARAJA_CONSUMER_SECRET, DARAJA_PASSKEY)
-"""What calls to providers need."""
+SECRETS = (
+    STRIPE_SECRET_KEY,
+    DARAJA_CONSUMER_KEY,
+    DARAJA_CONSUMER_SECRET,
+    DARAJA_PASSKEY,
+    CALLBACK_SECRET,
+)
+"""What calls to providers need; Daraja is told with each call where it reports the result."""
 
-HEARING = (STRIPE_WEBHOOK_SECRET, CALLBACK_SECRET)
-"""What tells providers' calls from others."""
+ASKING = (DARAJA_CREDENTIAL,)
+"""What questions about payments and reversals need beside."""
+
+HEARING = (STRIPE_WEBHOOK_SECRET,)
+"""What tells calls of Stripe from others."""
 
 
 class Clients:
@@ -58,7 +69,15 @@ class Clients:
             self._secret(DARAJA_PASSKEY),
             self._settings.mpesa_till,
         )
-        return Daraja(base, token, business, time.time)
+        name = self._settings.mpesa_initiator
+        initiator = Initiator(name, self._secret(DARAJA_CREDENTIAL)) if name else None
+        return Daraja(base, token, business, time.time, initiator)
+
+    @property
+    def mpesa_numbers(self) -> tuple[str, ...]:
+        """The numbers at which M-Pesa pays us: the short code, and the till where there is one."""
+        settings = self._settings
+        return tuple(filter(None, (settings.mpesa_short_code, settings.mpesa_till)))
 
     @cached_property
     def play(self) -> Play:
@@ -75,6 +94,17 @@ class Clients:
         """Where Daraja reports `kind` (see `callback_paths.LETTERS`) about `subject`. Raises `Busy`."""
         secret = self._rings[CALLBACK_SECRET].signing
         return public_base + callback_paths.path(kind, secret, subject)
+
+    def addresses(self, public_base: str) -> Addresses:
+        """Where Daraja reports payments to the short code. Raises `Busy`."""
+        code = self._settings.mpesa_short_code
+        urls = [self.callback_url(public_base, one, code) for one in ("confirmation", "validation")]
+        return Addresses(public_base, code, *urls)
+
+    def replies(self, public_base: str, kind: str, receipt: str) -> Replies:
+        """Where Daraja reports the result of a request of `kind` about `receipt`. Raises `Busy`."""
+        found, timeout = (self.callback_url(public_base, one, receipt) for one in (kind, "timeout"))
+        return Replies(found, timeout)
 
     def subject_of(self, letter: str, capability: str) -> tuple[str, str] | None:
         """The kind and the subject of a callback's path, None if it is none of ours. Raises `Busy`."""

@@ -70,6 +70,18 @@ class PurchaseRefused(EngineError):
     guidance = "Read the reason in details; the store's order shows whose purchase it is."
 
 
+class ProviderRefused(EngineError):
+    """The payment provider refused what an operator asked of it: details have its own code."""
+
+    status = 409
+    code = "payment_provider_refused"
+    error = "payment_provider_refused"
+    message = "The payment provider refused the request; nothing was done."
+    guidance = (
+        "Look the code in details up in the provider's portal; no_initiator is a missing setting."
+    )
+
+
 class ProviderFailed(EngineError):
     """The payment provider did not answer, or not in a usable way; nothing was charged twice."""
 

@@ -121,7 +121,7 @@ def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row
         return row
     if row.state != UNMATCHED or row.trouble == settlement.USED:
         raise PaymentNotOpen(details={"status": row.state})
-    beside = [_record(book, row, ASSIGNED, act)]
+    beside = [record(book, row, ASSIGNED, act)]
     reported = credit_requests.of_receipt(book.table, user, row.receipt or row.id)
     if reported is not None and pack.unit == CREDITS:
         beside += credit_requests.completion(book.audit, reported, pack.amount, act)
@@ -148,7 +148,7 @@ def mark_refunded(book: Book, place: Place, amount: int | None, receipt: str, ac
     total = row.gross if amount is None else amount
     if not 0 <= total <= row.gross:
         raise InvalidRequest("More than was paid cannot go back.", details={"field": "amountMinor"})
-    marked = [_record(book, row, MARKED, act)]
+    marked = [record(book, row, MARKED, act)]
     for _ in range(TRIES):
         try:
             noted = replace(row, refund_receipt=receipt)
@@ -165,7 +165,7 @@ def _closed(book: Book, place: Place, state: str, action: str, act: Act, note: s
     if row.state != UNMATCHED:
         raise PaymentNotOpen(details={"status": row.state})
     closed = replace(row, state=state, refund_receipt=note)
-    writes: list[Write] = [rows.put(row, closed), _record(book, row, action, act)]
+    writes: list[Write] = [rows.put(row, closed), record(book, row, action, act)]
     try:
         book.credits.transact_patiently(writes)
     except Cancelled:
@@ -173,7 +173,7 @@ def _closed(book: Book, place: Place, state: str, action: str, act: Act, note: s
     return replace(closed, revision=row.revision + 1)
 
 
-def _record(book: Book, row: Row, action: str, act: Act) -> Write:
+def record(book: Book, row: Row, action: str, act: Act) -> Write:
     """The decision in the audit, under the payment."""
     return book.audit.write(Record(f"payment:{row.subject}", action, True, "", act))
 

@@ -17,6 +17,7 @@ after it has expired or failed: the money has come in by then.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Any, Final
 
 from engine.ledger.items import account_pk
@@ -43,6 +44,8 @@ TURN_S = 120
 """How long a prompt of M-Pesa is on the phone; Safaricom refuses the same one for as long."""
 SHARDS = 4
 INDEX: Final = "open-holds"
+EVER = 10**12
+"""Later than any time."""
 NOT_CALLED, CALLING, CALLED, UNKNOWN, REFUSED = "", "calling", "called", "unknown", "refused"
 """What is known of the call to the provider. `UNKNOWN`: its answer was lost, so the provider may have it."""
 
@@ -180,6 +183,16 @@ def of_user(
     return shown, page[-1]["sk"].removeprefix(_PREFIX) if is_more else None
 
 
+def waiting(table: Table, limit: int) -> list[Intent]:
+    """At most `limit` open intents of each shard; the index may lag by a moment. Raises `Busy`."""
+    keys = [
+        (place["pk"], place["sk"])
+        for number in range(SHARDS)
+        for place in islice(table.due(INDEX, f"intents#{number}", EVER, page=limit), limit)
+    ]
+    return [read(item) for item in table.get_many(keys) if _FACTS[0] in item]
+
+
 def paid_of(table: Table, user: str) -> Iterator[tuple[str, str]]:
     """Provider and id of every payment that was granted for the user's intents. Raises `Busy`."""
     pointers = table.ascending(account_pk(user), _PREFIX, _PREFIX + "~", consistent=True)
@@ -207,18 +220,19 @@ def may_call(intent: Intent) -> bool:
     return intent.state == PENDING and intent.call == NOT_CALLED
 
 
-def take_turn(table: Table, user: str, now: int) -> bool:
-    """Whether the user may be prompted now: one prompt at a time, which is open for `TURN_S`.
+def take_turn(table: Table, intent: Intent, now: int) -> bool:
+    """Whether the intent's user may be prompted for it now: one prompt at a time, which is open for `TURN_S`.
+    An intent that took its turn and was not begun may take it again.
 
     Raises `Busy`, `OutcomeUnknown`.
     """
     turn = Update(
-        account_pk(user),
+        account_pk(intent.user),
         "PAYTURN",
-        "SET free_at = :until, #ttl = :until",
-        "attribute_not_exists(free_at) OR free_at <= :now",
+        "SET free_at = :until, intent = :intent, #ttl = :until",
+        "attribute_not_exists(free_at) OR free_at <= :now OR intent = :intent",
         names={"#ttl": "ttl"},
-        values={":until": now + TURN_S, ":now": now},
+        values={":until": now + TURN_S, ":now": now, ":intent": intent.id},
         mark="changed_by",
     )
     try:

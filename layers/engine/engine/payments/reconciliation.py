@@ -16,10 +16,11 @@ time continues where it ended. Two rounds at once are safe: everything is settle
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from typing import Any, Final
 
-from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
+from engine.ledger.items import account_pk, entry_sk, read_entry
 from engine.payments import by_mpesa, by_play, by_stripe, intents, rows
 from engine.payments.buying import Shop
 from engine.payments.intents import GOOGLE, MPESA, STRIPE, Intent
@@ -31,6 +32,8 @@ from engine.platform.ids import shard
 from engine.platform.table import Item, Put, Table, Update
 from engine.platform.times import DAY_S, HOUR_S, iso
 from engine.providers.daraja import LONGEST_PULL_S
+from engine.providers.daraja_callbacks import receipt_of
+from engine.providers.daraja_results import PulledPayment
 from engine.providers.play import VOIDED_KEPT_S
 from engine.providers.play_messages import Voided
 from engine.providers.stripe import EVENTS_KEPT_S
@@ -43,6 +46,9 @@ from engine.wallet import credit_requests
 
 PASSES_PK: Final = "RECONCILE"
 BATCH = 50
+MOST_OPEN = 1000
+"""How many open findings and waiting reports a round looks at: nothing makes an old one leave its list."""
+
 RESERVE_S = 12.0
 """Nothing is started with less time left than a call to a provider takes."""
 
@@ -51,6 +57,10 @@ OVERLAP_S = HOUR_S
 
 EVERY_S = HOUR_S
 """The time between two passes over one list."""
+
+PULL_WINDOW_S = LONGEST_PULL_S - HOUR_S
+PULL_LAGS_S = HOUR_S
+"""How long a payment of M-Pesa may not be listed by Pull yet."""
 
 OWN_EVERY_S = 6 * HOUR_S
 OWN_DAYS = 2
@@ -64,7 +74,6 @@ NOT_PAID, DISAGREES, UNREADABLE, SHORT = (
     "unreadable",
     "short",
 )
-EVER = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +108,7 @@ class Reconciler:
 
     def run(self, *, is_forced: bool = False) -> Round:
         """One round; `is_forced` begins passes that are not due yet. Raises `Busy`."""
-        self._open = {(one["pk"], one["sk"]) for one in open_findings(self._table, BATCH)}
+        self._open = {(one["pk"], one["sk"]) for one in open_findings(self._table, MOST_OPEN)}
         self._look_at_intents()
         self._finish()
         for provider in self._shop.settings.payment_providers:
@@ -164,24 +173,44 @@ class Reconciler:
             self._guard(row.provider, row.id, self._finish_one, row)
 
     def _finish_one(self, row: Row) -> None:
-        play = self._shop.clients.play
-        if row.to_finish == by_play.CLAIM:
-            self._count(by_play.settle_voided(self._shop.book, play, row.handle, self._act))
+        # Later first: one that fails every time must not be the first of every round.
+        lacks_receipt, now = row.to_finish == by_mpesa.RECEIPT, self._act.at
+        later = row.paid_at + by_mpesa.RECEIPT_S if lacks_receipt else now + LATER_S
+        is_over = lacks_receipt and later <= now
+        waits = replace(row, to_finish="") if is_over else replace(row, look_at=later)
+        row_, play = rows.write(self._table, row, waits), self._shop.clients.play
+        if row_ is None or lacks_receipt:
             return
-        after = by_play.finish(self._shop.book, play, row)
+        if row_.to_finish == by_play.CLAIM:
+            self._count(by_play.settle_voided(self._shop.book, play, row_.handle, self._act))
+            return
+        after = by_play.finish(self._shop.book, play, row_)
         self._round.counts["unfinished" if after.to_finish else "finished"] += 1
-        if after.to_finish:
-            rows.write(self._table, row, replace(row, look_at=self._act.at + LATER_S))
 
     def _match_requests(self) -> None:
         """Reports of payers that wait, against the payments of the inbox."""
-        for item in credit_requests.waiting(self._table, BATCH):
+        for item in credit_requests.waiting(self._table, MOST_OPEN):
             if not self._has_time():
                 return
             self._guard(MPESA, item["id"], self._match, item)
 
     def _match(self, item: Item) -> None:
-        self._count(by_mpesa.match_request(self._shop.book, item, self._act))
+        settled = by_mpesa.match_request(self._shop.book, item, self._act)
+        self._count(settled)
+        if settled is None:
+            self._ask(str(item.get("receipt") or ""))
+
+    def _ask(self, receipt: str) -> None:
+        """Asks M-Pesa for a payment that a report names and nothing has proved."""
+        shop = self._shop
+        base = shop.settings.public_base or by_mpesa.registered_base(self._table)
+        is_askable = bool(shop.settings.mpesa_initiator and base and receipt_of(receipt))
+        if not is_askable or rows.find(self._table, MPESA, receipt) is not None:
+            return
+        if by_mpesa.may_ask(self._table, receipt, self._act.at):
+            replies = shop.clients.replies(base, "status", receipt)
+            shop.clients.daraja.ask_status(receipt, replies)
+            self._round.counts["asked"] += 1
 
     def _lists(self, provider: str) -> list[Callable[[bool], None]]:
         lists: dict[str, list[Callable[[bool], None]]] = {
@@ -230,15 +259,13 @@ class Reconciler:
             self._count(by_stripe.settle_payment(self._shop.book, stripe, payment, self._act))
 
     def _pulled(self, is_forced: bool) -> None:
-        daraja, now = self._shop.clients.daraja, self._act.at
-
-        def pull(since: int, after: str | None) -> Page[Any]:
-            return daraja.pull(since, now, int(after or 0))
-
-        def settle(paid: Any) -> None:
+        def settle(paid: PulledPayment) -> None:
             self._count(by_mpesa.hear_pulled(self._shop.book, paid, self._act))
 
-        self._pass(_Listed("mpesa:pull", LONGEST_PULL_S - HOUR_S, pull, settle), is_forced)
+        self._pass(_Listed("mpesa:pull", PULL_WINDOW_S, self._pull, settle), is_forced)
+
+    def _pull(self, since: int, after: str | None) -> Page[PulledPayment]:
+        return self._shop.clients.daraja.pull(since, self._act.at, int(after or 0))
 
     def _voided(self, is_forced: bool) -> None:
         play = self._shop.clients.play
@@ -303,28 +330,38 @@ class Reconciler:
                     if not self._has_time():
                         return
                     provider, _, payment = entry.subject.partition(":")
-                    self._guard(provider, payment, self._check_grant, entry)
+                    self._check_payment(provider, payment)
                 if found.cursor is None:
                     break
                 cursor = found.cursor
+        for provider, payment in self._reported():
+            self._check_payment(provider, payment)
         self._keep(name, Cursor(since=now))
 
-    def _check_grant(self, grant: Entry) -> None:
-        provider, _, payment = grant.subject.partition(":")
-        row = rows.find(self._table, provider, payment)
-        if row is None or rows.is_reported_otherwise(row):
-            return
-        self._round.counts["checked"] += 1
-        is_right = self._net(row, grant.unit) == row.granted - row.clawed
-        self._note(DISAGREES, row, is_found=not is_right)
-        self._note(NOT_PAID, row, is_found=not self._is_paid(row))
-        self._note(SHORT, row, is_found=bool(row.short))
+    def _reported(self) -> set[tuple[str, str]]:
+        """The payments of open findings, which may be older."""
+        names = ((pk.partition("#")[2], sk.partition("#")) for pk, sk in self._open)
+        return {(provider, found[2]) for provider, found in names if found[0] != UNREADABLE}
 
-    def _net(self, row: Row, unit: str) -> int:
+    def _check_payment(self, provider: str, payment: str) -> None:
+        row = rows.find(self._table, provider, payment)
+        if row is not None and row.is_granted and not rows.is_reported_otherwise(row):
+            self._guard(provider, payment, self._check_row, row)
+
+    def _check_row(self, row: Row) -> None:
+        self._round.counts["checked"] += 1
+        is_right = self._net(row) == row.granted - row.clawed
+        self._note(DISAGREES, row.provider, row.id, is_found=not is_right)
+        self._note(SHORT, row.provider, row.id, is_found=bool(row.short))
+        is_paid = row.clawed >= row.granted or self._is_paid(row)
+        if is_paid is not None:
+            self._note(NOT_PAID, row.provider, row.id, is_found=not is_paid)
+
+    def _net(self, row: Row) -> int:
         """What the entries about a payment have given, less what they took or made the account owe."""
         net, seq = 0, row.seq
         while seq:
-            item = self._table.get(account_pk(row.user), entry_sk(unit, seq))
+            item = self._table.get(account_pk(row.user), entry_sk(row.unit, seq))
             if item is None:
                 return -1
             entry = read_entry(item)
@@ -332,8 +369,8 @@ class Reconciler:
             seq = entry.reverses or 0
         return net
 
-    def _is_paid(self, row: Row) -> bool:
-        """Whether the provider has the payment; of M-Pesa its receipt or its request is all there is."""
+    def _is_paid(self, row: Row) -> bool | None:
+        """Whether the provider has the payment; None where it cannot say, or not yet."""
         clients = self._shop.clients
         if row.provider == STRIPE and row.receipt:
             try:
@@ -341,9 +378,23 @@ class Reconciler:
             except by_stripe.NotPaid:
                 return False
         if row.provider == GOOGLE:
-            found = clients.play.purchase(row.handle)
-            return found is not None
+            return clients.play.purchase(row.handle) is not None
+        if row.provider == MPESA:
+            # When it became known, because who forges a payment chooses its time.
+            if not PULL_LAGS_S <= self._act.at - row.seen_at <= PULL_WINDOW_S:
+                return None
+            return by_mpesa.is_listed(self._shop.book, clients.daraja, row, self._receipts)
         return True
+
+    @cached_property
+    def _receipts(self) -> frozenset[str]:
+        """The receipts of all payments that Pull lists. Raises `NotSent`, `Refused`, `Unknown`."""
+        found: set[str] = set()
+        page: Page[PulledPayment] = Page((), "0")
+        while page.after is not None:
+            page = self._pull(self._act.at - PULL_WINDOW_S, page.after)
+            found |= {paid.receipt for paid in page.rows}
+        return frozenset(found)
 
     def _guard(self, provider: str, id_: str, step: Callable[[Any], None], about: Any) -> None:
         """One step. A provider or a store that does not answer now is tried in a later round; what cannot be
@@ -356,44 +407,32 @@ class Reconciler:
             logs.not_reconciled(provider, id_, type(trouble).__name__)
         except Exception as trouble:  # noqa: BLE001 - one row must not stop the round for the others.
             logs.set_aside("reconciler", f"{provider} {id_}", type(trouble).__name__)
-            self._write_finding(UNREADABLE, provider, id_)
+            self._note(UNREADABLE, provider, id_, is_found=True)
+        else:
+            self._note(UNREADABLE, provider, id_, is_found=False)
 
-    def _note(self, kind: str, row: Row, *, is_found: bool) -> None:
+    def _note(self, kind: str, provider: str, id_: str, *, is_found: bool) -> None:
         """Records a finding, or that what was found before is in order now."""
-        pk, sk = _finding_key(kind, row.provider, row.id)
+        pk, sk = f"FINDING#{provider}", f"{kind}#{id_}"
         if is_found:
-            self._write_finding(kind, row.provider, row.id)
+            self._round.counts["findings"] += 1
+            change = (
+                "SET kind = :kind, provider = :provider, payment = :payment, last_at = :now, "
+                "open_shard = :shard, expires_at = if_not_exists(expires_at, :now)"
+            )
+            values = {
+                ":kind": kind,
+                ":provider": provider,
+                ":payment": id_,
+                ":now": self._act.at,
+                ":shard": f"findings#{shard(sk, SHARDS)}",
+            }
+            self._table.write(Update(pk, sk, change, "", values=values))
         elif (pk, sk) in self._open:
             self._round.counts["resolved"] += 1
-            self._table.write(
-                Update(
-                    pk,
-                    sk,
-                    "SET resolved_at = :now REMOVE open_shard",
-                    "attribute_exists(pk)",
-                    values={":now": self._act.at},
-                )
-            )
-
-    def _write_finding(self, kind: str, provider: str, id_: str) -> None:
-        self._round.counts["findings"] += 1
-        pk, sk = _finding_key(kind, provider, id_)
-        self._table.write(
-            Update(
-                pk,
-                sk,
-                "SET kind = :kind, provider = :provider, payment = :payment, last_at = :now, "
-                "open_shard = :shard, expires_at = if_not_exists(expires_at, :now)",
-                "",
-                values={
-                    ":kind": kind,
-                    ":provider": provider,
-                    ":payment": id_,
-                    ":now": self._act.at,
-                    ":shard": f"findings#{shard(sk, SHARDS)}",
-                },
-            )
-        )
+            change = "SET resolved_at = :now REMOVE open_shard"
+            values = {":now": self._act.at}
+            self._table.write(Update(pk, sk, change, "attribute_exists(pk)", values=values))
 
     def _count(self, settled: Any) -> None:
         if settled is not None:
@@ -420,7 +459,7 @@ def open_findings(table: Table, limit: int) -> list[Item]:
     """Findings that are not resolved, the oldest first. Raises `Busy`."""
     found: list[Item] = []
     for number in range(SHARDS):
-        places = table.due(intents.INDEX, f"findings#{number}", EVER, page=limit)
+        places = table.due(intents.INDEX, f"findings#{number}", intents.EVER, page=limit)
         found += table.get_many([(one["pk"], one["sk"]) for one in islice(places, limit)])
     waiting = [item for item in found if "open_shard" in item]
     return sorted(waiting, key=lambda item: (item["expires_at"], item["sk"]))[:limit]
@@ -449,10 +488,6 @@ def passes(table: Table) -> list[dict[str, Any]]:
         }
         for item in found
     ]
-
-
-def _finding_key(kind: str, provider: str, id_: str) -> tuple[str, str]:
-    return f"FINDING#{provider}", f"{kind}#{id_}"
 
 
 def _name_of(row: Any) -> str:

@@ -38,6 +38,9 @@ HELD_BACK = frozenset({NOTED, UNMATCHED, IGNORED, RETURNED})
 CONSUME: Final = "consume"
 """What a store must be told after a grant."""
 
+QUESTIONED, NOT_REVERSED = "dispute_opened", "not_reversed"
+"""Troubles of granted payments: a dispute that took nothing yet, a reversal that M-Pesa refused."""
+
 INDEX: Final = "open-holds"
 SHARDS = 4
 DECIDED: Final = "payments"

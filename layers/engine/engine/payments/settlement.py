@@ -278,7 +278,7 @@ def _same_payment(book: Book, intent: Intent, proof: Proof, act: Act) -> Row:
         raise Overtaken()
     if proof.payment in (row.id, intent.reference) or not proof.receipt:
         return row
-    known = replace(row, receipt=proof.receipt, payer=row.payer or proof.payer)
+    known = replace(row, receipt=proof.receipt, payer=row.payer or proof.payer, to_finish="")
     writes: list[Write] = [
         rows.put(row, known),
         rows.same_as(row, proof.payment),

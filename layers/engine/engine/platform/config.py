@@ -76,6 +76,7 @@ class Settings:
     mpesa_short_code: str
     """The PayBill, or the store number where there is a till; empty for none."""
     mpesa_till: str
+    mpesa_initiator: str
     play_package: str
     play_audience: str
     """The audience of the tokens of Google's pushes."""
@@ -176,6 +177,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         checkout_return_url=environ["CHECKOUT_RETURN_URL"],
         mpesa_short_code=environ["MPESA_SHORT_CODE"],
         mpesa_till=environ["MPESA_TILL"],
+        mpesa_initiator=environ["MPESA_INITIATOR"],
         play_package=environ["PLAY_PACKAGE"],
         play_audience=environ["PLAY_AUDIENCE"],
         play_push_account=environ["PLAY_PUSH_ACCOUNT"],

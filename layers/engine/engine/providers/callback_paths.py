@@ -76,6 +76,17 @@ def subject_of(kind: str, secrets: Iterable[str], segment: str) -> str | None:
     return subject if found else None
 
 
+def banned_in(url: str) -> str | None:
+    """A word in `url` that Daraja refuses, None if there is none."""
+    return next((word for word in BANNED if word in url.lower()), None)
+
+
+def masked(url: str) -> str:
+    """`url` as it may be shown: without the mac, which is the proof."""
+    shown, point, _ = url.rpartition(".")
+    return f"{shown}{point}***"
+
+
 def is_known_address(address: str) -> bool:
     """Whether Daraja is known to call from `address`, that of `requestContext.http.sourceIp`."""
     return address in ADDRESSES

@@ -41,6 +41,9 @@ PENDING = "500.001.1001"
 
 BUSY = "500.003.02"
 SPIKE = "policies.ratelimit.SpikeArrestViolation"
+ALREADY_REGISTERED = "500.003.1001"
+"""Of the registration of addresses: the short code has some, and in production they are set once."""
+
 DUPLICATE_ID = "500.002.1001"
 """Of B2C: an earlier request had the same id."""
 
@@ -222,7 +225,7 @@ class Daraja:
     def register_urls(self, confirmation_url: str, validation_url: str) -> None:
         """Says where C2B payments are told. In production once; later changes are made in the portal.
 
-        Raises `NotSent`, `Refused`, `Unknown`.
+        Raises `NotSent`; `Refused`, with `ALREADY_REGISTERED` if there are addresses; `Unknown`.
         """
         body = {
             "ShortCode": self._business.short_code,
@@ -231,7 +234,7 @@ class Daraja:
             "ConfirmationURL": confirmation_url,
             "ValidationURL": validation_url,
         }
-        self._accepted("/mpesa/c2b/v2/registerurl", body)
+        self._accepted("/mpesa/c2b/v2/registerurl", body, ALREADY_REGISTERED)
 
     def register_pull(self, nominated_number: str, callback_url: str) -> None:
         """Switches Pull on for the short code; again does nothing. Raises `NotSent`, `Refused`, `Unknown`."""

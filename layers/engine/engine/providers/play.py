@@ -6,10 +6,12 @@ them done.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import quote
 
+from engine.platform.times import iso
 from engine.providers import play_messages
 from engine.providers.play_messages import Order, Purchase, Voided
 from engine.providers.wire import (
@@ -21,6 +23,7 @@ from engine.providers.wire import (
     child,
     children,
     done,
+    is_missing,
     success,
     word,
 )
@@ -33,7 +36,33 @@ PAGE = 1000
 FULL_MILLIUNITS = 100_000
 _PRODUCT = re.compile(r"[a-z0-9][a-z0-9._]{0,148}")
 
+MOST_USES = 1000
+"""A review with more of them is refused."""
+
 Preference = Literal["APPROVE", "DECLINE", "NEUTRAL"]
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One use of what was bought; `at` in epoch seconds, `account` as the app named it to Google."""
+
+    at: int
+    account: str
+    item: str
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What is known of a purchase whose refund Google asks about: `consumed_milliunits` of 100,000 were used,
+    None if that is not known; `had_sample` says whether the buyer could try before.
+
+    Format: `orders.reviewrefund`.
+    """
+
+    preference: Preference
+    consumed_milliunits: int | None = None
+    had_sample: bool = False
+    uses: Sequence[Usage] = ()
 
 
 class Play:
@@ -51,7 +80,7 @@ class Play:
         if not play_messages.is_token(token):
             return None
         reply = self._get(f"/purchases/productsv2/tokens/{quote(token, safe='')}")
-        if reply.status in NO_PURCHASE:
+        if is_missing(reply, NO_PURCHASE):
             return None
         found = play_messages.purchase(success(reply, _reason(reply.members)))
         if found is None:
@@ -88,7 +117,7 @@ class Play:
     def order(self, id_: str) -> Order | None:
         """What an order cost; None if there is none. Raises `NotSent`, `Refused`, `Unknown`."""
         reply = self._get(f"/orders/{quote(id_, safe='')}")
-        if reply.status in NO_PURCHASE:
+        if is_missing(reply, NO_PURCHASE):
             return None
         found = play_messages.order(success(reply, _reason(reply.members)))
         if found is None:
@@ -99,18 +128,21 @@ class Play:
         """Refunds an order whole. Raises `NotSent`, `Refused`, `Unknown`."""
         self._post(f"/orders/{quote(order, safe='')}:refund?revoke=true")
 
-    def review_refund(
-        self, order: str, refund_token: str, preference: Preference, consumed_milliunits: int
-    ) -> None:
-        """Answers a review within its 24 hours; the first answer counts. `consumed_milliunits` is how much of
-        the purchase was used, 100,000 for all. Raises `NotSent`, `Refused`, `Unknown`.
+    def review_refund(self, order: str, refund_token: str, review: Review) -> None:
+        """Answers a review within its 24 hours; the first answer counts.
+
+        Raises `NotSent`; `Refused`, also where it was answered before or its time is over; `Unknown`.
         """
-        body = {
+        body: dict[str, Any] = {
             "pendingRefundToken": refund_token,
-            "sampleContentProvided": False,
-            "refundPreference": preference,
-            "consumptionPercentageMilliunits": min(FULL_MILLIUNITS, max(0, consumed_milliunits)),
+            "sampleContentProvided": review.had_sample,
+            "refundPreference": review.preference,
         }
+        if review.consumed_milliunits is not None:
+            consumed = min(FULL_MILLIUNITS, max(0, review.consumed_milliunits))
+            body["consumptionPercentageMilliunits"] = consumed
+        if review.uses:
+            body["consumptionUsageEvents"] = [_use(use) for use in review.uses[:MOST_USES]]
         self._post(f"/orders/{quote(order, safe='')}:reviewrefund", body)
 
     def _get(self, path: str, query: Mapping[str, str] | None = None) -> Reply:
@@ -119,6 +151,14 @@ class Play:
     def _post(self, path: str, body: Any = None) -> None:
         reply = self._api.send("POST", self._app + path, bearer(self._access_token()), body)
         done(reply, _reason(reply.members))
+
+
+def _use(use: Usage) -> dict[str, str]:
+    return {
+        "obfuscatedAccountId": use.account,
+        "consumptionTime": iso(use.at),
+        "consumptionItemDescription": use.item,
+    }
 
 
 def _purchase_path(product: str, token: str) -> str:

@@ -22,7 +22,17 @@ from engine.providers.stripe_objects import (
     Refund,
     Session,
 )
-from engine.providers.wire import Api, Page, Reply, Unknown, bearer, child, success, word
+from engine.providers.wire import (
+    Api,
+    Page,
+    Reply,
+    Unknown,
+    bearer,
+    child,
+    is_missing,
+    success,
+    word,
+)
 
 VERSION: Final = "2026-06-24.dahlia"
 PAGE = 100
@@ -173,7 +183,7 @@ class Stripe:
         if not _ID.fullmatch(id_):
             return None
         reply = self._api.get(f"{path}/{id_}", self._headers(), query)
-        return None if reply.status == 404 else _read(reply, read)
+        return None if is_missing(reply, frozenset({404})) else _read(reply, read)
 
     def _list(
         self,

@@ -7,7 +7,7 @@ no exception. Numbers with a fraction are decimals.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from decimal import Decimal, InvalidOperation
@@ -115,6 +115,17 @@ def done(reply: Reply, code: str) -> None:
         raise Refused(reply.status, code, reply.retry_after_s)
     if not reply.is_success:
         raise Unknown("failed")
+
+
+def is_missing(reply: Reply, statuses: Collection[int]) -> bool:
+    """Whether the provider says that there is no such object, in its own form. Raises `Unknown` for the same
+    status in another form, such as a page of something before the provider.
+    """
+    if reply.status not in statuses:
+        return False
+    if not child(reply.members, "error"):
+        raise Unknown("not_json")
+    return True
 
 
 def parsed(raw: bytes) -> dict[str, Any] | None:

@@ -435,6 +435,13 @@ class PackForm(Struct, rename="camel"):
     active: bool = True
 
 
+class AddressesForm(Struct):
+    """Addresses to register at Daraja; `again` also where the same ones were registered before."""
+
+    reason: GivenReason
+    again: bool = False
+
+
 class PurchaseForm(Struct, rename="camel"):
     """A purchase that the user's app made at Google Play."""
 
