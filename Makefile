@@ -45,13 +45,16 @@ typescript: .cache/typescript/.ready
 	cd .cache/typescript && npm ci --no-audit --no-fund --silent
 	@touch $@
 
+# The files with properties of random examples.
+PROPERTIES = $(shell grep -l tests.support.properties tests/test_*.py | grep -v test_any_bytes)
+
 # The long forms of the proofs; `make test` runs the short ones.
 prove: setup
 	$(BIN)/python -m tests.model --deep
 	PROVE=1 $(BIN)/python -m pytest -s -n $(PROCESSES) $(IN_GROUPS) tests/test_histories.py tests/test_races.py \
 		tests/test_subscription_histories.py tests/test_subscription_crashes.py tests/test_hold_histories.py \
 		tests/test_store_failures.py tests/test_any_bytes.py tests/test_revisions.py \
-		tests/e2e/test_hostile.py tests/e2e/test_schemathesis.py
+		tests/e2e/test_hostile.py tests/e2e/test_schemathesis.py $(PROPERTIES)
 
 # Each clause of each condition that guards credits deleted or bent: a test must die.
 mutants: setup

@@ -9,12 +9,16 @@ import engine
 from cli import dotenv, local_run
 from cli.commands import (
     adjust,
+    audit,
     balance,
     holds,
     keys,
     ledger,
+    listen,
+    logs,
     meta,
     operators,
+    packs,
     payments,
     policy,
     products,
@@ -23,10 +27,12 @@ from cli.commands import (
     seed_credits,
     smoke,
     smoke_account,
+    stats,
     status,
     subscriptions,
     transactions,
     transcribe,
+    trigger,
     users,
     validate,
     vend_token,
@@ -82,18 +88,24 @@ app.command("validate")(validate.validate)
 app.command("meta")(meta.meta)
 app.command("transcribe")(transcribe.transcribe)
 app.command("transactions")(transactions.transactions)
+app.command("audit")(audit.audit)
+app.command("stats")(stats.stats)
 app.add_typer(users.app, name="users")
 app.add_typer(adjust.app, name="adjust")
 app.add_typer(products.app, name="products")
 app.add_typer(holds.app, name="holds")
 app.add_typer(keys.app, name="keys")
 app.add_typer(subscriptions.app, name="subscriptions")
+app.add_typer(packs.app, name="packs")
 app.add_typer(payments.app, name="payments")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(operators.app, name="operators")
 app.add_typer(policy.app, name="policy")
 app.add_typer(requests.app, name="requests")
+app.command("logs")(logs.logs)
+app.command("listen")(listen.listen)
+app.command("trigger")(trigger.trigger)
 app.command("smoke")(smoke.smoke)
 app.command("smoke-account")(smoke_account.smoke_account)
 

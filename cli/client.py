@@ -29,6 +29,8 @@ LIMITS_S = (5, 35)
 ATTEMPTS = 3
 LONGEST_WAIT_S = 10.0
 SIZE_LIMIT = 32 * 1024 * 1024
+Body = Mapping[str, object] | bytes | None
+"""An object, a text, or nothing."""
 CODES = {401: REFUSED, 403: REFUSED, 404: NOT_FOUND, 402: NO_CREDITS, 429: RATE_LIMITED}
 
 
@@ -139,6 +141,17 @@ class Client:
         keyed = {**(headers or {}), **({"idempotency-key": f'"{key}"'} if key else {})}
         return self._tried("POST", path, body, keyed, attempts=ATTEMPTS if key else 1)
 
+    def put(self, path: str, body: Mapping[str, object], *, headers: Mapping[str, str]) -> Reply:
+        """A write of the whole thing; retries are safe. Raises `CommandError`."""
+        return self._tried("PUT", path, body, headers)
+
+    def post_csv(self, path: str, text: bytes, *, headers: Mapping[str, str]) -> Reply:
+        """A file whose rows have ids of their own, which makes retries safe.
+
+        Raises `UnknownOutcome` where it may have been done, else `CommandError`.
+        """
+        return self._tried("POST", path, text, {**headers, "content-type": "text/csv"})
+
     def delete(self, path: str, *, headers: Mapping[str, str]) -> Reply:
         """A deletion; retries are safe. Raises `CommandError`."""
         return self._tried("DELETE", path, None, headers)
@@ -147,7 +160,7 @@ class Client:
         self,
         method: str,
         path: str,
-        body: Mapping[str, object] | None,
+        body: Body,
         headers: Mapping[str, str],
         attempts: int = ATTEMPTS,
     ) -> Reply:
@@ -167,7 +180,7 @@ class Client:
         self,
         method: str,
         path: str,
-        body: Mapping[str, object] | None,
+        body: Body,
         headers: Mapping[str, str],
     ) -> Reply:
         """One attempt.
@@ -180,7 +193,8 @@ class Client:
             answer = self._session.request(
                 method,
                 self.endpoint.base_url + path,
-                json=body,
+                json=None if isinstance(body, bytes) else body,
+                data=body if isinstance(body, bytes) else None,
                 headers=dict(headers),
                 timeout=LIMITS_S,
                 allow_redirects=False,

@@ -11,6 +11,7 @@ from cli import local_run
 from engine.web.forms import CREDITS_LIMIT
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
+JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object in each line.")]
 User = Annotated[str, typer.Argument(help="The user's id.", show_default=False)]
 Amount = Annotated[int, typer.Argument(min=1, max=CREDITS_LIMIT, help="Whole credits.")]
 Video = Annotated[str, typer.Argument(help="The address of a TikTok video.")]
@@ -27,6 +28,10 @@ Everything = Annotated[bool, typer.Option("--all", help="Read all pages.")]
 RunFile = Annotated[
     Path | None,
     typer.Option(help=f"The local run's file; {local_run.DEFAULT_PATH} where it exists."),
+]
+Stack = Annotated[
+    str | None,
+    typer.Option("--stack", envvar="PLUCT_STACK", help="The stack of a deployment in AWS."),
 ]
 TableName = Annotated[
     str | None,

@@ -4,18 +4,39 @@ Results go to standard output; errors, questions and progress go to standard err
 """
 
 import json
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
+READABLE = 10
+"""The width below which a column of text cannot be read."""
+BETWEEN = 3
+"""The blanks between two columns."""
+
 
 def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
+
+
+def print_json_line(document: Any) -> None:
+    """One object in one line, for a command that prints as things happen; it is not held back."""
+    typer.echo(json.dumps(document, ensure_ascii=False))
+
+
+def print_wrapped(text: str, *, style: str = "") -> None:
+    """Prints text by the terminal's width, with control characters escaped; further lines are indented."""
+    console = Console()
+    for line in text.splitlines() or [""]:
+        plain = line if line.isprintable() else line.encode("unicode_escape").decode()
+        for part in textwrap.wrap(plain, console.width, subsequent_indent="    ") or [""]:
+            console.print(Text(part, style=style), soft_wrap=True)
 
 
 def print_table(
@@ -25,19 +46,40 @@ def print_table(
     right: Sequence[str] = (),
     whole: Sequence[str] = (),
 ) -> None:
-    """Prints a table; markup in a cell is printed as plain text.
+    """Prints a table no wider than the terminal; markup in a cell is printed as plain text.
 
     Columns named in `right` hold numbers. In a narrow terminal, cells are folded, except numbers and
-    the columns named in `whole`.
+    the columns named in `whole`. A table that would be narrower than its columns is printed as a list.
     """
+    cells = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    console = Console()
+    if _least_width(heads, cells, {*right, *whole}) > console.width:
+        _print_list(heads, cells)
+        return
     grid = Grid(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for head in heads:
         justify: Literal["left", "right"] = "right" if head in right else "left"
         kept = head in right or head in whole
         grid.add_column(head, justify=justify, overflow="fold", no_wrap=kept)
+    for row in cells:
+        grid.add_row(*map(Text, row))
+    console.print(grid)
+
+
+def _least_width(heads: Sequence[str], rows: Sequence[Sequence[str]], kept: set[str]) -> int:
+    """How narrow the table can be with every number whole and every other cell still readable."""
+    widths = []
+    for place, head in enumerate(heads):
+        widest = max(cell_len(text) for text in (head, *(row[place] for row in rows)))
+        widths.append(widest if head in kept else min(widest, max(READABLE, cell_len(head))))
+    return sum(widths) + BETWEEN * (len(widths) - 1)
+
+
+def _print_list(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Each row as names and values, with an empty line after it."""
     for row in rows:
-        grid.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    Console().print(grid)
+        print_facts(dict(zip(heads, row, strict=True)))
+        typer.echo()
 
 
 def print_facts(facts: Mapping[str, object]) -> None:

@@ -51,6 +51,31 @@ def find_table(run_file: Path | None, table_name: str | None) -> FoundTable:
     return FoundTable(Table(local, name), f"{name} of the local run at {address}")
 
 
+@dataclass(frozen=True, slots=True)
+class FoundStack:
+    """A stack, and how clients of AWS services that know it are made."""
+
+    name: str
+    title: str
+    endpoint_url: str | None
+    """The local engine's address; None in AWS."""
+
+    def client(self, service: str) -> Any:
+        """A client of `service`. Raises `CommandError`."""
+        if self.endpoint_url is None:
+            return _aws_client(service, keyrings.CLIENT_CONFIG)
+        return _local_client(service, self.endpoint_url, keyrings.CLIENT_CONFIG)
+
+
+def find_stack(run_file: Path | None, stack: str | None) -> FoundStack:
+    """The stack that the options name. Raises `CommandError`."""
+    run_path = _run_path(run_file, stack, "--stack")
+    if stack is not None:
+        return FoundStack(stack, f"The stack {stack}", None)
+    run = local_run.read(run_path, "engineUrl", "secretsPrefix")
+    return FoundStack(run["secretsPrefix"].strip("/"), "The local run", run["engineUrl"])
+
+
 def find_parameters(run_file: Path | None, stack: str | None) -> FoundParameters:
     """The parameters of the deployment that the options name. Raises `CommandError`."""
     run_path = _run_path(run_file, stack, "--stack")

@@ -17,7 +17,7 @@ from local.engine import running_engine
 from local.settings import BASE_VARIABLES, FRONT_PARAMETERS, ROOT
 
 READY_TIMEOUT_S = 300.0
-STOP_TIMEOUT_S = 20.0
+STOP_TIMEOUT_S = 60.0
 
 
 @contextlib.contextmanager

@@ -65,6 +65,8 @@ class Settings:
     provisioning_key: str | None = None
     shared_secrets: Mapping[str, str] = field(default_factory=dict)
     """Secrets of payment providers that run elsewhere, by parameter."""
+    is_cold: bool = False
+    """Whether each function starts at its first call, instead of before the run is ready."""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], root: Path = ROOT) -> Settings:
@@ -93,6 +95,7 @@ class Settings:
             },
             provisioning_key=given.get("PROVISIONING_API_KEY"),
             shared_secrets={name: given[name] for name in SHARED_SECRETS if name in given},
+            is_cold=given.get("COLD", "0") != "0",
         )
 
 

@@ -114,7 +114,8 @@ async def _start(
     parts = _Parts(template, services.origin(listener), engine, deployment, upstreams)
     standins = await _start_standins(parts, held)
     await _start_front(parts, settings, listener, held)
-    await asyncio.to_thread(_warm_up, engine.endpoint, deployment.functions)
+    if not settings.is_cold:
+        await asyncio.to_thread(_warm_up, engine.endpoint, deployment.functions)
     members = _members(parts, await _create_demo_user(parts.base_url)) | await asyncio.to_thread(
         first_operator.create, engine.endpoint, deployment.table_name
     )

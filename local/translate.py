@@ -8,13 +8,17 @@ the template stays the only source.
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 import re
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
+import samtranslator  # type: ignore[import-untyped]
 from samtranslator.model.exceptions import InvalidDocumentException  # type: ignore[import-untyped]
 from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
@@ -22,9 +26,11 @@ from samtranslator.translator.translator import Translator  # type: ignore[impor
 from local.engine import REGION
 from local.engine_gaps import WITHOUT_EFFECT
 from local.package import ENTRY_HANDLER
+from local.settings import ROOT
 from local.template import Resources, Template, TemplateError, parameter_values, resources_of_type
 
 API_ID = "pluct-local"
+CACHE = ROOT / ".cache"
 # Without it, a custom resource whose function never answers blocks the deployment for an hour.
 CUSTOM_RESOURCE_TIMEOUT_S = 30
 CODE_MEMBERS = {
@@ -52,7 +58,7 @@ def translate(source: Template, bucket: str) -> Translation:
     for type_name, member in CODE_MEMBERS.items():
         for logical_id, resource in resources_of_type(prepared, type_name).items():
             resource["Properties"][member] = {"Bucket": bucket, "Key": logical_id}
-    translated = by_sam(prepared)
+    translated = _by_sam_once(prepared)
     routes = _expand_apis(translated["Resources"])
     _adapt_functions(translated)
     _adapt_custom_resources(translated)
@@ -98,6 +104,24 @@ def _without_gradual_deployment(template: Template) -> Iterator[str]:
         yield "canary deployment and its rollback by alarms (CodeDeploy)"
     if template.pop("Rules", None):
         yield "rules about parameters"
+
+
+def _by_sam_once(template: Template) -> Template:
+    """`by_sam` with default values, kept in `.cache/`.
+
+    It takes seconds, and depends on the template and SAM's version alone.
+    """
+    made_of = samtranslator.__version__ + json.dumps(template, default=str)
+    kept = CACHE / f"translated-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}.json"
+    if not kept.exists():
+        made = by_sam(template)
+        CACHE.mkdir(exist_ok=True)
+        # Another process may write the same at this moment: what has this name is always whole.
+        with tempfile.NamedTemporaryFile("w", dir=CACHE, delete=False, encoding="utf-8") as written:
+            json.dump(made, written)
+        Path(written.name).replace(kept)
+    translated: Template = json.loads(kept.read_text(encoding="utf-8"))
+    return translated
 
 
 def by_sam(template: Template, values: dict[str, str] | None = None) -> Template:

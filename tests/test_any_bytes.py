@@ -153,6 +153,7 @@ def test_no_body_makes_a_500(
             answered(gate, route, headers=headers, **body)
 
 
+@functools.cache
 def samples() -> dict[str, dict[str, str]]:
     """The members of each route's sample body, as they are written, by the route's key."""
     events = (json.loads(path.read_text()) for path in sorted(EVENTS.glob("*.json")))

@@ -367,18 +367,3 @@ def test_a_redirect_is_not_followed(terminal: Terminal) -> None:
 
 def test_shell_completion_is_available(terminal: Terminal) -> None:
     assert "--install-completion" in terminal.say("--help").stdout
-
-
-def test_every_command_has_help_and_a_json_option(terminal: Terminal) -> None:
-    groups = {"users": ("list", "search", "show"), "adjust": ("add", "deduct"),
-              "products": ("list", "show", "edit", "off"), "holds": ("list", "show", "end"),
-              "keys": ("generate", "list", "revoke"), "ledger": ("verify", "rebuild"),
-              "secrets": ("list", "rotate", "retire", "import")}  # fmt: skip
-    alone = ("status", "seed-credits", "vend-token", "balance", "validate", "meta", "transcribe",
-             "transactions", "smoke", "smoke-account")  # fmt: skip
-    every = [(name,) for name in alone]
-    every += [(group, name) for group, names in groups.items() for name in names]
-    for words in every:
-        result = terminal.say(*words, "--help")
-        assert result.exit_code == 0
-        assert "--json" in result.stdout, words

@@ -1,6 +1,7 @@
 """What GitHub, CloudFormation and a function of any template can do at most: `docs/deploy-roles.yaml`."""
 
 import tomllib
+from functools import cache
 from typing import Any
 
 import pytest
@@ -32,6 +33,7 @@ def by_sid(name: str) -> dict[str, dict[str, Any]]:
     return {statement["Sid"]: statement for statement in statements(name)}
 
 
+@cache
 def translated_roles() -> dict[str, dict[str, Any]]:
     """For a deployment with all that a parameter can switch on."""
     given = {

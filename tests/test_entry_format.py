@@ -170,6 +170,14 @@ def overdraw(gateway: Gateway, user: str, owed: int) -> None:
     assert ledger.account(user).owed == owed
 
 
+def test_an_account_whose_first_entry_owes_says_so(gateway: Gateway) -> None:
+    user = fresh("debtor")
+    move = Move(user, "spend", 0, 0, ORIGIN, product="minutes@1", beyond=5, may_owe=True)
+    gateway.ledger.post(move, once(gateway, user))
+    assert gateway.ledger.account(user).owed == 5
+    gateway.assert_explained(user)
+
+
 @pytest.fixture
 def debtor(gateway: Gateway) -> str:
     """A user who has nothing and owes 30."""

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jwt
@@ -288,6 +289,77 @@ def test_the_check_finds_an_edited_hold(backend: Backend, edit: dict[str, Any], 
     assert kind in {finding.kind for finding in found}
 
 
+@pytest.mark.parametrize("end", ["commit", "release", "expire"])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"committed": 29}, {"committed": 31}, {"resolved_seq": 2}, {"state": "open"}, {"jti": "other"},
+        {"parts": b"\xc1"}, {"parts": "text"}, {"pages": "2"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_check_finds_an_edited_hold_that_has_ended(
+    backend: Backend, end: str, edit: dict[str, Any]
+) -> None:
+    hold = _ended_hold(backend, end)
+    assert backend.figures() == (470, 0, 0)
+    table = backend.gateway.ledger.table
+    table.write(hold_put(backend.item(hold) | edit))
+    found = verification.verify_user(table, "credits", backend.user).findings
+    assert {finding.kind for finding in found} == {"hold"}
+
+
+def _ended_hold(backend: Backend, end: str) -> str:
+    """A hold of 100 of which 30 were charged, with its end."""
+    hold = backend.held(expiresInSeconds=600)
+    backend.ask(hold, "commit", amount=30)
+    if end == "commit":
+        backend.ask(hold, "commit", units=0, final=True)
+    elif end == "release":
+        backend.ask(hold, "release")
+    else:
+        backend.gateway.now = NOW + 720
+        assert backend.show(hold).json["state"] == "expired"
+    return hold
+
+
+@pytest.mark.parametrize("end", ["release", "expire"])
+def test_the_check_compares_what_went_back_with_the_entry(backend: Backend, end: str) -> None:
+    hold = _ended_hold(backend, end)
+    table = backend.gateway.ledger.table
+    table.write(hold_put(backend.item(hold) | {"released": 69}))
+    (found,) = verification.verify_user(table, "credits", backend.user).findings
+    assert "69 went back, but entry 5 gives 70 back" in found.text
+
+
+def test_the_check_finds_a_request_of_a_hold_that_no_entry_explains(backend: Backend) -> None:
+    hold = _ended_hold(backend, "release")
+    table, item = backend.gateway.ledger.table, backend.item(hold)
+    first, *rest = hold_parts.read(item["parts"])
+    for changed in (replace(first, charged=29), replace(first, seq=1), replace(first, seq=99)):
+        table.write(hold_put(item | {"parts": hold_parts.write([changed, *rest])}))
+        (found,) = verification.verify_user(table, "credits", backend.user).findings
+        assert "does not explain" in found.text
+
+
+def test_the_check_passes_over_a_hold_whose_record_may_have_passed(backend: Backend) -> None:
+    """An account with many holds is not read hold by hold for ever."""
+    hold = _ended_hold(backend, "release")
+    table = backend.gateway.ledger.table
+    table.write(hold_put(backend.item(hold) | {"committed": 29}))
+    backend.gateway.now = NOW + 48 * 3600 + 1
+    assert (
+        backend.gateway.call(
+            "POST",
+            "/v1/credits/add",
+            {"userId": backend.user, "amount": 1},
+            headers=backend.gateway.api_key,
+        ).status
+        == 200
+    )
+    assert verification.verify_user(table, "credits", backend.user).findings == []
+
+
 def hold_put(item: Item) -> Any:
     from engine.platform.table import Put
 
@@ -336,6 +408,25 @@ def test_hold_account_and_entry_stay_below_a_unit(backend: Backend) -> None:
     assert account is not None and len(account["open_holds"]) == 20
     assert size(account) < 1024
     assert size(backend.gateway.entries(backend.user)[-1].item()) < 1024
+
+
+def test_a_key_has_a_limit_of_requests(gateway: Gateway) -> None:
+    """Another key has its own, and the next minute begins anew."""
+    own = Gateway(gateway.endpoint, HOLD_RATE_LIMIT="20", RATE_LIMIT="1000")
+    own.now = NOW
+    backend, other = Backend(own), Backend(own)
+    hold = backend.held()
+    assert [backend.show(hold).status for _ in range(19)] == [200] * 19
+    for reply in (backend.show(hold), backend.place(), backend.ask(hold, "commit", amount=1)):
+        assert (reply.status, reply.code) == (429, "rate_limited")
+        assert reply.headers["ratelimit-policy"] == '"default";q=20;w=60'
+        assert reply.headers["retry-after"] == "60"
+    window = own.ledger.table.get(f"CALLER#{backend.caller}", "RATE#hold")
+    assert window is not None and (window["rate_used"], window["ttl"]) == (20, NOW + 3600)
+    assert other.place().status == 200
+    own.now = NOW + 60
+    assert backend.ask(hold, "commit", amount=1).status == 200
+    assert backend.figures() == (400, 99, 0)
 
 
 def test_the_catalogue_of_the_function_is_cached(backend: Backend) -> None:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from engine.credits import backend_holds, payments
+from engine.credits import backend_holds, hold_parts, holds, payments
 from engine.credits.backend_holds import HoldDesk, Placing, Request, Told, Wanted
 from engine.credits.hold_items import OPEN
+from engine.credits.hold_parts import Part
 from engine.credits.payments import Grant
 from engine.credits.verification import verify_user
 from engine.ledger.posting import Ledger
@@ -85,6 +86,13 @@ class Scene:
         wanted = Wanted(amount=amount or None)
         return self.desk.extend(self.hold_id, wanted, self.request(at), seconds=seconds)
 
+    def prolong(self) -> None:
+        """One more request that the hold keeps, and nothing else; written as earlier versions did."""
+        hold = self.desk.find(self.hold_id)
+        ids = hold_parts.ids_of("extend", fresh("earlier"), "print")
+        part = Part(hold_parts.EXTEND, ids, 0, 0, hold.reserved, LIFETIME_S, 70)
+        self.table.write(holds.as_seen(hold, "SET parts = :parts", {}, {}, part))
+
     def release(self) -> Told:
         return self.desk.release(self.hold_id, self.request(NOW + 60))
 
@@ -105,6 +113,8 @@ class Move:
     ends: tuple[int, int, int, int]
     overage: Overage = "reject"
     is_placed: bool = True
+    parts: int = 0
+    """How many requests the hold has had."""
     alone: bool = False
     """It looks at every user's holds, so it needs a table of its own."""
 
@@ -118,6 +128,9 @@ MOVES = [
     Move("capped", lambda scene: scene.commit(40), (70, 0, 0, 30), "cap"),
     Move("longer", lambda scene: scene.extend(seconds=590), (70, 30, 0, 0)),
     Move("more", lambda scene: scene.extend(10), (60, 40, 0, 0)),
+    Move("part after a page", lambda scene: scene.commit(20), (70, 10, 0, 20), parts=12),
+    Move("longer after a page", lambda s: s.extend(seconds=590), (70, 30, 0, 0), parts=12),
+    Move("more after a page", lambda scene: scene.extend(10), (60, 40, 0, 0), parts=15),
     Move("release", Scene.release, (100, 0, 0, 0)),
     Move("expiry by a read", Scene.show, (100, 0, 0, 0)),
     Move("expiry by the sweeper", Scene.sweep, (100, 0, 0, 0), alone=True),
@@ -136,6 +149,8 @@ def scene_for(gateway: Gateway, move: Move) -> Scene:
     scene = Scene(gateway, user, gateway.ledger.table, fresh("hold"), move.overage)
     if move.is_placed:
         scene.place()
+    for _ in range(move.parts):
+        scene.prolong()
     return scene
 
 

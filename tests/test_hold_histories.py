@@ -23,9 +23,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )  # fmt: skip
 
-from engine.credits import hold_items, holds, verification
+from engine.credits import hold_items, hold_parts, holds, verification
 from engine.credits.hold_items import CAPTURED, RELEASED
-from engine.credits.hold_parts import MOST
 from engine.platform.act import Act
 from engine.products.catalogue import Catalogue
 from tests.support.gateway import Gateway, Reply
@@ -62,7 +61,6 @@ class Held:
     state: str = "open"
     committed: int = 0
     released: int = 0
-    parts: int = 0
     is_over: bool = False
     """Whether a late commit was the last one."""
 
@@ -141,7 +139,6 @@ class Model:
         taken = min(amount, hold.reserved)
         if amount > taken and hold.overage == "reject":
             raise Refused("exceeds_hold")
-        self._require_room(hold, is_end=final)
         beyond = amount - taken if hold.overage == "owed" else 0
         hold.reserved -= taken
         hold.committed += taken + beyond
@@ -152,7 +149,6 @@ class Model:
     def _commit_late(self, hold: Held, amount: int, *, final: bool) -> None:
         if hold.overage == "reject":
             raise Refused("hold_expired")
-        self._require_room(hold, is_end=final)
         most = amount if hold.overage == "owed" else min(amount, hold.released)
         charged = self._charge(most, may_owe=hold.overage == "owed")
         hold.committed += charged
@@ -169,7 +165,6 @@ class Model:
 
     def extend(self, hold: Held, amount: int, seconds: int) -> None:
         self._require_open(hold)
-        self._require_room(hold, is_end=False)
         if amount and hold.reserved + hold.committed + amount > PRICE * MOST_UNITS:
             raise Refused("units_over_limit")
         self.take(amount)
@@ -186,11 +181,6 @@ class Model:
             raise Refused("hold_expired")
         if hold.state != "open":
             raise Refused("hold_closed")
-
-    def _require_room(self, hold: Held, *, is_end: bool) -> None:
-        if hold.parts >= MOST - (not is_end):
-            raise Refused("hold_full")
-        hold.parts += 1
 
     def vend(self, jti: str, units: int) -> None:
         self.jobs.append(Job(jti, units * PRICE, units))
@@ -438,7 +428,9 @@ def refusal_of(act: Any) -> str | None:
 
 
 @pytest.fixture
-def _shop(endpoint: str) -> None:
+def _shop(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With holds that begin a new list of requests after every second one."""
+    monkeypatch.setattr(hold_parts, "PAGE", 2)
     gateway = Gateway(endpoint, RATE_LIMIT="100000", OPEN_HOLDS="100")
     gateway.now = BEGINNING
     for overage in OVERAGES:

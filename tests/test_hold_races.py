@@ -17,7 +17,7 @@ import pytest
 
 from bench.engines import DYNOXIDE, running
 from bench.meter import Meter
-from engine.credits import backend_holds, hold_items, payments, verification
+from engine.credits import backend_holds, hold_items, hold_parts, payments, verification
 from engine.credits.backend_holds import HoldDesk, Placing, Request, Told, Wanted
 from engine.credits.hold_items import EXPIRED, OPEN
 from engine.credits.payments import Grant
@@ -209,6 +209,23 @@ def test_overage_at_once_owes_what_the_balance_lacks(yard: Yard) -> None:
     assert yard.figures() == (50, 0, 0)
 
 
+def test_requests_that_begin_new_lists_at_once_count_once_each(
+    yard: Yard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is sent twice, while others turn the page; afterwards each repeat gets the first answer."""
+    monkeypatch.setattr(hold_parts, "PAGE", 2)
+    yard.place("hold", 100)
+    keys = [f"step-{n}" for n in range(9)]
+    at_once([lambda key=key: yard.commit("hold", 1, key=key) for key in keys * 2])  # type: ignore[misc]
+    first = [yard.commit("hold", 1, key=key) for key in keys]
+    assert yard.desk.find("hold").committed == len(keys)
+    assert [yard.commit("hold", 1, key=key).committed for key in keys] == [
+        told.committed for told in first
+    ]
+    assert sorted(told.committed for told in first) == list(range(1, 10))
+    assert yard.figures() == (400, 91, 0)
+
+
 # What a request costs
 
 
@@ -245,6 +262,19 @@ def test_a_part_an_extension_and_an_end_have_their_budgets(costs: Costs) -> None
     assert costs.of(lambda: yard.commit("hold", 10, key="again")) == 0
     assert costs.of(lambda: yard.commit("hold", 10, final=True)) == 7
     assert costs.of(lambda: yard.desk.release("first", yard.request())) == 7
+
+
+def test_a_request_that_begins_a_new_list_costs_a_unit_more(costs: Costs) -> None:
+    """A commit keeps its budget; an extension that reserves more leaves it to others while it can."""
+    yard = costs.yard
+    for _ in range(12):
+        yard.extend("hold", 1, 900)
+    assert costs.of(lambda: yard.extend("hold", 1, 900)) == 6
+    assert costs.of(lambda: yard.commit("hold", 1)) == 7
+    for _ in range(11):
+        yard.commit("hold", 1)
+    assert costs.of(lambda: yard.extend("hold", seconds=1200)) <= 3
+    assert yard.desk.find("hold").pages == 2
 
 
 def test_the_last_part_of_a_hold_costs_what_the_first_did(costs: Costs) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.credits import hold_items, hold_parts
+from engine.platform.table import Item, Put
 from tests.support.backend import NOW, Backend, sweep, told
 from tests.support.gateway import Gateway, Reply
 from tests.support.streams import fresh
@@ -166,15 +167,105 @@ def test_a_second_final_commit_is_refused_and_the_first_is_repeated(backend: Bac
     assert backend.figures() == (470, 0, 0)
 
 
-def test_a_hold_keeps_a_limited_number_of_requests_and_room_for_its_end(backend: Backend) -> None:
+def pages_of(backend: Backend, hold: str) -> list[Item]:
+    table, pk = backend.gateway.ledger.table, backend.item(hold)["pk"]
+    return list(table.ascending(pk, "PARTS#", "PARTS#~"))
+
+
+def test_a_job_of_many_steps_charges_each_once_and_repeats_each(backend: Backend) -> None:
     hold = backend.held()
-    for _ in range(hold_parts.MOST - 1):
-        assert backend.ask(hold, "commit", amount=1).status == 200
-    for operation in ("commit", "extend"):
-        reply = backend.ask(hold, operation, amount=1)
+    first = [backend.ask(hold, "commit", key=f"step-{n}", amount=1) for n in range(30)]
+    assert told(first[-1]) == ("open", 70, 30, 0, 400, 0)
+    item, pages = backend.item(hold), pages_of(backend, hold)
+    assert (item["pages"], len(hold_parts.read(item["parts"]))) == (2, 6)
+    assert [len(hold_parts.read(page["parts"])) for page in pages] == [12, 12]
+    assert {page["ttl"] for page in pages} == {NOW + hold_parts.PAGE_KEPT_S}
+    for n in (0, 11, 12, 23, 24, 29):
+        same(first[n], backend.ask(hold, "commit", key=f"step-{n}", amount=1))
+    reused = backend.ask(hold, "commit", key="step-3", amount=2)
+    assert (reused.status, reused.code) == (422, "idempotency_key_reused")
+    same(
+        backend.ask(hold, "commit", key="last", amount=5, final=True),
+        backend.ask(hold, "commit", key="last", amount=5, final=True),
+    )
+    same(first[3], backend.ask(hold, "commit", key="step-3", amount=1))
+    assert backend.figures() == (465, 0, 0)
+
+
+def test_a_request_of_another_kind_under_the_id_of_one_on_a_page_is_its_own(
+    backend: Backend,
+) -> None:
+    hold = backend.held()
+    for n in range(13):
+        backend.ask(hold, "commit", key=f"step-{n}", amount=1)
+    assert told(backend.ask(hold, "extend", key="step-0", amount=1))[1:3] == (88, 13)
+    assert backend.figures() == (399, 88, 0)
+
+
+@pytest.mark.parametrize(
+    ("operation", "body", "pages"),
+    [
+        ("commit", {"amount": 1}, 1),
+        ("extend", {"expiresInSeconds": 3600}, 1),
+        ("extend", {"amount": 1}, 0),
+        ("commit", {"amount": 1, "final": True}, 0),
+        ("release", {}, 0),
+    ],
+)
+def test_a_list_of_twelve_is_begun_anew_by_a_request_that_has_a_write_unit_to_spare(
+    backend: Backend, operation: str, body: dict[str, Any], pages: int
+) -> None:
+    hold = backend.held()
+    for _ in range(12):
+        backend.ask(hold, "extend", amount=1)
+    assert backend.ask(hold, operation, **body).status == 200
+    assert len(pages_of(backend, hold)) == backend.item(hold).get("pages", 0) == pages
+    backend.figures()
+
+
+@pytest.mark.parametrize("operation", ["commit", "extend"])
+def test_a_hold_with_fifteen_requests_begins_a_new_list(backend: Backend, operation: str) -> None:
+    """As many as a hold of earlier versions kept."""
+    hold = backend.held()
+    first = [backend.ask(hold, "extend", key=f"more-{n}", amount=1) for n in range(15)]
+    assert pages_of(backend, hold) == []
+    assert backend.ask(hold, operation, amount=1).status == 200
+    (page,) = pages_of(backend, hold)
+    assert len(hold_parts.read(page["parts"])) == 15
+    same(first[0], backend.ask(hold, "extend", key="more-0", amount=1))
+    backend.figures()
+
+
+def test_a_hold_whose_name_is_given_anew_does_not_answer_from_old_pages(backend: Backend) -> None:
+    hold = backend.held()
+    for n in range(13):
+        backend.ask(hold, "commit", key=f"step-{n}", amount=1)
+    backend.ask(hold, "release")
+    backend.gateway.now = backend.item(hold)["ttl"]
+    assert backend.place(hold).headers["idempotency-replayed"] == "true"
+    backend.gateway.now += 1
+    assert "idempotency-replayed" not in backend.place(hold, amount=50).headers
+    assert told(backend.ask(hold, "commit", key="step-0", amount=1)) == (
+        "open", 49, 1, 0, 437, 0,
+    )  # fmt: skip
+
+
+def test_a_hold_has_a_limit_of_pages_and_room_for_its_end(backend: Backend) -> None:
+    hold = backend.held()
+    for _ in range(12):
+        backend.ask(hold, "commit", amount=1)
+    table = backend.gateway.ledger.table
+    table.write(Put(backend.item(hold) | {"pages": hold_parts.MOST_PAGES - 1}, ""))
+    assert backend.ask(hold, "commit", amount=1).status == 200
+    for _ in range(11):
+        backend.ask(hold, "commit", amount=1)
+    for body in ({"amount": 1}, {"expiresInSeconds": 3600}):
+        operation = "commit" if "amount" in body else "extend"
+        reply = backend.ask(hold, operation, **body)
         assert (reply.status, reply.code) == (409, "hold_full")
-    assert told(backend.ask(hold, "commit", amount=2, final=True))[2] == hold_parts.MOST + 1
-    assert backend.figures() == (500 - hold_parts.MOST - 1, 0, 0)
+        assert reply.details == {"limit": 1200}
+    assert told(backend.ask(hold, "commit", amount=2, final=True))[2] == 26
+    assert backend.figures() == (474, 0, 0)
 
 
 # Time

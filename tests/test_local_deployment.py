@@ -2,10 +2,12 @@
 
 import copy
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local import translate as local_translate
 from local.conditions import decided
 from local.settings import ROOT
 from local.template import (
@@ -63,6 +65,20 @@ def test_everything_without_effect_in_the_engine_is_reported() -> None:
         "point-in-time recovery", "encryption at rest", "alarms: ", "limit on retries",
     ]  # fmt: skip
     assert [words for words in wanted if words not in said] == []
+
+
+def test_a_kept_translation_is_what_sam_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_translate, "CACHE", tmp_path)
+    source = decided(TEMPLATE, parameter_values(TEMPLATE, {"Environment": "local"}))
+    made = translate(source, "bucket")
+    (kept,) = tmp_path.iterdir()
+    before = kept.stat().st_mtime_ns
+    assert translate(source, "bucket") == made
+    assert [(file, file.stat().st_mtime_ns) for file in tmp_path.iterdir()] == [(kept, before)]
+    translate({**source, "Description": "another template"}, "bucket")
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_only_the_alarms_that_the_engine_refuses_are_left_out_and_named() -> None:

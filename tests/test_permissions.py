@@ -221,6 +221,9 @@ def _holds(endpoint: str) -> None:
     key = {"x-api-key": made["key"]}
     placed = {"userId": user, "holdId": "one", "units": 1}
     assert gateway.call("POST", "/v1/holds", placed, headers=key).status == 200
+    for n in range(13):  # More than one list keeps, so that the others are read.
+        longer = {"expiresInSeconds": 900, "clientRequestId": f"longer-{n}"}
+        assert gateway.call("POST", "/v1/holds/one/extend", longer, headers=key).status == 200
     ended = {"units": 1, "final": True, "clientRequestId": "one"}
     assert gateway.call("POST", "/v1/holds/one/commit", ended, headers=key).status == 200
 

@@ -2,7 +2,6 @@
 
 import json
 import random
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,13 +13,12 @@ from hypothesis import strategies as st
 
 from bench.meter import Meter
 from engine.ledger import audit
-from engine.ledger.items import Entry
-from engine.platform.table import Table, marshal
+from engine.platform.table import marshal
 from engine.readmodels import figures, folds
-from engine.readmodels.folds import Stats, fold
-from engine.readmodels.projection import CHUNK, NEWS_S, Projector, audit_record
-from tests.support import loglines
+from engine.readmodels.folds import fold
+from engine.readmodels.projection import CHUNK, audit_record
 from tests.support.gateway import Gateway
+from tests.support.stage import Records, Stage, grown, sequence_number
 from tests.support.streams import (
     AnswersLost,
     Book,
@@ -28,8 +26,6 @@ from tests.support.streams import (
     Context,
     Refusing,
     SmallPages,
-    Time,
-    event,
     fresh,
     record,
     records,
@@ -37,77 +33,6 @@ from tests.support.streams import (
 )
 
 SAMPLE = Path("events/stream_entries.json")
-Records = list[dict[str, Any]]
-
-
-class Stage:
-    """The projector's function over one table."""
-
-    def __init__(self, gateway: Gateway) -> None:
-        self.gateway = gateway
-        self.table = gateway.ledger.table
-        self.module: Any = gateway.function("projector")
-        self.whole: Projector = self.module.projector
-
-    def deliver(self, batch: Records, context: Context | None = None) -> str | None:
-        """The sequence number that Lambda would go on from."""
-        failures = self.module.lambda_handler(event(batch), context or Context())[
-            "batchItemFailures"
-        ]
-        assert len(failures) <= 1
-        return failures[0]["itemIdentifier"] if failures else None
-
-    def through(self, client: Client, **settings: Any) -> Time:
-        """Put `client` between the projector and the table."""
-        time = Time()
-        self.module.projector = Projector(
-            Table(client, self.table.name),  # type: ignore[arg-type]
-            low_balance=3,
-            audit_days=400,
-            clock=time.clock,
-            sleep=time.sleep,
-            **settings,
-        )
-        return time
-
-    def book(self, unit: str, name: str = "u") -> Book:
-        return Book(fresh(name), unit)
-
-    def kept(self, *books: Book) -> None:
-        for book in books:
-            book.store(self.gateway.dynamodb, self.table.name)
-
-    def assert_projected(self, *books: Book) -> None:
-        """Summaries, days and totals are what all entries of `books`, the unit's only ones, fold to."""
-        unit = books[0].unit
-        for book in books:
-            folded = fold(book.entries)
-            assert folded is not None
-            found = figures.get_summary(self.table, unit, book.user)
-            assert found == folds.summary_of(book.user, unit, folded)
-        assert figures.totals(self.table, unit) == _summed([e for b in books for e in b.entries])
-        by_day: dict[str, list[Entry]] = {}
-        for entry in (entry for book in books for entry in book.entries):
-            by_day.setdefault(folds.day_of(entry.at), []).append(entry)
-        stored = figures.days(self.table, unit, "2000-01-01", "2999-12-31")
-        assert stored == {day: _summed_day(entries) for day, entries in sorted(by_day.items())}
-
-
-def _summed(entries: list[Entry]) -> Stats:
-    counts = folds.Counts()
-    for entry in entries:
-        counts.update(folds.contribution(entry))
-    return folds.stats(counts)
-
-
-def _summed_day(entries: list[Entry]) -> Stats:
-    """Likewise, with the figures of products."""
-    counts = folds.Counts()
-    for entry in entries:
-        share = folds.contribution(entry)
-        counts.update(share)
-        counts.update(folds.product_contribution(entry, share))
-    return folds.stats(counts)
 
 
 @pytest.fixture
@@ -115,15 +40,6 @@ def stage(gateway: Gateway) -> Iterator[Stage]:
     stage = Stage(gateway)
     yield stage
     stage.module.projector = stage.whole
-
-
-def grown(book: Book, count: int) -> Book:
-    book.random_moves(count, count)
-    return book
-
-
-def sequence_number(record: dict[str, Any]) -> str:
-    return str(record["dynamodb"]["SequenceNumber"])
 
 
 def test_the_sample_event_is_projected(stage: Stage) -> None:
@@ -394,83 +310,6 @@ def test_no_account_is_started_with_too_little_time(stage: Stage) -> None:
     batch = records(book.entries)
     assert stage.deliver(batch, Context(left_ms=3_000)) == sequence_number(batch[0])
     assert figures.get_summary(stage.table, "late", book.user) is None
-
-
-def test_every_crossing_of_the_threshold_makes_one_notice(stage: Stage) -> None:
-    book = stage.book("credits")
-    book.grant(4)
-    for amount in (-1, -1, -1, 5, -2, -2):
-        book.post("admin_add" if amount > 0 else "admin_deduct", amount)
-    batch = records(book.entries)
-    with loglines.caught() as lines:
-        for again in (batch[:4], batch[2:], batch):
-            assert stage.deliver(again) is None
-    found = figures.notices(stage.table, book.user, limit=10)
-    assert [(item["seq"], item["available"]) for item in found] == [(7, 2), (3, 2)]
-    assert lines.messages == [f"be:low-balance user={book.user} available=2"] * 2
-    assert [line["seq"] for line in lines.json] == [3, 7]
-    assert [line["LowBalance"] for line in lines.json] == [1, 1]
-    counted: Counter[str] = Counter()
-    for line in lines.json:
-        counted.update({name: n for name, n in line.items() if name.startswith("Entries_")})
-    assert counted == Counter(f"Entries_{entry.type}" for entry in book.entries)
-
-
-def test_a_notice_keeps_members_added_by_operators(stage: Stage) -> None:
-    book = stage.book("credits")
-    book.grant(3)
-    book.post("admin_deduct", -1)
-    mark = {"pk": folds.notice_pk(book.user), "sk": folds.notice_sk(2), "seen_by": "ops"}
-    stage.gateway.dynamodb.put_item(TableName=stage.table.name, Item=marshal(mark))
-    stage.deliver(records(book.entries))
-    (found,) = figures.notices(stage.table, book.user, limit=2)
-    assert (found["seen_by"], found["available"]) == ("ops", 2)
-
-
-def test_an_old_crossing_makes_no_notice(stage: Stage) -> None:
-    book = stage.book("credits")
-    book.at -= NEWS_S + 5
-    book.grant(3)
-    book.post("admin_deduct", -1)
-    stage.deliver(records(book.entries))
-    assert figures.notices(stage.table, book.user, limit=2) == []
-
-
-def test_users_are_listed_by_prefix_page_by_page(stage: Stage) -> None:
-    unit = fresh("listed")
-    users = sorted([f"u_{n:03d}" for n in range(24)] + ["v_1", "Upper", "0"])
-    for user in users:
-        book = Book(user, unit)
-        book.grant(1)
-        assert stage.deliver(records(book.entries)) is None
-    for prefix in ("", "u_", "u_01", "v", "nobody"):
-        wanted = [user for user in users if user.startswith(prefix)]
-        for size in (1, 7, 27, 200):
-            assert _paged(stage.table, unit, prefix, size) == wanted
-
-
-def _paged(table: Table, unit: str, prefix: str, size: int) -> list[str]:
-    found: list[str] = []
-    cursor: str | None = None
-    while True:
-        page = figures.list_summaries(table, unit, prefix, cursor, size)
-        assert len(page.summaries) <= size
-        found += [summary.user for summary in page.summaries]
-        cursor = page.cursor
-        if cursor is None:
-            return found
-
-
-def test_days_are_read_from_the_first_to_the_last(stage: Stage) -> None:
-    book = Book(fresh("u"), fresh("days"), at=1_800_014_400)
-    for _ in range(4):
-        book.grant(2)
-        book.at += 86_400
-    stage.deliver(records(book.entries))
-    found = figures.days(stage.table, book.unit, "2027-01-16", "2027-01-17")
-    assert list(found) == ["2027-01-16", "2027-01-17"]
-    assert {day.granted for day in found.values()} == {2}
-    assert figures.totals(stage.table, fresh("empty")) == Stats()
 
 
 @settings(

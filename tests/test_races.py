@@ -22,6 +22,7 @@ from tests.support.gateway import Gateway
 from tests.support.invariants import assert_each_hold_ends_once
 from tests.support.racing import DYNAMODB_ADDRESS, Order, Team, Track, new_track
 from tests.support.streams import fresh
+from tests.support.wallet import quote
 
 VENDS = 1000 if os.environ.get("PROVE") == "1" else 120
 CREDITS = 50
@@ -45,6 +46,13 @@ class Course:
         """A token that `user` vended, and its jti."""
         token = self.gateway.vend(self.gateway.user_headers(user)).json["token"]
         return token, str(jwt.decode(token, options={"verify_signature": False})["jti"])
+
+    def quoted(self, user: str, key: str) -> str:
+        """The id of a quote for one and the same video."""
+        module: Any = self.gateway.function("wallet")
+        module.ledger.table.name = self.gateway.table_name
+        headers = self.gateway.user_headers(user)
+        return str(quote(self.gateway, headers, key).json["quoteId"])
 
     def race(self, orders: list[Order], processes: int = 4) -> list[Any]:
         return self.team.race(self.track, orders, processes)
@@ -125,6 +133,20 @@ def test_vends_grants_and_settlements_of_one_account_all_count(course: Course) -
     ]  # fmt: skip
     assert course.account(user) == (60 - 20 - 40 + 20 + 10, 40)
     assert course.types(user) == {"api_add": 21, "spend": 60, "capture": 10, "refund": 10}
+
+
+def test_fulfilments_of_one_video_under_many_ids_are_one_charge_and_one_job(course: Course) -> None:
+    """With one credit, or more: no process is told to pay for what another one has bought."""
+    for balance in (1, 30):
+        user = course.user(balance)
+        keys = [f"tap-{n}" for n in range(30)]
+        asked = [{"user": user, "quote_id": course.quoted(user, key), "key": key} for key in keys]
+        replies = course.race([Order("fulfil", arguments) for arguments in asked])
+        assert {status for status, _, _ in replies} == {200}
+        assert len({job for _, job, _ in replies}) == 1
+        assert sorted(reserved for _, _, reserved in replies) == [0] * 29 + [1]
+        assert course.account(user) == (balance - 1, 1)
+        assert course.types(user) == {"api_add": 1, "spend": 1}
 
 
 def test_one_request_id_from_eight_processes_is_charged_once(course: Course) -> None:

@@ -25,8 +25,9 @@ from local.services import SERVICES
 from local.settings import BASE_VARIABLES, ROOT
 from local.template import Template, load_template, resources_of_type
 from tools.sam import env, events
+from tools.sam.daemon import DockerError
 from tools.sam.forward import forwarding
-from tools.sam.layer_image import MACHINES
+from tools.sam.layer_image import MACHINES, RunImage, compile_own, emulator
 from tools.sam.layout import Layout
 
 pytestmark = pytest.mark.enable_socket
@@ -134,7 +135,7 @@ def test_the_template_differs_in_places_processor_and_layers_alone(
 def test_sam_finds_everything_in_its_settings(tmp_path: Path) -> None:
     made = Layout(tmp_path / 'a "quoted" folder', ROOT, "x86_64")
     told = tomllib.loads(made.config("pluct-local/layer:1", 8787))["default"]
-    for command in ("local_invoke", "local_start_api"):
+    for command in ("local_invoke", "local_start_api", "local_start_lambda"):
         options = told[command]["parameters"]
         assert options["template_file"] == str(made.template_file)
         assert options["env_vars"] == str(made.env_file)
@@ -175,6 +176,37 @@ def test_an_edit_of_the_layer_is_copied_where_the_image_is_made_of(small: Layout
     assert files == {"__init__.py", "a.py", "new/c.py"}
     assert (own(small) / "a.py").read_text(encoding="utf-8") == "a = 2\n"
     assert small.copy_layers() is False
+
+
+def test_what_was_compiled_of_a_file_goes_with_its_edit(small: Layout) -> None:
+    """Its check of the source is switched off, so Python would run the old one."""
+    folder = own(small) / "__pycache__"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.cpython-313.pyc").write_bytes(b"x")
+    source = small.root / "layers/engine/engine"
+    (source / "a.py").write_text("a = 2\n", encoding="utf-8")
+    assert small.copy_layers() is True
+    assert [path.name for path in folder.iterdir()] == ["b.cpython-313.pyc"]
+
+
+def test_what_a_run_compiled_for_itself_is_no_edit(small: Layout) -> None:
+    compile_own(small)
+    assert small.copy_layers() is False
+
+
+def test_the_image_has_the_name_of_sam_s_own_image_of_its_repository(tmp_path: Path) -> None:
+    """SAM takes an image of this name as it is (`LambdaImage.build`); else it makes one."""
+    made = RunImage(Layout(tmp_path, ROOT, "arm64"), "public.ecr.aws/lambda/python:3.13-arm64")
+    repository, _, tag = made.name.partition(":")
+    assert tag == "rapid-arm64"
+    other = RunImage(Layout(tmp_path / "other", ROOT, "arm64"), made.runtime)
+    assert other.name.partition(":")[0] != repository
+
+
+def test_without_sam_there_is_no_emulator(tmp_path: Path) -> None:
+    with pytest.raises(DockerError, match="aws-lambda-rie-x86_64"):
+        emulator(tmp_path, "x86_64")
 
 
 def test_what_python_compiled_on_this_machine_is_no_edit(small: Layout) -> None:

@@ -1,12 +1,13 @@
-"""`pluct payments`: the inbox of payments, packs, and the reconciler. All commands need `ADMIN_SECRET`."""
+"""`pluct payments`: the inbox of payments, and the reconciler. All commands need `ADMIN_SECRET`."""
 
+import re
 from typing import Annotated, Any
 
 import typer
 
 from cli.client import path_segment
 from cli.options import Everything, Json, Limit, Reason, RequestId, User, Yes
-from cli.output import print_table, say
+from cli.output import print_facts, print_table, say
 from cli.session import Session, open_session
 
 PATH = "/admin/payments"
@@ -42,17 +43,16 @@ def list_payments(
         print_table(heads, map(_row, found), right=("Amount", "Age (h)"))
 
 
-@app.command("packs")
-def packs(context: typer.Context, as_json: Json = False) -> None:
-    """List the packs with their prices, also those that are not sold."""
+@app.command("show")
+def show(
+    context: typer.Context, provider: Provider, payment: Payment, as_json: Json = False
+) -> None:
+    """Show one payment: what was paid, granted, taken back and refunded."""
     with open_session(context, as_json=as_json) as session:
-        headers = session.admin_headers
-        members = session.client.get("/admin/packs", headers=headers).required().members
-        if session.show_json(members):
-            return
-        heads = ("Pack", "Version", "Label", "Credits", "Bonus", "Dollars", "Prices", "Sold")
-        rows = ((*_pack(pack), "yes" if pack["active"] else "no") for pack in members["packs"])
-        print_table(heads, rows, right=("Version", "Credits", "Bonus", "Dollars"))
+        path = f"{PATH}/{path_segment(provider)}/{path_segment(payment)}"
+        members = session.client.get(path, headers=session.admin_headers).required().members
+        if not session.show_json(members):
+            print_facts({_title(name): value for name, value in members["payment"].items()})
 
 
 @app.command("assign")
@@ -216,10 +216,9 @@ def _row(one: dict[str, Any]) -> tuple[Any, ...]:
     return (*named, amount, one["account"] or "", one["ageSeconds"] // 3600)
 
 
-def _pack(pack: dict[str, Any]) -> tuple[Any, ...]:
-    prices = ", ".join(f"{minor} {currency}" for currency, minor in pack["prices"].items())
-    names = ("packId", "version", "label", "credits", "bonus", "dollars")
-    return (*(pack[name] for name in names), prices)
+def _title(name: str) -> str:
+    """`Refunded minor` for the member `refundedMinor`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).capitalize()
 
 
 def _finding(one: dict[str, Any]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from cli import dotenv
 from cli.call_log import logged
 from cli.errors import CommandError, reporting_errors
 from cli.exit_codes import NOT_FOUND, UNAVAILABLE
-from cli.options import Json, RunFile
+from cli.options import Json, RunFile, Stack
 from cli.output import print_json, print_table, say
 from cli.stores import FoundParameters, find_parameters
 from engine.access import ring_store, rotation
@@ -29,10 +29,6 @@ OLD_DAYS = 90
 """The age, in days, from which `list` warns about a key."""
 T = TypeVar("T")
 
-Stack = Annotated[
-    str | None,
-    typer.Option("--stack", envvar="PLUCT_STACK", help="The stack of a deployment in AWS."),
-]
 Name = Annotated[str, typer.Argument(help="The secret's name, such as VEND_JWT_SECRET.")]
 
 

@@ -1,5 +1,6 @@
 """`pluct users`: looks users up, and erases a person's data. All commands need `ADMIN_SECRET`."""
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ import typer
 from cli.client import path_segment
 from cli.commands.transactions import print_transactions
 from cli.errors import CommandError
-from cli.exit_codes import NOT_FOUND
+from cli.exit_codes import INVALID, NOT_FOUND
 from cli.options import Everything, Json, Limit, User
 from cli.output import print_facts, print_table, print_verification, say, short_time
 from cli.session import Session, open_session
@@ -97,6 +98,38 @@ def find_user(session: Session, user: str) -> dict[str, Any] | None:
     if reply.status == 404 and reply.members.get("code") == "not_found":
         return None
     return reply.required().members
+
+
+@app.command("profile")
+def profile(
+    context: typer.Context,
+    user: User,
+    text: Annotated[
+        str | None, typer.Option("--set", help="A JSON object in place of what is stored.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what the app has stored of a user's settings, or replace it."""
+    with open_session(context, as_json=as_json) as session:
+        path, headers = f"/user/{path_segment(user)}/profile", session.admin_headers
+        if text is None:
+            reply = session.client.get(path, headers=headers)
+        else:
+            reply = session.client.put(path, {"profile": _object(text)}, headers=headers)
+        members = reply.required().members
+        if not session.show_json(members):
+            print_facts({"User": user, "Changed": members["updatedAt"], **members["profile"]})
+
+
+def _object(text: str) -> dict[str, Any]:
+    """Raises `CommandError` where `text` is not a JSON object."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise CommandError("--set takes a JSON object.", INVALID)
+    return found
 
 
 @app.command("erase")

@@ -6,14 +6,14 @@ from engine.access import front_secret, keyrings
 from engine.access.callers import Access
 from engine.access.identity import People
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, WEBHOOK_SECRET, KeyRings
-from engine.credits import payment_webhooks, payments, users
+from engine.credits import payment_webhooks, payments, placing, users
 from engine.credits.payments import Grant, Granted
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
 from engine.platform import config, table
 from engine.platform.table import Table
 from engine.platform.times import iso
-from engine.web import rate_limits
+from engine.web import rate_limits, released_app
 from engine.web.forms import AddForm, NoForm
 from engine.web.http import Answer, Api, Call, legacy
 from engine.web.request_ids import replay_headers
@@ -47,7 +47,10 @@ def balance_by_post(call: Call) -> Answer:
 
 def _balance(call: Call, user: str) -> Answer:
     window = rate_limits.take(ledger.table, account_pk(user), "read", settings.rate_limit, call.now)
-    members = users.balance_members(ledger.account(user), settings.build)
+    account = ledger.account(user)
+    if settings.reuse_unused_token or released_app.is_calling(call.headers):
+        account = placing.as_the_app_sees(ledger.table, account)
+    members = users.balance_members(account, settings.build)
     return Answer(members, headers=rate_limits.policy_headers(window))
 
 

@@ -23,6 +23,7 @@ from engine.products.product import Product
 from engine.web import rate_limits
 from engine.web.forms import CommitForm, ExtendForm, HoldForm, ReleaseForm
 from engine.web.http import Answer, Api, Call
+from engine.web.rate_limits import Lots
 from engine.web.request_ids import replay_headers
 from engine.web.scopes import HOLDS_WRITE
 
@@ -34,6 +35,7 @@ rings = KeyRings(
     keyrings.connect(), settings.secrets_prefix, front_secret.names(settings, VEND_JWT_SECRET)
 )
 access = Access(ledger.table)
+calls = Lots()
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
 
@@ -41,6 +43,7 @@ lambda_handler = api
 @api.route("POST", "/v1/holds")
 def place(call: Call) -> Answer:
     caller = access.require(call, HOLDS_WRITE).actor
+    _limit(call, caller)
     form = call.read(HoldForm)
     product = products.current(form.product)
     asked = _placing(call, caller, form, product)
@@ -103,6 +106,7 @@ def _desk(call: Call) -> tuple[HoldDesk, str]:
     caller = access.find(call)
     if caller is not None:
         caller.require(HOLDS_WRITE)
+        _limit(call, caller.actor)
         return HoldDesk(ledger, products, caller.actor), caller.actor
     if not call.bearer:
         raise Unauthorized()
@@ -110,6 +114,12 @@ def _desk(call: Call) -> tuple[HoldDesk, str]:
     subject = account_pk(token.user)
     rate_limits.take(ledger.table, subject, "hold", settings.rate_limit, call.now)
     return HoldDesk(ledger, products, token), f"user:{token.user}"
+
+
+def _limit(call: Call, caller: str) -> None:
+    """Count the call of a key. Raises `RateLimited`, `OutcomeUnknown`."""
+    subject = rate_limits.of_caller(caller)
+    calls.take(ledger.table, subject, "hold", settings.hold_rate_limit, call.now)
 
 
 def _placing(call: Call, caller: str, form: HoldForm, product: Product) -> Placing:

@@ -3,10 +3,11 @@
 from engine.access import bearer, front_secret, keyrings
 from engine.access.identity import People, Person
 from engine.access.keyrings import ENGINE_JWT_SECRET, TTT_SHARED_SECRET, KeyRings
-from engine.credits import vending
+from engine.credits import placing, vending
 from engine.ledger.audit import Audit
 from engine.ledger.items import account_pk
 from engine.ledger.posting import Ledger
+from engine.metadata.answers import Metadata
 from engine.platform import config, table
 from engine.platform.circuit import Circuit
 from engine.platform.errors import EngineError, JobNotFound, SubmissionsPaused
@@ -55,6 +56,7 @@ circuit = Circuit(ledger.table, "ttt")
 calls = QueueHandover(settings.calls_queue, handover.connect)
 policies = Policies(ledger.table)
 products = Catalogue(ledger.table)
+metadata = Metadata(ledger.table, settings.tiktok_base)
 people = People(ledger.table, lambda: rings[ENGINE_JWT_SECRET], settings)
 api = Api(settings, front_secret.required(settings, rings))
 lambda_handler = api
@@ -67,8 +69,12 @@ def quote(call: Call) -> Answer:
     key = call.request_key.key or call.request_id
     made = quotes.make(ledger.table, products, person.user, form, key, call.now)
     free = settings.free_repeats and fulfilment.is_at_hand(_gateway(call), person.user, made.url)
-    account = ledger.account(person.user)
-    return Answer(quotes.members(made, account, is_at_hand=free, request_id=call.request_id))
+    length = quotes.duration_s(metadata, made.url)
+    account = placing.as_the_app_sees(ledger.table, ledger.account(person.user))
+    members = quotes.members(
+        made, account, is_at_hand=free, duration_s=length, request_id=call.request_id
+    )
+    return Answer(members)
 
 
 @api.route("POST", "/v1/fulfill")

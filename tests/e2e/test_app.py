@@ -1,80 +1,17 @@
-"""The released app against the whole system over HTTP: its flows, its strict parser, its retries.
-
-The phone of tests/support/app_client.py waits for real here, but never as long as the app does.
-"""
+"""The released app against the whole system over HTTP: its flows, its strict parser, its retries."""
 
 import time
-from collections.abc import Iterator, Mapping
-from itertools import count
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-import requests
 
-from tests.e2e.conftest import App, bearer
-from tests.support import app_client
-from tests.support.app_client import NoNetwork, Phone, Refused, Sent
+from tests.e2e.conftest import App
+from tests.e2e.phones import POLLS, assert_settled, new_name, new_video, phone_of, user_of
+from tests.support.app_client import NoNetwork, Refused
 from tests.support.terminal import Terminal
 from tests.support.upstream import Standin
-
-_names = count(1)
-_videos = count(7_400_000_000_000_000_000)
-POLLS = 400
-
-
-def new_name() -> str:
-    return f"{time.time_ns() % (1 << 40):010x}{next(_names):06x}"
-
-
-def new_video() -> str:
-    return f"https://www.tiktok.com/@scout2015/video/{next(_videos)}"
-
-
-class Line:
-    """A phone's way to the gateway, which can be cut."""
-
-    def __init__(self, app: App) -> None:
-        self.app = app
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.lose: str = ""
-        """The path whose next answer is lost, after it took effect; with `!` before it, its request."""
-
-    def __call__(
-        self, method: str, path: str, body: str | None, headers: Mapping[str, str]
-    ) -> Sent:
-        if self.lose.startswith("!") and self.lose[1:] in path:
-            self.lose = ""
-            raise NoNetwork()
-        answer = self.session.request(
-            method, self.app.run["baseUrl"] + path, data=body, headers=dict(headers), timeout=60,
-            allow_redirects=False,
-        )  # fmt: skip
-        if self.lose and self.lose in path:
-            self.lose = ""
-            raise NoNetwork()
-        return Sent(answer.status_code, answer.text)
-
-
-def phone_of(app: App, balance: int = 0, name: str = "") -> Phone:
-    name = name or new_name()
-    if balance:
-        app.add(f"mobile-{name}", balance)
-    return Phone(Line(app), app_client.identity(name), lambda _: time.sleep(0.2))
-
-
-def user_of(phone: Phone) -> str:
-    return phone._headers["x-user-id"]
-
-
-def assert_settled(app: App, phone: Phone, available: int) -> None:
-    """The number on the screen is the ledger's, and nothing is held."""
-    phone.sync()
-    account = app.ledger.account(user_of(phone))
-    assert (phone.uses, account.available, account.held) == (available, available, 0)
-    app.assert_adds_up(user_of(phone))
 
 
 @pytest.fixture
@@ -90,11 +27,24 @@ def test_a_first_start_shows_the_balance_and_takes_nothing(app: App) -> None:
     phone.start()
     assert phone.uses == 2
     assert phone.balance() == 2
-    phone.balance()
+    assert phone.balance() == 2
+    phone.sync()
+    assert phone.uses == 2
     kinds = [kind for kind, _ in phone.requests]
     assert kinds[:4] == ["health", "profile", "policy", "sync"]
     assert app.ledger.account(user_of(phone)).held == 1, "two looks hold one credit together"
     assert len({name for _, name in phone.requests}) == len(phone.requests)
+
+
+def test_a_first_start_with_one_credit_ends_with_a_text(app: App) -> None:
+    """The look at the balance vends a token for that credit, which the app throws away."""
+    phone = phone_of(app, balance=1)
+    phone.start()
+    assert (phone.balance(), phone.balance()) == (1, 1)
+    phone.start()
+    assert phone.uses == 1
+    assert len(phone.tap(new_video(), POLLS)) > 100
+    assert_settled(app, phone, 0)
 
 
 def test_an_unknown_id_sees_zero_and_is_asked_to_pay(app: App) -> None:
@@ -197,24 +147,6 @@ def test_the_background_worker_reads_its_job_at_balance_zero(app: App) -> None:
     assert_settled(app, phone, 0)
 
 
-@pytest.mark.parametrize("audience", [None, "pluct-business-engine"])
-def test_an_older_build_signs_its_own_token(app: App, audience: str | None) -> None:
-    """Every call of it has the token, and the flow is the older one."""
-    user = f"older-{new_name()}"
-    app.add(user, 2)
-    claims = {"sub": user, "scope": "ttt:transcribe", "iat": int(time.time())}
-    claims |= {"exp": int(time.time()) + 900} | ({"aud": audience} if audience else {})
-    token = jwt.encode(claims, app.run["userJwtSecret"], algorithm="HS256")
-    headers = {"user-agent": "PluctMobile/1.0.0 (android)", "content-type": "application/json"}
-    phone = Phone(Line(app), {**headers, **bearer(token)}, lambda _: time.sleep(0.2))
-    assert phone.balance() == 2
-    phone.token = ""
-    for _ in range(2):
-        assert len(phone.legacy_tap(new_video(), POLLS)) > 100
-    assert app.ledger.account(user).available == 0
-    app.assert_adds_up(user)
-
-
 @pytest.mark.parametrize("hours", [-2, 2])
 def test_a_clock_two_hours_off_does_not_matter_without_a_token(app: App, hours: int) -> None:
     """The release signs nothing; its clock is only in what it stores, such as the cursor of sync."""
@@ -225,26 +157,13 @@ def test_a_clock_two_hours_off_does_not_matter_without_a_token(app: App, hours: 
     assert_settled(app, phone, 0)
 
 
-@pytest.mark.parametrize(("hours", "status"), [(-2, 401), (2, 401)])
-def test_a_token_of_a_clock_two_hours_off_is_refused_with_the_time(
-    app: App, hours: int, status: int
-) -> None:
-    """An older build reads `Date` and signs anew."""
-    issued = int(time.time()) + hours * 3600
-    claims = {"sub": "older-clock", "scope": "ttt:transcribe", "iat": issued, "exp": issued + 900}
-    token = jwt.encode(claims, app.run["userJwtSecret"], algorithm="HS256")
-    reply = app.call("GET", "/v1/credits/balance", headers=bearer(token))
-    assert reply.status == status
-    assert "date" in {name.lower() for name in reply.headers}
-
-
 def test_a_reported_payment_is_answered_by_an_operator(
     app: App, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     terminal = Terminal(tmp_path, monkeypatch)
     terminal.run_file(**app.run)
     phone = phone_of(app)
-    receipt = f"SJ{next(_names):08d}"
+    receipt = f"SJ{new_name()[-8:]}".upper()
     phone.request_credits(f"{receipt} Confirmed. Ksh500.00 paid to PLUCT on 2/3/26 at 10:15 AM.")
     (waiting,) = terminal.ask("requests", "list", "--user", user_of(phone))["requests"]
     assert (waiting["status"], waiting["receipt"]) == ("pending", receipt)

@@ -4,11 +4,14 @@
 """
 
 import json
+import time
 from typing import Any
 
 import pytest
 import requests
 
+from engine.providers import play_messages
+from local.services import PAYMENT_PARAMETERS
 from local.settings import ROOT
 from local.template import load_template, resources_of_type
 from tests.e2e.conftest import App
@@ -33,6 +36,15 @@ def test_a_filled_event_has_no_placeholder_credential(app: App, name: str) -> No
     event = fill(SAMPLES[name], Run(app.run))
     said = json.dumps([event["headers"], event.get("cookies"), event.get("pathParameters")])
     assert not [word for word in MADE_UP if word in said]
+
+
+def test_a_push_of_google_has_what_the_authorizer_finds_in_its_token(app: App) -> None:
+    claims = fill(SAMPLES["play_push"], Run(app.run))["requestContext"]["authorizer"]["jwt"][
+        "claims"
+    ]
+    account, audience = PAYMENT_PARAMETERS["PlayPushAccount"], PAYMENT_PARAMETERS["PlayAudience"]
+    event = {"requestContext": {"authorizer": {"jwt": {"claims": claims}}}}
+    assert play_messages.is_admitted(event, account, audience, int(time.time()))
 
 
 def test_filling_an_event_leaves_the_sample_as_it_is(app: App) -> None:

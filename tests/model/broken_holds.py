@@ -36,6 +36,7 @@ def broken_holds() -> list[Scenario]:
         under(
             "a repeat is looked for before the hold ends", made.late("cap"), _looked_for_too_soon
         ),
+        under("a new list whose page was not written", made.a_new_list, _without_page),
         under("what is owed is charged without a look at the policy", made.late("cap"), _owes),
         _unlisted(),
     ]
@@ -54,8 +55,8 @@ def _gives_all_back() -> AbstractContextManager[Any]:
 def _blind(clauses: tuple[str, ...]) -> Callable[[], AbstractContextManager[Any]]:
     """A request's write without some of the clauses of its condition."""
 
-    def as_seen(*given: Any) -> Update:
-        return _without(AS_SEEN(*given), clauses)
+    def as_seen(*given: Any, **more: Any) -> Update:
+        return _without(AS_SEEN(*given, **more), clauses)
 
     return lambda: patch.object(holds, "as_seen", as_seen)
 
@@ -100,6 +101,11 @@ def _looked_for_too_soon() -> AbstractContextManager[Any]:
         return (hold if earlier else backend_holds.settled(self.ledger, hold, act)), earlier
 
     return patch.object(HoldDesk, "_seen", seen)
+
+
+def _without_page() -> AbstractContextManager[Any]:
+    """The hold forgets its requests without a copy of them."""
+    return patch.object(HoldDesk, "_made_room", lambda _, hold, *__: bool(hold.parts))
 
 
 def _owes() -> AbstractContextManager[Any]:

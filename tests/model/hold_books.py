@@ -5,6 +5,7 @@ from collections import Counter
 from engine.credits import hold_parts
 from engine.credits.backend_holds import OVER
 from engine.credits.hold_items import (
+    BACKEND_SK,
     CAPTURED,
     EXPIRED,
     OPEN,
@@ -52,7 +53,7 @@ def entries_of(content: Content) -> list[Entry]:
 def holds_of(content: Content) -> list[Hold]:
     """Those of back ends and those of tokens."""
     kept = sorted(content.items())
-    return [read(i) for (pk, sk), i in kept if pk.startswith("HOLD#") or sk.startswith("H#")]
+    return [read(item) for (_, sk), item in kept if sk == BACKEND_SK or sk.startswith("H#")]
 
 
 def audit(content: Content) -> str | None:
@@ -124,7 +125,7 @@ def _once_wrong(entries: list[Entry]) -> str | None:
 
 def _verified_wrong(account: Account, entries: list[Entry], content: Content) -> str | None:
     """What an operator's check of the account says; the model's index has one shard."""
-    stored = [i for (pk, sk), i in content.items() if pk.startswith("HOLD#") or sk.startswith("H#")]
+    stored = [i for (_, sk), i in content.items() if sk == BACKEND_SK or sk.startswith("H#")]
     items = [
         {**item, "open_shard": shard_of(item["name"])} if "open_shard" in item else dict(item)
         for item in stored
@@ -179,8 +180,8 @@ def _is_kept(program: Program, content: Content) -> bool:
         hold_parts.ids_of(operation, program.request, "")[:8]
         for operation in ("commit", "extend", "release")
     }
-    found = (part for hold in holds_of(content) for part in hold_parts.read(hold.parts))
-    return any(part.ids[:8] in wanted for part in found)
+    lists = [item["parts"] for item in content.values() if "parts" in item]
+    return any(part.ids[:8] in wanted for packed in lists for part in hold_parts.read(packed))
 
 
 def _charges(program: Program, content: Content) -> list[Entry]:

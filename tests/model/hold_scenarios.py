@@ -5,6 +5,7 @@ Bounds: the programs that are named, one fault and three tries of each money mov
 
 from collections.abc import Callable
 
+from engine.credits import hold_parts
 from engine.products.product import Overage
 from tests.model import hold_books as books
 from tests.model import programs as do
@@ -243,6 +244,29 @@ def again_and_again(deep: bool) -> Scenario:
     )  # fmt: skip
 
 
+def a_new_list(deep: bool) -> Scenario:
+    """The hold has had as many requests as a list takes: the first part of it, and longer times."""
+    hold = Hold(amount=4)
+    earlier = hold.committed(Asked("first", at=NOW + 5), 1)
+    longer = [
+        hold.extended(Asked(f"longer-{n}", at=NOW + 5), seconds=LIFETIME_S)
+        for n in range(1, hold_parts.PAGE)
+    ]
+    start = starts.after(earlier, *longer, content=held(hold, 0))
+    made = [
+        *_twice(lambda asked: hold.committed(asked, 1), Asked("C", at=NOW + 10)),
+        hold.extended(Asked("L", at=NOW + 10), seconds=LIFETIME_S),
+    ]
+    again = (
+        hold.committed(Asked("first", 9, at=NOW + 10), 1),
+        hold.committed(Asked("C", 9, at=NOW + 10), 1),
+    )
+    return _scenario(
+        "hold: a new list of requests", made, start, ("C", "ok"), ("L", "ok"), retries=again,
+        faults=1 + deep,
+    )  # fmt: skip
+
+
 HOLD_MAKERS: tuple[Callable[[bool], Scenario], ...] = (
     placed_twice,
     too_many,
@@ -260,4 +284,5 @@ HOLD_MAKERS: tuple[Callable[[bool], Scenario], ...] = (
     within_the_grace,
     ended_by_an_operator,
     again_and_again,
+    a_new_list,
 )

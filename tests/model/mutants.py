@@ -58,7 +58,7 @@ SAME = {
     ),
     "update ACCOUNT#: without owed >= :repaid": "seq: what is owed is what was looked at",
     "update ACCOUNT#: without origin_salt = :salt": "nobody is erased here; see test_erasure",
-    "put HOLD#: without #ttl < :now": "no hold's record passes here; see test_holds",
+    "put HOLD#: without #ttl < :now": "no hold's record passes here; it dies in tests/mutation",
     "update HOLD#: without jti = :jti": "a name gets another hold only after its record has passed",
     "update HOLD#: without #state = :seen [#state = :seen AND jti = :jti]": (
         "a hold that has ended has left the index, so nobody looks at its time"

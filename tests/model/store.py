@@ -109,7 +109,7 @@ def _queried(content: Content, request: Mapping[str, Any]) -> Answer:
     values = unmarshal(request["ExpressionAttributeValues"])
     found = [item for item in content.values() if holds(Context(item, names, values))]
     found.sort(key=lambda item: str(item["sk"]), reverse=not request.get("ScanIndexForward", True))
-    return {"ok": {"Items": [marshal(item) for item in found[: request["Limit"]]]}}
+    return {"ok": {"Items": [marshal(item) for item in found[: request.get("Limit")]]}}
 
 
 def _transacted(

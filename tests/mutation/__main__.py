@@ -16,30 +16,41 @@ def main(arguments: Sequence[str]) -> int:
     asked = _parsed(arguments)
     mutants = all_mutants()
     unknown = EQUIVALENT.keys() - {mutant.id for mutant in mutants}
-    chosen = [mutant for mutant in mutants if asked.only in (None, mutant.id, mutant.module)]
+    chosen = [mutant for mutant in mutants if _is_asked(mutant, asked.only)]
     if unknown or not chosen:
-        print(f"no such mutant: {', '.join(unknown) or asked.only}", file=sys.stderr)
+        print(f"no such mutant: {', '.join(unknown or asked.only)}", file=sys.stderr)
         return 2
     if asked.list:
         print("\n".join(_described(mutant) for mutant in chosen))
         return 0
-    tried = [mutant for mutant in chosen if asked.only or mutant.id not in EQUIVALENT]
+    tried = [m for m in chosen if m.id not in EQUIVALENT or m.id in (asked.only or [])]
     began = time.monotonic()
-    outcomes = Runner(asked.jobs).run(tried, _tell)
+    outcomes = Runner(asked.jobs, _say).run(tried, _tell)
     return _summed(outcomes, len(chosen) - len(tried), time.monotonic() - began)
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("--list", action="store_true", help="show the mutants, run nothing")
-    parser.add_argument("--only", metavar="ID", help="one mutant, or those of one module")
+    parser.add_argument(
+        "--only", metavar="ID", nargs="+", help="mutants, or those of these modules or rooms"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="how many at once (default: 2)")
     return parser.parse_args(arguments)
+
+
+def _is_asked(mutant: Mutant, only: Sequence[str] | None) -> bool:
+    room = mutant.module.partition(".")[0]
+    return only is None or any(name in only for name in (mutant.id, mutant.module, room))
 
 
 def _described(mutant: Mutant) -> str:
     why = f"\n    equivalent: {EQUIVALENT[mutant.id]}" if mutant.id in EQUIVALENT else ""
     return f"{mutant.id}\n    {mutant.what}{why}"
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
 
 
 def _tell(outcome: Outcome) -> None:

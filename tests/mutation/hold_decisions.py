@@ -174,8 +174,42 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.part-keeps-those-before",
-        "[*hold_parts.read(hold.parts), *parts]",
-        "[*parts]",
+        "[] if turned else hold_parts.read(hold.parts)",
+        "[]",
+    ),
+    (
+        "credits.holds.new-list-is-empty",
+        "[] if turned else hold_parts.read(hold.parts)",
+        "hold_parts.read(hold.parts)",
+    ),
+    ("credits.holds.pages-are-counted", '":pages"] = hold.pages + 1', '":pages"] = hold.pages'),
+    (
+        "credits.hold_parts.pages-are-looked-through",
+        "chain([hold.parts], _pages(table, hold))",
+        "[hold.parts]",
+    ),
+    ("credits.hold_parts.page-is-of-one-hold", 'f"PARTS#{hold.jti}#"', '"PARTS#"'),
+    ("credits.hold_parts.page-is-kept", '"ttl": now + PAGE_KEPT_S', '"ttl": now'),
+    ("credits.hold_parts.page-is-of-its-content", "sha256(hold.parts)", 'sha256(b"")'),
+    (
+        "credits.backend_holds.page-is-written",
+        "        self.ledger.table.write(hold_parts.page(hold, act.at))\n",
+        "",
+    ),
+    (
+        "credits.backend_holds.pages-are-limited",
+        "if hold.pages >= hold_parts.MOST_PAGES:",
+        "if False:",
+    ),
+    (
+        "credits.backend_holds.pages-limit-is-exact",
+        "if hold.pages >= hold_parts.MOST_PAGES:",
+        "if hold.pages > hold_parts.MOST_PAGES:",
+    ),
+    (
+        "credits.backend_holds.extension-leaves-the-page-to-others",
+        "hold_parts.MOST - 1, request.act",
+        "hold_parts.PAGE, request.act",
     ),
     (
         "credits.backend_holds.commit-is-looked-up",
@@ -194,13 +228,13 @@ HOLDS: Final = [
     ),
     (
         "credits.backend_holds.looked-up-again-once-released",
-        "            earlier = self._earlier(hold, operation, ids)\n",
-        "",
+        "None if after is hold else self._earlier(after, operation, ids)",
+        "None",
     ),
     (
         "credits.backend_holds.looked-up-before-it-is-released",
-        "        earlier = self._earlier(hold, operation, ids)\n        if earlier is None:",
-        "        earlier = None\n        if earlier is None:",
+        "        earlier = self._earlier(hold, operation, ids)\n        if earlier is not None:",
+        "        earlier = None\n        if earlier is not None:",
     ),
     ("credits.backend_holds.grace", "act.at < hold.grace_ends_at", "act.at < hold.ends_at"),
     (
@@ -255,8 +289,8 @@ HOLDS: Final = [
     ),
     (
         "credits.backend_holds.room-for-the-end",
-        "hold_parts.MOST - (0 if is_end else 1)",
-        "hold_parts.MOST",
+        "not final and self._made_room(",
+        "self._made_room(",
     ),
     (
         "ledger.items.beyond-takes-what-there-is",

@@ -9,6 +9,7 @@ from pathlib import Path
 from local.settings import ROOT
 from tests.mutation.decisions import DECISIONS
 from tests.mutation.expressions import changes
+from tests.mutation.places import function_at
 
 LAYER = ROOT / "layers" / "engine" / "engine"
 NAME = "condition"
@@ -32,7 +33,13 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.audit": (MONEY, "test_erasure", "test_vending", "test_admin"),
     "admin.erasure": ("test_erasure", "test_cli_erasure"),
     **dict.fromkeys(
-        ("credits.holds", "credits.hold_items", "credits.placing", "credits.backend_holds"),
+        (
+            "credits.holds",
+            "credits.hold_items",
+            "credits.hold_parts",
+            "credits.placing",
+            "credits.backend_holds",
+        ),
         (
             "mutation/test_hold_parts",
             "test_holds",
@@ -63,6 +70,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             "test_polls",
             "test_transcription_status",
             "test_sweeping",
+            "test_fulfilment",
             "test_wallet",
         ),
     ),
@@ -109,12 +117,19 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_payments", "test_credits", "test_crash_points"),
-    "readmodels.projection": (MODELS, "test_projection"),
+    "readmodels.projection": (MODELS, "test_projection", "test_projection_lists"),
     "readmodels.rebuild": (MODELS, "test_rebuild"),
     "ledger.idempotency": (MONEY, "test_payments", "test_bulk", "test_credits", "test_users"),
     **dict.fromkeys(
         ("transcription.starting", "transcription.answers"),
-        (JOBS, "test_transcription", "test_handover", "test_job_webhook", "test_replays"),
+        (
+            JOBS,
+            "test_transcription",
+            "test_transcription_failures",
+            "test_handover",
+            "test_job_webhook",
+            "test_replays",
+        ),
     ),
     "subscriptions.issuing": (
         "test_subscription",
@@ -130,7 +145,13 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "transcription.sweeping": (SWEEPS, "test_sweeping", "test_crash_points"),
     **dict.fromkeys(
         ("transcription.submission", "transcription.request_records"),
-        (JOBS, "test_transcription", "test_job_answers", "test_replays"),
+        (
+            JOBS,
+            "test_transcription",
+            "test_transcription_failures",
+            "test_job_answers",
+            "test_replays",
+        ),
     ),
     "credits.users": (MONEY, "test_users", "test_identity", "test_crash_points"),
     "credits.vending": (JOBS, "test_vending", "test_transcription"),
@@ -138,8 +159,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "wallet.policy": ("test_app_policy",),
     "wallet.credit_requests": ("test_credit_requests",),
     "wallet.devices": ("test_credit_requests",),
-    "wallet.quotes": ("test_wallet",),
-    "wallet.videos": ("test_wallet",),
+    "wallet.quotes": ("test_quotes", "test_fulfilment"),
+    "wallet.videos": ("test_fulfilment",),
     "payments.packs": ("test_packs",),
     "payments.intents": ("test_packs", "test_settlement", "test_buying", "test_provider_crashes"),
     "payments.by_mpesa": ("test_mpesa_results", "test_reconciler"),
@@ -164,6 +185,11 @@ class Mutant:
     @property
     def tests(self) -> tuple[str, ...]:
         return TESTS[self.module]
+
+    @property
+    def function(self) -> str:
+        """The function that it changes, as `room.module:name`; no name where it is in none."""
+        return f"{self.module}:{function_at(path_of(self.module).read_bytes(), self.start)}"
 
     def source(self) -> bytes:
         """The module's source with the mutant in it."""

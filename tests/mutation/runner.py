@@ -1,34 +1,31 @@
-"""Runs tests against a copy of the layer with one mutant in it."""
+"""Runs tests against the layer with one mutant in it."""
 
 import contextlib
-import os
+import math
 import queue
-import re
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 from local.engine import running_engine
-from local.settings import ROOT
-from tests.mutation.mutants import LAYER, Mutant, path_of
-from tests.mutation.plugin import COPY, ENDPOINT
+from tests.mutation import baseline
+from tests.mutation.baseline import Baseline
+from tests.mutation.mutants import Mutant
+from tests.mutation.zygote import Ended, Order, Zygote
 
-LIMIT_S = 60.0
-"""A test file that takes longer does not come to an end: the mutant is killed."""
+LEAST_CPU_S = 20
+TIMES_CPU = 3
+"""A run may use three times the CPU time that its tests need without a mutant, and `LEAST_CPU_S` more."""
+
+WALL_S = 600.0
+"""The limit for runs that only wait; a multiple of what any file takes on a loaded machine."""
 
 KILLED, SURVIVED, TIMED_OUT, INVALID = "killed", "survived", "timed out", "INVALID"
-PASSED, FAILED = 0, 1
-"""pytest's exit codes; every other one says that nothing was tested."""
-
-_FAILURE = re.compile(r"^(?:FAILED|ERROR) tests/(\S+)", re.MULTILINE)
+PASSED, FAILED, NOT_FOUND = 0, 1, 4
+"""pytest's exit codes: tests that are not there any more say nothing; every other code is an error."""
 
 
 @dataclass(frozen=True)
@@ -42,93 +39,110 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class _Run:
-    code: int | None
-    """None where the time was over."""
-    output: str
+class _Place:
+    """Where runs happen one after another: an engine, and a process that forks for each."""
+
+    endpoint: str
+    zygote: Zygote
+
+    def run(self, order: Order) -> Ended:
+        _reset(self.endpoint)
+        return self.zygote.run(order)
 
 
 class Runner:
     """Runs mutants, `jobs` at once, each job with an engine of its own for as long as it lasts."""
 
-    def __init__(self, jobs: int) -> None:
+    def __init__(self, jobs: int, tell: Callable[[str], None]) -> None:
         self._jobs = jobs
-        self._endpoints: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._tell = tell
+        self._places: queue.SimpleQueue[_Place] = queue.SimpleQueue()
+        self._baselines: dict[str, Baseline] = {}
         self._sound: dict[str, bool] = {}
         self._lock = threading.Lock()
 
-    def run(self, mutants: Sequence[Mutant], tell: Callable[[Outcome], None]) -> list[Outcome]:
-        """The outcomes in the order of `mutants`; `tell` hears of each when it is there."""
+    def run(self, mutants: Sequence[Mutant], judged: Callable[[Outcome], None]) -> list[Outcome]:
+        """The outcomes in the order of `mutants`; `judged` hears of each when it is there."""
         with contextlib.ExitStack() as stack:
             for _ in range(self._jobs):
-                self._endpoints.put(stack.enter_context(running_engine()).endpoint)
+                self._places.put(stack.enter_context(_place()))
             pool = stack.enter_context(ThreadPoolExecutor(self._jobs))
-            return list(pool.map(lambda mutant: self._one(mutant, tell), mutants))
+            return list(pool.map(lambda mutant: self._one(mutant, judged), mutants))
 
-    def _one(self, mutant: Mutant, tell: Callable[[Outcome], None]) -> Outcome:
+    def _one(self, mutant: Mutant, judged: Callable[[Outcome], None]) -> Outcome:
+        place = self._places.get()
         began = time.monotonic()
-        endpoint = self._endpoints.get()
         try:
-            with _copied(mutant) as copy:
-                verdict, killer = self._judged(mutant, copy, endpoint)
+            verdict, killer = self._judged(mutant, place)
         finally:
-            self._endpoints.put(endpoint)
+            self._places.put(place)
         outcome = Outcome(mutant, verdict, killer, time.monotonic() - began)
-        tell(outcome)
+        judged(outcome)
         return outcome
 
-    def _judged(self, mutant: Mutant, copy: Path, endpoint: str) -> tuple[str, str]:
+    def _judged(self, mutant: Mutant, place: _Place) -> tuple[str, str]:
+        """The verdict, and the killer. First, file by file, run the tests that enter the changed function;
+        a mutant survives only where all tests of all its files pass.
+        """
+        cpu_s = 0.0
         for name in mutant.tests:
-            run = _pytest(copy, f"tests/{name}.py", endpoint)
-            if run.code == PASSED:
-                continue
-            if run.code not in (FAILED, None) or "ValidationException" in run.output:
-                return INVALID, run.output[-2000:]
-            if not self._is_sound(name, endpoint):
-                return INVALID, f"{name} fails without any mutant"
-            failure = _FAILURE.search(run.output)
-            killer = failure[1] if failure is not None else f"{name}.py"
-            return (TIMED_OUT if run.code is None else KILLED), killer
-        return SURVIVED, ""
+            known = self._baseline(name, place)
+            cpu_s += known.cpu_s
+            likely = known.entering(mutant.function)
+            verdict = self._tried(mutant, likely, place, known.cpu_s) if likely else None
+            if verdict is not None:
+                return verdict
+        everything = [f"tests/{name}.py" for name in mutant.tests]
+        return self._tried(mutant, everything, place, cpu_s) or (SURVIVED, "")
 
-    def _is_sound(self, name: str, endpoint: str) -> bool:
-        """Whether the tests pass without a mutant: only then does their failure say something."""
+    def _tried(
+        self, mutant: Mutant, tests: Sequence[str], place: _Place, cpu_s: float
+    ) -> tuple[str, str] | None:
+        """What `tests`, which take `cpu_s` without it, say of the mutant; None where they pass."""
+        most_s = math.ceil(LEAST_CPU_S + TIMES_CPU * cpu_s)
+        source = mutant.source().decode()
+        order = Order(tuple(tests), place.endpoint, most_s, WALL_S, mutant.module, source)
+        ended = place.run(order)
+        if ended.code in (PASSED, NOT_FOUND):
+            return None
+        if ended.code is None:
+            return TIMED_OUT, f"after {ended.cpu_s:.0f} s of CPU"
+        if ended.code != FAILED or "ValidationException" in ended.output:
+            return INVALID, ended.output[-2000:]
+        if not self._is_sound(ended.failed, place):
+            return INVALID, f"{ended.failed} fails without any mutant"
+        return KILLED, ended.failed.removeprefix("tests/")
+
+    def _is_sound(self, test: str, place: _Place) -> bool:
+        """Whether `test` passes without a mutant: only then does its failure say something."""
         with self._lock:
-            if name not in self._sound:
-                with _copied(None) as copy:
-                    run = _pytest(copy, f"tests/{name}.py", endpoint)
-                self._sound[name] = run.code == PASSED
-            return self._sound[name]
+            if test not in self._sound:
+                order = Order((test,), place.endpoint, baseline.CPU_S, baseline.WALL_S)
+                self._sound[test] = place.run(order).code == PASSED
+            return self._sound[test]
+
+    def _baseline(self, name: str, place: _Place) -> Baseline:
+        with self._lock:
+            if name not in self._baselines:
+                _reset(place.endpoint)
+                made, is_kept = baseline.of_file(name, place.zygote, place.endpoint)
+                self._baselines[name] = made
+                if not is_kept:
+                    self._tell(f"{name}: {made.cpu_s:.1f} s of CPU without a mutant")
+            return self._baselines[name]
 
 
 @contextlib.contextmanager
-def _copied(mutant: Mutant | None) -> Iterator[Path]:
-    """A copy of the layer, with `mutant` in it."""
-    with tempfile.TemporaryDirectory(prefix="pluct-mutant-") as folder:
-        copy = Path(folder).resolve() / LAYER.name
-        shutil.copytree(LAYER, copy)
-        if mutant is not None:
-            (copy / path_of(mutant.module).relative_to(LAYER)).write_bytes(mutant.source())
-        yield copy
+def _place() -> Iterator[_Place]:
+    with running_engine() as engine:
+        zygote = Zygote()
+        try:
+            yield _Place(engine.endpoint, zygote)
+        finally:
+            zygote.stop()
 
 
-def _pytest(copy: Path, tests: str, endpoint: str) -> _Run:
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "tests.mutation.plugin"]
-    command += ["-p", "no:cacheprovider", "-o", f"pythonpath={copy.parent} .", tests]
-    environment = os.environ | {ENDPOINT: endpoint, COPY: str(copy)}
-    process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = process.communicate(timeout=LIMIT_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return _Run(None, "")
-    return _Run(process.returncode, output)
+def _reset(endpoint: str) -> None:
+    """Empties the engine, so that no run sees what a mutant left behind."""
+    asked = urllib.request.Request(f"{endpoint}/_ministack/reset", method="POST")
+    urllib.request.urlopen(asked, timeout=60).close()

@@ -48,7 +48,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        body = json.loads(raw) if raw else None
+        is_csv = headers.get("content-type") == "text/csv"
+        body = raw.decode() if is_csv else json.loads(raw) if raw else None
         self.server.asked.append(Asked(self.command, self.path, headers, body))
         answer = self.server.plan.pop(0) if len(self.server.plan) > 1 else self.server.plan[0]
         if isinstance(answer, str):
@@ -63,6 +64,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(text.encode()[:-1] if answer.is_cut_off else text.encode())
 
     do_POST = do_GET  # noqa: N815 - the server looks for this name.
+    do_PUT = do_GET  # noqa: N815 - likewise.
     do_DELETE = do_GET  # noqa: N815 - likewise.
 
     def log_message(self, format: str, *args: Any) -> None:

@@ -5,10 +5,14 @@ It knows a gateway by one function, `send`, so it runs over HTTP and in process 
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from itertools import count
 from typing import Any, Final
+
+import jwt
 
 from tests.support.app_words import shown_text
 
@@ -32,6 +36,8 @@ class Sent:
 
     status: int
     text: str
+    date: str = ""
+    """The header `Date`, by which builds that sign tokens put their clock right."""
 
 
 class NoNetwork(Exception):
@@ -392,6 +398,42 @@ class Phone:
             "clientRequestId": new_id("credit_req"),
         }  # fmt: skip
         self.call("credits", "POST", "/v1/credits/request", body)
+
+
+class OlderPhone(Phone):
+    """A build that signs its own user token, with or without an audience, and sends no id in headers.
+
+    Its clock is `clock_off_s` off; it goes by the time of the last answer, once there was one.
+    """
+
+    def __init__(
+        self,
+        send: Send,
+        user: str,
+        secret: str,
+        *,
+        pause: Callable[[float], None] = lambda _: None,
+        audience: str = "",
+        clock_off_s: int = 0,
+    ) -> None:
+        agent = {"user-agent": "PluctMobile/1.0.0 (android)", "content-type": "application/json"}
+        super().__init__(send, agent, pause)
+        self.user = user
+        self._secret = secret
+        self._audience = audience
+        self._off_s = clock_off_s
+
+    def _once(self, kind: str, method: str, path: str, text: str | None, bearer: str) -> Sent:
+        answer = super()._once(kind, method, path, text, bearer or self._signed())
+        if answer.date:
+            self._off_s = int(parsedate_to_datetime(answer.date).timestamp() - time.time())
+        return answer
+
+    def _signed(self) -> str:
+        now = int(time.time()) + self._off_s
+        claims = {"sub": self.user, "scope": "ttt:transcribe", "iat": now, "exp": now + 900}
+        claims |= {"aud": self._audience} if self._audience else {}
+        return jwt.encode(claims, self._secret, algorithm="HS256")
 
 
 def text_in(body: Mapping[str, Any]) -> str:

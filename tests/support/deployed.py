@@ -62,6 +62,7 @@ SETTINGS = {
     "REUSE_UNUSED_TOKEN": "false",
     "ALLOW_HEADER_IDENTITY": "false",
     "OPEN_HOLDS": "20",
+    "HOLD_RATE_LIMIT": "100000",
     "FREE_REPEATS": "true",
     "ROTATE_AFTER_DAYS": "60",
     "PUBLIC_BASE": "",

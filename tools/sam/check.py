@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
@@ -28,7 +28,8 @@ from local.settings import ROOT
 from local.template import load_template
 from tools.artifact import Runtime
 from tools.sam import daemon, image
-from tools.sam.checks import ALONE, BESIDE_EACH_OTHER, Check, Checked
+from tools.sam.checks import ALONE, BESIDE_EACH_OTHER, FIRST, Check, Checked
+from tools.sam.clock import Clock
 from tools.sam.daemon import Docker, DockerError
 from tools.sam.enclosure import entering, own_daemon, remove_groups
 from tools.sam.events import FillError
@@ -42,26 +43,19 @@ _ARCHIVE = "image.tar"
 _RULES = (("iptables", "-S"), ("iptables", "-t", "nat", "-S"))
 
 
-class _Clock:
-    """Since when the seconds are counted that are printed beside each step."""
-
-    began = time.monotonic()
-
-
 def main() -> int:
     """The exit code: 0 where everything is as it should be, else 1 with what is not."""
     parser = argparse.ArgumentParser(prog="python -m tools.sam.check", description=__doc__)
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
-    parser.add_argument("--began", type=float, default=_Clock.began, help=argparse.SUPPRESS)
+    parser.add_argument("--began", type=float, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    inside, _Clock.began = asked.inside, asked.began
     # As Ctrl-C, so that nothing is left then either.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        if inside is not None:
-            _run_enclosed(inside)
+        if asked.inside is not None:
+            _run_enclosed(asked.inside, Clock(asked.began, enclosed=True))
         else:
-            _run()
+            _run(Clock())
     except (CheckError, DockerError, FillError, ImageError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -70,28 +64,43 @@ def main() -> int:
     return 0
 
 
-def _run() -> None:
+def _run(clock: Clock) -> None:
     files, network = _files(), _network()
     with tempfile.TemporaryDirectory(prefix="pluct-sam-") as name:
         folder = Path(name)
-        Rig(folder, 0).copy(ROOT)
-        build(ROOT)
         docker = _daemon()
         if docker is not None:
-            _build_layers(docker.architecture)
-            _run_checks(folder, docker)
+            _prepare(folder, docker.architecture)
+            _run_checks(folder, docker, clock)
         else:
-            _prepare(folder)
-            words = [sys.executable, "-m", "tools.sam.check", "--inside", str(folder)]
-            words += ["--began", str(_Clock.began)]
-            try:
-                done = subprocess.run(entering(words), cwd=ROOT, check=False)
-            finally:
-                remove_groups(folder.name)
-            require(done.returncode == 0, "A check failed.")
+            _enclose(folder, clock)
     require(_files() == files, f"The checkout has other files: {_files() ^ files}")
     require(_network() == network, f"The network has changed: {network}, {_network()}")
-    _say("nothing is left on the machine")
+    clock.say("nothing is left on the machine")
+
+
+def _enclose(folder: Path, clock: Clock) -> None:
+    """Has everything looked at in namespaces, where a daemon starts while the image is made out here.
+
+    Raises CheckError.
+    """
+    words = [sys.executable, "-m", "tools.sam.check", "--inside", str(folder)]
+    words += ["--began", str(clock.began)]
+    enclosed = subprocess.Popen(entering(words), cwd=ROOT, stdin=subprocess.PIPE)
+    try:
+        machine = os.uname().machine
+        architecture = "arm64" if machine == "aarch64" else machine
+        _prepare(folder, architecture, with_image=True)
+        clock.say("the image is made, the layer built")
+        # What it waits for: everything that needs a network is there.
+        enclosed.communicate(f"{clock.used_s()}\n".encode())
+    except BaseException:
+        enclosed.kill()
+        enclosed.wait()
+        raise
+    finally:
+        remove_groups(folder.name)
+    require(enclosed.returncode == 0, "A check failed.")
 
 
 def _daemon() -> Docker | None:
@@ -107,20 +116,24 @@ def _daemon() -> Docker | None:
         return None
 
 
-def _prepare(folder: Path) -> None:
-    """What needs a network, which there is none of in the namespaces."""
-    machine = os.uname().machine
-    architecture = "arm64" if machine == "aarch64" else machine
+def _prepare(folder: Path, architecture: str, *, with_image: bool = False) -> None:
+    """What needs a network, which there is none of in the namespaces, and a copy of the checkout."""
+    steps: list[Callable[[], None]] = [
+        lambda: Rig(folder, 0).copy(ROOT),
+        lambda: build(ROOT),
+        lambda: _build_layers(architecture),
+    ]
+    if with_image:
+        steps.insert(0, lambda: _make_image(folder / _ARCHIVE, architecture))
+    with ThreadPoolExecutor() as pool:
+        for step in [pool.submit(step) for step in steps]:
+            step.result()
+
+
+def _make_image(archive: Path, architecture: str) -> None:
     runtime = Runtime.of(load_template(TEMPLATE))
     tag = daemon.runtime_image(f"python{runtime.version}", architecture)
-    with ThreadPoolExecutor() as pool:
-        steps = [
-            pool.submit(image.make, folder / _ARCHIVE, tag, runtime.version, architecture),
-            pool.submit(_build_layers, architecture),
-        ]
-        for step in steps:
-            step.result()
-    _say("the image is made, the layer built")
+    image.make(archive, tag, runtime.version, architecture)
 
 
 def _build_layers(architecture: str) -> None:
@@ -128,24 +141,27 @@ def _build_layers(architecture: str) -> None:
         dependencies(layer, ROOT / ".cache", architecture)
 
 
-def _run_enclosed(folder: Path) -> None:
+def _run_enclosed(folder: Path, clock: Clock) -> None:
     with own_daemon(folder / "docker"):
+        used = sys.stdin.readline()
+        require(bool(used), "The image was not made.")
+        clock.used_before_s = float(used)
         daemon.ask("load", "--input", str(folder / _ARCHIVE))
         (folder / _ARCHIVE).unlink()
-        _say("a Docker daemon has the image")
-        _run_checks(folder, daemon.find())
+        clock.say("a Docker daemon has the image")
+        _run_checks(folder, daemon.find(), clock)
 
 
-def _run_checks(folder: Path, docker: Docker) -> None:
+def _run_checks(folder: Path, docker: Docker, clock: Clock) -> None:
     """Starts a run, has everything looked at, stops it and looks at what it left. Raises CheckError."""
     rig = Rig(folder, free_port())
     with ExitStack() as held:
         # The hand-off of slow calls is seen in two seconds.
         took_s = rig.start(REQUEST_TIMEOUT="2", RATE_LIMIT="100000")
         running = held.enter_context(_stopped_at_last(rig))
-        _say(f"make sam-local is ready, {took_s:.1f} s after its start")
+        clock.say(f"make sam-local is ready, {took_s:.1f} s after its start")
         try:
-            _look(Checked(rig, docker))
+            _look(Checked(rig, docker), clock)
         except (CheckError, FillError, OSError):
             print(rig.said()[-3000:], file=sys.stderr)
             raise
@@ -156,16 +172,17 @@ def _run_checks(folder: Path, docker: Docker) -> None:
     images = [f"image {name}" for name in daemon.marked(label)]
     left = [*rig.left_behind(docker.gateway), *images]
     require(not left, f"It left behind: {left}")
-    _say("Ctrl-C ends it; no program, container, image, port or file is left")
+    clock.say("Ctrl-C ends it; no program, container, image, port or file is left")
 
 
-def _look(checked: Checked) -> None:
+def _look(checked: Checked, clock: Clock) -> None:
     def in_turn(checks: Iterable[Check]) -> None:
         for check in checks:
             began = time.monotonic()
             said = check(checked)
-            _say(f"{said} ({time.monotonic() - began:.1f} s)")
+            clock.say(f"{said} ({time.monotonic() - began:.1f} s)")
 
+    in_turn(FIRST)
     with ThreadPoolExecutor() as pool:
         for row in [pool.submit(in_turn, checks) for checks in BESIDE_EACH_OTHER]:
             row.result()
@@ -196,10 +213,6 @@ def _output(*words: str) -> str:
     if shutil.which(words[0]) is None:
         return ""
     return subprocess.run(words, capture_output=True, text=True, check=False).stdout
-
-
-def _say(what: str) -> None:
-    print(f"[{time.monotonic() - _Clock.began:6.1f} s] {what}", flush=True)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +59,12 @@ def pull(image: str) -> None:
     ask("pull", "--quiet", image, timeout_s=PULL_TIMEOUT_S)
 
 
-def build(
-    image: str, base: str, folder: Path, parts: Iterable[str] = (".",), label: str = ""
-) -> None:
-    """Makes `image` of `base`, with the folders `parts` of `folder` where Lambda puts layers.
+def build(image: str, base: str, folder: Path, copied: Mapping[str, str], label: str = "") -> None:
+    """Makes `image` of `base`, with parts of `folder` at the places that `copied` names.
 
     `label` marks it, and what is made of it. Raises DockerError.
     """
-    recipe = "\n".join([f"FROM {base}", *(f"COPY {part} /opt/" for part in parts)])
+    recipe = "\n".join([f"FROM {base}", *(f"COPY {part} {at}" for part, at in copied.items())])
     marked = ["--label", label] if label else []
     words = ("build", "--quiet", *marked, "--tag", image, "--file", "-", str(folder))
     ask(*words, said=recipe, timeout_s=PULL_TIMEOUT_S)

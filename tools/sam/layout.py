@@ -90,7 +90,7 @@ class Layout:
         return made
 
     def config(self, image: str, port: int) -> str:
-        """Options of `sam local invoke` and `sam local start-api`, in SAM's form."""
+        """Options of SAM's three commands that run functions, in SAM's form."""
         shared = f"""\
 template_file = {_text(self.template_file)}
 env_vars = {_text(self.env_file)}
@@ -104,6 +104,10 @@ version = 0.1
 
 [default.local_invoke.parameters]
 {shared}
+[default.local_start_lambda.parameters]
+{shared}host = "127.0.0.1"
+warm_containers = "LAZY"
+
 [default.local_start_api.parameters]
 {shared}host = "127.0.0.1"
 port = {port}
@@ -130,7 +134,10 @@ warm_containers = "LAZY"
 
 
 def _mirror(source: Path, target: Path) -> bool:
-    """Makes the files of `target` those of `source`; whether any differed."""
+    """Makes the files of `target` those of `source`; whether any differed.
+
+    What was compiled of a file that differed is removed: Python would not see that it is older.
+    """
     wanted = {path.relative_to(source) for path in _files(source)}
     there = {path.relative_to(target) for path in _files(target)} if target.exists() else set()
     changed = [
@@ -141,6 +148,8 @@ def _mirror(source: Path, target: Path) -> bool:
     for path in changed:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source / path, target / path)
+        for compiled in (target / path).parent.glob(f"__pycache__/{path.stem}.*.pyc"):
+            compiled.unlink()
     for path in there - wanted:
         (target / path).unlink()
     return bool(changed or there - wanted)

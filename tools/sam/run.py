@@ -25,7 +25,7 @@ from local.template import load_template
 from tools.sam import daemon, env
 from tools.sam.daemon import Docker
 from tools.sam.forward import forwarding
-from tools.sam.layer_image import RunImage, with_dependencies
+from tools.sam.layer_image import RunImage, compile_own
 from tools.sam.layout import Layout
 from tools.sam.programs import Program, program
 
@@ -36,6 +36,7 @@ READY = "Ready in "
 ANSWER_TIMEOUT_S = 120.0
 _GRACE_S = 30.0
 _LOOK_S = 0.5
+_START_LOOK_S = 0.1
 
 
 def layout_beside(run_file: Path, root: Path, architecture: str) -> Layout:
@@ -57,17 +58,19 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, started: float) -> None:
-    docker, base = await asyncio.to_thread(_ready_docker, settings.root)
+    docker, runtime = await asyncio.to_thread(_ready_docker, settings.root)
     layout = layout_beside(settings.run_file, settings.root, docker.architecture)
     port = settings.port or free_port()
     _require_free(port)
     async with AsyncExitStack() as held:
         held.callback(layout.remove)
         await asyncio.to_thread(layout.create)
-        image = RunImage(layout, base)
+        image = RunImage(layout, runtime)
         held.callback(image.remove)
-        await asyncio.to_thread(image.make)
+        making = asyncio.create_task(asyncio.to_thread(_make, image))
+        held.push_async_callback(_ended, making)
         beside, members = await _start_local_run(settings, layout, held)
+        await making
         given = await asyncio.to_thread(_environment, members["engineUrl"])
         layout.write(given, image.name, port)
         await held.enter_async_context(forwarding(docker.gateway, env.ports(given), docker.network))
@@ -82,19 +85,26 @@ async def _serve(settings: Settings, started: float) -> None:
 
 
 def _ready_docker(root: Path) -> tuple[Docker, str]:
-    """Docker, and the image of the containers: AWS's, which is fetched once, with the dependencies.
-
-    SAM would ask the registry for it each time.
-    """
+    """Docker, and AWS's image of the runtime, which is fetched once: SAM would ask the registry each time."""
     if not (root / SAM).exists():
         raise RunError("The SAM command line is not installed: run `make setup-sam`.")
     docker = daemon.find()
     runtime = load_template(root / "template.yaml")["Globals"]["Function"]["Runtime"]
-    base = daemon.runtime_image(runtime, docker.architecture)
-    if not daemon.has_image(base):
-        to_terminal(f"Fetching {base} (once) ...\n")
-        daemon.pull(base)
-    return docker, with_dependencies(root, base, docker.architecture)
+    image = daemon.runtime_image(runtime, docker.architecture)
+    if not daemon.has_image(image):
+        to_terminal(f"Fetching {image} (once) ...\n")
+        daemon.pull(image)
+    return docker, image
+
+
+def _make(image: RunImage) -> None:
+    compile_own(image.layout)
+    image.make()
+
+
+async def _ended(making: asyncio.Task[None]) -> None:
+    """Returns once nothing is made any more, whether it succeeded or not."""
+    await asyncio.gather(making, return_exceptions=True)
 
 
 def _require_free(port: int) -> None:
@@ -115,7 +125,8 @@ async def _start_local_run(
             "-m",
             "local",
             folder=settings.root,
-            environ={**os.environ, "PORT": "0", "RUN_FILE": str(run_file)},
+            # Most functions run in containers, so their processes in the engine would be started for nothing.
+            environ={**os.environ, "PORT": "0", "RUN_FILE": str(run_file), "COLD": "1"},
             grace_s=_GRACE_S,
             output=asyncio.subprocess.PIPE,
         )
@@ -166,7 +177,7 @@ async def _start_api(
         try:
             _, writer = await asyncio.open_connection(LOOPBACK, port)
         except OSError:
-            await asyncio.sleep(_LOOK_S)
+            await asyncio.sleep(_START_LOOK_S)
             continue
         writer.close()
         return started
@@ -179,17 +190,21 @@ def _remove_containers(root: Path) -> None:
 
 
 async def _first_answer(base_url: str) -> None:
-    """Has the image built and a container started, and proves the way to the table. Raises RunError."""
+    """Has a container started, and proves the way to the table. Raises RunError.
+
+    SAM answers 200 for a function that failed, so the status alone says nothing.
+    """
     timeout = aiohttp.ClientTimeout(total=ANSWER_TIMEOUT_S)
     try:
         async with (
             aiohttp.ClientSession(timeout=timeout) as session,
             session.get(f"{base_url}/health") as answer,
         ):
-            if answer.status == 200:
+            said = await answer.text()
+            if answer.status == 200 and "status" in json.loads(said):
                 return
-            said = f"{answer.status} {await answer.text()}"
-    except (TimeoutError, aiohttp.ClientError) as error:
+            said = f"{answer.status} {said[:500]}"
+    except (TimeoutError, aiohttp.ClientError, ValueError, TypeError) as error:
         said = repr(error)
     raise RunError(f"The first call was not answered ({said}); the lines above say why.")
 

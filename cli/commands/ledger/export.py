@@ -108,7 +108,9 @@ class Totals:
 # One parameter per option: Typer reads the signature.
 def export_command(
     output: Output,
-    format_: Annotated[Format, typer.Option("--format")] = Format.csv,
+    format_: Annotated[
+        Format, typer.Option("--format", help="CSV, or JSON Lines with every member.")
+    ] = Format.csv,
     since: Since = None,
     until: Until = None,
     personal: Personal = False,

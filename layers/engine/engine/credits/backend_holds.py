@@ -5,9 +5,10 @@ open ──commit (part)──> open       open ──commit (final)──> capt
 open ──extend──> open              open ──release──> released
 open ──end and grace are over──> expired ──late commit, where the product says so──> expired
 ```
-Each request is kept with the hold as a part (`engine.credits.hold_parts`), and each write is refused where
-another part or state came in between. So a request counts once, a repeat gets the first answer, and no
-credit is both charged and given back. Whoever comes first after the grace releases what is left.
+Each request is kept with the hold, or on a page of it, as a part (`engine.credits.hold_parts`), and each
+write is refused where another part or state came in between. So a request counts once, a repeat gets the
+first answer, and no credit is both charged and given back. Whoever comes first after the grace releases
+what is left.
 """
 
 from collections.abc import Sequence
@@ -243,8 +244,10 @@ class HoldDesk:
             if earlier is not None:
                 return earlier
             move, kind = self._commitment(hold, wanted, request.act, final=final)
-            _require_room(hold, is_end=final)
-            once = PartOnce(self.ledger.table, hold, kind, ids, hold.ends_at, request.act.at)
+            turned = not final and self._made_room(hold, hold_parts.PAGE, request.act)
+            once = PartOnce(
+                self.ledger.table, hold, kind, ids, hold.ends_at, request.act.at, turned
+            )
             try:
                 entry = self.ledger.post(move, once).entry
             except AlreadyDone:
@@ -265,7 +268,6 @@ class HoldDesk:
             if earlier is not None:
                 return earlier
             _require_open(hold)
-            _require_room(hold, is_end=False)
             ends_at = max(hold.ends_at, request.act.at + (seconds or 0))
             told = self._extended(hold, wanted, request, ids, ends_at)
             if told is not None:
@@ -322,22 +324,24 @@ class HoldDesk:
         product = self.products.at(hold.product, hold.version)
         more = wanted.credits(product)
         if not more:
-            return self._prolonged(hold, ids, ends_at)
+            return self._prolonged(hold, ids, ends_at, request.act)
         if hold.reserved + hold.committed + more > product.price(product.most_units):
             raise UnitsOverLimit(product.most_units)
         move = Move(
             hold.user, "spend", -more, more, request.act, hold.jti, hold.tail,
             product=hold.entry_product, units=wanted.units or 0, left=hold.reserved + more,
         )  # fmt: skip
-        once = PartOnce(self.ledger.table, hold, EXTEND, ids, ends_at, request.act.at)
+        turned = self._made_room(hold, hold_parts.MOST - 1, request.act)
+        once = PartOnce(self.ledger.table, hold, EXTEND, ids, ends_at, request.act.at, turned)
         try:
             entry = self.ledger.post(move, once).entry
         except AlreadyDone:
             return None
         return _after(hold, once.part(entry), entry)
 
-    def _prolonged(self, hold: Hold, ids: bytes, ends_at: int) -> Told | None:
+    def _prolonged(self, hold: Hold, ids: bytes, ends_at: int, act: Act) -> Told | None:
         """The hold with a later end and nothing else; the sweeper finds it by its first end and waits."""
+        turned = self._made_room(hold, hold_parts.PAGE, act)
         account = self.ledger.account(hold.user)
         ends = ends_at - hold.issued_at
         part = Part(
@@ -345,7 +349,8 @@ class HoldDesk:
         )
         change = "SET parts = :parts, ends_at = :ends_at"
         try:
-            self.ledger.table.write(as_seen(hold, change, {}, {":ends_at": ends_at}, [part]))
+            values = {":ends_at": ends_at}
+            self.ledger.table.write(as_seen(hold, change, {}, values, part, turned=turned))
         except ConditionFailed:
             return None
         return _after(hold, part, None)
@@ -357,19 +362,31 @@ class HoldDesk:
         """
         hold = self.find(hold_id)
         earlier = self._earlier(hold, operation, ids)
-        if earlier is None:
-            hold = settled(self.ledger, hold, act)
-            earlier = self._earlier(hold, operation, ids)
-        return hold, earlier
+        if earlier is not None:
+            return hold, earlier
+        after = settled(self.ledger, hold, act)
+        return after, None if after is hold else self._earlier(after, operation, ids)
 
     def _earlier(self, hold: Hold, operation: str, ids: bytes) -> Told | None:
         """The first answer to the request, None where this is the first."""
-        found = hold_parts.find(hold.parts, operation, ids)
-        if found is None:
+        part = hold_parts.find_earlier(self.ledger.table, hold, operation, ids)
+        if part is None:
             return None
-        _, part = found
         entry = _entry(self.ledger, hold, part.seq) if part.seq else None
         return replace(_after(hold, part, entry), replayed=True)
+
+    def _made_room(self, hold: Hold, most: int, act: Act) -> bool:
+        """Whether the hold's parts, `most` or more, were copied to a page. An extension that reserves more
+        leaves that to other requests while it can: it has no write unit to spare.
+
+        Raises `HoldFull`, `Busy` or `OutcomeUnknown`.
+        """
+        if len(hold_parts.read(hold.parts)) < most:
+            return False
+        if hold.pages >= hold_parts.MOST_PAGES:
+            raise HoldFull(hold_parts.MOST_PAGES * hold_parts.PAGE)
+        self.ledger.table.write(hold_parts.page(hold, act.at))
+        return True
 
 
 def settled(ledger: Ledger, hold: Hold, act: Act) -> Hold:
@@ -418,12 +435,6 @@ def _require_open(hold: Hold) -> None:
         raise HoldExpired()
     if hold.state != OPEN:
         raise HoldClosed(STATES[hold.state])
-
-
-def _require_room(hold: Hold, *, is_end: bool) -> None:
-    kept = len(hold_parts.read(hold.parts))
-    if kept >= hold_parts.MOST - (0 if is_end else 1):
-        raise HoldFull(hold_parts.MOST)
 
 
 def _now(hold: Hold, available: int, owed: int) -> Told:

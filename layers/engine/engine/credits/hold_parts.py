@@ -7,19 +7,33 @@ gone back where the request ended it; `ends` the seconds from its start to its e
 are kept where no entry has them.
 
 A hold keeps at most `MOST` parts, so that its item stays below 1 KB and a part costs no more to write than
-a vend. The last place is for the request that ends the hold.
+a vend. The last place is for the request that ends the hold. Before there are too many, all of them are
+copied to a page, an item of its own, and the hold begins a new list. A page is named by its content and
+written before the hold forgets what is in it, so a crash in between leaves a page too many and loses none.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import msgspec
 
+from engine.credits.hold_items import Hold, backend_pk
 from engine.platform.errors import KeyReused
+from engine.platform.table import Put, Table
 
 MOST: Final = 16
+
+PAGE = 12
+"""With so many parts a hold begins a new list at the next commit, or at the next extension of its time."""
+
+MOST_PAGES: Final = 100
+"""A request of a hold with pages reads all of them: at most 100 KB."""
+
+PAGE_KEPT_S: Final = 400 * 86_400
+"""A page is kept for longer than any hold that is still in use, and can be repeated."""
 
 EXTEND, COMMIT, FINAL, RELEASE, LATE, LATE_FINAL = range(6)
 """What a request did."""
@@ -59,6 +73,20 @@ def read(packed: bytes) -> list[Part]:
     return [Part(*one) for one in msgspec.msgpack.decode(packed)] if packed else []
 
 
+def is_readable(packed: object) -> bool:
+    """Whether `read` gives parts whose members are all of their types."""
+    try:
+        parts = read(packed) if isinstance(packed, bytes) else None
+    except (msgspec.DecodeError, TypeError):
+        return False
+    return parts is not None and all(_is_whole(part) for part in parts)
+
+
+def _is_whole(part: Part) -> bool:
+    numbers = (part.kind, part.seq, part.charged, part.rest, part.ends, part.available, part.owed)
+    return isinstance(part.ids, bytes) and all(type(number) is int for number in numbers)
+
+
 def write(parts: Sequence[Part]) -> bytes:
     return msgspec.msgpack.encode(
         [[p.kind, p.ids, p.seq, p.charged, p.rest, p.ends, p.available, p.owed] for p in parts]
@@ -71,16 +99,48 @@ def ids_of(operation: str, key: str, fingerprint: str) -> bytes:
     return name + _digest(fingerprint)[:_PRINT_LENGTH]
 
 
-def find(packed: bytes, operation: str, ids: bytes) -> tuple[int, Part] | None:
-    """The place and the part of an earlier request with these ids. Raises `KeyReused` where it had another
-    payload.
-    """
-    for place, part in enumerate(read(packed)):
+def find(packed: bytes, operation: str, ids: bytes) -> Part | None:
+    """The part of an earlier request with these ids. Raises `KeyReused` where it had another payload."""
+    for part in read(packed):
         if part.operation == operation and part.ids[:_KEY_LENGTH] == ids[:_KEY_LENGTH]:
             if part.ids != ids:
                 raise KeyReused()
-            return place, part
+            return part
     return None
+
+
+def find_earlier(table: Table, hold: Hold, operation: str, ids: bytes) -> Part | None:
+    """The part of an earlier request with these ids, in the hold or its pages. Raises `KeyReused`, `Busy`."""
+    for packed in chain([hold.parts], _pages(table, hold)):
+        found = find(packed, operation, ids)
+        if found is not None:
+            return found
+    return None
+
+
+def page(hold: Hold, now: int) -> Put:
+    """The parts of the hold, as an item of its own that is the same whoever writes it."""
+    name = hashlib.sha256(hold.parts).hexdigest()[:16]
+    item = {
+        "pk": backend_pk(hold.name),
+        "sk": f"{_page_prefix(hold)}{name}",
+        "parts": hold.parts,
+        "ttl": now + PAGE_KEPT_S,
+    }
+    return Put(item, "")
+
+
+def _pages(table: Table, hold: Hold) -> Iterator[bytes]:
+    """The parts in the hold's pages, read once they are needed. Raises `Busy`."""
+    if hold.pages:
+        low, high = _page_prefix(hold), _page_prefix(hold) + "~"
+        items = table.ascending(backend_pk(hold.name), low, high, consistent=True)
+        yield from (item["parts"] for item in items)
+
+
+def _page_prefix(hold: Hold) -> str:
+    """A name can be that of another hold once the first has passed; its subject is of one alone."""
+    return f"PARTS#{hold.jti}#"
 
 
 def _digest(text: str) -> bytes:

@@ -12,7 +12,7 @@ write by themselves.
 """
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -155,6 +155,8 @@ class PartOnce:
     ids: bytes
     ends_at: int
     now: int
+    turned: bool = False
+    """Whether the hold's parts are on a page, so that this one begins a new list."""
 
     def earlier(self) -> Item | None:
         return changed(self.table, self.hold)
@@ -175,7 +177,7 @@ class PartOnce:
             change += "resolved_seq = :seq, released = :released, is_final = :final"
             values |= {":released": part.rest, ":final": self.kind == LATE_FINAL}
             names = {}
-        return as_seen(self.hold, change, names, values, [part])
+        return as_seen(self.hold, change, names, values, part, turned=self.turned)
 
     def part(self, entry: Entry) -> Part:
         """What is kept of the request."""
@@ -235,9 +237,14 @@ def as_seen(
     change: str,
     names: dict[str, str],
     values: dict[str, Any],
-    parts: Sequence[Part] = (),
+    part: Part | None = None,
+    *,
+    turned: bool = False,
 ) -> Update:
-    """The `change` of `hold`, refused where its state, claim or parts are no longer as they were seen."""
+    """The `change` of `hold`, refused where its state, claim or parts are no longer as they were seen.
+
+    `part` is kept with those before; with `turned` these are on a page, and the list begins with it.
+    """
     condition = "jti = :jti AND #state = :seen"
     if hold.claim is None:
         condition += " AND attribute_not_exists(claim)"
@@ -247,8 +254,12 @@ def as_seen(
         values[":seen_parts"] = hold.parts
     else:
         condition += " AND attribute_not_exists(parts)"
-    if parts:
-        values[":parts"] = hold_parts.write([*hold_parts.read(hold.parts), *parts])
+    if part is not None:
+        before = [] if turned else hold_parts.read(hold.parts)
+        values[":parts"] = hold_parts.write([*before, part])
+    if turned:
+        change += ", pages = :pages"
+        values[":pages"] = hold.pages + 1
     return Update(
         *hold.key,
         change=change,

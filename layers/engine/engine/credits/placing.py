@@ -3,7 +3,8 @@
 The hold is also the record of the vend's request, so one item serves both and a vend writes three items.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from engine.credits import holds
 from engine.credits.hold_items import (
@@ -20,7 +21,7 @@ from engine.credits.hold_items import (
     stored_product,
 )
 from engine.credits.holds import UNUSED
-from engine.ledger.items import Entry, Move, account_pk
+from engine.ledger.items import Account, Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, BesideRefused, Ledger, Posted
 from engine.platform.act import Act, by_system
 from engine.platform.errors import Busy, KeyReused
@@ -39,6 +40,9 @@ LEAST_LEFT_S = 60
 
 RENEWED_S = 400 * DAY_S
 """How long the record of a request id is kept that was bought anew; longer than any answer to it."""
+
+Beside = Callable[[str], list[Write]]
+"""The writes of the caller's own that belong to the hold with this jti, in its transaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,34 +160,25 @@ class PlaceOnce:
         )
 
 
-def place(ledger: Ledger, vend: Vend, *, rate_limit: int) -> tuple[Hold, Posted | None]:
+def place(
+    ledger: Ledger, vend: Vend, *, rate_limit: int, beside: Beside | None = None
+) -> tuple[Hold, Posted | None]:
     """Take the price of a token: held, or spent at once. The hold, and None if it was there.
 
     A request id whose credits went back buys anew: a hold of its own, under the id and a number.
 
-    Raises `UnitsOverLimit`, `KeyReused`, `InsufficientCredits`, `RateLimited`, `Busy` or `OutcomeUnknown`.
+    Raises `UnitsOverLimit`, `KeyReused`, `InsufficientCredits`, `RateLimited`, `Busy` or `OutcomeUnknown`;
+    with `beside` also `BesideRefused`: the caller reads again what its writes depend on.
     """
     for _ in range(TRIES):
-        kept = _Unused(ledger.table, vend)
-        reused = kept.hold()
-        if reused is not None:
-            return reused, None
         try:
-            return _placed(ledger, vend, vend.name, rate_limit, kept)
+            found = _tried(ledger, vend, rate_limit, beside)
         except BesideRefused:
+            if beside is not None:
+                raise
             continue
-        except AlreadyDone as done:
-            first, bought = read(done.item), int(done.item.get("renewals", 0))
-        latest = _latest(ledger, vend, first, bought)
-        if latest is not None and latest.state != RELEASED:
-            if latest.fingerprint != vend.fingerprint:
-                raise KeyReused()
-            return latest, None
-        try:
-            name, renewal = name_of(vend, bought + 1), Renewal(first, bought)
-            return _placed(ledger, vend, name, rate_limit, kept, renewal)
-        except (AlreadyDone, BesideRefused):
-            continue
+        if found is not None:
+            return found
     raise Busy()
 
 
@@ -196,6 +191,56 @@ def standing(ledger: Ledger, vend: Vend) -> Hold | None:
         return None
     hold = _latest(ledger, vend, read(item), int(item.get("renewals", 0)))
     return None if hold is None or hold.state == RELEASED else hold
+
+
+def _tried(
+    ledger: Ledger, vend: Vend, rate_limit: int, beside: Beside | None
+) -> tuple[Hold, Posted | None] | None:
+    """What `place` returns, or None where another call of the same request id has bought meanwhile.
+
+    Raises what `place` raises, and `BesideRefused`.
+    """
+    kept = _Unused(ledger.table, vend)
+    reused = kept.hold()
+    if reused is not None:
+        return reused, None
+    noted = kept.noted if beside is None else beside
+    try:
+        return _placed(ledger, vend, vend.name, rate_limit, noted)
+    except AlreadyDone as done:
+        first, bought = read(done.item), int(done.item.get("renewals", 0))
+    latest = _latest(ledger, vend, first, bought)
+    if latest is not None and latest.state != RELEASED:
+        if latest.fingerprint != vend.fingerprint:
+            raise KeyReused()
+        return latest, None
+    try:
+        name, renewal = name_of(vend, bought + 1), Renewal(first, bought)
+        return _placed(ledger, vend, name, rate_limit, noted, renewal)
+    except AlreadyDone:
+        return None
+
+
+def as_the_app_sees(table: Table, account: Account) -> Account:
+    """`account` with the credits of the user's unused token among those that are available. The app can use
+    them: a vend answers that token again, and a fulfilment takes its place. Without them it would lock itself
+    with the last credit, as it vends a token whenever it looks at the balance. Raises `Busy`.
+    """
+    hold = _unused(table, account.user) if account.held else None
+    if hold is None or hold.seq > account.seq:  # Vended after the account was read.
+        return account
+    held = account.held - hold.amount
+    return replace(account, available=account.available + hold.amount, held=held)
+
+
+def give_up_unused(ledger: Ledger, user: str, needed: int, act: Act) -> bool:
+    """Give back the credits of that token where they are what the user lacks of the `needed` ones; whether
+    they are back. Raises `Busy` or `OutcomeUnknown`.
+    """
+    hold = _unused(ledger.table, user)
+    if hold is None or ledger.account(user).available + hold.amount < needed:
+        return False
+    return holds.settle(ledger, hold, RELEASED, act).state == RELEASED
 
 
 def name_of(vend: Vend, renewals: int) -> str:
@@ -265,6 +310,13 @@ class Renewal:
         )
 
 
+def _unused(table: Table, user: str) -> Hold | None:
+    """The hold of the token that the user's app vended last, None if there is none or it was used."""
+    item = table.get(account_pk(user), UNUSED_SK)
+    hold = find(table, user, str(item["jti"])) if item is not None else None
+    return hold if hold is not None and hold.is_unused else None
+
+
 def _latest(ledger: Ledger, vend: Vend, first: Hold, bought: int) -> Hold | None:
     """The hold that the request id bought last, None where it is no longer stored. An unused one whose
     token has run out is released here, as the sweeper would a moment later.
@@ -285,7 +337,7 @@ def _placed(
     vend: Vend,
     name: str,
     rate_limit: int,
-    kept: _Unused,
+    beside: Beside,
     renewal: Renewal | None = None,
 ) -> tuple[Hold, Posted]:
     """The hold called `name`, new. Raises what `place` raises, and `AlreadyDone`, `BesideRefused`."""
@@ -304,7 +356,7 @@ def _placed(
         units=template.entry_units,
     )
     once = HoldOnce(ledger.table, template, vend.act.at)
-    noted = kept.noted(move.subject)
+    noted = beside(move.subject)
     if renewal is not None:
         noted.append(renewal.noted(vend.act.at))
     posted = ledger.post(move, once, rate_limit=rate_limit, also=lambda _: noted)

@@ -4,16 +4,18 @@ Each entry stores a hash over itself and its predecessor's hash, and the account
 any edit from outside is found, unless everything from the edited entry to the account was rewritten.
 
 Resolved holds expire by TTL, so the entries decide: what a `spend` holds is resolved by a chain of entries
-(`engine.credits.hold_chains`), or its hold is open. The holds that still exist must agree with the entries.
+(`engine.credits.hold_chains`), or its hold is open. The holds that still exist must agree with the entries:
+those of tokens, and of back ends' the open ones and those that entries of the last days name.
 
 The check needs 34 bytes of memory per entry, so an account may have any length.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
-from engine.credits import hold_items
+from engine.credits import hold_items, hold_parts
 from engine.credits.hold_chains import (
     CAPTURE,
     CHARGE,
@@ -49,6 +51,7 @@ from engine.ledger.items import (
 )
 from engine.platform.errors import Busy
 from engine.platform.table import Item, Table
+from engine.web import request_ids
 
 ENDS = {
     CAPTURED: (CAPTURE, CHARGE),
@@ -58,6 +61,8 @@ ENDS = {
 }
 """The allowed roles of a hold's resolving entry, by the hold's state."""
 
+OF_HOLDS = ("spend", "capture", "refund")
+"""The types of entries whose subject can be a back end's hold."""
 
 OF_ACCOUNTS = ("ACCOUNT#", "E#", "H#", "U#", "R#", "KEY#", "SUBSCRIPTION")
 """Sort keys of items that exist only with an account."""
@@ -109,7 +114,7 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
         low, high = entry_sk(unit, check.seq + 1), entry_prefix(unit) + "\uffff"
         for item in table.ascending(pk, low, high, consistent=True):
             check.feed(item)
-        hold_items = list(_holds_of(table, pk, unit, before))
+        hold_items = list(_holds_of(table, pk, unit, before, check.backend_holds))
         origin_items = [item for item in origins.of_user(table, user) if item.get("unit") == unit]
         after = table.get(pk, account_sk(unit))
         if _stand(before) == _stand(after):
@@ -121,17 +126,18 @@ def verify_user(table: Table, unit: str, user: str) -> Verification:
     raise Busy(f"The account of {user} never stabilised while it was read.")
 
 
-def _holds_of(table: Table, pk: str, unit: str, account: Item | None) -> Iterator[Item]:
-    """The holds of tokens, and the open ones of back ends that the account lists. Only credits have holds;
-    the other unit reserves money for keys.
+def _holds_of(
+    table: Table, pk: str, unit: str, account: Item | None, recent: Iterable[str]
+) -> Iterator[Item]:
+    """The holds of tokens, and those of back ends: the open ones that the account lists, and the `recent`
+    ones that entries name. Only credits have holds; the other unit reserves money for keys.
     """
     if unit != CREDITS:
         return
     yield from table.ascending(pk, "H#", "H#\uffff", consistent=True)
-    for name in (account or {}).get("open_holds", ()):
-        item = table.get(hold_items.backend_pk(name), hold_items.BACKEND_SK)
-        if item is not None:
-            yield item
+    names = {*(account or {}).get("open_holds", ()), *recent}
+    keys = [(hold_items.backend_pk(name), hold_items.BACKEND_SK) for name in sorted(names)]
+    yield from table.get_many(keys, consistent=True)
 
 
 def verify_all(table: Table) -> Iterator[Verification]:
@@ -206,6 +212,12 @@ class AccountCheck:
         self._held = {0}
         self._owed = {0}
         self._sum_available = self._sum_held = self._sum_owed = 0
+        self._backend_holds: dict[str, int] = {}
+
+    @property
+    def backend_holds(self) -> Iterable[str]:
+        """The names of back ends' holds that still have their records when the newest entry is made."""
+        return self._backend_holds
 
     def feed(self, item: Item) -> None:
         """Check the next entry."""
@@ -220,9 +232,21 @@ class AccountCheck:
         self.entries += 1
         self._check_hash(entry, item)
         self._check_sums(entry)
+        self._note_backend_hold(entry)
         trouble = self._chains.feed(entry)
         if trouble:
             self._find("resolution", entry.seq, f"entry {entry.seq} ({entry.type}) {trouble}")
+
+    def _note_backend_hold(self, entry: Entry) -> None:
+        """The names, the latest last; a resolved hold's record passes, so its name is not kept for longer."""
+        kept = self._backend_holds
+        if entry.type in OF_HOLDS and hold_items.is_of_backend(entry.subject):
+            name = entry.subject[: hold_items.NAME_LENGTH]
+            kept.pop(name, None)
+            kept[name] = entry.at
+        passed = takewhile(lambda one: one[1] + request_ids.KEEP_S < entry.at, kept.items())
+        for name, _ in list(passed):
+            del kept[name]
 
     def finish(self, account: Account, hold_items: Iterable[Item]) -> list[Finding]:
         """All findings, after the last entry."""
@@ -368,7 +392,10 @@ class AccountCheck:
             return f"is {hold.state}, but entry {end} does not resolve it so"
         if hold.committed != chains.charged[end]:
             return f"says that {hold.committed} were charged, but its entries charge {chains.charged[end]}"
-        return None
+        is_refund = hold.caller is not None and chains.roles[end] == REFUND
+        if is_refund and hold.released != chains.reserved[end]:
+            return f"says that {hold.released} went back, but entry {end} gives {chains.reserved[end]} back"
+        return self._requests_trouble(hold)
 
     def _parts_trouble(self, hold: Hold) -> str | None:
         """What is wrong with an open hold that was committed in parts or reserves more."""
@@ -380,6 +407,14 @@ class AccountCheck:
         expected = (chains.reserved[tail], chains.charged[tail])
         if figures != expected:
             return f"reserves and was charged {figures}, but its entries say {expected}"
+        return self._requests_trouble(hold)
+
+    def _requests_trouble(self, hold: Hold) -> str | None:
+        """What is wrong with the requests that the hold keeps, each with its entry."""
+        for part in hold_parts.read(hold.parts):
+            known = part.seq <= self.seq and self._chains.is_about(part.seq, hold.jti)
+            if part.seq and not (known and part.charged == self._chains.charged[part.seq]):
+                return f"keeps a request that entry {part.seq} does not explain"
         return None
 
 
@@ -421,10 +456,10 @@ def _hold(item: Item) -> Hold | None:
     """The hold in `item`; None if a member is missing or of another type."""
     hold = hold_items.read(item)
     first = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
-    later = (hold.left or 0, hold.last_seq or 0, hold.ends_at)
+    later = (hold.left or 0, hold.last_seq or 0, hold.ends_at, hold.pages)
     numbers = (*first, hold.committed, hold.released, hold.version, hold.units, *later)
     texts = (hold.name, hold.jti, hold.state, hold.request_id)
-    whole = all(_is_number(number) for number in numbers)
+    whole = all(_is_number(number) for number in numbers) and hold_parts.is_readable(hold.parts)
     return hold if whole and all(isinstance(text, str) for text in texts) else None
 
 

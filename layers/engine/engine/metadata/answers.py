@@ -69,12 +69,21 @@ class Metadata:
         watch = Watch(now, REQUEST_S)
         post_id = target.id if isinstance(target, Post) else self._resolved(target, admit, watch)
         ask = partial(self._look_up, post_id, admit)
-        return _answer(self._fetch(f"TIKTOK#{post_id}", ask, watch, POST_S))
+        return _answer(self._fetch(_key_of(post_id), ask, watch, POST_S))
+
+    def known(self, url: str) -> dict[str, Any]:
+        """What is kept about the post that `url` links to, however old; empty if nothing is. TikTok is not
+        asked. Raises `InvalidUrl`, `Busy`.
+        """
+        target = links.parse(url)
+        if isinstance(target, Post):
+            return self._cache.peek(_key_of(target.id))
+        linked = self._cache.peek(_key_of_link(target))
+        return self._cache.peek(_key_of(linked["id"])) if linked else {}
 
     def _resolved(self, link: ShortLink, admit: Callable[[], object], watch: Watch) -> str:
-        key = "TIKTOK#" + link.url.removeprefix("https://").rstrip("/")
         ask = partial(self._follow, link, admit)
-        return str(self._fetch(key, ask, watch, LINK_S).members["id"])
+        return str(self._fetch(_key_of_link(link), ask, watch, LINK_S).members["id"])
 
     def _follow(
         self, link: ShortLink, admit: Callable[[], object], left_s: Callable[[], float]
@@ -99,6 +108,14 @@ class Metadata:
         if kept.refusal:
             raise _REFUSALS[kept.refusal]()
         return kept
+
+
+def _key_of(post_id: str) -> str:
+    return f"TIKTOK#{post_id}"
+
+
+def _key_of_link(link: ShortLink) -> str:
+    return _key_of(link.url.removeprefix("https://").rstrip("/"))
 
 
 @cache

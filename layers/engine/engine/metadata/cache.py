@@ -115,6 +115,11 @@ class Cache:
             pause_s = min(POLL_S[1], pause_s * 1.5)
             item = self._table.get(key, SK) or {}
 
+    def peek(self, key: str) -> dict[str, Any]:
+        """The members that are kept under `key`, also stale ones; empty if none are. Raises `Busy`."""
+        item = self._table.get(key, SK, consistent=False) or {}
+        return dict(item.get("members", {}))
+
     def _claim(
         self, key: str, seen: Item, lease: str, watch: Watch, limit_s: float
     ) -> tuple[bool, Item]:

@@ -98,6 +98,7 @@ class Settings:
     """Whether the released app, which has no token, is known by its headers: see
     `engine.access.identity`."""
     open_holds: int
+    hold_rate_limit: int
     """How many holds of back ends an account may have open at once."""
     rotate_after_days: int
     """Age in days at which the signing key is replaced by a new one."""
@@ -189,6 +190,7 @@ def load(environ: Mapping[str, str] = os.environ) -> Settings:
         free_repeats=environ["FREE_REPEATS"] == "true",
         allow_header_identity=environ["ALLOW_HEADER_IDENTITY"] == "true",
         open_holds=int(environ["OPEN_HOLDS"]),
+        hold_rate_limit=int(environ["HOLD_RATE_LIMIT"]),
         rotate_after_days=int(environ["ROTATE_AFTER_DAYS"]),
         public_base=_public_base(environ["PUBLIC_BASE"], local=environment == "local"),
         trusted_proxies=_trusted_proxies(environ["TRUSTED_PROXIES"]),

@@ -236,7 +236,7 @@ class RouteNotFound(NotFound):
 
     code = "route_not_found"
     error = "route_not_found"
-    message = "No route has this path."
+    message = "Endpoint not found"
     guidance = "GET / lists the routes."
 
 

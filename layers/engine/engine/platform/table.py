@@ -132,7 +132,7 @@ class Table:
         )
         return unmarshal(answer["Item"]) if "Item" in answer else None
 
-    def get_many(self, keys: Sequence[tuple[str, str]]) -> list[Item]:
+    def get_many(self, keys: Sequence[tuple[str, str]], *, consistent: bool = False) -> list[Item]:
         """The existing items of these `pk` and `sk`, in no order; keys must be distinct.
 
         Raises `Busy`, also if the store repeatedly leaves keys unprocessed.
@@ -141,7 +141,8 @@ class Table:
         for start in range(0, len(keys), BATCH):
             left: Any = [_key(*key) for key in keys[start : start + BATCH]]
             for _ in range(CONFLICT_TRIES):
-                answer = self._read("batch_get_item", RequestItems={self.name: {"Keys": left}})
+                asked = {"Keys": left, "ConsistentRead": consistent}
+                answer = self._read("batch_get_item", RequestItems={self.name: asked})
                 found += [unmarshal(item) for item in answer["Responses"].get(self.name, [])]
                 left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
                 if not left:

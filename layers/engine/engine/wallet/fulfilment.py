@@ -1,15 +1,19 @@
 """Fulfilments: the credits are held and the job is started, as one act under the app's request id.
 
 The hold is one as for a vended token, placed under an operation of its own, so a vend and a fulfilment with
-the same request id are two requests. Nothing else is stored, and every step goes on from what is there:
+the same request id are two requests. Every step goes on from what is there:
 
 1. the hold of the request id, where it stands: the same job again;
 2. else, where the deployment says so, the user's text for the same video, or the job that makes it: free;
-3. else a new hold;
+3. else a new hold, put in one transaction with the pointer of step 2 (`engine.wallet.videos`), so that of two
+   fulfilments of a video at once, under different ids, the second finds the first and is free;
 4. the job is claimed and handed to the worker, which makes the call to upstream once.
 
-A process that dies between two steps leaves a hold that the same request goes on with, or that the sweeper
-gives back. A job that failed has given its credits back, and the same request id buys anew.
+A process that dies between two steps leaves a hold that the same request goes on with, or another one for the
+same video, or that the sweeper gives back. A job that failed has given its credits back, and the same request
+id buys anew.
+
+Where repeats are charged, each request id is a hold and a job of its own, also at once.
 """
 
 from dataclasses import dataclass, replace
@@ -18,8 +22,18 @@ from typing import Any
 from engine.credits import placing
 from engine.credits.hold_items import CAPTURED, OPEN, Hold
 from engine.credits.placing import Vend
-from engine.platform.act import Act
-from engine.platform.errors import CircuitOpen, KeyReused, UpstreamFailed, UpstreamTimedOut
+from engine.ledger.posting import BesideRefused
+from engine.platform.act import Act, by_system
+from engine.platform.errors import (
+    Busy,
+    CircuitOpen,
+    InsufficientCredits,
+    KeyReused,
+    UpstreamFailed,
+    UpstreamTimedOut,
+)
+from engine.platform.table import Write
+from engine.platform.times import DAY_S
 from engine.transcription import jobs, status, submission
 from engine.transcription.gateway import Gateway
 from engine.transcription.outcomes import Heard
@@ -27,10 +41,18 @@ from engine.wallet import progress, quotes, videos
 from engine.wallet.errors import QuoteGone
 from engine.wallet.pricing import Products
 from engine.wallet.quotes import Quote
+from engine.wallet.videos import LastJob
 
 OPERATION = "fulfill"
+TRIES = 5
+"""Another fulfilment of the same video comes first at most once; more than that is a store in trouble."""
+
 SHOWN_AGAIN = "the text was at hand"
 """The reason of a capture without a job of its own."""
+
+
+REPLACED = "a fulfilment took the place of an unused token"
+"""The reason of the refund of that token's credits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,36 +102,16 @@ def fulfil(wallet: Wallet, asked: Asked) -> Fulfilled:
         return _without_quote(gateway, asked)
     vend = _vend(asked, quote.fingerprint)
     vend = replace(vend, product=quote.priced.product, units=quote.priced.units)
-    earlier = placing.standing(gateway.ledger, vend)
-    if earlier is not None:
-        return _going_on(gateway, _same(earlier, vend), quote, act)
-    source = text_at_hand(gateway, asked.user, quote.url)
-    if source is not None and wallet.free_repeats:
-        balance = gateway.ledger.account(asked.user).available
-        return Fulfilled(source, stored(gateway, source), balance, is_free=True)
-    if (paused_s := gateway.breaker.refuses_for_s()) > 0:
-        raise CircuitOpen(paused_s)
-    hold, _ = placing.place(gateway.ledger, vend, rate_limit=wallet.rate_limit)
-    if source is not None and source.state == CAPTURED and source.job_id is not None:
-        reasoned = replace(act, reason=SHOWN_AGAIN)
-        hold = submission.show_again(gateway, hold, source.job_id, quote.url, reasoned)
-    return _going_on(gateway, hold, quote, act)
-
-
-def text_at_hand(gateway: Gateway, user: str, url: str) -> Hold | None:
-    """The hold of the user's last job for the video, if its text is kept or it still runs. Raises `Busy`."""
-    hold = videos.last_hold(gateway.ledger.table, user, url)
-    if hold is None or hold.claim is None:
-        return None
-    if hold.state == OPEN:
-        return hold
-    is_kept = progress.result_of(hold, stored(gateway, hold)) is not None
-    return hold if hold.state == CAPTURED and is_kept else None
+    for _ in range(TRIES):
+        done = _tried(wallet, vend, quote)
+        if done is not None:
+            return done
+    raise Busy()
 
 
 def is_at_hand(gateway: Gateway, user: str, url: str) -> bool:
     """Whether the user has the text of the video, or a job that makes it. Raises `Busy`."""
-    return text_at_hand(gateway, user, url) is not None
+    return _serving(gateway, videos.last_job(gateway.ledger.table, user, url)) is not None
 
 
 def stored(gateway: Gateway, hold: Hold) -> Heard | None:
@@ -163,13 +165,88 @@ def _same(hold: Hold, vend: Vend) -> Hold:
     return hold
 
 
+def _tried(wallet: Wallet, vend: Vend, quote: Quote) -> Fulfilled | None:
+    """What `fulfil` returns, or None where another fulfilment of the video came first meanwhile."""
+    gateway = wallet.gateway
+    earlier = placing.standing(gateway.ledger, vend)
+    if earlier is not None:
+        return _going_on(gateway, _same(earlier, vend), quote, vend.act)
+    last = videos.last_job(gateway.ledger.table, vend.user, quote.url)
+    source = _serving(gateway, last)
+    if source is not None and wallet.free_repeats:
+        return _joined(gateway, source, quote, vend.act)
+    if (paused_s := gateway.breaker.refuses_for_s()) > 0:
+        raise CircuitOpen(paused_s)
+    try:
+        hold = _bought(wallet, vend, last, source)
+    except BesideRefused:
+        return None
+    except InsufficientCredits:
+        if not _can_pay_now(gateway, vend, last):
+            raise
+        return None
+    return _going_on(gateway, hold, quote, vend.act)
+
+
+def _serving(gateway: Gateway, last: LastJob) -> Hold | None:
+    """The hold of the user's last job for a video, if its text is kept or is still to be made.
+
+    Raises `Busy`.
+    """
+    hold = last.hold(gateway.ledger.table)
+    if hold is None or hold.state == OPEN:
+        return hold
+    is_kept = progress.result_of(hold, stored(gateway, hold)) is not None
+    return hold if hold.state == CAPTURED and is_kept else None
+
+
+def _joined(gateway: Gateway, source: Hold, quote: Quote, act: Act) -> Fulfilled:
+    """The user's earlier job for the video, which is started if nobody has got so far."""
+    source = _started(gateway, source, quote, act)
+    balance = gateway.ledger.account(source.user).available
+    return Fulfilled(source, stored(gateway, source), balance, is_free=True)
+
+
+def _bought(wallet: Wallet, vend: Vend, last: LastJob, source: Hold | None) -> Hold:
+    """The hold of a new request id. Where `source` has the text and repeats are charged, it pays for that.
+
+    Raises what `placing.place` raises.
+    """
+    gateway, act = wallet.gateway, vend.act
+    if source is not None and source.state == CAPTURED and source.job_id is not None:
+        hold, _ = placing.place(gateway.ledger, vend, rate_limit=wallet.rate_limit)
+        reasoned = replace(act, reason=SHOWN_AGAIN)
+        return submission.show_again(gateway, hold, source.job_id, last.url, reasoned)
+
+    until = act.at + (gateway.keep_days + 1) * DAY_S
+
+    def beside(jti: str) -> list[Write]:
+        return [last.followed_by(jti, until, at_once=not wallet.free_repeats)]
+
+    hold, _ = placing.place(gateway.ledger, vend, rate_limit=wallet.rate_limit, beside=beside)
+    return hold
+
+
+def _can_pay_now(gateway: Gateway, vend: Vend, seen: LastJob) -> bool:
+    """Whether the video is paid for meanwhile, or a token that the app has vended and not used has given up
+    its credits: the app vends one whenever it looks at the balance.
+    """
+    if videos.last_job(gateway.ledger.table, seen.user, seen.url) != seen:
+        return True
+    act = by_system("wallet", vend.act.request_id, REPLACED, at=vend.act.at)
+    return placing.give_up_unused(gateway.ledger, vend.user, vend.price, act)
+
+
+def _started(gateway: Gateway, hold: Hold, quote: Quote, act: Act) -> Hold:
+    """`hold` with its job started, from wherever an earlier call stopped. Raises `Busy`, `OutcomeUnknown`."""
+    if hold.is_resolved or hold.answer is not None:
+        return hold
+    return submission.start_held(gateway, hold, quote.url, act)
+
+
 def _going_on(gateway: Gateway, hold: Hold, quote: Quote, act: Act) -> Fulfilled:
     """The fulfilment that `hold` pays for, with its job started."""
-    if not hold.is_resolved and hold.answer is None:
-        keep_days = gateway.keep_days
-        videos.note(gateway.ledger.table, hold, quote.url, act.at, keep_days=keep_days)
-        hold = submission.start_held(gateway, hold, quote.url, act)
-    return _fulfilled(gateway, hold, act)
+    return _fulfilled(gateway, _started(gateway, hold, quote, act), act)
 
 
 def _without_quote(gateway: Gateway, asked: Asked) -> Fulfilled:

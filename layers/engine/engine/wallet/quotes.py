@@ -6,6 +6,10 @@ and the price, so the same request gets the same quote, and a changed price anot
 
 A quote whose time is over is honoured while its price still holds, and kept for a week: the app fulfils under
 the id of its request for days.
+
+The length of the video is that of the metadata that the gateway keeps, whatever its age: it does not change.
+TikTok is never asked for a quote, so TikTok cannot delay or fail one. Failure policy: where nothing is kept,
+or the store does not answer within its own limits, the length is 0, which the app takes for unknown.
 """
 
 from dataclasses import dataclass
@@ -13,6 +17,8 @@ from typing import Any
 
 from engine.ledger.items import Account, account_pk
 from engine.metadata import links
+from engine.metadata.answers import Metadata
+from engine.platform.errors import Busy
 from engine.platform.ids import digest
 from engine.platform.table import Item, Put, Table
 from engine.platform.times import DAY_S, iso
@@ -82,7 +88,17 @@ def find(table: Table, products: Products, user: str, quote_id: str, now: int) -
     return Quote(quote_id, item["url"], priced, item["expires_at"])
 
 
-def members(quote: Quote, account: Account, *, is_at_hand: bool, request_id: str) -> dict[str, Any]:
+def duration_s(metadata: Metadata, url: str) -> int:
+    """How long the video is, in whole seconds; 0 if that is not known here."""
+    try:
+        return int(metadata.known(url).get("duration") or 0)
+    except Busy:
+        return 0
+
+
+def members(
+    quote: Quote, account: Account, *, is_at_hand: bool, duration_s: int, request_id: str
+) -> dict[str, Any]:
     """The answer; `is_at_hand` says that the text can be read without a further charge."""
     price = 0 if is_at_hand else quote.priced.price
     sold = quote.priced.product
@@ -93,7 +109,7 @@ def members(quote: Quote, account: Account, *, is_at_hand: bool, request_id: str
         "priceVersion": sold.name,
         "expiresAt": iso(quote.expires_at),
         "estimated": {
-            "durationSeconds": 0,
+            "durationSeconds": duration_s,
             "language": "unknown",
             "products": [product],
             "reserveUnits": price,

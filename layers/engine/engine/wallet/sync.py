@@ -7,7 +7,7 @@ told, those that have ended if that happened since the cursor.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.credits import hold_items
+from engine.credits import hold_items, placing
 from engine.credits.hold_items import Hold
 from engine.ledger.items import Account
 from engine.ledger.posting import Ledger
@@ -68,7 +68,7 @@ def members(
         "budgetMode": "NORMAL",
         "policy": _policy_members(policy),
         "service": _service_members(policy, accepting=accepting, paused_s=paused_s, now=now),
-        "wallet": _wallet_members(account),
+        "wallet": _wallet_members(placing.as_the_app_sees(ledger.table, account)),
         "jobs": {"changedSinceCursor": [job.members() for job in changed]},
         "entitlements": {"plan": "free", "adsEnabled": False, "priorityQueue": False},
         "premiumOffer": {

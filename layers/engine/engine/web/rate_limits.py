@@ -59,6 +59,11 @@ def policy_headers(window: Window) -> dict[str, str]:
     }
 
 
+def of_caller(actor: str) -> str:
+    """The subject that counts the calls of a back end."""
+    return f"CALLER#{actor}"
+
+
 def of_address(address: str) -> str:
     """The subject that counts an address's calls; for IPv6 its /64 network, which one caller controls."""
     try:
@@ -69,7 +74,7 @@ def of_address(address: str) -> str:
 
 
 def take(table: Table, subject: str, route_class: str, limit: int, now: int) -> Window:
-    """Count one call of `subject` (`A#<userId>` or that `of_address`) in `route_class`.
+    """Count one call of `subject` (`A#<userId>`, or that of an address or a caller) in `route_class`.
 
     A refused call is not counted. Raises `RateLimited`, `OutcomeUnknown`.
     """
