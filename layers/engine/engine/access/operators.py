@@ -2,9 +2,6 @@
 
 Passwords are generated here, shown once and stored as scrypt hashes with their cost parameters, so the
 cost can be raised without new passwords. Every act is written together with its audit record.
-
-`open_shard` and `expires_at` (when it was created) list an operator in the index of open holds; one that an
-earlier version created is listed from the next log-in on.
 """
 
 import hashlib
@@ -12,27 +9,19 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass, replace
-from itertools import islice
-from typing import Any, Final
+from typing import Any
 
 from engine.ledger.audit import Audit, Record
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.errors import NotFound, OperatorExists
-from engine.platform.ids import OPERATOR_NAME
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
-from engine.platform.times import iso
 from engine.web.scopes import ROLES
 
-_NAME = re.compile(OPERATOR_NAME)
+NAME = r"^[a-z][a-z0-9._-]{1,31}\Z"
+_NAME = re.compile(NAME)
 SK = "OPERATOR"
 PASSWORD_BYTES = 18
-INDEX: Final = "open-holds"
-LIST: Final = "operators"
-"""The partition of the index that has all operators."""
-
-MOST = 500
-EVER = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +45,6 @@ class Operator:
     salt: str
     hash: str
     cost: Cost
-    last_login_at: int = 0
-    """0 if there was none, or none since this is recorded."""
 
     @property
     def scopes(self) -> frozenset[str]:
@@ -99,14 +86,11 @@ def create(audit: Audit, name: str, role: str, act: Act, *, cost: Cost | None = 
         "disabled": False,
         "generation": 1,
         "created_at": act.at,
-        "open_shard": LIST,
-        "expires_at": act.at,
         **_kept(password, cost or Cost()),
     }
     put = Put(item, "attribute_not_exists(pk)")
     try:
-        why = f"role {role}: {act.reason}" if act.reason else f"role {role}"
-        _write(audit, put, name, "operator_create", replace(act, reason=why))
+        _write(audit, put, name, "operator_create", replace(act, reason=f"role {role}"))
     except Cancelled:
         raise OperatorExists() from None
     return password
@@ -135,8 +119,7 @@ def change(
         if role not in ROLES:
             raise ValueError("not a role")
         update = _change(name, "SET #role = :role", {"#role": "role"}, {":role": role})
-        why = f"role {role}: {act.reason}" if act.reason else f"role {role}"
-        _write_known(audit, update, name, "operator_role", replace(act, reason=why))
+        _write_known(audit, update, name, "operator_role", replace(act, reason=f"role {role}"))
     if disabled is not None:
         text = "SET disabled = :disabled ADD generation :one"
         update = _change(name, text, {}, {":disabled": disabled, ":one": int(disabled)})
@@ -153,37 +136,6 @@ def sessions_ending(name: str) -> Update:
 def end_sessions(audit: Audit, name: str, act: Act) -> None:
     """Logs the operator out everywhere. Raises `NotFound`, `Busy`, `OutcomeUnknown`."""
     _write_known(audit, sessions_ending(name), name, "operator_log_out", act)
-
-
-def note_login(table: Table, operator: Operator, at: int) -> None:
-    """Records that the operator has logged in. Raises `Busy`."""
-    table.write(
-        Update(
-            _pk(operator.name),
-            SK,
-            "SET last_login_at = :now, open_shard = :list, expires_at = created_at",
-            "attribute_exists(pk)",
-            values={":now": at, ":list": LIST},
-        )
-    )
-
-
-def listed(table: Table) -> list[Operator]:
-    """All operators by name, as the index has them. Raises `Busy`."""
-    places = islice(table.latest(INDEX, LIST, (0, EVER), page=MOST), MOST)
-    items = table.get_many([(place["pk"], place["sk"]) for place in places])
-    return sorted(map(_read, items), key=lambda operator: operator.name)
-
-
-def members(operator: Operator) -> dict[str, Any]:
-    """An operator as the admin API shows it."""
-    return {
-        "name": operator.name,
-        "role": operator.role,
-        "disabled": operator.disabled,
-        "createdAt": iso(operator.created_at),
-        "lastLoginAt": iso(operator.last_login_at) if operator.last_login_at else None,
-    }
 
 
 def everyone(table: Table) -> list[Operator]:
@@ -241,8 +193,7 @@ def _hash(password: str, salt: str, cost: Cost) -> str:
 def _read(item: Item) -> Operator:
     names = ("name", "role", "disabled", "generation", "created_at", "salt", "hash")
     facts: dict[str, Any] = {name: item[name] for name in names}
-    cost = Cost(**item["cost"])
-    return Operator(**facts, cost=cost, last_login_at=item.get("last_login_at", 0))
+    return Operator(**facts, cost=Cost(**item["cost"]))
 
 
 def _pk(name: str) -> str:

@@ -2,8 +2,7 @@
 
 A notice is written in the transaction of the change that it reports, so there is one for each such change and
 for no other, and sent afterwards: at least once, always with the same id, until the receiver answers 2xx, for
-about two days. The item keeps its attempts for a month. In the index of open holds it is in `hooks#<shard>`
-while it is due some time, then in `notices#<state>`. This module alone writes its expressions.
+about two days. The item keeps its attempts for a month. This module alone writes its expressions.
 """
 
 import json
@@ -38,7 +37,6 @@ SPREADS = 64
 SET_ASIDE_S = 3600
 SHARDS = 4
 KEPT_ATTEMPTS = 50
-EVER = 10**12
 TIME_DIGITS = 12
 
 
@@ -138,8 +136,7 @@ def record_attempt(table: Table, item: Item, attempt: Attempt, now: int) -> bool
     change = "SET attempts = :attempts, #state = :state"
     if attempt.is_final or round_ >= len(DELAYS_S):
         values[":state"] = DELIVERED if attempt.is_final else FAILED
-        values |= {":next": now, ":list": list_of(values[":state"])}
-        change += ", open_shard = :list, expires_at = :next"
+        change += " REMOVE open_shard"
     else:
         values[":state"] = PENDING
         values |= {":next": now + wait_s(item["sk"], round_, attempt), ":round": round_ + 1}
@@ -178,33 +175,6 @@ def set_aside(table: Table, item: Item, now: int) -> bool:
 def find(table: Table, user: str, message_id: str) -> Item | None:
     """The notice, None if there is none. Raises `Busy`."""
     return table.get(_pk(user), message_id)
-
-
-def in_state(
-    table: Table, state: str, limit: int, after: tuple[int, str, str] | None
-) -> list[Item]:
-    """At most `limit` notices in a state, as the index has them. Raises `Busy`.
-
-    Pending ones by their next attempt; others newest first by when they got the state, after the one with
-    that time, user and id.
-    """
-    if state == PENDING:
-        found: list[Item] = []
-        for number in range(SHARDS):
-            places = islice(table.due(INDEX, f"hooks#{number}", EVER, page=limit), limit)
-            found += table.get_many([(place["pk"], place["sk"]) for place in places])
-        found = [item for item in found if item["state"] == PENDING]
-        return sorted(found, key=lambda item: (item["expires_at"], item["sk"]))[:limit]
-    place = (after[0], _pk(after[1]), after[2]) if after is not None else None
-    newest = table.latest(INDEX, list_of(state), (0, EVER), after=place, page=limit)
-    keys = [(one["pk"], one["sk"]) for one in islice(newest, limit)]
-    items = {(item["pk"], item["sk"]): item for item in table.get_many(keys)}
-    return [items[key] for key in keys if key in items]
-
-
-def list_of(state: str) -> str:
-    """The partition of the index that has the notices which ended in `state`."""
-    return f"notices#{state}"
 
 
 def replay(item: Item, at: int) -> Update:
