@@ -11,6 +11,7 @@ from cli.commands import (
     adjust,
     audit,
     balance,
+    find,
     holds,
     keys,
     ledger,
@@ -87,6 +88,7 @@ app.command("balance")(balance.balance)
 app.command("validate")(validate.validate)
 app.command("meta")(meta.meta)
 app.command("transcribe")(transcribe.transcribe)
+app.command("find")(find.find)
 app.command("transactions")(transactions.transactions)
 app.command("audit")(audit.audit)
 app.command("stats")(stats.stats)

@@ -219,6 +219,7 @@ def test_a_transaction_shows_its_actor_and_origin(ledgers: Ledgers) -> None:
         "userAgent": "pluct-tests/1",
         "undoable": False,
         "undoneBy": None,
+        "job": None,
     }
     adds = ledgers.desk.ask(PATH, type="admin_add").json["transactions"]
     assert all(one["undoable"] for one in adds)

@@ -152,7 +152,10 @@ def test_the_audit_is_filtered_and_shows_refusals(terminal: Terminal) -> None:
         "code": "insufficient_credits", "actor": "user:ann", "reason": "",
     }  # fmt: skip
     with gateway(terminal, {"records": [record], "nextCursor": None}) as server:
-        shown = terminal.say("audit", "--outcome", "refused", "--from", "2026-03-01").stdout
+        shown = terminal.say(
+            "audit", "--actor", "user:ann", "--outcome", "refused", "--from", "2026-03-01"
+        ).stdout
     assert "insufficient_credits" in shown
     assert "outcome=refused" in server.asked[0].path
+    assert "actor=user%3Aann" in server.asked[0].path
     assert "fromDay=2026-03-01" in server.asked[0].path

@@ -72,6 +72,7 @@ COMMANDS = {
     "revokeKey": "keys revoke",
     "rotateSubscriptionKey": "subscriptions rotate",
     "saveProduct": "products edit",
+    "search": "find",
     "transcribe": "transcribe",
     "unblockSubscription": "subscriptions unblock",
     "undoTransaction": "adjust undo",

@@ -94,7 +94,7 @@ def test_the_measured_units_of_a_journey_are_those_of_the_cost_tables(
 def test_the_stored_bytes_of_a_journey_are_within_the_assumed_size(
     studio: Studio, meter: Meter
 ) -> None:
-    """Counts entries and their copies in the feed, which have no `ttl`."""
+    """Counts entries and their copies in the feed, and the job's record, which have no `ttl`."""
     walk = Walk(studio, meter)
     walk.run()
     gateway = studio.gateway
@@ -103,7 +103,10 @@ def test_the_stored_bytes_of_a_journey_are_within_the_assumed_size(
     captures = [i for i in items if i.get("type") == {"S": "capture"}]
     assert not [item for item in spends + captures if "ttl" in item]
     largest = sum(max(map(size, group)) + 100 for group in (spends, captures))
-    assert 2 * largest <= quantities.STORED_BYTES < 4 * largest
+    jobs = [i for i in items if i["pk"]["S"].startswith("J#") and "ttl" not in i]
+    assert sorted(i["sk"]["S"] for i in jobs) == ["JOB", "PAST"]
+    records = sum(size(job) + 100 for job in jobs)
+    assert 2 * largest + records <= quantities.STORED_BYTES < 2 * (2 * largest + records)
 
 
 def size(item: dict[str, dict[str, str]]) -> int:

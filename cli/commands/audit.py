@@ -16,6 +16,9 @@ PATH = "/admin/audit"
 def audit(
     context: typer.Context,
     user: Annotated[str | None, typer.Option(help="Only about this user.")] = None,
+    actor: Annotated[
+        str | None, typer.Option(help="Only by this actor, such as operator:anna.")
+    ] = None,
     action: Annotated[str | None, typer.Option(help="Only this action, such as vend.")] = None,
     outcome: Annotated[str | None, typer.Option(help="done or refused; any by default.")] = None,
     day: Annotated[str | None, typer.Option(help="Only of this day, YYYY-MM-DD in UTC.")] = None,
@@ -31,8 +34,8 @@ def audit(
     """List what operators, keys and users did, newest first, with what was refused."""
     with open_session(context, as_json=as_json) as session:
         query: dict[str, object] = {
-            "user": user, "action": action, "outcome": outcome, "day": day, "fromDay": from_day,
-            "toDay": to_day, "limit": limit, "cursor": cursor,
+            "user": user, "actor": actor, "action": action, "outcome": outcome, "day": day,
+            "fromDay": from_day, "toDay": to_day, "limit": limit, "cursor": cursor,
         }  # fmt: skip
         found, next_cursor = session.pages(PATH, query, "records", everything=everything)
         if session.show_json({"ok": True, "records": found, "nextCursor": next_cursor}):
@@ -40,8 +43,8 @@ def audit(
         if not found:
             say("There are no such records.", good=False)
             return
-        heads = ("When", "User", "Action", "Outcome", "By", "Why")
-        print_table(heads, map(_row, found), whole=("When",))
+        heads = ("When", "User", "Action", "Amount", "Outcome", "By", "Why")
+        print_table(heads, map(_row, found), right=("Amount",), whole=("When",))
         if next_cursor is not None:
             session.note(f"There are more: --all, or --cursor '{next_cursor}'.")
 
@@ -49,4 +52,5 @@ def audit(
 def _row(one: Mapping[str, Any]) -> tuple[object, ...]:
     outcome = "ok" if one["ok"] else one["code"] or "refused"
     when = short_time(str(one["timestamp"]))
-    return when, one["userId"], one["action"], outcome, one["actor"], one["reason"]
+    amount = one.get("amount")
+    return when, one["userId"], one["action"], amount, outcome, one["actor"], one["reason"]

@@ -4,11 +4,11 @@ from engine.access import api_keys, front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
 from engine.admin import accounts, erasure, transactions_csv
+from engine.admin import search as finding
 from engine.credits import adjustments, backend_holds, bulk, hold_items
 from engine.credits.adjustments import Adjusted, Adjustment
 from engine.credits.hold_errors import HoldNotFound
 from engine.ledger import audit as audit_records
-from engine.ledger import origins
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform import config, dead_letters, table
@@ -37,6 +37,7 @@ from engine.web.forms import (
     PolicyForm,
     ProductForm,
     ReasonForm,
+    SearchQuery,
     StatsQuery,
     TransactionsQuery,
     UndoForm,
@@ -73,7 +74,9 @@ def users(call: Call) -> Answer:
 @api.route("GET", "/admin/users/{id}")
 def user(call: Call, id: str) -> Answer:
     access.require(call, USERS_READ)
-    members = accounts.user_members(ledger, id, settings.build) if is_user_id(id) else None
+    if not is_user_id(id):
+        raise NotFound()
+    members = accounts.user_members(ledger, id, settings.build, settings.job_limit_s)
     if members is None:
         raise NotFound()
     return Answer(legacy(members, call.now))
@@ -132,6 +135,15 @@ def adjust_many(call: Call) -> Answer:
     return Answer(bulk.members(sheet, outcomes, dry_run=dry_run))
 
 
+@api.route("GET", "/admin/search")
+def search(call: Call) -> Answer:
+    caller = access.require(call, USERS_READ)
+    query = call.read_query(SearchQuery)
+    office = finding.Office(ledger, caller)
+    is_deep = query.deep == "true"
+    return Answer(finding.search(office, query.q.strip(), deep=is_deep, cursor=query.cursor))
+
+
 @api.route("GET", "/admin/transactions")
 def transactions(call: Call) -> Answer:
     access.require(call, USERS_READ)
@@ -143,13 +155,13 @@ def transactions(call: Call) -> Answer:
     )  # fmt: skip
     is_csv = query.format == "csv"
     found = feed.page(ledger, wanted, query.cursor, query.limit or (CSV_PAGE if is_csv else PAGE))
-    known = accounts.origins_of(ledger.table, found.entries)
     if is_csv:
+        known = accounts.origins_of(ledger.table, found.entries)
         text, written = transactions_csv.write(found.entries, known)
         return _csv(text, feed.shortened(found, wanted, written).cursor)
     undone = adjustments.undone_by(ledger, query.user) if query.user else {}
     entries = accounts.fitting(
-        [accounts.entry_members(entry, known, undone) for entry in found.entries]
+        accounts.entries_members(ledger.table, found.entries, undone, settings.job_limit_s)
     )
     cursor = feed.shortened(found, wanted, len(entries)).cursor
     return Answer(legacy({"ok": True, "transactions": entries, "nextCursor": cursor}, call.now))
@@ -170,8 +182,7 @@ def records(call: Call) -> Answer:
     query = call.read_query(AuditQuery)
     wanted = _wanted_records(query, call.now)
     page = audit_records.page(ledger.table, wanted, query.cursor, query.limit)
-    known = origins.texts(ledger.table, map(audit_records.origin_name, page.items))
-    shown = [audit_records.members(item, known) for item in page.items]
+    shown = accounts.records_members(ledger, page.items)
     return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 
 
@@ -337,20 +348,21 @@ def _days(query: TransactionsQuery | AuditQuery) -> tuple[str | None, str | None
 
 
 def _wanted_records(query: AuditQuery, now: int) -> audit_records.RecordFilter:
-    """Without a user, the days are today alone, or as far back as records are kept.
+    """Without a user or an actor, the days are today alone, or as far back as records are kept.
 
     Raises `InvalidRequest`.
     """
     ok = None if query.outcome == "any" else query.outcome == "done"
     first, last = _days(query)
-    if query.cursor is not None and not is_day(query.cursor[:10]):
+    begin = (query.cursor or "").removeprefix(audit_records.OLD)[:10]
+    if begin and not is_day(begin):
         raise InvalidRequest("The cursor is not valid.", details={"field": "cursor"})
     if query.user is None:
         today = iso(now)[:10]
         oldest = iso(now - settings.audit_days * DAY_S)[:10]
-        first = max(oldest, first or (oldest if last else today))
+        first = max(oldest, first or (oldest if last or query.actor else today))
         last = min(today, last or today)
-    return audit_records.RecordFilter(query.user, first, last, query.action, ok)
+    return audit_records.RecordFilter(query.user, first, last, query.action, ok, query.actor)
 
 
 def _adjusted(call: Call, actor: str, form: AdjustForm, amount: int) -> Answer:

@@ -5,7 +5,7 @@ import time
 from itertools import count
 from typing import Any
 
-from engine.credits import holds, payments, placing
+from engine.credits import hold_items, holds, payments, placing
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, Hold
 from engine.credits.payments import Grant
 from engine.credits.placing import Vend
@@ -18,6 +18,7 @@ from engine.payments.packs import Catalogue
 from engine.payments.settlement import Proof
 from engine.platform.act import Act
 from engine.subscriptions.plans import UNIT as DOLLARS
+from engine.transcription import jobs
 from engine.wallet import credit_requests
 
 DAY_S = 86_400
@@ -46,6 +47,21 @@ class Past:
         key = f"past-{next(_numbers)}"
         vend = Vend(user, "vend", key, key, OPEN, "past", self.act(f"user:{user}", at))
         return placing.place(self.ledger, vend, rate_limit=1_000_000)[0]
+
+    def begin(self, user: str, video: str, upstream_id: str, at: int) -> Hold:
+        """A token and the job that it started; upstream's id of the job is `upstream_id`."""
+        hold = self.vend(user, at)
+        claim = holds.Claim("past", "past", at, look_at=at + DAY_S * 1000)
+        begun = jobs.begun(hold.token, video, "https://gateway.example", at)
+        self.ledger.transact_patiently([holds.claim(user, hold.jti, claim), begun])
+        naming = [holds.name_job(hold, upstream_id), jobs.named(hold, upstream_id, at)]
+        self.ledger.transact_patiently(naming)
+        return hold_items.again(self.ledger.table, hold)
+
+    def fail(self, hold: Hold, at: int, cause: str) -> None:
+        jobs.keep_cause(self.ledger, hold, cause, at)
+        act = self.act("system:status", at, "transcription failed")
+        holds.settle(self.ledger, hold, RELEASED, act)
 
     def deliver(self, hold: Hold, at: int) -> None:
         act = self.act("system:status", at, "transcription ended")

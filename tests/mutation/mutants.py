@@ -65,6 +65,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ),
         (
             JOBS,
+            "test_job_records",
             "test_evidence",
             "test_job_answers",
             "test_polls",

@@ -165,7 +165,8 @@ CLAIMS: Final = [
         "if _tells(seen, said) and not is_unclear(members):",
         "if _tells(seen, said):",
     ),
-    ("transcription.jobs.end-is-kept", "    if end_of(members) is not None:\n", "    if False:\n"),
+    ("transcription.jobs.end-is-kept", "    if end == CAPTURED:\n", "    if False:\n"),
+    ("transcription.jobs.failure-is-kept", "    elif end is not None:\n", "    elif False:\n"),
     (
         "transcription.jobs.known-again-is-not-missing",
         'change += " REMOVE missing_since, unclear_since, said"',

@@ -1,5 +1,5 @@
 /*! With Preact 10.29.8 (MIT), htm 3.1.1 (Apache-2.0), both by Jason Miller, and uPlot 1.6.32 (MIT) by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */
-const $parts = {"overview.js": ["chart.js", "overview.js"], "users.js": ["csv.js", "users.js"], "transactions.js": ["filters.js", "words.js", "transactions.js"], "payments.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "payments.js"], "requests.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "requests.js"], "bulk.js": ["csv.js", "bulk.js"], "products.js": ["products.js"], "policy.js": ["words.js", "decision.js", "policy.js"], "subscriptions.js": ["chart.js", "csv.js", "words.js", "subscriptions.js"], "keys.js": ["words.js", "keys.js"], "audit.js": ["filters.js", "words.js", "audit.js"], "user.js": ["chart.js", "words.js", "balance.js", "grants.js", "user.js"], "key.js": ["chart.js", "words.js", "grants.js", "key.js"]};
+const $parts = {"overview.js": ["chart.js", "overview.js"], "users.js": ["csv.js", "users.js"], "transactions.js": ["filters.js", "words.js", "transactions.js"], "payments.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "payments.js"], "requests.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "requests.js"], "bulk.js": ["csv.js", "bulk.js"], "products.js": ["products.js"], "policy.js": ["words.js", "decision.js", "policy.js"], "subscriptions.js": ["chart.js", "csv.js", "words.js", "subscriptions.js"], "keys.js": ["words.js", "keys.js"], "audit.js": ["filters.js", "words.js", "audit.js"], "find.js": ["find.js"], "user.js": ["chart.js", "words.js", "balance.js", "grants.js", "user.js"], "key.js": ["chart.js", "words.js", "grants.js", "key.js"]};
 const $all = {};
 const $run = new Set();
 const $tries = {};
@@ -620,6 +620,7 @@ const LISTS = {
   keys: page("API keys", () => $part("keys.js", "$keys"), "Keys"),
   audit: page("Audit", () => $part("audit.js", "$audit"), "Audit"),
 };
+const UNLISTED = { search: page("Search", () => $part("find.js", "$find"), "Find") };
 const SINGLE = {
   users: page("", () => $part("user.js", "$user"), "User"),
   payments: page("", () => $part("payments.js", "$payments"), "Payment"),
@@ -630,7 +631,7 @@ const SINGLE = {
 
 const LINKS = Object.entries(LISTS).map(([name, { title }]) => [name, title]);
 
-const known = ({ page: name, id }) => (id ? SINGLE : LISTS)[name];
+const known = ({ page: name, id }) => (id ? SINGLE : { ...LISTS, ...UNLISTED })[name];
 
 function preload(place) {
   known(place)?.load().catch(() => {});
@@ -959,7 +960,7 @@ const { html, useEffect, useRef, useState } = $html;
 const { call } = $api;
 const { LINKS } = $pages;
 const { Working } = $progress;
-const { href, usePlace } = $router;
+const { go, href, usePlace } = $router;
 const { say } = $ui;
 const { UnknownWrites } = $writes;
 
@@ -994,8 +995,37 @@ function Theme() {
   </label>`;
 }
 
+function Find({ q = "" }) {
+  const box = useRef();
+  useEffect(() => { box.current.value = q; }, [q]);
+  useEffect(() => {
+    const key = (event) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.closest?.("input, select, textarea, dialog, [contenteditable]")) return;
+      event.preventDefault();
+      box.current.focus();
+      box.current.select();
+    };
+    addEventListener("keydown", key);
+    return () => removeEventListener("keydown", key);
+  }, []);
+  const submit = (event) => {
+    event.preventDefault();
+    const text = box.current.value.trim();
+    if (text) go(href("search", "", { q: text }));
+  };
+  const arrow = (event) => {
+    const first = event.key === "ArrowDown" && document.querySelector("a.result");
+    if (event.key === "Escape") box.current.blur();
+    if (!first) return;
+    event.preventDefault();
+    first.focus();
+  };
+  return html`<form class="find" role="search" onSubmit=${submit}><input id="find" ref=${box} type="search" aria-label="Search" aria-keyshortcuts="/" placeholder="Search  /" maxlength="512" autocomplete="off" spellcheck=${false} onKeyDown=${arrow} /></form>`;
+}
+
 function Shell({ session, onOut, children }) {
-  const { page, id } = usePlace();
+  const { page, id, query } = usePlace();
   const [open, setOpen] = useState(false);
   const main = useRef();
   const first = useRef(true);
@@ -1003,7 +1033,7 @@ function Shell({ session, onOut, children }) {
   useEffect(() => {
     setOpen(false);
     if (first.current) first.current = false;
-    else main.current.querySelector("h1")?.focus();
+    else if (page !== "search") main.current.querySelector("h1")?.focus(); // A search leaves the box only by the arrow key.
   }, [page, id]);
   const leave = async (path) => {
     try {
@@ -1027,6 +1057,7 @@ function Shell({ session, onOut, children }) {
         ${session.environment !== "prod" && html`<span class="badge env">${session.environment}</span>`}
         <button class="menu" ref=${menu} aria-expanded=${open ? "true" : "false"} aria-controls="nav" onClick=${() => setOpen(!open)}>Menu</button>
       </div>
+      <${Find} q=${page === "search" ? query.q : ""} />
       <nav id="nav" aria-label="Pages of the dashboard">${LINKS.map(([name, label]) => html`
         <a href=${href(name)} aria-current=${name === page ? "page" : undefined} key=${name}>${label}</a>`)}</nav>
       <footer>

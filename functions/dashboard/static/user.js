@@ -299,10 +299,50 @@ function EndDialog({ user, hold, onClose, onDone }) {
 }
 return { Holds: Holds, EndDialog: EndDialog };
 })();
+const $job = $all.$job = (() => {
+const { html } = $html;
+const { Ago, Time } = $format;
+const { Quoted } = $ui;
+
+const STATES = {
+  unused: "Not used yet", running: "Running", completed: "Completed", failed: "Failed", returned: "Returned without a job",
+};
+const CAUSES = {
+  download_auth: "The video is private or needs a log-in", download_blocked: "TikTok blocked the download",
+  download_network: "The network failed while the video was downloaded", download_not_found: "The video does not exist, or was deleted",
+  download_unknown: "The video could not be downloaded",
+};
+
+function cause(job) {
+  const text = job?.cause || "";
+  const code = /\[code: (\w+)\]/.exec(text)?.[1];
+  return CAUSES[code] || text;
+}
+
+function JobLine({ job, isEnd }) {
+  if (!job) return null;
+  const why = isEnd && cause(job);
+  return html`${job.url && !isEnd && html`<p class="small job"><a href=${job.url} target="_blank" rel="noopener noreferrer"><bdi>${job.url.replace(/^https:\/\/(www\.)?/, "")}</bdi></a></p>`}
+    ${why && html`<p class="small">Failed: <${Quoted}>${why}<//></p>`}
+    ${job.releasedBy && html`<p class="small quiet">Goes back by <${Time} at=${job.releasedBy} style="full" /> (<${Ago} at=${job.releasedBy} />) at the latest.</p>`}`;
+}
+
+function jobFacts(job) {
+  if (!job) return [];
+  const time = (at) => at && html`<${Time} at=${at} style="full" />`;
+  return [
+    ["Job", STATES[job.state]], ["Video", job.url && html`<a href=${job.url} target="_blank" rel="noopener noreferrer">${job.url}</a>`], ["Job id", job.jobId], ["Upstream's job id", job.upstreamId],
+    ["Cause", job.cause], ["Submitted", time(job.submittedAt)], ["Ended", time(job.endedAt)], ["Token's end", time(job.tokenEndsAt)],
+    ["Erased", job.erased && "Video and cause were erased with the person's data"],
+  ];
+}
+return { cause: cause, JobLine: JobLine, jobFacts: jobFacts };
+})();
 const $story = $all.$story = (() => {
 const { html, useEffect, useState } = $html;
 const { get } = $api;
 const { change, number, Time } = $format;
+const { jobFacts, JobLine } = $job;
 const { href } = $router;
 const { Badge, Empty, Quoted, ReadState } = $ui;
 const { useLoad } = $loading;
@@ -366,13 +406,15 @@ function Line({ entry, isWanted, later, mayUndo, onUndo }) {
   return html`<li class=${isWanted ? "line focus" : "line"} id=${`entry-${entry.seq}`} tabindex="-1" aria-current=${isWanted ? "true" : undefined}>
     <div class="what"><p>${happened(entry)}${end && html` <a class="plain" href=${to(later.seq)} title=${`entry ${later.seq}`}><${Badge} tone=${end[1]}>${end[0]}<//></a>`}</p>
       ${why(entry) && html`<${Quoted}>${why(entry)}<//>`}
+      <${JobLine} job=${entry.job} isEnd=${Boolean(entry.reverses)} />
       <details class="more" open=${isWanted}><summary><${Time} at=${entry.timestamp} style="full" /> · ${who(entry.actor)}${entry.address && ` · from ${entry.address}`} · entry\u00a0${entry.seq}</summary><dl>
         <${Fact} name="Request" value=${entry.requestId} /><${Fact} name="About" value=${entry.subject} />
         <${Fact} name="Actor" value=${entry.actor} /><${Fact} name="Browser or app" value=${entry.userAgent} />
         <${Fact} name="Product" value=${entry.product} /><${Fact} name="Units" value=${entry.units && number(entry.units)} />
         <${Fact} name="Held" value=${entry.heldChange ? change(entry.heldChange) : ""} /><${Fact} name="Owed" value=${entry.owedChange ? change(entry.owedChange) : ""} />
         <${Fact} name="Reverses" value=${entry.reverses && html`<a href=${to(entry.reverses)}>entry ${entry.reverses}</a>`} />
-        <${Fact} name="Type" value=${entry.type} /></dl></details>
+        <${Fact} name="Type" value=${entry.type} />
+        ${jobFacts(entry.job).map(([name, value]) => html`<${Fact} key=${name} name=${name} value=${value} />`)}</dl></details>
     </div>
     <div class="amounts"><b class=${`num ${tone(entry)}`}>${change(entry.amount)}</b>
       <span class="num quiet small">balance ${number(entry.balanceAfter)}${entry.heldAfter ? html`<br />held ${number(entry.heldAfter)}` : ""}${entry.owedAfter ? html`<br />owed ${number(entry.owedAfter)}` : ""}</span>

@@ -171,6 +171,6 @@ function sentence(type) {
   const text = type.replaceAll("_", " ");
   return text[0].toUpperCase() + text.slice(1);
 }
-return { TYPES: TYPES, sold: sold, charged: charged, happened: happened, moved: moved, why: why, who: who, actorOf: actorOf, did: did, tone: tone, outcome: outcome };
+return { TYPES: TYPES, sold: sold, charged: charged, happened: happened, moved: moved, why: why, who: who, actorOf: actorOf, ACTIONS: ACTIONS, did: did, tone: tone, outcome: outcome };
 })();
 };

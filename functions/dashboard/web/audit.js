@@ -2,11 +2,11 @@
 import { html } from "./html.js";
 import { get } from "./api.js";
 import { DayFields, daysOf, Filters, UserField, userOf } from "./filters.js";
-import { Time, today, zone } from "./format.js";
+import { change, dollarChange, Time, today, zone } from "./format.js";
 import { useLoad } from "./loading.js";
 import { href, setQuery } from "./router.js";
 import { Badge, Empty, Field, Head, Pager, Quoted, ReadState, Skeleton, Table } from "./ui.js";
-import { did, who } from "./words.js";
+import { ACTIONS, actorOf, did, who } from "./words.js";
 
 const PAGE = 50;
 const OUTCOMES = { any: "All", done: "Done", refused: "Refused" };
@@ -25,10 +25,13 @@ function Did({ record }) {
   return html`${link} ${record.reason && html`<${Quoted}>${record.reason}<//>`}`;
 }
 
+const amount = ({ amount: size, unit }) => (size === null ? "" : unit === "credits" ? change(size) : dollarChange(size));
+
 const columns = () => [
   { label: `When (${zone()})`, cls: "when", cell: (record) => html`<${Time} at=${record.timestamp} />` },
-  { label: "Who", cls: "by", cell: (record) => html`<span title=${record.actor}>${who(record.actor)}</span>` },
+  { label: "Who", cls: "by", cell: (record) => html`<a title=${`Everything by ${record.actor}`} href=${href("audit", "", { actor: record.actor })}>${who(record.actor)}</a>` },
   { label: "What", cls: "main", cell: (record) => html`<${Did} record=${record} />` },
+  { label: "Change", cls: "num", cell: (record) => amount(record) },
   { label: "About", cls: "who", cell: (record) => html`<${About} record=${record} />` },
   { label: "Outcome", cell: (record) => html`<${Badge} tone=${record.ok ? "good" : "bad"}>${record.ok ? "done" : (record.code || "refused").replaceAll("_", " ")}<//>` },
   { label: "From", cls: "from", cell: (record) => html`<span title=${record.userAgent}>${record.address || "–"}</span>` },
@@ -37,17 +40,23 @@ const columns = () => [
 export function Audit({ query }) {
   const user = query.user || "";
   const outcome = OUTCOMES[query.outcome] ? query.outcome : "any";
+  const actor = query.actor || "";
+  const action = query.action || "";
   const given = daysOf(query);
-  const days = user || given.fromDay || given.toDay ? given : { fromDay: today(), toDay: today() };
-  const page = useLoad((signal) => get("/admin/audit", { user, ...days, outcome, cursor: query.cursor, limit: PAGE }, { signal }), [user, days, outcome, query.cursor]);
+  const days = user || actor || given.fromDay || given.toDay ? given : { fromDay: today(), toDay: today() };
+  const wanted = { user, actor, action, outcome, ...days };
+  const page = useLoad((signal) => get("/admin/audit", { ...wanted, cursor: query.cursor, limit: PAGE }, { signal }), [wanted, query.cursor]);
   const found = page.found?.records;
-  const apply = async (wanted) => setQuery({ day: "", ...wanted, user: await userOf(wanted.user), outcome: wanted.outcome === "any" ? "" : wanted.outcome });
-  const clear = () => setQuery({ user: "", day: "", fromDay: "", toDay: "", outcome: "" });
-  const isFiltered = user || given.fromDay || given.toDay || outcome !== "any";
+  const apply = async (typed) => setQuery({ day: "", ...typed, user: await userOf(typed.user), actor: actorOf(typed.actor), outcome: typed.outcome === "any" ? "" : typed.outcome });
+  const clear = () => setQuery({ user: "", actor: "", action: "", day: "", fromDay: "", toDay: "", outcome: "" });
+  const filters = [user, actor, action, given.fromDay, given.toDay, outcome !== "any"].filter(Boolean);
+  const isFiltered = filters.length > 0;
   const when = days.fromDay === days.toDay ? `on ${days.fromDay || "any day"}` : `from ${days.fromDay || "the beginning"} to ${days.toDay || "today"}`;
   return html`<${Head} title="Audit" page=${page} sub="Refusals, tokens, log-ins, and what operators did." />
-    <${Filters} cls="audit" key=${JSON.stringify([user, days, outcome])} count=${isFiltered ? 1 : 0} apply=${apply}>
+    <${Filters} cls="audit" key=${JSON.stringify(wanted)} count=${filters.length} apply=${apply}>
       <${UserField} label="About" name="user" value=${user} placeholder="user id or operator:anna" />
+      <${Field} label="By">${(field) => html`<input ...${field} name="actor" defaultValue=${actor} placeholder="anna or admin:secret" maxlength="160" autocomplete="off" />`}<//>
+      <${Field} label="Action">${(field) => html`<select ...${field} name="action"><option value="">All</option>${Object.entries({ ...ACTIONS, ...(action && { [action]: did(action) }) }).map(([value, label]) => html`<option value=${value} selected=${value === action} key=${value}>${label}</option>`)}</select>`}<//>
       <${DayFields} ...${days} />
       <${Field} label="Outcome">${(field) => html`<select ...${field} name="outcome" value=${outcome}>${Object.entries(OUTCOMES).map(([value, label]) => html`<option value=${value} selected=${value === outcome} key=${value}>${label}</option>`)}</select>`}<//>
       <div class="buttons"><button class="primary">Filter</button>${isFiltered && html`<button type="button" onClick=${clear}>Today</button>`}</div>
@@ -55,6 +64,6 @@ export function Audit({ query }) {
     <${ReadState} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${10} label="Loading the audit" />`}
     ${found && (found.length ? html`<${Table} caption="Audit records, newest first" columns=${columns()} rows=${found} rowKey=${(record) => record.key} busy=${page.loading} />`
-      : html`<${Empty} title=${page.found.nextCursor ? "No record among those searched so far" : `No record${user ? ` about ${user}` : ""} ${when}`}>${page.found.nextCursor ? "There are older ones to search: go on with Next." : "Audit records expire after the deployment's number of days; the ledger's entries never expire."}<//>`)}
+      : html`<${Empty} title=${page.found.nextCursor ? "No record among those searched so far" : `No record${user ? ` about ${user}` : ""}${actor ? ` by ${who(actor)}` : ""} ${when}`}>${page.found.nextCursor ? "There are older ones to search: go on with Next." : "Audit records expire after the deployment's number of days; the ledger's entries never expire."}<//>`)}
     ${found && html`<${Pager} cursor=${query.cursor} next=${page.found.nextCursor} count=${found.length} noun=${found.length === 1 ? "record" : "records"} />`}`;
 }

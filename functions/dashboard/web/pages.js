@@ -19,6 +19,7 @@ const LISTS = {
   keys: page("API keys", () => import("./keys.js"), "Keys"),
   audit: page("Audit", () => import("./audit.js"), "Audit"),
 };
+const UNLISTED = { search: page("Search", () => import("./find.js"), "Find") };
 const SINGLE = {
   users: page("", () => import("./user.js"), "User"),
   payments: page("", () => import("./payments.js"), "Payment"),
@@ -30,7 +31,7 @@ const SINGLE = {
 // The names and titles of the navigation, in order.
 export const LINKS = Object.entries(LISTS).map(([name, { title }]) => [name, title]);
 
-const known = ({ page: name, id }) => (id ? SINGLE : LISTS)[name];
+const known = ({ page: name, id }) => (id ? SINGLE : { ...LISTS, ...UNLISTED })[name];
 
 // Fetches the module of a page before it is opened. That it failed is said when the page is opened.
 export function preload(place) {

@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "./html.js";
 import { call } from "./api.js";
 import { LINKS } from "./pages.js";
 import { Working } from "./progress.js";
-import { href, usePlace } from "./router.js";
+import { go, href, usePlace } from "./router.js";
 import { say } from "./ui.js";
 import { UnknownWrites } from "./writes.js";
 
@@ -38,8 +38,38 @@ function Theme() {
   </label>`;
 }
 
+// Found from every page; the key `/` leads to it, and the down arrow from it to what was found.
+function Find({ q = "" }) {
+  const box = useRef();
+  useEffect(() => { box.current.value = q; }, [q]);
+  useEffect(() => {
+    const key = (event) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (event.target.closest?.("input, select, textarea, dialog, [contenteditable]")) return;
+      event.preventDefault();
+      box.current.focus();
+      box.current.select();
+    };
+    addEventListener("keydown", key);
+    return () => removeEventListener("keydown", key);
+  }, []);
+  const submit = (event) => {
+    event.preventDefault();
+    const text = box.current.value.trim();
+    if (text) go(href("search", "", { q: text }));
+  };
+  const arrow = (event) => {
+    const first = event.key === "ArrowDown" && document.querySelector("a.result");
+    if (event.key === "Escape") box.current.blur();
+    if (!first) return;
+    event.preventDefault();
+    first.focus();
+  };
+  return html`<form class="find" role="search" onSubmit=${submit}><input id="find" ref=${box} type="search" aria-label="Search" aria-keyshortcuts="/" placeholder="Search  /" maxlength="512" autocomplete="off" spellcheck=${false} onKeyDown=${arrow} /></form>`;
+}
+
 export function Shell({ session, onOut, children }) {
-  const { page, id } = usePlace();
+  const { page, id, query } = usePlace();
   const [open, setOpen] = useState(false);
   const main = useRef();
   const first = useRef(true);
@@ -47,7 +77,7 @@ export function Shell({ session, onOut, children }) {
   useEffect(() => {
     setOpen(false);
     if (first.current) first.current = false;
-    else main.current.querySelector("h1")?.focus();
+    else if (page !== "search") main.current.querySelector("h1")?.focus(); // A search leaves the box only by the arrow key.
   }, [page, id]);
   const leave = async (path) => {
     try {
@@ -71,6 +101,7 @@ export function Shell({ session, onOut, children }) {
         ${session.environment !== "prod" && html`<span class="badge env">${session.environment}</span>`}
         <button class="menu" ref=${menu} aria-expanded=${open ? "true" : "false"} aria-controls="nav" onClick=${() => setOpen(!open)}>Menu</button>
       </div>
+      <${Find} q=${page === "search" ? query.q : ""} />
       <nav id="nav" aria-label="Pages of the dashboard">${LINKS.map(([name, label]) => html`
         <a href=${href(name)} aria-current=${name === page ? "page" : undefined} key=${name}>${label}</a>`)}</nav>
       <footer>

@@ -2,6 +2,7 @@
 import { html, useEffect, useState } from "./html.js";
 import { get } from "./api.js";
 import { change, number, Time } from "./format.js";
+import { jobFacts, JobLine } from "./job.js";
 import { href } from "./router.js";
 import { Badge, Empty, Quoted, ReadState } from "./ui.js";
 import { useLoad } from "./loading.js";
@@ -67,13 +68,15 @@ function Line({ entry, isWanted, later, mayUndo, onUndo }) {
   return html`<li class=${isWanted ? "line focus" : "line"} id=${`entry-${entry.seq}`} tabindex="-1" aria-current=${isWanted ? "true" : undefined}>
     <div class="what"><p>${happened(entry)}${end && html` <a class="plain" href=${to(later.seq)} title=${`entry ${later.seq}`}><${Badge} tone=${end[1]}>${end[0]}<//></a>`}</p>
       ${why(entry) && html`<${Quoted}>${why(entry)}<//>`}
+      <${JobLine} job=${entry.job} isEnd=${Boolean(entry.reverses)} />
       <details class="more" open=${isWanted}><summary><${Time} at=${entry.timestamp} style="full" /> · ${who(entry.actor)}${entry.address && ` · from ${entry.address}`} · entry\u00a0${entry.seq}</summary><dl>
         <${Fact} name="Request" value=${entry.requestId} /><${Fact} name="About" value=${entry.subject} />
         <${Fact} name="Actor" value=${entry.actor} /><${Fact} name="Browser or app" value=${entry.userAgent} />
         <${Fact} name="Product" value=${entry.product} /><${Fact} name="Units" value=${entry.units && number(entry.units)} />
         <${Fact} name="Held" value=${entry.heldChange ? change(entry.heldChange) : ""} /><${Fact} name="Owed" value=${entry.owedChange ? change(entry.owedChange) : ""} />
         <${Fact} name="Reverses" value=${entry.reverses && html`<a href=${to(entry.reverses)}>entry ${entry.reverses}</a>`} />
-        <${Fact} name="Type" value=${entry.type} /></dl></details>
+        <${Fact} name="Type" value=${entry.type} />
+        ${jobFacts(entry.job).map(([name, value]) => html`<${Fact} key=${name} name=${name} value=${value} />`)}</dl></details>
     </div>
     <div class="amounts"><b class=${`num ${tone(entry)}`}>${change(entry.amount)}</b>
       <span class="num quiet small">balance ${number(entry.balanceAfter)}${entry.heldAfter ? html`<br />held ${number(entry.heldAfter)}` : ""}${entry.owedAfter ? html`<br />owed ${number(entry.owedAfter)}` : ""}</span>

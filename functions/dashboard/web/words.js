@@ -151,7 +151,7 @@ export function who(actor = "") {
 // The actor that a typed name means: a name alone is an operator's.
 export const actorOf = (typed) => (!typed || typed.includes(":") ? typed : `operator:${typed.toLowerCase()}`);
 
-const ACTIONS = {
+export const ACTIONS = {
   vend: "asked for a token", login: "logged in", logout: "logged out", logout_everywhere: "logged out everywhere",
   admin_add: "added credits", admin_deduct: "deducted credits", erase_personal_data: "erased personal data", key_generate: "created an API key",
   key_revoke: "revoked an API key", subscription_block: "blocked the subscription", subscription_unblock: "unblocked the subscription",

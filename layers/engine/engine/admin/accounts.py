@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from engine.admin.erasure import Erased
@@ -10,8 +11,8 @@ from engine.credits import adjustments, hold_items, users
 from engine.credits.adjustments import Adjusted
 from engine.credits.hold_items import OPEN, Hold
 from engine.credits.verification import Finding, Verification, verify_user
-from engine.ledger import origins
-from engine.ledger.items import Entry, account_pk
+from engine.ledger import audit, origins
+from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
 from engine.ledger.origins import Name, Texts
 from engine.ledger.posting import Ledger
 from engine.platform import ids
@@ -20,6 +21,8 @@ from engine.platform.table import Item, Table
 from engine.platform.times import iso
 from engine.readmodels import figures, folds
 from engine.readmodels.folds import Summary
+from engine.transcription import job_records
+from engine.transcription.job_records import Record
 from engine.web.http import dump
 
 ANSWER_LIMIT = 5_000_000
@@ -59,7 +62,9 @@ def users_members(
     }
 
 
-def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, Any] | None:
+def user_members(
+    ledger: Ledger, user: str, build: dict[str, str], job_limit_s: int
+) -> dict[str, Any] | None:
     """Everything about a user; None if there is no such user. Raises `Busy`."""
     account = ledger.account(user)
     if not account.exists:
@@ -68,12 +73,11 @@ def user_members(ledger: Ledger, user: str, build: dict[str, str]) -> dict[str, 
     summary = figures.get_summary(ledger.table, ledger.unit, user)
     undone = adjustments.undone_by(ledger, user)
     last = ledger.entries(user, limit=LAST_TRANSACTIONS)
-    known = origins_of(ledger.table, last)
     return {
         **users.balance_members(account, build),
         "openHolds": [hold_members(item) for item in newest if item["state"] == OPEN],
         "holds": [hold_members(item) for item in newest[:HOLDS_SHOWN]],
-        "transactions": [entry_members(entry, known, undone) for entry in last],
+        "transactions": entries_members(ledger.table, last, undone, job_limit_s),
         "erasedAt": iso(account.erased_at) if account.erased_at else None,
         "totals": None if summary is None else _totals(summary),
         "verification": _verification_members(verify_user(ledger.table, ledger.unit, user)),
@@ -109,6 +113,45 @@ def _newest_holds(table: Table, user: str, names: Iterable[str]) -> list[Item]:
 def origins_of(table: Table, entries: Iterable[Entry]) -> Mapping[Name, Texts]:
     """The origins of `entries`, without erased ones. Raises `Busy`."""
     return origins.texts(table, ((entry.user, entry.origin_id) for entry in entries))
+
+
+def entries_members(
+    table: Table, entries: Sequence[Entry], undone: Mapping[int, int], job_limit_s: int
+) -> list[dict[str, Any]]:
+    """`entries` with actor, origin, and the jobs that their credits paid for. Raises `Busy`."""
+    known = origins_of(table, entries)
+    jobs = job_records.of(table, ((one.user, one.subject) for one in entries), job_limit_s)
+    return [entry_members(one, known, undone) | {"job": _job_members(one, jobs)} for one in entries]
+
+
+def records_members(ledger: Ledger, records: Sequence[Item]) -> list[dict[str, Any]]:
+    """Audit records with their origins, and with the amounts of the entries that they name. Raises `Busy`."""
+    known = origins.texts(ledger.table, map(audit.origin_name, records))
+    keys = {
+        (account_pk(item["user"]), entry_sk(item["unit"], item["seq"])): item
+        for item in records
+        if "seq" in item
+    }
+    entries = map(read_entry, ledger.table.get_many(list(keys)))
+    amounts = {(one.user, one.unit, one.seq): one.amount for one in entries}
+    return [
+        audit.members(item, known)
+        | {"amount": amounts.get((item["user"], item.get("unit", ""), item.get("seq", 0)))}
+        for item in records
+    ]
+
+
+def _job_members(entry: Entry, jobs: Mapping[job_records.Name, Record]) -> dict[str, Any] | None:
+    """An entry that ends the job says how, also when no hold is stored any more."""
+    record = jobs.get((entry.user, entry.subject))
+    if record is None:
+        return None
+    if record.state == job_records.ENDED and entry.type in _ENDS:
+        record = replace(record, state=_ENDS[entry.type], ended_at=entry.at)
+    return record.members()
+
+
+_ENDS: Final = {"capture": job_records.COMPLETED, "refund": job_records.FAILED}
 
 
 def entry_members(

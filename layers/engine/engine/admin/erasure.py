@@ -2,10 +2,10 @@
 
 Erased are the origins of the user's moves (their texts, and the salts of their ids), address and user agent
 in audit records of refusals, the device's secret, the profile, the phone, the messages of reported payments,
-a subscription's e-mail and user name, the texts of jobs that have ended with the addresses of their videos,
-and who paid for the user's purchases.
-Kept are the user id and the amounts, times, types and reasons of entries, which are the accounts' books.
-A job that is running, holds and quotes expire by TTL.
+a subscription's e-mail and user name, the texts of jobs that have ended with the addresses of their videos
+and the causes of their failures, and who paid for the user's purchases.
+Kept are the user id, the ids of jobs, and the amounts, times, types and reasons of entries, which are the
+accounts' books. A job that is running is given a TTL; holds and quotes have one.
 
 Each step can be repeated and no step reverts another, so the next call completes an interrupted erasure.
 Texts are erased after the salt of their ids was replaced, and a move requires the account's current salt:
@@ -23,13 +23,13 @@ from engine.credits.users import PROFILE_SK
 from engine.ledger import audit as audit_records
 from engine.ledger import origins
 from engine.ledger.audit import Audit, Record
-from engine.ledger.items import account_pk
+from engine.ledger.items import CREDITS, account_pk, entry_prefix
 from engine.payments import intents, rows
 from engine.platform.act import Act
 from engine.platform.errors import NotFound
 from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.subscriptions import subscription as subscriptions
-from engine.transcription import jobs
+from engine.transcription import job_records, jobs
 from engine.wallet import credit_requests, devices
 
 MOST = 2000
@@ -113,12 +113,25 @@ def _texts(table: Table, user: str, now: int) -> Iterator[tuple[str, Update]]:
             yield "origin", origins.blank(user, item["sk"], now)
     for record in audit_records.with_texts(table, user):
         yield "audit", audit_records.blank(record, now)
-    resolved = hold_items.resolved_of(table, user)
-    while some := list(islice(resolved, AT_ONCE)):
-        for job in jobs.of_holds(table, some):
-            yield "job", jobs.erasure(job, now)
+    yield from _jobs(table, user, now)
     for row in rows.with_payer(table, intents.paid_of(table, user)):
         yield "payment", rows.erase_payer(row, now)
+
+
+def _jobs(table: Table, user: str, now: int) -> Iterator[tuple[str, Update]]:
+    """The writes for the jobs of all tokens of the user; the ledger names the tokens."""
+    prefix = entry_prefix(CREDITS)
+    kept = table.ascending(account_pk(user), prefix, prefix + "~", consistent=True)
+    spent = dict.fromkeys(item["subject"] for item in kept if item["type"] == "spend")
+    subjects = filter(job_records.is_token, spent)
+    while some := list(islice(subjects, AT_ONCE)):
+        holds = hold_items.find_many(table, [(user, jti) for jti in some])
+        running = {hold.jti for hold in holds if not hold.is_resolved}
+        for job in jobs.of_subjects(table, some, holds):
+            if job["jti"] in running and "ttl" not in job:
+                yield "running job", jobs.expiring(job, now)
+            elif job["jti"] not in running and jobs.is_telling(job):
+                yield "job", jobs.erasure(job, now)
 
 
 def _salted_anew(account: Item, now: int) -> Update:

@@ -14,7 +14,8 @@ Items of earlier versions name no product: theirs is `transcript` in version 1, 
 defaults here and are not stored. Nor do they say what was charged: all of it, where they are captured.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -45,6 +46,8 @@ BACKEND_MARK: Final = "."
 """Follows the name in the subject of a back end's hold; in a token's a letter or digit does."""
 
 SHARDS = 4
+_SUBJECT: Final = re.compile(rf"[A-Za-z0-9_-]{{{NAME_LENGTH}}}\.?([0-9a-z]{{1,6}})")
+"""A name, the mark of a back end's hold, and a time in base 36."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,17 +167,21 @@ def find_of_backend(table: Table, name: str) -> Hold | None:
     return read(item) if item is not None else None
 
 
+def find_many_of_backends(table: Table, names: Sequence[str]) -> list[Hold]:
+    """The back ends' holds with these names that are there, in no order. Raises `Busy`."""
+    return [read(item) for item in table.get_many([(backend_pk(n), BACKEND_SK) for n in names])]
+
+
 def find_many(table: Table, names: Sequence[tuple[str, str]]) -> list[Hold]:
     """The holds of these users and jtis that are there, in no order. Raises `Busy`."""
+    return [read(item) for item in stored(table, names)]
+
+
+def stored(table: Table, names: Sequence[tuple[str, str]]) -> list[Item]:
+    """The items of the holds of these users and jtis that are there, in no order. Raises `Busy`."""
     keys = {(account_pk(user), sk_of(jti)): jti for user, jti in names}
     items = table.get_many(list(keys))
-    return [read(item) for item in items if item["jti"] == keys[item["pk"], item["sk"]]]
-
-
-def resolved_of(table: Table, user: str) -> Iterator[Hold]:
-    """The user's holds whose outcome is known. Raises `Busy`."""
-    items = table.ascending(account_pk(user), hold_sk(""), hold_sk("~"), consistent=True)
-    return (hold for hold in map(read, items) if hold.is_resolved)
+    return [item for item in items if item["jti"] == keys[item["pk"], item["sk"]]]
 
 
 def again(table: Table, hold: Hold) -> Hold:
@@ -255,6 +262,12 @@ def sk_of(jti: str) -> str:
 def is_of_backend(jti: str) -> bool:
     """Whether `jti` is the subject of a back end's hold, not of a token's."""
     return jti[NAME_LENGTH : NAME_LENGTH + 1] == BACKEND_MARK
+
+
+def opened_at(jti: str) -> int | None:
+    """When the hold of this subject was placed, which its id says; None for what is not such an id."""
+    match = _SUBJECT.fullmatch(jti)
+    return int(match[1], 36) if match is not None else None
 
 
 def shard_of(name: str) -> str:

@@ -3,13 +3,17 @@
 The projector copies vends and admin acts from the ledger, with the id of their origin. A refusal has no
 entry, so it is written here, with address and user agent. A record's public key is
 `audit:<user>:<ISO time>:<id>`. Records expire after the days of a setting; the ledger is kept for ever.
+
+Records of operators' acts are in an index by actor, too: `open_shard` is `actor#<actor>`, `expires_at` the
+time with a number of the record behind it, so that no two are alike. Records of earlier versions, and those
+of other actors, are not: they are searched for by their days, after those of the index.
 """
 
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -26,9 +30,19 @@ SHARDS = 4
 PAGE = 101
 MOST_LOOKED = 2000
 MOST_DAYS = 62
+OLD = "old~"
+"""Begins the cursor of a list by actor where it has come to the records that are not in the index."""
+
 HIGHEST = "9999-12-31~"
 """Sorts after every record."""
 
+BY_ACTOR = "open-holds"
+"""The index of holds that are open; the records of an operator have a partition of their own."""
+
+INDEXED = ("operator:", "admin:")
+"""Prefixes of the actors whose records are in it."""
+
+SPREAD = 10**6
 OPERATORS = ("operator:", "admin:", "api-key:")
 """Prefixes of actors other than the user."""
 
@@ -71,9 +85,11 @@ class Audit:
 def record_item(record: Record, record_id: str, keep_days: int) -> Item:
     """The item of `record`, which expires after `keep_days`; the same id and time give the same key."""
     act = record.act
+    sk = f"{iso(record.act.at)}#{record_id}"
     return {
         "pk": audit_pk(record.user),
-        "sk": f"{iso(record.act.at)}#{record_id}",
+        "sk": sk,
+        **(_by_actor(act.actor, sk) if act.actor.startswith(INDEXED) else {}),
         "audit_day": iso(record.act.at)[:10],
         "action": record.action,
         "ok": record.ok,
@@ -87,6 +103,18 @@ def record_item(record: Record, record_id: str, keep_days: int) -> Item:
         "at": record.act.at,
         "ttl": record.act.at + keep_days * DAY_S,
     }
+
+
+def _by_actor(actor: str, sk: str) -> Item:
+    """The keys in the index by actor of the record `sk`."""
+    return {"open_shard": f"actor#{actor}", "expires_at": _place_of(sk)}
+
+
+def _place_of(sk: str) -> int:
+    """The place of a record among those of its actor; the order is that of the times."""
+    moment, _, record_id = sk.partition("#")
+    at = round(datetime.fromisoformat(moment).timestamp())
+    return at * SPREAD + int.from_bytes(digest(record_id).encode()[:6], "big") % SPREAD
 
 
 def refusals(table: Table, first: str, last: str) -> dict[str, Counter[str]]:
@@ -118,8 +146,8 @@ def _count_refusal(table: Table, record: Record) -> None:
 
 @dataclass(frozen=True, slots=True)
 class RecordFilter:
-    """Which records to show: those of a user, or of everybody, from the UTC day `first` to `last`
-    (YYYY-MM-DD). Without a user both days are needed. None lets all through.
+    """Which records to show: those about a user, by an actor, or of everybody, from the UTC day `first` to
+    `last` (YYYY-MM-DD). Without a user both days are needed. None lets all through.
     """
 
     user: str | None = None
@@ -127,9 +155,19 @@ class RecordFilter:
     last: str | None = None
     action: str | None = None
     ok: bool | None = None
+    actor: str | None = None
+
+    @property
+    def is_by_index(self) -> bool:
+        """Whether the index by actor has the newest of these records."""
+        return self.user is None and self.actor is not None and self.actor.startswith(INDEXED)
 
     def takes(self, item: Item) -> bool:
-        return self.action in (None, item["action"]) and self.ok in (None, item["ok"])
+        return (
+            self.action in (None, item["action"])
+            and self.ok in (None, item["ok"])
+            and self.actor in (None, item["actor"])
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +209,41 @@ def _newest_first(
         for item in _paged(partial(of_user, table, user, first=first), highest):
             yield item["sk"], item
         return
+    if wanted.is_by_index:
+        older = before.removeprefix(OLD) if before is not None and before.startswith(OLD) else None
+        if older is None:
+            yield from _of_actor(table, wanted, before)
+        for place, found in _of_days(table, wanted, older):
+            if found is None or "open_shard" not in found:
+                yield OLD + place, found
+        return
+    yield from _of_days(table, wanted, before)
+
+
+def _of_actor(
+    table: Table, wanted: RecordFilter, before: str | None
+) -> Iterator[tuple[str, Item | None]]:
+    """The records of an actor that are in the index, and within the days."""
+    shard_of, page = f"actor#{wanted.actor}", PAGE
+    place = _place_of(before) if before is not None else None
+    while True:
+        keys = table.query_index(
+            BY_ACTOR, "open_shard", shard_of, limit=page, before=place, sort_by="expires_at"
+        )
+        found = table.get_many([(key["pk"], key["sk"]) for key in keys])
+        for item in sorted(found, key=lambda one: int(one["expires_at"]), reverse=True):
+            if str(item["sk"])[:10] < str(wanted.first):
+                return
+            if str(item["sk"])[:10] <= str(wanted.last):
+                yield item["sk"], item
+        if len(keys) < page:
+            return
+        place = int(keys[-1]["expires_at"])
+
+
+def _of_days(
+    table: Table, wanted: RecordFilter, before: str | None
+) -> Iterator[tuple[str, Item | None]]:
     first, last = str(wanted.first), min(str(wanted.last), (before or HIGHEST)[:10])
     for day in _days_down(last, first):
         below = before if before is not None and before.startswith(day) else None

@@ -16,7 +16,7 @@ from engine.ledger.items import CREDITS, Entry, account_pk, entry_sk
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
 from engine.platform.errors import KeyReused
-from engine.platform.ids import digest
+from engine.platform.ids import digest, fits_key
 from engine.platform.table import Item, Put, Table, Write
 from engine.web.forms import DEFAULT_PROVIDER
 
@@ -142,6 +142,13 @@ class PaymentOnce(ItemOnce):
         ]
         found.sort(key=lambda item: not is_of(item, self._payment, self._unit))
         return found[0] if found else None
+
+
+def earlier_payments(table: Table, payment_id: str) -> list[Item]:
+    """The records that earlier versions made of a payment, each with its unit. Raises `Busy`."""
+    units = {f"P#{route}": unit for route, unit in OLDER_ROUTES.items()}
+    found = table.get_many([(pk, payment_id) for pk in units]) if fits_key(payment_id) else []
+    return [{**item, "unit": units[str(item["pk"])]} for item in found]
 
 
 def payment_pk(provider: str) -> str:

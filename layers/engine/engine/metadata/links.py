@@ -80,6 +80,9 @@ _ADDRESS = re.compile(
 _PARENT = re.compile(r"/\.\.(?:/|\Z)")
 _QUERY_WITH_AND = re.compile(r"&(?:amp;)?[A-Za-z_]\w*=", re.ASCII)
 _LOCALE = r"(?:/[a-z]{2}(?:-[A-Za-z]{2,4})?)?"
+LEAST_ID = 8
+"""Digits of the id of a post."""
+
 _POST = re.compile(
     rf"{_LOCALE}"
     r"/(?:(?:@|%40)(?P<handle>[^/]{0,1200})/(?:video|photo)"

@@ -183,14 +183,15 @@ class Table:
         value: str,
         *,
         limit: int,
-        before: str | None = None,
+        before: str | int | None = None,
         sort_by: str = "sk",
     ) -> list[Item]:
         """Items of the index partition `attribute` = `value`, highest `sort_by` first, below `before`.
 
         An index lags behind the table. Raises `Busy`.
         """
-        condition, values = "#pk = :value", {":value": value}
+        condition = "#pk = :value"
+        values: dict[str, str | int] = {":value": value}
         names = {"#pk": attribute}
         if before is not None:
             condition += " AND #sk < :before"
@@ -250,10 +251,17 @@ class Table:
         return self._pages("query", request)
 
     def ascending(
-        self, pk: str, low: str, high: str, *, limit: int | None = None, consistent: bool = False
+        self,
+        pk: str,
+        low: str,
+        high: str,
+        *,
+        limit: int | None = None,
+        consistent: bool = False,
+        keys_only: bool = False,
     ) -> Iterator[Item]:
         """Items of `pk` from `low` to `high`, both included, in ascending order, read page by page as the
-        iterator advances; at most `limit`. Raises `Busy`.
+        iterator advances; at most `limit`. `keys_only` reduces what is sent, not what is read. Raises `Busy`.
         """
         request: dict[str, Any] = {
             "TableName": self.name,
@@ -263,6 +271,8 @@ class Table:
         }
         if limit is not None:
             request["Limit"] = limit
+        if keys_only:
+            request["ProjectionExpression"] = "pk, sk"
         return islice(self._pages("query", request), limit)
 
     def scan(

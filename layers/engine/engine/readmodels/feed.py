@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import takewhile
 
+from engine.credits import hold_items
 from engine.ledger.items import Entry, read_entry
 from engine.ledger.posting import Ledger
 from engine.platform import ids
@@ -47,6 +48,8 @@ class EntryFilter:
     most: int | None = None
     product: str | None = None
     """The code of a product, in any version."""
+    text: str | None = None
+    """A part, in any case, of the user's id, the subject, the request's id, the reason or the actor."""
 
     def takes(self, entry: Entry) -> bool:
         size = abs(entry.amount)
@@ -57,7 +60,13 @@ class EntryFilter:
             and self._covers(folds.day_of(entry.at))
             and (self.least is None or size >= self.least)
             and (self.most is None or size <= self.most)
+            and (self.text is None or self._has(self.text.casefold(), entry))
         )
+
+    @staticmethod
+    def _has(text: str, entry: Entry) -> bool:
+        said = (entry.user, entry.subject, entry.request_id, entry.reason, entry.actor)
+        return any(text in one.casefold() for one in said)
 
     def _covers(self, day: str) -> bool:
         return (self.first or "") <= day <= (self.last or END_OF_TIME)
@@ -78,6 +87,8 @@ class Found:
 
     entries: list[Entry]
     cursor: str | None
+    looked: int = 0
+    """How many entries were looked at."""
 
 
 def page(ledger: Ledger, wanted: EntryFilter, cursor: str | None, limit: int) -> Found:
@@ -87,6 +98,22 @@ def page(ledger: Ledger, wanted: EntryFilter, cursor: str | None, limit: int) ->
         mine = _of_user(ledger, wanted.user, int(before) if before else None)
         return _taken(_until(mine, wanted.first), wanted, limit)
     return _taken(_of_all(ledger.table, ledger.unit, wanted, cursor), wanted, limit)
+
+
+def of_subject(table: Table, unit: str, subject: str, user: str | None = None) -> Iterator[Entry]:
+    """The entry that opened the hold of `subject`, whose id says when that was; at most one. Without the
+    user, the copies of all entries of that second are read.
+    """
+    at = hold_items.opened_at(subject)
+    if at is None:
+        return
+    day, low = folds.day_of(at), f"{at:0{folds.AT_DIGITS}d}#{user + '#' if user else ''}"
+    shards = range(folds.FEED_SHARDS) if user is None else [ids.shard(user, folds.FEED_SHARDS)]
+    for number in shards:
+        for item in table.ascending(folds.feed_pk(unit, day, number), low, low + "~"):
+            if item["subject"] == subject:
+                yield read_entry(item)
+                return
 
 
 def cursor_after(entry: Entry, wanted: EntryFilter) -> str:
@@ -108,13 +135,14 @@ def _taken(entries: Iterator[tuple[str, Entry]], wanted: EntryFilter, limit: int
     """The page of the entries that match `wanted`; `entries` are pairs of cursor and entry."""
     found: list[Entry] = []
     cursor = None
-    for looked, (place, entry) in enumerate(entries):
+    looked = 0
+    for place, entry in entries:
         if len(found) == limit or looked == MOST_LOOKED:
-            return Found(found, cursor)
-        cursor = place
+            return Found(found, cursor, looked)
+        cursor, looked = place, looked + 1
         if wanted.takes(entry):
             found.append(entry)
-    return Found(found, None)
+    return Found(found, None, looked)
 
 
 def _of_user(ledger: Ledger, user: str, before: int | None) -> Iterator[tuple[str, Entry]]:

@@ -17,7 +17,7 @@ from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.errors import EngineError, TokenAlreadyUsed, UpstreamFailed, UpstreamRefused
 from engine.platform.times import iso
-from engine.transcription import jobs
+from engine.transcription import jobs, outcomes
 from engine.web.http import dump
 
 PASSING = frozenset({408, 409, 423, 425, 429})
@@ -110,6 +110,7 @@ def give_back(ledger: Ledger, hold: Hold, act: Act, error: EngineError) -> Engin
     }
     refusal = Beside(answer={"status": error.status, "refusal": dump(facts)})
     act = replace(act, reason=f"not started: {why}")
+    jobs.keep_cause(ledger, hold, outcomes.cause_of(error.members) or act.reason, act.at)
     holds.settle(ledger, hold, RELEASED, act, beside=refusal)
     return error
 

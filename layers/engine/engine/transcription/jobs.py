@@ -1,29 +1,39 @@
 """The items of a job and their transitions: whose it is, and what upstream said of it last.
 
 `J#job-<jti>` / `JOB` is a job by our own id: `user`, `jti`, `url`, `public` (the origin that the app
-called), `created_at`, `ttl`. `J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`,
-`asked_at` (always 0; earlier versions read it), `ttl`; `said_packed` (upstream's members as JSON, by zlib;
-`said`, not packed, in items of earlier versions) and `said_at`, when that was first said; `is_final` once it
-has ended; `missing_since` while upstream does not know it; `unclear_since` while its answers name neither an
-end nor progress. Both have `erased_at` once the person's data was erased. No other module writes them.
+called), `created_at`; `open_shard` (the video) and `expires_at` (when it was begun), the keys of an index, by
+which the jobs of a video are found; `cause` (upstream's words), `ended_at`, `job_id` (upstream's id) once it
+has failed.
+`J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`, `asked_at` (always 0; earlier
+versions read it); `said_packed` (upstream's members as JSON, by zlib; `said`, not packed, in items of earlier
+versions) and `said_at`, when that was first said; `is_final` once it has ended; `missing_since` while
+upstream does not know it; `unclear_since` while its answers name neither an end nor progress. Both have
+`erased_at` once the person's data was erased.
+`J#<id>` / `PAST` names `user` and `jti` of a completed job. No other module writes them.
 
-The text of a job that ended is kept for as long as the deployment says, and the hold with it.
+The record of a job is kept for as long as the ledger, the text of a completed one for as long as the
+deployment says, and the hold with it: only the item with the text has `ttl`, and `PAST` is written before it,
+so that upstream's id leads to the job afterwards. Items of earlier versions all have `ttl`.
 """
 
+import contextlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from engine.access.tokens import VendedToken
 from engine.credits import hold_items
-from engine.credits.hold_items import Hold
+from engine.credits.hold_items import CAPTURED, Hold
 from engine.ledger.posting import Ledger
-from engine.platform.errors import JobNotFound
+from engine.metadata import links
+from engine.metadata.links import Post
+from engine.platform.errors import EngineError, JobNotFound
 from engine.platform.logs import logger
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update
 from engine.platform.times import DAY_S
+from engine.transcription import outcomes
 from engine.transcription.outcomes import Heard, end_of, is_unclear
 from engine.web.http import dump
 from engine.web.request_ids import KEEP_S
@@ -33,11 +43,15 @@ OWN_JOB = "job-"
 PING: Final = "ping"
 """The id of no job: a status call with it is answered without upstream."""
 
+PAST: Final = "PAST"
+BY_VIDEO: Final = "open-holds"
+"""The index of holds that are open; the jobs of a video have a partition of their own."""
+
 SHOWN_LENGTH = 40
-_TOLD: Final = frozenset({"said", "said_packed", "url"})
+_TOLD: Final = frozenset({"said", "said_packed", "url", "cause"})
 _DOUBTS: Final = frozenset({"missing_since", "unclear_since", "is_final"})
 KEPT_S = KEEP_S * 2
-"""A job without an end is kept for 96 hours: it ends, or is given up, in the first 48."""
+"""The least that a text is kept: 96 hours."""
 
 
 def own_id(jti: str) -> str:
@@ -77,13 +91,11 @@ def _known(ledger: Ledger, user: str, job_id: str, *, consistent: bool) -> tuple
     return (hold, item) if hold is not None else None
 
 
-def begun(token: VendedToken, url: str, public: str, now: int, *, keep_days: int) -> Put:
-    """The job under our own id, before upstream is called; it is put with the claim, which is made once.
-    It is kept for as long as the text may be.
-    """
+def begun(token: VendedToken, url: str, public: str, now: int) -> Put:
+    """The job under our own id, before upstream is called; it is put with the claim, which is made once."""
     item = _item(own_id(token.jti), token.user, token.jti, now)
-    until = now + KEPT_S + keep_days * DAY_S
-    return Put(item | {"url": url, "public": public, "ttl": until}, condition="")
+    item |= {"url": url, "public": public, "open_shard": _of_video(url), "expires_at": now}
+    return Put(item, condition="")
 
 
 def named(hold: Hold, job_id: str, now: int) -> Put:
@@ -109,11 +121,73 @@ def is_erased(item: Item) -> bool:
     return "erased_at" in item
 
 
-def of_holds(table: Table, holds: Sequence[Hold]) -> list[Item]:
-    """The jobs of `holds` that still say something: a text, or the address of the video. Raises `Busy`."""
-    names = {name for hold in holds for name in (own_id(hold.jti), hold.job_id) if name}
-    found = table.get_many([(_pk(name), "JOB") for name in sorted(names)])
-    return [item for item in found if not _TOLD.isdisjoint(item) and not is_erased(item)]
+def keep_cause(ledger: Ledger, hold: Hold, cause: str, now: int) -> None:
+    """Keep with the job of `hold` why it has failed. Nothing depends on it, so a failure of this write fails
+    no call: then the reason of the entry is what is known.
+    """
+    change, values = "SET cause = :cause, ended_at = :now", {":cause": cause, ":now": now}
+    if hold.job_id is not None:
+        change, values = change + ", job_id = :job", values | {":job": hold.job_id}
+    keeping = Update(
+        _pk(own_id(hold.jti)),
+        "JOB",
+        change,
+        "attribute_exists(pk) AND attribute_not_exists(erased_at)",
+        values=values,
+    )
+    with contextlib.suppress(ConditionFailed, EngineError):
+        ledger.table.write(keeping)
+
+
+def owner(table: Table, job_id: str) -> tuple[str, str] | None:
+    """The user and the jti of the job with this id, upstream's or ours, also long after its end; None where
+    there was none. Raises `Busy`.
+    """
+    found = table.get_many([(_pk(job_id), "JOB"), (_pk(job_id), PAST)])
+    return next(((str(item["user"]), str(item["jti"])) for item in found), None)
+
+
+def of_video(table: Table, url: str, *, limit: int) -> list[str]:
+    """The jobs of a video, by our own ids, the newest first; `url` as it was submitted. Raises `Busy`, and
+    `InvalidUrl` for what is not the address of a video.
+    """
+    found = table.query_index(
+        BY_VIDEO, "open_shard", _of_video(url), limit=limit, sort_by="expires_at"
+    )
+    return [id_of(item) for item in found]
+
+
+def own_of(table: Table, jtis: Iterable[str]) -> dict[str, Item]:
+    """The jobs under our own ids, by jti, of those that have one. Raises `Busy`."""
+    found = table.get_many([(_pk(own_id(jti)), "JOB") for jti in dict.fromkeys(jtis)])
+    return {str(item["jti"]): item for item in found}
+
+
+def of_subjects(table: Table, jtis: Sequence[str], holds: Sequence[Hold]) -> list[Item]:
+    """The jobs of these subjects, by our own ids and by upstream's, without erased ones. `holds` are the
+    holds of the subjects that are still stored. Raises `Busy`.
+    """
+    own = own_of(table, jtis)
+    names = {hold.job_id for hold in holds} | {item.get("job_id") for item in own.values()}
+    named = table.get_many([(_pk(name), "JOB") for name in sorted(filter(None, names))])
+    return [item for item in (*own.values(), *named) if not is_erased(item)]
+
+
+def is_telling(item: Item) -> bool:
+    """Whether a job says something of the person: a text, the address of the video, or a cause."""
+    return not _TOLD.isdisjoint(item)
+
+
+def expiring(item: Item, now: int) -> Update:
+    """Lets a job that still runs expire, so that nothing of a person whose data was erased stays."""
+    return Update(
+        item["pk"],
+        item["sk"],
+        "SET #ttl = :until",
+        "attribute_exists(pk) AND attribute_not_exists(#ttl)",
+        names={"#ttl": "ttl"},
+        values={":until": now + KEPT_S},
+    )
 
 
 def erasure(item: Item, now: int) -> Update:
@@ -121,7 +195,7 @@ def erasure(item: Item, now: int) -> Update:
     return Update(
         item["pk"],
         item["sk"],
-        "REMOVE said, said_packed, #url SET erased_at = :now, is_final = :yes",
+        "REMOVE said, said_packed, cause, #url, open_shard, expires_at SET erased_at = :now, is_final = :yes",
         "attribute_exists(pk)",
         names={"#url": "url"},
         values={":now": now, ":yes": True},
@@ -137,10 +211,12 @@ def keep_missing(ledger: Ledger, job_id: str, now: int) -> Heard:
 def keep_said(
     ledger: Ledger, seen: Item, members: Mapping[str, Any], now: int, *, keep_days: int
 ) -> Heard:
-    """Keep upstream's members, unless the job's item tells just these; `seen` is the item before upstream
-    was asked. An end is kept for `keep_days`. Raises `Busy` or `OutcomeUnknown`.
+    """Keep upstream's members, of a completed job for `keep_days`, of any other without texts; unless the
+    job's item tells just these. `seen` is the item before upstream was asked. Raises `Busy` or
+    `OutcomeUnknown`.
     """
-    job_id, said = id_of(seen), _packed(members)
+    job_id, end = id_of(seen), end_of(members)
+    said = _packed(members if end == CAPTURED else outcomes.without_text(members))
     if _tells(seen, said) and not is_unclear(members):
         # Another call may have been told meanwhile that upstream does not know the job.
         latest = read(ledger, job_id)
@@ -148,9 +224,13 @@ def keep_said(
             return replace(heard_in(latest), is_fresh=True)
     change = "SET said_packed = :said, said_at = :now"
     values: dict[str, Any] = {":said": said, ":now": now}
-    if end_of(members) is not None:
+    if end == CAPTURED:
+        _keep_past(ledger, seen)
         change += ", is_final = :yes, #ttl = :ttl REMOVE missing_since, unclear_since, said"
         values |= {":yes": True, ":ttl": now + max(KEPT_S, keep_days * DAY_S)}
+    elif end is not None:
+        change += ", is_final = :yes REMOVE missing_since, unclear_since, said"
+        values[":yes"] = True
     elif is_unclear(members):
         change += ", unclear_since = if_not_exists(unclear_since, :now) REMOVE missing_since, said"
     else:
@@ -177,6 +257,12 @@ def heard_in(item: Item | None) -> Heard:
     elif "said_packed" in item:
         said = json.loads(zlib.decompress(item["said_packed"]))
     return Heard(said, item.get("missing_since"), item.get("unclear_since"))
+
+
+def _keep_past(ledger: Ledger, item: Item) -> None:
+    """Upstream's id leads to the job also when its text has expired. Raises `Busy` or `OutcomeUnknown`."""
+    past = {"pk": item["pk"], "sk": PAST, "user": item["user"], "jti": item["jti"]}
+    ledger.table.write(Put(past, condition=""))
 
 
 def _packed(members: Mapping[str, Any]) -> bytes:
@@ -209,8 +295,13 @@ def _item(job_id: str, user: str, jti: str, now: int) -> Item:
         "user": user,
         "jti": jti,
         "created_at": now,
-        "ttl": now + KEPT_S,
     }
+
+
+def _of_video(url: str) -> str:
+    """The partition of the index that the jobs of a video are in. Raises `InvalidUrl`."""
+    link = links.parse(url)
+    return f"video#{link.id if isinstance(link, Post) else link.code}"
 
 
 def _pk(job_id: str) -> str:

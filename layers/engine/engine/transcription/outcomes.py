@@ -57,6 +57,8 @@ REASONS: Final[Mapping[str, str]] = {
 TEXT_MEMBERS: Final = ("transcription", "transcript", "text")
 """The members that a client takes for the text, at the top and in `result`."""
 
+CAUSE_LENGTH: Final = 300
+
 PARTS_OF_TEXT: Final = frozenset(
     {
         *TEXT_MEMBERS, "captions", "chunks", "lines", "paragraphs", "segments", "sentences", "srt",
@@ -123,6 +125,23 @@ def figures_of(members: Mapping[str, Any]) -> dict[str, Any]:
         "words": result.get("wordCount"),
         "characters": len(text_of(members) or ""),
     }
+
+
+def cause_of(members: Mapping[str, Any]) -> str:
+    """Why a job has failed, in upstream's words, at most `CAUSE_LENGTH` characters; empty where it says
+    nothing.
+    """
+    error = members.get("error")
+    nested = error.get("message") if isinstance(error, Mapping) else None
+    said = (members.get("message"), error) if _is_code(error) else (error, members.get("message"))
+    texts = (text for text in (nested, *said, members.get("note")) if isinstance(text, str))
+    shown = (" ".join(text.split())[:CAUSE_LENGTH] for text in texts)
+    return next((text for text in shown if text), "")
+
+
+def _is_code(error: Any) -> bool:
+    """Whether it is a word for programs, such as `invalid_url`."""
+    return isinstance(error, str) and re.fullmatch(r"[a-z0-9]+(_[a-z0-9]+)*", error) is not None
 
 
 def without_text(members: Mapping[str, Any]) -> dict[str, Any]:

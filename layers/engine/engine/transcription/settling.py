@@ -31,6 +31,11 @@ def settled(gateway: Gateway, hold: Hold, heard: Heard, act: Act) -> tuple[Hold,
         if outcome == hold.state or (outcome == RELEASED and hold.is_resolved):
             return hold, heard
         is_capture = outcome == CAPTURED
+        if not is_capture:
+            cause = (
+                outcomes.cause_of(heard.members or {}) if why == outcomes.REASONS[RELEASED] else ""
+            )
+            jobs.keep_cause(gateway.ledger, hold, cause or why, act.at)
         kept = Beside(keep_s=gateway.keep_days * DAY_S if is_capture else 0)
         charge = _charge(gateway, hold, heard) if is_capture else None
         reasoned = replace(act, reason=why)

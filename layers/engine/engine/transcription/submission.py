@@ -160,7 +160,7 @@ def _claim(gateway: Gateway, token: VendedToken, url: str, key: str | None, act:
     made = Claim(text, act.request_id, act.at, look_at=act.at + SWEEP_AFTER_S)
     writes: list[Write] = [
         holds.claim(token.user, token.jti, made),
-        jobs.begun(token, url, gateway.public, act.at, keep_days=gateway.keep_days),
+        jobs.begun(token, url, gateway.public, act.at),
     ]
     request = Request(token.user, key, token.jti, text, act.at) if key is not None else None
     replaced: str | None = None

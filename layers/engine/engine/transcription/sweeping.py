@@ -138,6 +138,8 @@ def _resolved(gateway: Gateway, hold: Hold, act: Act) -> Hold:
         hold = _asked(gateway, hold, act)
         if age_s >= gateway.job_limit_s and not hold.is_resolved:
             why = "the job did not end in time"
+    if why and hold.claim is not None:
+        jobs.keep_cause(gateway.ledger, hold, why, act.at)
     return holds.settle(gateway.ledger, hold, RELEASED, replace(act, reason=why)) if why else hold
 
 

@@ -127,6 +127,7 @@ def _settled(gateway: Gateway, hold: Hold, notice: Notice, act: Act) -> Hold:
         if notice.status == "completed":
             return hold
         reasoned = replace(act, reason="transcription failed")
+        jobs.keep_cause(gateway.ledger, hold, reasoned.reason, act.at)
         return holds.settle(gateway.ledger, hold, RELEASED, reasoned)
     if hold.is_resolved:
         return hold

@@ -157,7 +157,7 @@ def approve(
     The same approval again has the same result. Raises `NotFound`, `RequestResolved`, `ReceiptUsed`,
     `Busy`, `OutcomeUnknown`.
     """
-    item = _found(ledger.table, request_id)
+    item = find(ledger.table, request_id)
     user = str(item["user"])
     print_ = fingerprint({"user": user, "amount": form.credits})
     payment = Payment(form.provider, form.receipt, user, print_)
@@ -178,7 +178,7 @@ def approve(
             raise RequestResolved() from None
     except BesideRefused:
         raise RequestResolved() from None
-    return for_operators(_found(ledger.table, request_id))
+    return for_operators(find(ledger.table, request_id))
 
 
 def reject(ledger: Ledger, audit: Audit, request_id: str, reason: str, act: Act) -> dict[str, Any]:
@@ -186,15 +186,15 @@ def reject(ledger: Ledger, audit: Audit, request_id: str, reason: str, act: Act)
 
     Raises `NotFound`, `RequestResolved`, `Busy`, `OutcomeUnknown`.
     """
-    item = _found(ledger.table, request_id)
+    item = find(ledger.table, request_id)
     try:
         ledger.transact_patiently(_resolution(audit, item, REJECTED, {"answer": reason}, act))
     except Cancelled:
-        after = _found(ledger.table, request_id)
+        after = find(ledger.table, request_id)
         if (after["state"], after.get("answer")) != (REJECTED, reason):
             raise RequestResolved() from None
         return for_operators(after)
-    return for_operators(_found(ledger.table, request_id))
+    return for_operators(find(ledger.table, request_id))
 
 
 def members(item: Item) -> dict[str, Any]:
@@ -311,7 +311,8 @@ def _items_of(table: Table, user: str) -> list[Item]:
     return sorted(found, key=_newest_first)
 
 
-def _found(table: Table, request_id: str) -> Item:
+def find(table: Table, request_id: str) -> Item:
+    """The request with this id. Raises `NotFound`, `Busy`."""
     is_one = request_id.startswith("cr_") and fits_key(request_id)
     item = table.get(_pk(request_id), "REQUEST") if is_one else None
     if item is None:

@@ -13,7 +13,7 @@ CREDITS_LIMIT = 1_000_000
 DEFAULT_PROVIDER: Final = "default"
 """The provider of a payment that is reported without one."""
 
-AUDIT_CURSOR = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z#[A-Za-z0-9_-]{1,60}\Z"
+AUDIT_CURSOR = r"^(?:old~)?\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z#[A-Za-z0-9_-]{1,60}\Z"
 
 UserId = Annotated[str, Meta(pattern=ids.USER_ID)]
 Amount = Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)]
@@ -346,7 +346,8 @@ class WebhooksQuery(Struct):
 
 
 class AuditQuery(Struct, rename="camel"):
-    """The records of a user or of UTC days, newest first; `outcome` separates acts from refusals.
+    """The records about a user, by an actor, or of UTC days, newest first; `outcome` separates acts from
+    refusals.
 
     `day` is the range of this one day.
     """
@@ -356,6 +357,7 @@ class AuditQuery(Struct, rename="camel"):
     from_day: Day | None = None
     to_day: Day | None = None
     action: Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")] | None = None
+    actor: Annotated[str, Meta(min_length=1, max_length=160)] | None = None
     outcome: Literal["any", "done", "refused"] = "any"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     cursor: Annotated[str, Meta(pattern=AUDIT_CURSOR)] | None = None
@@ -368,6 +370,16 @@ class UsersQuery(Struct):
     sort: Literal["id", "newest", "balance"] = "id"
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     cursor: Annotated[str, Meta(max_length=150)] | None = None
+
+
+class SearchQuery(Struct):
+    """What somebody quotes. `deep` also searches parts of user ids, and transactions, where something was
+    found by its exact name.
+    """
+
+    q: Annotated[str, Meta(min_length=1, max_length=512)]
+    deep: Literal["false", "true"] = "false"
+    cursor: Annotated[str, Meta(max_length=180)] | None = None
 
 
 class TransactionsQuery(Struct, rename="camel"):
