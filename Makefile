@@ -54,7 +54,7 @@ prove: setup
 	PROVE=1 $(BIN)/python -m pytest -s -n $(PROCESSES) $(IN_GROUPS) tests/test_histories.py tests/test_races.py \
 		tests/test_subscription_histories.py tests/test_subscription_crashes.py tests/test_hold_histories.py \
 		tests/test_store_failures.py tests/test_any_bytes.py tests/test_revisions.py \
-		tests/e2e/test_hostile.py tests/e2e/test_schemathesis.py $(PROPERTIES)
+		tests/e2e/test_hostile.py tests/e2e/test_schemathesis.py tests/e2e/test_payments.py $(PROPERTIES)
 
 # Each clause of each condition that guards credits deleted or bent: a test must die.
 mutants: setup

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
+import json
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.world import Event, Handler
-
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
+from engine.platform.aws_json import Answer, Client
 
 READS = frozenset({"GetItem", "Query", "BatchGetItem", "Scan", "TransactGetItems"})
 
@@ -50,21 +48,26 @@ class Metered:
 
 @dataclass
 class Meter:
-    """Observes clients by botocore's events, without changing the code that uses them."""
+    """Observes clients of DynamoDB and Parameter Store, without changing the code that uses them."""
 
     _calls: Counter[str] = field(default_factory=Counter)
     _trips: list[tuple[float, float]] = field(default_factory=list)
     _units: list[Units] = field(default_factory=list)
     _unreported: list[str] = field(default_factory=list)
-    _sent_at: dict[int, float] = field(default_factory=dict)
 
-    def watch(self, client: BaseClient) -> BaseClient:
+    def watch(self, client: Client) -> Client:
         """Observes `client` from now on; returns it."""
-        events = client.meta.events
-        events.register("provide-client-params.dynamodb", self._ask_for_units)
-        events.register("before-send", self._sent)
-        events.register("response-received", self._received)
-        events.register("after-call", self._ended)
+        real, is_table = client.exchange, client.service == "dynamodb"
+
+        def exchange(operation: str, request: dict[str, Any]) -> Answer:
+            asked = {**request, "ReturnConsumedCapacity": "INDEXES"} if is_table else request
+            started = time.perf_counter()
+            answer = real(operation, asked)
+            self._trips.append((started, time.perf_counter()))
+            self._ended(client.service, operation, json.loads(answer.body or b"{}"))
+            return answer
+
+        setattr(client, "exchange", exchange)  # noqa: B010 - a method of this one client.
         return client
 
     def units(self, act: Callable[[], object]) -> list[Units]:
@@ -89,18 +92,7 @@ class Meter:
             list(self._unreported),
         )
 
-    def _ask_for_units(self, params: dict[str, Any], **_: Any) -> None:
-        params["ReturnConsumedCapacity"] = "INDEXES"
-
-    def _sent(self, **_: Any) -> None:
-        self._sent_at[threading.get_ident()] = time.perf_counter()
-
-    def _received(self, **_: Any) -> None:
-        started = self._sent_at.pop(threading.get_ident())
-        self._trips.append((started, time.perf_counter()))
-
-    def _ended(self, event_name: str, parsed: Mapping[str, Any], **_: Any) -> None:
-        service, call = event_name.split(".")[1:]
+    def _ended(self, service: str, call: str, parsed: Mapping[str, Any]) -> None:
         self._calls[call if service == "dynamodb" else f"{service} {call}"] += 1
         if service != "dynamodb":
             return

@@ -23,7 +23,7 @@ from engine.credits import verification
 from engine.ledger.items import CREDITS as CREDITS_UNIT
 from engine.platform.table import Table
 from engine.readmodels import figures, rebuild
-from local.engine import aws_client
+from local.engine import json_client
 from local.harness import local_run
 
 SAMPLE_EVERY_S = 5
@@ -171,7 +171,7 @@ def main() -> int:
         target = Target(run["baseUrl"], run["adminKey"], Ring((run["userJwtSecret"],)))
         samples = asyncio.run(soak(target, load, watch))
         growths = watch.growths(fewest=max(2, int(seconds / SAMPLE_EVERY_S / 2)))
-        table = Table(aws_client("dynamodb", run["engineUrl"]), run["tableName"])
+        table = Table(json_client("dynamodb", run["engineUrl"]), run["tableName"])
         behind_s = caught_up_s(table)
         wrong = troubles(samples, growths, table)
     print(text(report(load, samples)))

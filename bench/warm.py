@@ -17,11 +17,9 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
-from botocore.httpsession import URLLib3Session
-
 from bench.world import Event, Handler, World, load
 from engine.access import tokens
-from engine.platform import config, logs
+from engine.platform import aws_json, config, logs
 from engine.web.http import Answer, Api, Call
 
 ROUNDS = 5
@@ -164,7 +162,7 @@ def _timed_parts(watch: _Stopwatch) -> Iterator[None]:
         ("JWT verify", tokens, "verify_user"),
         ("JWT sign", tokens, "issue_vended"),
         ("log line", logs.Line, "write"),
-        (HTTP, URLLib3Session, "send"),
+        (HTTP, aws_json.Client, "_sent"),
     )
     with ExitStack() as patches:
         for name, owner, member in parts:

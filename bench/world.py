@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -19,16 +19,13 @@ from bench import ROOT
 from bench.engines import Engines
 from engine.access import keyrings, rotation, tokens
 from engine.access.keyrings import ENGINE_ADMIN_KEY, ENGINE_JWT_SECRET, Ring
-from engine.platform import logs, table
+from engine.platform import aws_json, logs, table
 from local.engine import REGION, aws_client, create_table
 from local.template import load_template, parameter_values
 
-if TYPE_CHECKING:
-    from botocore.client import BaseClient
-
 Event = dict[str, Any]
 Handler = Callable[[Event, Any], dict[str, Any]]
-Observer = Callable[["BaseClient"], Any]
+Observer = Callable[[aws_json.Client], Any]
 Client = TypeVar("Client")
 
 TABLE_NAME = "bench"

@@ -5,9 +5,8 @@ A deployment is reached with the usual AWS settings (environment, profile).
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError
 from botocore.session import get_session
 
@@ -15,11 +14,10 @@ from cli import local_run
 from cli.errors import CommandError
 from cli.options import GLOBAL
 from engine.access import keyrings
-from engine.platform.table import CLIENT_CONFIG, Table
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
-    from mypy_boto3_ssm.client import SSMClient
+from engine.platform import aws, table
+from engine.platform.aws_json import Client, Limits
+from engine.platform.signing import Credentials, NoCredentials
+from engine.platform.table import Table
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class FoundTable:
 class FoundParameters:
     """The parameter store, the prefix of a deployment's secrets in it, and a description of it."""
 
-    client: "SSMClient"
+    client: Client
     prefix: str
     title: str
 
@@ -43,11 +41,11 @@ def find_table(run_file: Path | None, table_name: str | None) -> FoundTable:
     """The table that the options name. Raises `CommandError`."""
     run_path = _run_path(run_file, table_name, "--table")
     if table_name is not None:
-        aws: DynamoDBClient = _aws_client("dynamodb", CLIENT_CONFIG)
-        return FoundTable(Table(aws, table_name), f"{table_name} at {aws.meta.endpoint_url}")
+        client = _aws_client("dynamodb", table.LIMITS)
+        return FoundTable(Table(client, table_name), f"{table_name} at {client.endpoint}")
     run = local_run.read(run_path, "engineUrl", "tableName")
     address, name = run["engineUrl"], run["tableName"]
-    local = _local_client("dynamodb", address, CLIENT_CONFIG)
+    local = _local_client("dynamodb", address, table.LIMITS)
     return FoundTable(Table(local, name), f"{name} of the local run at {address}")
 
 
@@ -61,10 +59,15 @@ class FoundStack:
     """The local engine's address; None in AWS."""
 
     def client(self, service: str) -> Any:
-        """A client of `service`. Raises `CommandError`."""
-        if self.endpoint_url is None:
-            return _aws_client(service, keyrings.CLIENT_CONFIG)
-        return _local_client(service, self.endpoint_url, keyrings.CLIENT_CONFIG)
+        """A client of botocore. Raises `CommandError`."""
+        local = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        more: dict[str, Any] = {"region_name": "us-east-1", **local} if self.endpoint_url else {}
+        try:
+            return get_session().create_client(
+                service, endpoint_url=self.endpoint_url, config=aws.limits(attempts=2), **more
+            )
+        except BotoCoreError as error:
+            raise CommandError(str(error)) from None
 
 
 def find_stack(run_file: Path | None, stack: str | None) -> FoundStack:
@@ -80,10 +83,10 @@ def find_parameters(run_file: Path | None, stack: str | None) -> FoundParameters
     """The parameters of the deployment that the options name. Raises `CommandError`."""
     run_path = _run_path(run_file, stack, "--stack")
     if stack is not None:
-        aws: SSMClient = _aws_client("ssm", keyrings.CLIENT_CONFIG)
-        return FoundParameters(aws, f"/{stack}/", f"The stack {stack}")
+        client = _aws_client("ssm", keyrings.LIMITS)
+        return FoundParameters(client, f"/{stack}/", f"The stack {stack}")
     run = local_run.read(run_path, "engineUrl", "secretsPrefix")
-    local = _local_client("ssm", run["engineUrl"], keyrings.CLIENT_CONFIG)
+    local = _local_client("ssm", run["engineUrl"], keyrings.LIMITS)
     return FoundParameters(local, run["secretsPrefix"], "The local run")
 
 
@@ -103,21 +106,36 @@ def _run_path(run_file: Path | None, name: str | None, option: str) -> Path:
     return run_file or local_run.DEFAULT_PATH
 
 
-def _local_client(service: str, address: str, config: Config) -> Any:
+def _local_client(service: str, address: str, limits: Limits) -> Client:
     """A client of a local engine, which accepts any credentials."""
-    return get_session().create_client(
+    return Client(
         service,
-        endpoint_url=address,
-        region_name="us-east-1",
-        aws_access_key_id="local",
-        aws_secret_access_key="local",
-        config=config,
+        limits,
+        endpoint=address,
+        region="us-east-1",
+        credentials=lambda: Credentials("local", "local"),
     )
 
 
-def _aws_client(service: str, config: Config) -> Any:
-    """A client with the usual AWS settings. Raises `CommandError` where they are incomplete."""
+def _aws_client(service: str, limits: Limits) -> Client:
+    """A client with the usual AWS settings, as botocore finds them. Raises `CommandError` where they are
+    incomplete.
+    """
+    session = get_session()
     try:
-        return get_session().create_client(service, config=config)
+        meta = session.create_client(service).meta
+        found = session.get_credentials()
     except BotoCoreError as error:
         raise CommandError(str(error)) from None
+    if found is None:
+        raise CommandError("Unable to locate credentials of AWS.")
+
+    def credentials() -> Credentials:
+        try:
+            frozen = found.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise NoCredentials(str(error)) from error
+        return Credentials(frozen.access_key or "", frozen.secret_key or "", frozen.token or "")
+
+    region, endpoint = meta.region_name, meta.endpoint_url
+    return Client(service, limits, region=region, endpoint=endpoint, credentials=credentials)

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from engine.platform.aws_json import Client, Limits
+from engine.platform.signing import Credentials
 from local.engine_main import END_OF_LOG_VARIABLE
 from local.function_entry import END_OF_LOG
 from local.settings import ROOT
@@ -204,8 +206,19 @@ def aws_client(service: str, endpoint: str, **config: Any) -> Any:
     )
 
 
+def json_client(service: str, endpoint: str, attempts: int = 1) -> Client:
+    """The functions' own client of DynamoDB or Parameter Store, for the engine; it waits as long."""
+    return Client(
+        service,
+        Limits(attempts, connect_s=5, read_s=90),
+        endpoint=endpoint,
+        region=REGION,
+        credentials=lambda: Credentials("test", "test"),
+    )
+
+
 def create_table(
-    client: DynamoDBClient,
+    client: DynamoDBClient | Client,
     name: str,
     template: Path = ROOT / "template.yaml",
     logical_id: str = "Table",
@@ -226,10 +239,17 @@ def create_table(
             **properties["StreamSpecification"],
         }
     client.create_table(TableName=name, **request)
-    client.get_waiter("table_exists").wait(
-        TableName=name, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-    )
+    _wait_active(client, name)
     if "TimeToLiveSpecification" in properties:
         client.update_time_to_live(
             TableName=name, TimeToLiveSpecification=properties["TimeToLiveSpecification"]
         )
+
+
+def _wait_active(client: DynamoDBClient | Client, name: str) -> None:
+    """Raises EngineError after `READY_TIMEOUT_S`."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while client.describe_table(TableName=name)["Table"]["TableStatus"] != "ACTIVE":
+        if time.monotonic() > deadline:
+            raise EngineError(f"The table {name} was not created in {READY_TIMEOUT_S:.0f} s.")
+        time.sleep(0.1)

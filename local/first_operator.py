@@ -6,7 +6,7 @@ import secrets
 import sys
 import time
 
-from local.engine import aws_client
+from local.engine import json_client
 from local.settings import ROOT
 
 NAME = "admin"
@@ -22,7 +22,7 @@ def create(endpoint: str, table_name: str) -> dict[str, str]:
     from engine.platform.act import by_system
     from engine.platform.table import Table
 
-    audit = Audit(Table(aws_client("dynamodb", endpoint), table_name), AUDIT_DAYS)
+    audit = Audit(Table(json_client("dynamodb", endpoint), table_name), AUDIT_DAYS)
     act = by_system("local-run", f"local-run-{secrets.token_hex(8)}", "", at=int(time.time()))
     password = operators.create(audit, NAME, ROLE, act)
     return {"dashboardUser": NAME, "dashboardPassword": password}

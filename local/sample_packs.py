@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from local.engine import aws_client
+from local.engine import json_client
 from local.settings import ROOT
 
 PACKS = (
@@ -26,7 +26,7 @@ def create(endpoint: str, table_name: str) -> None:
     from engine.platform.act import by_system
     from engine.platform.table import Table
 
-    table = Table(aws_client("dynamodb", endpoint), table_name)
+    table = Table(json_client("dynamodb", endpoint), table_name)
     for code, label, number, dollars, prices in PACKS:
         product = f"pluct_{code}" if number else ""
         pack = Pack(code, 0, label, number, 0, dollars, prices, product, "", "Sample prices.")

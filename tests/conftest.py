@@ -19,17 +19,21 @@ SHARING = ("e2e", "browser")
 
 LONGEST = (
     "e2e",
-    "test_subscription_crashes",
     "browser",
-    "test_sam_deploy",
-    "test_subscription_histories",
-    "test_rebuild",
+    "test_subscription_crashes",
     "test_model",
+    "test_sam_deploy",
     "test_races",
+    "test_subscription_histories",
     "test_histories",
+    "test_any_bytes",
+    "test_hostile_bodies",
+    "test_revisions",
     "test_store_failures",
     "test_crash_points",
     "test_hold_crash_points",
+    "test_rebuild",
+    "test_artifact",
     "test_hold_histories",
 )
 """Groups that take twenty seconds of CPU and more: begun last, one of them would keep one process alone."""

@@ -15,13 +15,13 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import boto3
 import jwt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.access import keyrings, rotation, tokens
+from local.engine import json_client
 from local.settings import ROOT
 from tests.support import deployed
 from tests.support.gateway import PREFIX, Gateway, event_of
@@ -78,7 +78,7 @@ def gate(endpoint: str) -> Gateway:
         OPENROUTER_BASE="http://127.0.0.1:9",
         TIKTOK_BASE="http://127.0.0.1:9",
     )
-    ssm = boto3.client("ssm", **deployed.client_settings(endpoint))
+    ssm = json_client("ssm", endpoint)
     names = deployed.imported_names()
     rotation.create_missing(ssm, f"/{PREFIX}/", names, int(time.time()))
     gate.rings = keyrings.KeyRings(ssm, f"/{PREFIX}/", [*deployed.secret_names(), *names])

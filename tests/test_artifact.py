@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 from bench import cold, runtime_api
-from engine.access import keyrings
-from engine.platform import table
+from engine.platform import aws_json
 from local.package import build_dependencies, dependencies_folder, layers
 from local.settings import ROOT
 from local.template import load_template
@@ -145,14 +144,19 @@ def test_only_a_python_of_the_runtime_version_compiles(tmp_path: Path) -> None:
 def test_botocore_keeps_only_the_data_of_operations_that_the_engine_calls(build: Path) -> None:
     """The services and operations are read from the engine's sources; no list has to be maintained."""
     (data,) = build.glob("*/python/botocore/data")
-    clients = {"dynamodb": table.connect, "ssm": keyrings.connect}
-    assert clients.keys() <= {path.name for path in data.iterdir() if path.is_dir()}
-    for service, operation in (("dynamodb", "TransactWriteItems"), ("ssm", "GetParameters")):
+    assert {path.name for path in data.iterdir() if path.is_dir()} == {"kms", "sqs"}
+    for service, operation in (("kms", "Decrypt"), ("sqs", "SendMessage")):
         (model,) = data.glob(f"{service}/*/service-2.json")
         kept = json.loads(model.read_text())["operations"]
         assert operation in kept
-        assert not {"DeleteTable", "DeleteParameter"} & set(kept)
-    assert not list(data.glob("ec2*"))
+        assert not {"ScheduleKeyDeletion", "DeleteQueue"} & set(kept)
+
+
+def test_the_layer_has_the_roots_of_aws_where_its_client_looks_for_them(build: Path) -> None:
+    (roots,) = build.glob("*/python/amazon_roots.pem")
+    assert roots.parent / "engine" / "platform" / "aws_json.py" in roots.parent.rglob("aws_json.py")
+    assert Path(aws_json.__file__).parents[2] / roots.name == aws_json.ROOTS
+    assert roots.read_text().count("BEGIN CERTIFICATE") == 5
 
 
 def repository(folder: Path) -> Path:

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from engine.access import keyrings, ring_store
@@ -13,6 +12,7 @@ from engine.access.keyrings import KEEP_S, Key, KeyRings, key_name
 from engine.access.ring_store import Stored
 from engine.access.rotation import STAGE_S
 from engine.platform.times import DAY_S
+from local.engine import json_client
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.terminal import Terminal
@@ -26,8 +26,7 @@ class Parameters:
     def __init__(self, endpoint: str, terminal: Terminal) -> None:
         self.prefix = f"/cli-secrets-{next(NUMBERS)}/"
         self.terminal = terminal
-        settings: Any = deployed.client_settings(endpoint)
-        self.ssm: Any = boto3.client("ssm", **settings)
+        self.ssm: Any = json_client("ssm", endpoint)
         terminal.run_file(
             baseUrl="http://127.0.0.1:9", engineUrl=endpoint, secretsPrefix=self.prefix
         )

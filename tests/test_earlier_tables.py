@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from cli.commands.ledger import export
@@ -25,6 +24,7 @@ from engine.readmodels.rebuild import compare, write
 from engine.subscriptions.plans import UNIT
 from engine.transcription.gateway import Questions
 from engine.transcription.handover import NoHandover
+from local.engine import json_client
 from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
 from tests.support.scripted import COMPLETED, FAILED, ScriptedUpstream
@@ -140,8 +140,7 @@ class Deployment:
 
 def _put_secrets(endpoint: str) -> None:
     """The secrets under which the table was made."""
-    settings: Any = deployed.client_settings(endpoint)
-    ssm = boto3.client("ssm", **settings)
+    ssm = json_client("ssm", endpoint)
     for name in deployed.secret_names():
         key = {"secret": f"the {name} of a table of 57e622b", "createdAt": "2026-01-01T00:00:00Z"}
         ssm.put_parameter(

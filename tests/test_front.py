@@ -5,12 +5,12 @@ import json
 import re
 from typing import Any
 
-import boto3
 import pytest
 
 from engine.access import attempts, ring_store, rotation, sessions
 from engine.access.keyrings import FRONT_SECRET, KEEP_S
 from engine.ledger import audit
+from local.engine import json_client
 from tests.support import deployed, loglines, schema, studio
 from tests.support.direct import assert_error_body
 from tests.support.gateway import PREFIX, Gateway, Reply, event_of
@@ -254,7 +254,7 @@ def test_an_unknown_path_is_refused_as_well(closed: Gateway) -> None:
 def test_each_key_of_the_ring_passes_so_the_front_can_change_to_the_next_at_any_time(
     closed: Gateway,
 ) -> None:
-    ssm = boto3.client("ssm", **deployed.client_settings(closed.endpoint))
+    ssm = json_client("ssm", closed.endpoint)
     path = f"/{PREFIX}/{FRONT_SECRET}"
     first = shown(closed)
     assert closed.call("GET", "/health", headers=first).status == 200

@@ -5,14 +5,12 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
-from typing import Any
 
 import pytest
-from botocore.config import Config
-from botocore.session import get_session
 
 from engine import __version__
-from engine.platform.table import CLIENT_CONFIG, Table
+from engine.platform.table import Table
+from local.engine import json_client
 from tests.support import deployed
 from tests.support.gateway import Gateway
 from tests.support.studio import opened
@@ -107,13 +105,9 @@ def test_health_shows_no_value_of_a_setting(gateway: Gateway) -> None:
 def test_health_is_503_with_retry_after_if_the_table_cannot_be_reached(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session: Any = get_session()
-    once = CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
-    settings = deployed.client_settings("http://127.0.0.1:9")
-    client = session.create_client("dynamodb", config=once, **settings)
+    client = json_client("dynamodb", "http://127.0.0.1:9")
     monkeypatch.setattr(gateway.function("health"), "store", Table(client, "t"))
     reply = gateway.call("GET", "/health")
-    client.close()
     assert (reply.status, reply.headers["retry-after"]) == (503, "5")
     assert (reply.json["ok"], reply.json["status"]) == (False, "degraded")
     assert reply.json["connectivity"] == {"dynamodb": "error"}

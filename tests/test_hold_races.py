@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from threading import Barrier
 from typing import Any
 
-import boto3
 import pytest
 
 from bench.engines import DYNOXIDE, running
@@ -25,9 +24,8 @@ from engine.ledger.posting import Ledger
 from engine.platform.errors import EngineError
 from engine.platform.table import Table
 from engine.products.product import Product
-from local.engine import create_table
+from local.engine import create_table, json_client
 from tests.mutation.desk import NOW, nowhere
-from tests.support import deployed
 from tests.support.streams import fresh
 
 SOLD = Product("steps", 1, "Steps", "call", 1, 10_000, "s", "steps", 3600, 120, "owed")
@@ -119,7 +117,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def yard(store: str) -> Yard:
-    client = boto3.client("dynamodb", **deployed.client_settings(store))
+    client = json_client("dynamodb", store)
     name = f"holds-{next(_numbers)}"
     create_table(client, name)
     made = Yard(Table(client, name), fresh("racer"))

@@ -5,12 +5,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.config import Config
-from botocore.session import get_session
-from botocore.stub import Stubber
 
 from engine.access.keyrings import (
-    CLIENT_CONFIG,
     FIRST_RETRY_S,
     KEEP_S,
     RETRY_S,
@@ -24,23 +20,20 @@ from engine.access.keyrings import (
     unfit_to_import,
 )
 from engine.platform.errors import Busy
-from tests.support import deployed
+from local.engine import json_client
 from tests.support.loglines import caught
+from tests.support.stubs import Stub
 
 NAMES = ("ONE", "TWO")
-
-
-def ssm_client(endpoint: str, **settings: Any) -> Any:
-    session: Any = get_session()
-    return session.create_client("ssm", **deployed.client_settings(endpoint), **settings)
+NOWHERE = "http://127.0.0.1:9"
 
 
 class Store:
     """A parameter store whose next answers are given beforehand, and a clock that stands still."""
 
     def __init__(self) -> None:
-        self.client = ssm_client("http://127.0.0.1:9")
-        self.stub = Stubber(self.client)
+        self.client = json_client("ssm", NOWHERE)
+        self.stub = Stub(self.client)
         self.now = 1_800_000_000.0
         self.rings = KeyRings(self.client, "/p/", NAMES, clock=lambda: self.now, spread=float)
 
@@ -51,7 +44,7 @@ class Store:
 
     def pending(self) -> bool:
         """Whether an answer was given that nobody has asked for yet."""
-        return bool(self.stub._queue)
+        return self.stub.is_pending()
 
     def fails(self, code: str = "InternalServerError", status: int = 500) -> None:
         self.stub.add_client_error("get_parameters", code, http_status_code=status)
@@ -61,10 +54,8 @@ class Store:
 def store() -> Iterator[Store]:
     """Fails where an answer that was given was not asked for, or another one was."""
     store = Store()
-    with store.stub:
-        yield store
-        store.stub.assert_no_pending_responses()
-    store.client.close()
+    yield store
+    assert not store.pending()
 
 
 def ring(*secrets: str) -> str:
@@ -203,10 +194,7 @@ def test_readers_that_began_together_do_not_read_together() -> None:
 
 
 def test_a_store_that_cannot_be_reached_is_busy() -> None:
-    client = ssm_client(
-        "http://127.0.0.1:9",
-        config=CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1})),
-    )
+    client = json_client("ssm", NOWHERE)
     with pytest.raises(Busy):
         KeyRings(client, "/p/", NAMES)["ONE"]
     client.close()
@@ -283,7 +271,7 @@ def test_a_damaged_parameter_leaves_the_cached_ring(store: Store) -> None:
 
 
 def test_what_is_written_by_the_rotation_is_read_here(endpoint: str) -> None:
-    client = ssm_client(endpoint)
+    client = json_client("ssm", endpoint)
     value = ring("older", "newer")
     client.put_parameter(Name="/read-here/ONE", Value=value, Type="SecureString")
     assert KeyRings(client, "/read-here/", ("ONE",))["ONE"].secrets == ("older", "newer")

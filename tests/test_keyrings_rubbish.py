@@ -1,15 +1,14 @@
 """A parameter store with malformed answers: cached rings stay in use; without any the answer is 503."""
 
-import io
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from engine.access.keyrings import FIRST_RETRY_S, KEEP_S, RETRY_S, KeyRings
+from engine.platform.aws_json import Answer
 from engine.platform.errors import Busy
-from tests.test_keyrings import ring, ssm_client
+from local.engine import json_client
+from tests.test_keyrings import NOWHERE, ring
 
 RUBBISH = {
     "html": b"<html><body>Bad gateway</body></html>",
@@ -27,23 +26,15 @@ RUBBISH = {
 }
 
 
-class _Raw(io.BytesIO):
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self.getvalue()
-
-
 class Store:
     """Answers every call with `body`, on the wire."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
-        self.client = ssm_client("http://127.0.0.1:9")
-        self.client.meta.events.register_first("before-send.ssm", self._send)
+        self.client: Any = json_client("ssm", NOWHERE)
+        self.client.exchange = lambda *_: Answer(200, {}, self.body)
         self.now = 1_800_000_000.0
         self.rings = KeyRings(self.client, "/p/", ("ONE",), clock=lambda: self.now)
-
-    def _send(self, request: Any, **_: Any) -> AWSResponse:
-        return AWSResponse(request.url, 200, {}, _Raw(self.body))
 
 
 def good() -> bytes:

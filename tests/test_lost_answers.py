@@ -5,13 +5,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.access import attempts
 from engine.credits import holds
 from engine.credits.hold_items import OPEN
+from engine.platform.aws_json import NoAnswer
 from engine.platform.circuit import HALF_OPEN, Circuit
 from engine.platform.errors import CircuitOpen, OutcomeUnknown, RateLimited
 from engine.platform.table import ConditionFailed, Put, Table, Update
@@ -45,7 +45,7 @@ class Lossy:
             self.lost += 1
             real(**request)
             if not self._again:
-                raise ReadTimeoutError(endpoint_url="http://store.test")
+                raise NoAnswer("timeout")
             return real(**request)
 
         return call

@@ -10,11 +10,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-import boto3
 import pytest
 
 from engine.platform import logs
-from tests.support import deployed
+from local.engine import json_client
 from tests.support.gateway import Gateway
 from tests.support.loglines import caught
 from tests.support.openrouter import Studio, serving
@@ -95,8 +94,7 @@ def _projections(endpoint: str) -> None:
 def _rotation(endpoint: str) -> None:
     function: Any = Gateway(endpoint, SECRETS_PREFIX="metrics").function("rotation")
     function.lambda_handler({"source": "aws.events"}, Context())
-    settings: Any = deployed.client_settings(endpoint)
-    ssm = boto3.client("ssm", **settings)
+    ssm = json_client("ssm", endpoint)
     ssm.put_parameter(Name="/metrics/ENGINE_JWT_SECRET", Value="bare", Overwrite=True)
     ssm.close()
     function.clock = lambda: time.time() + 100 * DAY_S

@@ -305,6 +305,19 @@ def test_a_phone_of_kenya_is_read_in_its_forms(phone: str, read: str | None) -> 
     assert daraja.phone_of(phone) == read
 
 
+def test_a_phone_may_be_sent_as_people_write_it(shop: Market) -> None:
+    _, headers = shop.buyer()
+    shop.by_mpesa(headers, phone="+254 (708) 374-150")
+    assert "254708374150" in {
+        str(one["asked"]["PhoneNumber"]) for one in shop.daraja.state()["pushes"]
+    }
+    for phone in ("0208 374 149", "(((((((((", "+254 708 374 1499"):
+        body = {"packId": "p250", "provider": "mpesa", "currency": "KES", "phone": phone}
+        body["clientRequestId"] = phone
+        refused = shop.gateway.call("POST", "/v1/payments/intents", body, headers=headers)
+        assert (refused.status, refused.json["details"]["field"]) == (400, "phone")
+
+
 NAMED = {"iss": "https://accounts.google.com", "aud": "audience", "email_verified": "true"}
 PUSHER = "play-rtdn@pluct-pay.iam.gserviceaccount.com"
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from engine.access import rotation
 from engine.platform import dead_letters
+from engine.platform.aws_json import ErrorAnswer
 from engine.platform.table import Table
 from local.settings import ROOT
 from local.template import load_template
@@ -280,7 +280,7 @@ def test_what_a_policy_does_not_grant_is_refused(endpoint: str) -> None:
     function: Any = gateway.function("metadata")
     table: Table = function.store
     assert table.get("TIKTOK#1", "x") is None
-    with pytest.raises(ClientError, match="not authorized"):
+    with pytest.raises(ErrorAnswer, match="not authorized"):
         table._client.get_item(TableName=table.name, Key={"pk": {"S": "A#ann"}, "sk": {"S": "x"}})
     assert permissions.REFUSED.pop() == (
         "functions/metadata is not authorized. template.yaml, its Policies: allow dynamodb:GetItem on "

@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
-from botocore.exceptions import ClientError
 
 from engine.access import keyrings, ring_store
 from engine.access.keyrings import Key
 from engine.access.ring_store import Contested, Stored, TooLarge
-from tests.support import deployed
+from engine.platform.aws_json import ErrorAnswer
+from local.engine import json_client
 
 NOW = 1_800_000_000
 STAGE_S = 3600
@@ -23,8 +22,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture
 def ssm(endpoint: str) -> Iterator[Any]:
-    settings: Any = deployed.client_settings(endpoint)
-    client = boto3.client("ssm", **settings)
+    client = json_client("ssm", endpoint)
     yield client
     client.close()
 
@@ -149,10 +147,9 @@ def test_several_in_between_are_all_kept(ssm: Any, path: str) -> None:
 @pytest.mark.parametrize("attempt", range(3))
 def test_eight_writers_at_once_lose_no_key(endpoint: str, path: str, attempt: int) -> None:
     start = threading.Barrier(8)
-    settings: Any = deployed.client_settings(endpoint)
 
     def write(n: int) -> None:
-        client = boto3.session.Session().client("ssm", **settings)
+        client = json_client("ssm", endpoint)
         start.wait()
         for turn in range(3):
             change(client, path, adding(f"{attempt}-{n}-{turn}"))
@@ -160,7 +157,7 @@ def test_eight_writers_at_once_lose_no_key(endpoint: str, path: str, attempt: in
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(write, range(8)))
-    client: Any = boto3.client("ssm", **settings)
+    client: Any = json_client("ssm", endpoint)
     found = ring_store.read(client, path, now=NOW, stage_s=STAGE_S)
     wanted = {f"{attempt}-{n}-{turn}" for n in range(8) for turn in range(3)} | {"first"}
     assert {key.secret for key in found.keys} == wanted
@@ -182,7 +179,7 @@ def test_who_is_always_outrun_says_so_and_the_ring_is_whole(
 
 def test_a_store_that_takes_no_write_just_now_is_asked_again(ssm: Any, path: str) -> None:
     def busy() -> None:
-        raise ClientError({"Error": {"Code": "TooManyUpdates"}}, "PutParameter")
+        raise ErrorAnswer("TooManyUpdates")
 
     change(Meddled(ssm, busy), path, adding("ours"))
     assert stored_secrets(ssm, path) == ["first", "ours"]
@@ -190,9 +187,9 @@ def test_a_store_that_takes_no_write_just_now_is_asked_again(ssm: Any, path: str
 
 def test_any_other_refusal_of_the_store_is_raised(ssm: Any, path: str) -> None:
     def refused() -> None:
-        raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "PutParameter")
+        raise ErrorAnswer("AccessDeniedException")
 
-    with pytest.raises(ClientError):
+    with pytest.raises(ErrorAnswer):
         change(Meddled(ssm, refused), path, adding("ours"))
 
 

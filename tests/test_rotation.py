@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import boto3
 import pytest
 
 from engine.access import keyrings, ring_store, rotation
@@ -19,6 +18,7 @@ from engine.access.rotation import Terms
 from engine.admin import cloudformation, health
 from engine.platform.outgoing import Unknown
 from engine.platform.times import DAY_S
+from local.engine import json_client
 from local.settings import ROOT
 from tests.support import deployed, template
 from tests.support.gateway import Gateway
@@ -29,8 +29,7 @@ NOW = 1_800_000_000
 
 @pytest.fixture
 def ssm(endpoint: str) -> Iterator[Any]:
-    settings: Any = deployed.client_settings(endpoint)
-    client = boto3.client("ssm", **settings)
+    client = json_client("ssm", endpoint)
     yield client
     client.close()
 

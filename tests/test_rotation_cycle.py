@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import boto3
 import jwt
 import pytest
 
@@ -15,7 +14,7 @@ from engine.access import ring_store, rotation, tokens
 from engine.access.keyrings import ENGINE_JWT_SECRET, KEEP_S, VEND_JWT_SECRET
 from engine.access.rotation import STAGE_S
 from engine.platform.times import DAY_S, iso
-from tests.support import deployed
+from local.engine import json_client
 from tests.support.fleet import Client, Fleet, serving
 from tests.support.gateway import Gateway
 from tests.support.replays import timeless
@@ -108,8 +107,7 @@ def jti_of(token: str) -> str:
 @pytest.fixture
 def world(endpoint: str) -> Iterator[World]:
     name = f"cycle-{next(_numbers)}"
-    settings: Any = deployed.client_settings(endpoint)
-    ssm = boto3.client("ssm", **settings)
+    ssm = json_client("ssm", endpoint)
     shared = Gateway(endpoint, SECRETS_PREFIX=name).rings["TTT_SHARED_SECRET"].signing
     with transcribing(shared, job_seconds=0.0) as upstream:
         fleet = Fleet(endpoint, upstream.base, instances=INSTANCES, prefix=name)

@@ -9,7 +9,6 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
-import boto3
 import pytest
 from snapshot_restore_py import get_after_restore
 
@@ -21,6 +20,7 @@ from engine.admin.health import Uptime
 from engine.platform import outgoing, snapshots
 from engine.platform.circuit import CLOSED, FAILURES_TO_OPEN, Circuit
 from local.conditions import decided
+from local.engine import json_client
 from local.settings import ROOT
 from local.template import load_template, parameter_values, resources_of_type
 from tests.support import deployed
@@ -44,7 +44,7 @@ def test_the_hook_is_registered_with_the_library_of_lambda_s_runtime() -> None:
 
 def rotate(gateway: Gateway, now: int) -> None:
     """New keys in the place of those that sign tokens, as after many rotations."""
-    client: Any = boto3.client("ssm", **deployed.client_settings(gateway.endpoint))
+    client: Any = json_client("ssm", gateway.endpoint)
     for name in (ENGINE_JWT_SECRET, VEND_JWT_SECRET):
         client.put_parameter(
             Name=f"/{gateway.environment['SECRETS_PREFIX']}/{name}",
@@ -125,10 +125,10 @@ def test_no_connection_outlives_a_restore(gateway: Gateway) -> None:
     module: Any = gateway.function("tokens")
     client = module.ledger.table._client
     assert gateway.vend(headers).status == 200
-    pools = client._endpoint.http_session._manager.pools
-    assert len(pools) == 1
+    (connection,) = client._idle
     snapshots.restored()
-    assert len(pools) == 0
+    assert client._idle == []
+    assert connection.fileno() == -1
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import botocore.endpoint
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
 
 from engine.access import keyrings
 from engine.access.keyrings import KeyRings
 from engine.ledger import posting
-from engine.platform import table
+from engine.platform import aws_json, table
+from engine.platform.aws_json import AwsError, NoAnswer
 from tests.support.gateway import Gateway, Reply
 from tests.support.histories import MONEY_FUNCTIONS, World
 from tests.support.replays import timeless
@@ -237,7 +236,7 @@ def test_a_cancelled_move_waits_longer_each_time_with_full_jitter(
 
 
 def test_a_single_write_that_keeps_conflicting_gives_up(store: Store) -> None:
-    """The claim of a transcription is a write by itself; botocore leaves its conflicts to us."""
+    """The claim of a transcription is a write by itself; the client leaves its conflicts to the table."""
     user, act = scene(store, MOVES[4])
     conflict = Trouble("conflict", lambda _: refused(table.CONFLICT))
     with store.troubled(conflict, 0, FOR_EVER) as client:
@@ -268,9 +267,9 @@ def test_a_claim_with_a_lost_answer_is_recognised_and_the_job_started(
 
 @pytest.fixture
 def unhurried(monkeypatch: pytest.MonkeyPatch) -> PatientTime:
-    """The time in which the SDK waits between its own tries."""
+    """The time in which the client waits between its own tries."""
     time = PatientTime()
-    monkeypatch.setattr(botocore.endpoint, "time", time)
+    monkeypatch.setattr(aws_json.Client, "sleep", time.sleep)
     return time
 
 
@@ -282,14 +281,13 @@ def wired(store: Store, operation: str, answers: list[tuple[int, str]]) -> Itera
     try:
         yield wire
     finally:
-        wire.close()
         store._connect(store.real)
 
 
 @pytest.mark.parametrize(
     ("status", "code"), [(500, "InternalServerError"), (400, "ThrottlingException")], ids=str
 )
-def test_the_sdk_sends_a_move_three_times_under_one_token(
+def test_the_client_sends_a_move_three_times_under_one_token(
     store: Store, unhurried: PatientTime, status: int, code: str
 ) -> None:
     user, act = scene(store, MOVES[0])
@@ -304,7 +302,7 @@ def test_the_sdk_sends_a_move_three_times_under_one_token(
 @pytest.mark.parametrize(
     ("operation", "calls"), [("TransactWriteItems", 3), ("GetItem", 3)], ids=str
 )
-def test_the_sdk_gives_up_after_three(
+def test_the_client_gives_up_after_three(
     store: Store, unhurried: PatientTime, operation: str, calls: int
 ) -> None:
     user, act = scene(store, MOVES[0])
@@ -319,9 +317,8 @@ def test_the_sdk_gives_up_after_three(
 
 def test_the_clients_wait_no_longer_than_the_app() -> None:
     """Three tries of a slow store end within the 30 s that API Gateway waits."""
-    for config in (table.CLIENT_CONFIG, keyrings.CLIENT_CONFIG):
-        tries = config.retries["total_max_attempts"]
-        assert tries * (config.connect_timeout + config.read_timeout) <= 10
+    for limits in (table.LIMITS, keyrings.LIMITS):
+        assert limits.attempts * (limits.connect_s + limits.read_s) <= 10
 
 
 class Parameters:
@@ -339,11 +336,11 @@ class Parameters:
         return self._client.get_parameters(**request)
 
 
-SSM_TROUBLES: list[ClientError | EndpointConnectionError | ReadTimeoutError] = [
+SSM_TROUBLES: list[AwsError] = [
     refused("ThrottlingException"),
     refused("InternalServerError", 500),
-    EndpointConnectionError(endpoint_url="http://127.0.0.1:1"),
-    ReadTimeoutError(endpoint_url="http://127.0.0.1:1"),
+    NoAnswer("unreachable", is_unknown=False),
+    NoAnswer("timeout"),
 ]
 
 

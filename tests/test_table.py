@@ -4,15 +4,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.config import Config
-from botocore.session import get_session
-from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.platform.errors import Busy, OutcomeUnknown
 from engine.platform.table import (
-    CLIENT_CONFIG,
     CONFLICT_TRIES,
     Cancelled,
     ConditionFailed,
@@ -23,12 +19,13 @@ from engine.platform.table import (
     marshal,
     unmarshal,
 )
-from tests.support import deployed
+from local.engine import json_client
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
 from tests.support.streams import Client
+from tests.support.stubs import Stub
 
-ONCE = CLIENT_CONFIG.merge(Config(retries={"total_max_attempts": 1}))
+NOWHERE = "http://127.0.0.1:9"
 PUT = Put({"pk": "a", "sk": "b", "n": 1}, "attribute_not_exists(pk)")
 UPDATE = Update("a", "b", "SET n = :n", "n = :seen", values={":n": 2, ":seen": 1})
 STORED = st.recursive(
@@ -134,28 +131,20 @@ def test_a_query_gives_one_page_newest_first_below_a_key(table: Table) -> None:
     assert keys(limit=2, before="E#35") == ["E#3", "E#2"]
 
 
-def unreachable_client() -> Any:
-    session: Any = get_session()
-    settings = deployed.client_settings("http://127.0.0.1:9")
-    return session.create_client("dynamodb", config=ONCE, **settings)
-
-
 class Stubbed:
     """A table whose next answer is given beforehand."""
 
     def __init__(self) -> None:
-        self.client = unreachable_client()
-        self.stub = Stubber(self.client)
+        self.client = json_client("dynamodb", NOWHERE)
+        self.stub = Stub(self.client)
         self.table = Table(self.client, "t")
 
 
 @pytest.fixture
 def stubbed() -> Iterator[Stubbed]:
     store = Stubbed()
-    with store.stub:
-        yield store
-        store.stub.assert_no_pending_responses()
-    store.client.close()
+    yield store
+    assert not store.stub.is_pending()
 
 
 REFUSED = ["ThrottlingException", "ProvisionedThroughputExceededException", "ValidationException",
@@ -233,15 +222,13 @@ def test_a_5xx_answer_to_a_write_is_outcome_unknown(
 
 
 def test_without_a_connection_reads_are_busy_and_writes_unknown() -> None:
-    client = unreachable_client()
-    table = Table(client, "t")
+    table = Table(json_client("dynamodb", NOWHERE), "t")
     with pytest.raises(Busy) as busy:
         table.get("a", "b")
     assert type(busy.value) is Busy
     for _, write in WRITES:
         with pytest.raises(OutcomeUnknown):
             do(table, write)
-    client.close()
 
 
 def test_a_transaction_in_progress_is_cancelled_for_the_caller_to_retry(stubbed: Stubbed) -> None:

@@ -17,13 +17,13 @@ from bench.chaos.provider import Provider
 from bench.chaos.store import Faults, UnreliableClient
 from bench.chaos.timeline import Timeline
 from bench.chaos.verdict import Verdict, judge
-from bench.chaos.wire import WireClient
 from bench.world import TABLE_NAME, World
 from engine.access.keyrings import TTT_SHARED_SECRET
 from engine.credits.hold_items import SHARDS
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
 from engine.transcription.sweeping import INDEX
+from local.engine import json_client
 
 BEGINNING = 1_900_000_000
 FOR_EVER = 10**10
@@ -60,7 +60,10 @@ class Played:
 
 def play(world: World, plan: Plan) -> Played:
     """Run `plan` over `world`, whose table must be empty, and judge what is left."""
-    with _quiet(), closing(WireClient(world.environ["AWS_ENDPOINT_URL_DYNAMODB"])) as store:
+    with (
+        _quiet(),
+        closing(json_client("dynamodb", world.environ["AWS_ENDPOINT_URL_DYNAMODB"])) as store,
+    ):
         return _played(world, plan, store)
 
 

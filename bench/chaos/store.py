@@ -9,9 +9,8 @@ from functools import partial
 from typing import Any
 from uuid import uuid4
 
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
-
 from bench.chaos.timeline import Timeline
+from engine.platform.aws_json import ErrorAnswer, NoAnswer
 
 CALLS = frozenset(
     {
@@ -27,7 +26,6 @@ KILLED_BEFORE, KILLED_AFTER, UNREACHABLE, LOST, REPEATED, THROTTLED, CONFLICT = 
 WEIGHTS = {
     KILLED_BEFORE: 2, KILLED_AFTER: 2, UNREACHABLE: 1, LOST: 3, REPEATED: 4, THROTTLED: 1, CONFLICT: 4,
 }  # fmt: skip
-URL = "http://127.0.0.1:1"
 
 
 class Killed(BaseException):
@@ -52,14 +50,14 @@ class Faults:
         if fault == KILLED_BEFORE:
             raise Killed()
         if fault in (UNREACHABLE, THROTTLED, CONFLICT):
-            raise _REFUSALS[fault](name)
+            raise _REFUSALS[fault]()
         if fault == REPEATED:
             real()
         answer = real()
         if fault == KILLED_AFTER:
             raise Killed()
         if fault == LOST:
-            raise ReadTimeoutError(endpoint_url=URL)
+            raise NoAnswer("timeout")
         return answer
 
     def _drawn(self, name: str) -> str:
@@ -73,29 +71,17 @@ class Faults:
         return fault
 
 
-def _cancelled(name: str) -> Exception:
-    answer: Any = {
-        "Error": {"Code": "TransactionCanceledException", "Message": "conflict"},
-        "ResponseMetadata": {"HTTPStatusCode": 400},
-        "CancellationReasons": [
-            {"Code": "TransactionConflict"},
-            {"Code": "None"},
-            {"Code": "None"},
-        ],
-    }
-    return ClientError(answer, name)
+def _cancelled() -> Exception:
+    reasons = [{"Code": "TransactionConflict"}, {"Code": "None"}, {"Code": "None"}]
+    return ErrorAnswer("TransactionCanceledException", 400, {"CancellationReasons": reasons})
 
 
-def _throttled(name: str) -> Exception:
-    answer: Any = {
-        "Error": {"Code": "ThrottlingException", "Message": "slow down"},
-        "ResponseMetadata": {"HTTPStatusCode": 400},
-    }
-    return ClientError(answer, name)
+def _throttled() -> Exception:
+    return ErrorAnswer("ThrottlingException", 400, {"message": "slow down"})
 
 
-_REFUSALS: dict[str, Callable[[str], Exception]] = {
-    UNREACHABLE: lambda _: EndpointConnectionError(endpoint_url=URL),
+_REFUSALS: dict[str, Callable[[], Exception]] = {
+    UNREACHABLE: lambda: NoAnswer("unreachable", is_unknown=False),
     THROTTLED: _throttled,
     CONFLICT: _cancelled,
 }
@@ -115,7 +101,7 @@ class UnreliableClient:
         return lambda **request: self.faults.call(name, partial(real, **self._whole(name, request)))
 
     def _whole(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        """`request` with the token that botocore gives every transaction, for all its repeats."""
+        """`request` with the token that the client gives every transaction, for all its repeats."""
         if name != "transact_write_items":
             return request
         return {**request, "ClientRequestToken": str(uuid4())}

@@ -21,7 +21,7 @@ from engine.credits import verification
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
 from engine.readmodels import rebuild
-from local.engine import aws_client, free_port
+from local.engine import aws_client, free_port, json_client
 from local.harness import local_run
 
 TIMEOUT_S = 40
@@ -63,7 +63,7 @@ class Scene:
     def __init__(self, run: Mapping[str, str], between: FaultProxy) -> None:
         self.run = run
         self.between = between
-        self.table = Table(aws_client("dynamodb", run["engineUrl"]), run["tableName"])
+        self.table = Table(json_client("dynamodb", run["engineUrl"]), run["tableName"])
         self.ledger = Ledger(self.table)
 
     def use(self, table: str) -> None:

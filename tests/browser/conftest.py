@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, Self
 
-import boto3
 import jwt
 import pytest
 import requests
@@ -19,10 +18,10 @@ from engine.ledger.audit import Audit
 from engine.ledger.items import Entry, account_sk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
+from local.engine import json_client
 from local.harness import local_run
 from tests.browser.desk import Desk, chrome
 from tests.browser.past import Past
-from tests.support import deployed
 from tests.support.operators import CHEAP, act
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -40,7 +39,7 @@ class Office:
 
     @classmethod
     def of(cls, run: dict[str, str]) -> Self:
-        client = boto3.client("dynamodb", **deployed.client_settings(run["engineUrl"]))
+        client = json_client("dynamodb", run["engineUrl"])
         return cls(run, Table(client, run["tableName"]))
 
     @property
@@ -59,6 +58,13 @@ class Office:
         """A new operator's name and password."""
         name = f"{role}{next(_numbers)}"
         return name, operators.create(Audit(self.table, 400), name, role, act(), cost=CHEAP)
+
+    def session(self, role: str) -> tuple[str, str]:
+        """The cookie of a new operator's session: its name and its value."""
+        name, password = self.operator(role)
+        began = self._posted("/dashboard/session", {"name": name, "password": password})
+        cookie, _, value = began.headers["set-cookie"].partition(";")[0].partition("=")
+        return cookie, value
 
     def user(self, balance: int = 0, name: str = "") -> str:
         user = name or f"user-{next(_numbers)}"
@@ -81,9 +87,14 @@ class Office:
         self.post("/add-credits", {"userId": user, "amount": amount, "reason": reason}, headers)
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
+        return self._posted(path, body, headers).json()
+
+    def _posted(
+        self, path: str, body: Any, headers: dict[str, str] | None = None
+    ) -> requests.Response:
         answer = requests.post(self.base + path, data=json.dumps(body), headers=headers, timeout=60)
         assert answer.status_code < 300, answer.text
-        return answer.json()
+        return answer
 
     def balance(self, user: str) -> int:
         return self.ledger.account(user).available
@@ -124,8 +135,8 @@ def nobody(driver: webdriver.Chrome, office: Office) -> Iterator[Desk]:
 
 @pytest.fixture
 def desk(nobody: Desk, office: Office) -> Desk:
-    """A browser with an admin logged in."""
-    nobody.start(*office.operator("admin"))
+    """A browser with an admin logged in; how one logs in is what `test_login` looks at."""
+    nobody.resume(*office.session("admin"))
     return nobody
 
 

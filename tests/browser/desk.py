@@ -68,6 +68,15 @@ class Desk:
         self.log_in(name, password)
         self.wait(lambda: self.maybe("main h1[tabindex]"))
 
+    def resume(self, name: str, value: str) -> None:
+        """At the first page, with the cookie of a session that was begun elsewhere."""
+        if not self.driver.current_url.startswith(self.base):
+            self.open()  # The driver sets a cookie for the page that it shows.
+        attributes = {"path": "/", "secure": True, "httpOnly": True, "sameSite": "Strict"}
+        self.driver.add_cookie({"name": name, "value": value, **attributes})
+        self.open()
+        self.wait(lambda: self.maybe("main h1[tabindex]"))
+
     def forget(self) -> None:
         """No cookie, no write with an unknown outcome."""
         self.driver.delete_all_cookies()

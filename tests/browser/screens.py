@@ -9,13 +9,11 @@ import shutil
 import sys
 from pathlib import Path
 
-import boto3
-
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
+from local.engine import json_client
 from tests.browser.desk import Desk, chrome
 from tests.browser.past import Past
-from tests.support import deployed
 
 WIDTHS = (360, 390, 768, 1024, 1280, 1920)
 THEMES = ("light", "dark")
@@ -29,7 +27,7 @@ PAGES = {
 
 def seed(run: dict[str, str]) -> None:
     """A past for a handful of users, once."""
-    client = boto3.client("dynamodb", **deployed.client_settings(run["engineUrl"]))
+    client = json_client("dynamodb", run["engineUrl"])
     past = Past(Ledger(Table(client, run["tableName"])))
     if past.ledger.account("amina-0712").exists:
         return

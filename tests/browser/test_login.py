@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from engine.access import attempts, operators
 from engine.access.attempts import Backoff
 from engine.access.sessions import COOKIE
@@ -9,6 +11,13 @@ from engine.ledger.audit import Audit
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
 from tests.support.operators import act
+
+
+@pytest.fixture
+def desk(nobody: Desk, office: Office) -> Desk:
+    """A browser with an admin who logged in at the page."""
+    nobody.start(*office.operator("admin"))
+    return nobody
 
 
 def test_a_login_opens_the_page_that_was_asked_for(nobody: Desk, office: Office) -> None:

@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import boto3
 import pytest
 
 from engine.platform.table import marshal
 from engine.readmodels import folds
+from local.engine import json_client
 from tests.browser.conftest import Office
 from tests.browser.desk import Desk
-from tests.support import deployed
 
 COUNT = 100_000 if os.environ.get("PROVE") else 10_000
 BATCH = 25
@@ -43,7 +42,7 @@ def batches() -> Iterator[list[Any]]:
 
 @pytest.fixture(scope="module", autouse=True)
 def many(office: Office) -> None:
-    client = boto3.client("dynamodb", **deployed.client_settings(office.run["engineUrl"]))
+    client = json_client("dynamodb", office.run["engineUrl"])
     name = office.run["tableName"]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda batch: client.batch_write_item(RequestItems={name: batch}), batches()))

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 import pytest
+from selenium.webdriver.common.keys import Keys
 
 from engine.readmodels import feed
 from tests.browser.conftest import Office
@@ -58,6 +59,8 @@ def quoted(office: Office) -> Quoted:
 
 def test_which_payment(desk: Desk, quoted: Quoted) -> None:
     search(desk, quoted.receipt)
+    desk.wait(lambda: desk.maybe("a.result"))
+    desk.keys(Keys.ARROW_DOWN, Keys.ENTER)
     desk.wait(lambda: in_view(desk, quoted.bought))
     desk.sees("Bought 9 credits")
 

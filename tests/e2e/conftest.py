@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 import requests
 
@@ -16,8 +15,8 @@ from engine.ledger.items import Move
 from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.table import Table
+from local.engine import json_client
 from local.harness import local_run
-from tests.support import deployed
 from tests.support.schema import check_answer
 
 TIMEOUT_S = 60
@@ -48,7 +47,7 @@ class App:
     def __init__(self, run: Mapping[str, str]) -> None:
         self.run = run
         self._threads = threading.local()
-        dynamodb = boto3.client("dynamodb", **deployed.client_settings(run["engineUrl"]))
+        dynamodb = json_client("dynamodb", run["engineUrl"])
         self.ledger = Ledger(Table(dynamodb, run["tableName"]))
 
     def call(

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any, NoReturn
 
-from botocore.exceptions import ClientError, ReadTimeoutError
-
 from engine.credits import hold_items
 from engine.ledger.posting import PATIENCE_S, Ledger
+from engine.platform.aws_json import ErrorAnswer, NoAnswer
 from engine.platform.errors import EngineError
 from engine.platform.table import Table
 from engine.transcription import sweeping
@@ -57,7 +56,7 @@ class Tape:
 
 
 class Client:
-    """Stands where botocore's client of DynamoDB stands."""
+    """Stands where the client of DynamoDB stands."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
@@ -79,7 +78,7 @@ class Client:
 
     def _call(self, kind: str, request: Mapping[str, Any]) -> Any:
         answer = self._tape.ask(kind, request)
-        return answer["ok"] if "ok" in answer else _raise(kind, answer)
+        return answer["ok"] if "ok" in answer else _raise(answer)
 
 
 class ModelUpstream:
@@ -180,15 +179,13 @@ def _clock(tries: int) -> Callable[[], float]:
     return clock
 
 
-def _raise(kind: str, answer: Answer) -> NoReturn:
+def _raise(answer: Answer) -> NoReturn:
     if "timeout" in answer:
-        raise ReadTimeoutError(endpoint_url="https://dynamodb.test")
-    response: Any = {
-        "Error": {"Code": answer.get("error", "TransactionCanceledException"), "Message": ""},
-        "ResponseMetadata": {"HTTPStatusCode": 500 if answer.get("server") else 400},
-    }
+        raise NoAnswer("timeout")
+    members: dict[str, Any] = {}
     if "reasons" in answer:
-        response["CancellationReasons"] = answer["reasons"]
+        members["CancellationReasons"] = answer["reasons"]
     if answer.get("item") is not None:
-        response["Item"] = answer["item"]
-    raise ClientError(response, kind)
+        members["Item"] = answer["item"]
+    code = answer.get("error", "TransactionCanceledException")
+    raise ErrorAnswer(code, 500 if answer.get("server") else 400, members)

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
-
+from engine.platform.aws_json import NoAnswer
 from engine.platform.outgoing import Unknown
 
 CALLS = frozenset(
@@ -18,11 +17,10 @@ class Killed(BaseException):
 
 def failure(how: str) -> BaseException:
     """What the caller sees: `killed`, `timeout` or `unreachable`."""
-    url = "http://127.0.0.1:1"
     return {
         "killed": Killed(),
-        "timeout": ReadTimeoutError(endpoint_url=url),
-        "unreachable": EndpointConnectionError(endpoint_url=url),
+        "timeout": NoAnswer("timeout"),
+        "unreachable": NoAnswer("unreachable", is_unknown=False),
     }[how]
 
 

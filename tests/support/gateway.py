@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
-import boto3
-
 from engine.access import keyrings, rotation, tokens
 from engine.ledger import origins
 from engine.ledger.items import Entry
 from engine.ledger.origins import Texts
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
-from local.engine import create_table
+from local.engine import create_table, json_client
 from tests.support import deployed
 
 PREFIX = "pluct-test"
@@ -64,8 +62,8 @@ class Gateway:
         self.modules: dict[str, ModuleType] = {}
         self._routes = deployed.all_routes()
         self.environment = environment
-        self.dynamodb = boto3.client("dynamodb", **deployed.client_settings(endpoint))
-        ssm = boto3.client("ssm", **deployed.client_settings(endpoint))
+        self.dynamodb = json_client("dynamodb", endpoint)
+        ssm = json_client("ssm", endpoint)
         create_table(self.dynamodb, self.table_name)
         names = deployed.secret_names()
         prefix = f"/{environment['SECRETS_PREFIX']}/"

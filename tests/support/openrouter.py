@@ -18,6 +18,7 @@ from engine.subscriptions import provider_keys, subscription
 from engine.subscriptions.plans import UNIT
 from engine.subscriptions.provider_keys import ProviderKey
 from engine.subscriptions.subscription import Subscription
+from local.engine import json_client
 from standins import openrouter
 from standins.clock import Clock
 from tests.support import deployed
@@ -220,9 +221,8 @@ class Studio:
 
 
 def put_management_key(endpoint: str, secret: str = MANAGEMENT_KEY) -> None:
-    client: Any = deployed.client_settings(endpoint)
     ring = {"keys": [{"secret": secret, "createdAt": "2027-01-01T00:00:00.000Z"}]}
-    boto3.client("ssm", **client).put_parameter(
+    json_client("ssm", endpoint).put_parameter(
         Name=f"/{PREFIX}/PROVISIONING_API_KEY",
         Value=json.dumps(ring),
         Type="SecureString",

@@ -13,6 +13,7 @@ import jwt
 from aiohttp import web
 
 from engine.providers import stripe_signature
+from local.engine import json_client
 from standins import daraja, play, stripe
 from tests.support import deployed, payers
 from tests.support.control import Control
@@ -155,10 +156,9 @@ def market(endpoint: str, **settings: str) -> Iterator[Market]:
 
 
 def put_secrets(endpoint: str) -> None:
-    client: Any = deployed.client_settings(endpoint)
     for name, secret in SECRETS.items():
         ring = {"keys": [{"secret": secret, "createdAt": "2025-01-01T00:00:00.000Z"}]}
-        boto3.client("ssm", **client).put_parameter(
+        json_client("ssm", endpoint).put_parameter(
             Name=f"/{PREFIX}/{name}",
             Value=json.dumps(ring),
             Type="SecureString",

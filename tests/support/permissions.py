@@ -17,7 +17,8 @@ from botocore.exceptions import ClientError
 from botocore.session import Session
 
 from engine.admin.health import PROBE_PARAMETER
-from engine.platform import aws
+from engine.platform import aws, aws_json
+from engine.platform.aws_json import Answer, Client, ErrorAnswer
 from tests.support import template
 
 TABLE = "Table"
@@ -29,6 +30,7 @@ _WRITES = {
 }
 _LEADING_KEYS = "dynamodb:LeadingKeys"
 _GATED = "is_gated_by_tests"
+DENIED = "AccessDeniedException"
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ _function: ContextVar[str | None] = ContextVar("function", default=None)
 def held_to(function: str) -> Iterator[None]:
     """Clients that this thread makes meanwhile are those of `function`, also where this is nested."""
     _gate_clients(aws.session())
+    aws_json.Client = _GatedClient  # type: ignore[misc]
     token = _function.set(function)
     try:
         yield
@@ -119,20 +122,41 @@ def _gate_clients(session: Any) -> None:
     setattr(session, _GATED, True)
 
 
-def _gate(function: str) -> Callable[..., None]:
-    used = USED.setdefault(function, set())
+class _GatedClient(Client):
+    """The engine's own client, which keeps the function that it was made for."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._function = _function.get()
+
+    def exchange(self, operation: str, request: dict[str, Any]) -> Answer:
+        if self._function is not None:
+            for said in _refused(self._function, self.service, operation, request):
+                raise ErrorAnswer(DENIED, 400, {"message": said})
+        return super().exchange(operation, request)
+
+
+def _gate(function: str) -> Callable[..., None]:
     def check(params: Mapping[str, Any], model: Any, **_: Any) -> None:
         service = model.service_model.endpoint_prefix
-        for use in uses(service, model.name, params):
-            used.add(use)
-            if not _is_of_a_test(use) and not any(grant.covers(use) for grant in grants(function)):
-                said = missing(function, use)
-                REFUSED.append(said)
-                error: Any = {"Error": {"Code": "AccessDeniedException", "Message": said}}
-                raise ClientError(error, model.name)
+        for said in _refused(function, service, model.name, params):
+            error: Any = {"Error": {"Code": DENIED, "Message": said}}
+            raise ClientError(error, model.name)
 
     return check
+
+
+def _refused(
+    function: str, service: str, operation: str, params: Mapping[str, Any]
+) -> Iterator[str]:
+    """What the function may not do of all that one call needs."""
+    used = USED.setdefault(function, set())
+    for use in uses(service, operation, params):
+        used.add(use)
+        if not _is_of_a_test(use) and not any(grant.covers(use) for grant in grants(function)):
+            said = missing(function, use)
+            REFUSED.append(said)
+            yield said
 
 
 def missing(function: str, use: Use) -> str:

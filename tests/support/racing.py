@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import boto3
-
 from engine.credits import hold_items, holds
 from engine.credits.holds import Claim
 from engine.ledger.posting import Ledger
@@ -23,8 +21,7 @@ from engine.platform.errors import EngineError
 from engine.platform.table import ConditionFailed, Table
 from engine.transcription import sweeping
 from engine.transcription.upstream import NotSent
-from local.engine import create_table
-from tests.support import deployed
+from local.engine import create_table, json_client
 from tests.support.gateway import Gateway
 from tests.support.proxy import proxy
 from tests.support.replays import timeless
@@ -54,7 +51,7 @@ class RacingGateway(Gateway):
     def __init__(self, track: Track) -> None:
         super().__init__(track.ssm, RATE_LIMIT="100000", **{DYNAMODB_ADDRESS: track.dynamodb})
         self.table_name = track.table
-        self.dynamodb = boto3.client("dynamodb", **deployed.client_settings(track.dynamodb))
+        self.dynamodb = json_client("dynamodb", track.dynamodb)
         self.ledger = Ledger(Table(self.dynamodb, track.table))
         for name in ("tokens", "credits", "users"):
             self.function(name).ledger.table.name = track.table
@@ -207,5 +204,5 @@ ACTS: dict[str, Callable[..., Any]] = {
 
 def new_track(dynamodb: str, ssm: str, name: str) -> Track:
     """An empty table in the store at `dynamodb`."""
-    create_table(boto3.client("dynamodb", **deployed.client_settings(dynamodb)), name)
+    create_table(json_client("dynamodb", dynamodb), name)
     return Track(dynamodb, ssm, name)

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from botocore.exceptions import ClientError, ReadTimeoutError
-
 from engine.ledger import origins
 from engine.ledger.items import (
     Account,
@@ -20,6 +18,7 @@ from engine.ledger.items import (
     read_entry,
 )
 from engine.platform.act import Act
+from engine.platform.aws_json import ErrorAnswer, NoAnswer
 from engine.platform.table import Item, Table, marshal
 
 _numbers = itertools.count(1)
@@ -202,7 +201,7 @@ class AnswersLost(Client):
         answer = self._inner.transact_write_items(**request)
         if self.left:
             self.left -= 1
-            raise ReadTimeoutError(endpoint_url="http://engine")
+            raise NoAnswer("timeout")
         return answer
 
 
@@ -221,14 +220,11 @@ class Refusing(Client):
             raise self._refusal(len(request["TransactItems"]))
         return self._inner.transact_write_items(**request)
 
-    def _refusal(self, writes: int) -> ClientError:
-        answer: Any = {"Error": {"Code": self.code}, "ResponseMetadata": {"HTTPStatusCode": 400}}
-        if self.code == "TransactionConflict":
-            answer["Error"] = {"Code": "TransactionCanceledException"}
-            answer["CancellationReasons"] = [{"Code": "None"}] * (writes - 1) + [
-                {"Code": self.code}
-            ]
-        return ClientError(answer, "TransactWriteItems")
+    def _refusal(self, writes: int) -> ErrorAnswer:
+        if self.code != "TransactionConflict":
+            return ErrorAnswer(self.code)
+        reasons = [{"Code": "None"}] * (writes - 1) + [{"Code": self.code}]
+        return ErrorAnswer("TransactionCanceledException", 400, {"CancellationReasons": reasons})
 
 
 class SmallPages(Client):

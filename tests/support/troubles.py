@@ -1,19 +1,14 @@
 """A store in trouble, as its client sees it and as it is on the wire."""
 
-import io
 import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
-from botocore.exceptions import ReadTimeoutError as NoAnswer
-
+from engine.platform.aws_json import Answer, ErrorAnswer, NoAnswer
 from tests.support.faults import CALLS
 
-URL = "http://127.0.0.1:1"
 TRANSACTION = "transact_write_items"
 
 
@@ -39,7 +34,7 @@ class Trouble:
 def cancelled(reason: str) -> Trouble:
     """The transaction was cancelled because of one of its items."""
 
-    def error(request: Mapping[str, Any]) -> ClientError:
+    def error(request: Mapping[str, Any]) -> ErrorAnswer:
         count = len(request["TransactItems"])
         reasons = [{"Code": "None"}] * count
         reasons[random.Random(count).randrange(count)] = {"Code": reason}
@@ -48,13 +43,8 @@ def cancelled(reason: str) -> Trouble:
     return Trouble(f"cancelled by {reason}", error, transactions_only=True)
 
 
-def refused(code: str, status: int = 400, **members: Any) -> ClientError:
-    answer: Any = {
-        "Error": {"Code": code, "Message": code},
-        "ResponseMetadata": {"HTTPStatusCode": status},
-        **members,
-    }
-    return ClientError(answer, "AnyOperation")
+def refused(code: str, status: int = 400, **members: Any) -> ErrorAnswer:
+    return ErrorAnswer(code, status, {"message": code, **members})
 
 
 def said(code: str, status: int = 400) -> Trouble:
@@ -75,10 +65,10 @@ IN_WORDS = [
     said("ServiceUnavailable", 503),
 ]
 AWAY = [
-    Trouble("absent", lambda _: EndpointConnectionError(endpoint_url=URL)),
-    Trouble("slow to connect", lambda _: ConnectTimeoutError(endpoint_url=URL)),
-    Trouble("slow", lambda _: NoAnswer(endpoint_url=URL)),
-    Trouble("slow, but it did it", lambda _: NoAnswer(endpoint_url=URL), after=True),
+    Trouble("absent", lambda _: NoAnswer("unreachable", is_unknown=False)),
+    Trouble("slow to connect", lambda _: NoAnswer("unreachable", is_unknown=False)),
+    Trouble("slow", lambda _: NoAnswer("timeout")),
+    Trouble("slow, but it did it", lambda _: NoAnswer("timeout"), after=True),
     Trouble("failed, but it did it", lambda _: refused("InternalServerError", 500), after=True),
 ]
 
@@ -142,27 +132,21 @@ class PatientTime:
 
 
 class Wire:
-    """Answers the next HTTP requests of one operation in the store's place, below the SDK's retries."""
+    """Answers the next HTTP requests of one operation in the store's place, below the client's retries."""
 
     def __init__(self, client: Any, operation: str, answers: list[tuple[int, str]]) -> None:
         self._answers = answers
         self.bodies: list[dict[str, Any]] = []
-        self._event = f"before-send.dynamodb.{operation}"
-        self._client = client
-        client.meta.events.register_first(self._event, self._send)
+        self._operation = operation
+        self._real = client.exchange
+        client.exchange = self._exchange
 
-    def close(self) -> None:
-        self._client.meta.events.unregister(self._event, self._send)
-
-    def _send(self, request: Any, **_: Any) -> AWSResponse | None:
-        self.bodies.append(json.loads(request.body))
-        if not self._answers:
-            return None
-        status, code = self._answers.pop(0)
-        body = json.dumps({"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}).encode()
-        return AWSResponse(request.url, status, {}, _Raw(body))
-
-
-class _Raw(io.BytesIO):
-    def stream(self, **_: Any) -> Any:
-        yield self.getvalue()
+    def _exchange(self, operation: str, request: dict[str, Any]) -> Answer:
+        if operation == self._operation:
+            self.bodies.append(dict(request))
+            if self._answers:
+                status, code = self._answers.pop(0)
+                body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}"}
+                return Answer(status, {}, json.dumps(body).encode())
+        answer: Answer = self._real(operation, request)
+        return answer

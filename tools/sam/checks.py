@@ -206,7 +206,8 @@ def functions_take_their_events(checked: Checked) -> str:
     names = [name for name in events if name in ONE_OF_A_KIND or not _needs_secret(events[name])]
     with started_lambda(checked.layout) as address:
         first = checked.first_of_each_function()
-        _each(AT_ONCE, lambda name: call(address, name, first[name]), first)
+        used = first.keys() & {function_of(events[name], template) for name in names}
+        _each(AT_ONCE, lambda name: call(address, name, first[name]), used)
 
         def look(name: str) -> None:
             with _operator(events[name]):

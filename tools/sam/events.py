@@ -260,6 +260,7 @@ _OF_PATHS: dict[str, tuple[str, Callable[[Run], str]]] = {
     "/admin/payments/{provider}/{id}/assign": ("id", purchases.unmatched),
     "/admin/payments/{provider}/{id}/ignore": ("id", purchases.unmatched),
     "/admin/payments/{provider}/{id}/refund": ("id", purchases.unmatched),
+    "/admin/payments/{provider}/{id}/reverse": ("id", purchases.paid_by_phone),
 }
 """The member of a path to fill, by the route or by its path, and what is put there."""
 

@@ -28,17 +28,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
-from engine.platform import aws, logs, snapshots
+from engine.platform import aws_json, logs, snapshots
+from engine.platform.aws_json import AwsError, Client
 from engine.platform.errors import Busy
 from engine.platform.ids import digest
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm.client import SSMClient
 
 KEEP_S = 300
 """The longest that a ring is kept without another read."""
@@ -47,12 +42,12 @@ RETRY_S = 15
 FIRST_RETRY_S = 1
 SPREAD = 0.2
 """The part of a wait that chance may take off."""
-CLIENT_CONFIG = aws.limits(attempts=2, parameter_validation=False)
+LIMITS = aws_json.Limits(attempts=2)
 SHORTEST_IMPORT = 16
 _ARMOUR = re.compile(r"---- ?BEGIN ", re.IGNORECASE)
 SSH_KINDS = ("ssh-rsa", "ssh-dss", "ssh-ed25519", "ecdsa-sha2-nistp")
 
-NO_ANSWER = (ClientError, BotoCoreError, ResponseParserError, AttributeError, KeyError, TypeError)
+NO_ANSWER = (AwsError, AttributeError, KeyError, TypeError)
 """What a call raises where the store does not answer, or with something that is no answer of its kind."""
 
 ENGINE_JWT_SECRET = "ENGINE_JWT_SECRET"
@@ -132,10 +127,9 @@ class Key:
         return key_name(self.secret)
 
 
-def connect() -> "SSMClient":
+def connect() -> Client:
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: SSMClient = aws.client("ssm", CLIENT_CONFIG)
-    return client
+    return aws_json.Client("ssm", LIMITS)
 
 
 def spread(seconds: float) -> float:
@@ -148,7 +142,7 @@ class KeyRings:
 
     def __init__(
         self,
-        client: "SSMClient",
+        client: Client,
         prefix: str,
         names: Sequence[str],
         clock: Callable[[], float] = time.time,

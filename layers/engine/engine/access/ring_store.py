@@ -17,16 +17,12 @@ import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
-
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import Any
 
 from engine.access import keyrings
 from engine.access.keyrings import Key
+from engine.platform.aws_json import AwsError, Client, ErrorAnswer
 from engine.platform.times import iso
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm.client import SSMClient
 
 ATTEMPTS = 25
 PAUSE_S = 0.02
@@ -44,7 +40,7 @@ class TooLarge(Exception):
     """The ring with one more key exceeds the size of a parameter."""
 
 
-TROUBLES = (Contested, TooLarge, ValueError, BotoCoreError, ClientError)
+TROUBLES = (Contested, TooLarge, ValueError, AwsError)
 """Why a ring could not be read or changed. `ValueError`: the parameter is not a ring."""
 
 
@@ -81,7 +77,7 @@ def document(stored: Stored) -> str:
     return json.dumps(members, separators=(",", ":"))
 
 
-def read(client: "SSMClient", path: str, *, now: int, stage_s: int) -> Stored:
+def read(client: Client, path: str, *, now: int, stage_s: int) -> Stored:
     """The ring at `path`, with overwritten keys added again; these sign after `stage_s`.
 
     Raises `ValueError` if the parameter is not a ring.
@@ -99,7 +95,7 @@ def read(client: "SSMClient", path: str, *, now: int, stage_s: int) -> Stored:
     return stored
 
 
-def change(client: "SSMClient", path: str, decide: Decide, *, now: int, stage_s: int = 0) -> Stored:
+def change(client: Client, path: str, decide: Decide, *, now: int, stage_s: int = 0) -> Stored:
     """Write what `decide` returns for the ring at `path`. Returns the ring as it is stored then.
 
     `decide` is called once; it returns its argument if nothing is to be changed. Raises one of
@@ -121,21 +117,22 @@ def change(client: "SSMClient", path: str, decide: Decide, *, now: int, stage_s:
     raise Contested(f"{path} was overwritten by others {ATTEMPTS} times in a row")
 
 
-def _put(client: "SSMClient", path: str, wanted: Stored) -> int:
+def _put(client: Client, path: str, wanted: Stored) -> int:
     """The version that was written; 0 if the store refuses writes for the moment."""
     value = document(wanted)
     if len(value.encode()) > SIZE_LIMIT:
         raise TooLarge(f"{path} has {len(wanted.keys) - 1} keys; remove old ones first")
     try:
         answer = client.put_parameter(Name=path, Value=value, Type="SecureString", Overwrite=True)
-    except ClientError as error:
-        if error.response["Error"]["Code"] != "TooManyUpdates":
+    except ErrorAnswer as error:
+        if error.code != "TooManyUpdates":
             raise
         return 0
-    return answer["Version"]
+    version: int = answer["Version"]
+    return version
 
 
-def _at_version(client: "SSMClient", path: str, version: int) -> Stored | None:
+def _at_version(client: Client, path: str, version: int) -> Stored | None:
     """The ring at an earlier version; None if it is no longer kept or was not a ring."""
     answer = client.get_parameters(Names=[f"{path}:{version}"], WithDecryption=True)
     try:

@@ -11,9 +11,6 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError
 
 from engine.access import ring_store
 from engine.access.keyrings import (
@@ -37,11 +34,9 @@ from engine.access.keyrings import (
 )
 from engine.access.ring_store import Stored
 from engine.access.tokens import VENDED_LIFETIME_S
+from engine.platform.aws_json import Client, ErrorAnswer
 from engine.platform.times import DAY_S, iso
 from engine.web import request_ids
-
-if TYPE_CHECKING:
-    from mypy_boto3_ssm.client import SSMClient
 
 STAGE_S = 12 * KEEP_S
 """How long a new key waits before it signs. Eleven reads of the ring in a row may fail in that time."""
@@ -116,7 +111,7 @@ class Turn:
     age_s: int
 
 
-def turn(client: "SSMClient", prefix: str, name: str, terms: Terms, *, now: int) -> Turn | None:
+def turn(client: Client, prefix: str, name: str, terms: Terms, *, now: int) -> Turn | None:
     """Rotate the ring `name` if its schedule says so; None if there is no such ring.
 
     A ring without a schedule is only read. Raises one of `ring_store.TROUBLES`.
@@ -145,7 +140,7 @@ def turned(stored: Stored, name: str, terms: Terms, now: int) -> Stored:
     return spent.with_key(new_key(now, policy_of(name).stage_s))
 
 
-def rotate(client: "SSMClient", prefix: str, name: str, *, now: int) -> Turn:
+def rotate(client: Client, prefix: str, name: str, *, now: int) -> Turn:
     """Append a new key to a ring now, unless one already waits to sign. No key is removed.
 
     Raises `NotMadeHere` or one of `ring_store.TROUBLES`.
@@ -193,7 +188,7 @@ def _compared(name: str, before: Stored, after: Stored, now: int) -> Turn:
     return Turn(name, tuple(sorted(new - old)), tuple(sorted(old - new)), age_s)
 
 
-def create_missing(client: "SSMClient", prefix: str, names: Sequence[str], now: int) -> list[str]:
+def create_missing(client: Client, prefix: str, names: Sequence[str], now: int) -> list[str]:
     """Create the secrets of `names` that do not exist. Returns the names that were created.
 
     Concurrent runs are safe: the parameter store refuses to create a parameter that exists.
@@ -204,8 +199,8 @@ def create_missing(client: "SSMClient", prefix: str, names: Sequence[str], now: 
             client.put_parameter(
                 Name=prefix + name, Value=new_ring(now), Type="SecureString", Overwrite=False
             )
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ParameterAlreadyExists":
+        except ErrorAnswer as error:
+            if error.code != "ParameterAlreadyExists":
                 raise
         else:
             created.append(name)

@@ -152,7 +152,7 @@ class Ledger:
                 tries += 1
                 if self._clock() >= give_up_at:
                     raise Busy() from None
-                account = self._seen_anew(cancelled, move.user, tries)
+                account = self._seen_anew(cancelled, move, tries)
 
     def transact_patiently(self, writes: Sequence[Write]) -> None:
         """Make `writes` in one transaction, retried on conflicts. Raises `Cancelled` if a condition
@@ -205,17 +205,20 @@ class Ledger:
         if any(beside and beside.is_condition for beside in cancelled.refusals[ONCE + 1 :]):
             raise BesideRefused()
 
-    def _seen_anew(self, cancelled: Cancelled, user: str, tries: int) -> Account:
+    def _seen_anew(self, cancelled: Cancelled, move: Move, tries: int) -> Account:
         """The account to retry from.
 
         After the first refusal it is the item that the refusal returned, which is enough for two
-        concurrent writers. After that there are many, and each pauses and reads again.
+        concurrent writers. After that there are many, and each pauses and reads again, unless that item
+        has too little for the move.
         """
         refusal = cancelled.refusals[ACCOUNT]
-        if tries == 1 and refusal is not None and refusal.is_condition and refusal.item is not None:
-            return read_account(user, self.unit, refusal.item)
+        if refusal is not None and refusal.is_condition and refusal.item is not None:
+            account = read_account(move.user, self.unit, refusal.item)
+            if tries == 1 or account.available + move.amount < 0:
+                return account
         self._pause(tries)
-        return self.account(user)
+        return self.account(move.user)
 
     def _pause(self, tries: int) -> None:
         """Full jitter, so that conflicting writers do not conflict again."""

@@ -4,7 +4,7 @@ A snapshot is taken of the process as it is before its first request, and may be
 times. What must not come out of it is renewed before the first request: connections, figures of other
 services, secrets that may have been rotated, the state of `random`, which every copy would share. Clocks
 need nothing: caches go by the wall clock, waits by a monotonic one within one call. Nor do credentials:
-botocore reads them from Lambda's endpoint and asks again where they have run out, by the wall clock.
+the clients ask Lambda's endpoint again where they have run out, by the wall clock.
 
 The hook is that of "Lambda SnapStart runtime hooks for Python" in the Lambda developer guide; the
 library is part of Lambda's own runtime.

@@ -1,8 +1,9 @@
 """DynamoDB: values in and out, refused conditions, limits on every call.
 
-Failure policy: a call waits 1 s to connect and 2 s to read, and botocore tries three times (standard
-mode: back-off with jitter). After that, reads raise `Busy` and writes raise `OutcomeUnknown`, because
-without an answer it is unknown whether the write took effect. Both are 503 with `Retry-After`.
+Failure policy: a call waits 1 s to connect and 2 s for its answer, and the client tries three times, with
+jitter between (see `engine.platform.aws_json`). After that, reads raise `Busy` and writes raise
+`OutcomeUnknown`, because without an answer it is unknown whether the write took effect. Both are 503 with
+`Retry-After`.
 """
 
 import random
@@ -10,25 +11,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from engine.platform import aws
+from engine.platform import aws_json
+from engine.platform.aws_json import AwsError, Client, ErrorAnswer, NoAnswer
 from engine.platform.errors import Busy, OutcomeUnknown
 from engine.platform.ids import new_mark
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.client import DynamoDBClient
 
 Item = dict[str, Any]
 """Attribute values as str, int, bool, bytes, None, or lists and maps of them. Never a float."""
 
-CLIENT_CONFIG = aws.limits(
-    attempts=3, max_pool_connections=10, tcp_keepalive=True, parameter_validation=False
-)
-"""A short `user_agent` and no parameter validation save a third of the CPU of every call (measured)."""
-
+LIMITS = aws_json.Limits(attempts=3)
 CONFLICT = "TransactionConflictException"
 IN_PROGRESS = "TransactionInProgressException"
 CONFLICT_TRIES = 8
@@ -99,10 +92,9 @@ class _MetTransaction(Exception):
     """A single write conflicted with a transaction on the same item and did nothing."""
 
 
-def connect() -> "DynamoDBClient":
+def connect() -> Client:
     """A client with this module's limits; region and endpoint come from the environment."""
-    client: DynamoDBClient = aws.client("dynamodb", CLIENT_CONFIG)
-    return client
+    return aws_json.Client("dynamodb", LIMITS)
 
 
 class Table:
@@ -110,7 +102,7 @@ class Table:
 
     def __init__(
         self,
-        client: "DynamoDBClient",
+        client: Client,
         name: str,
         *,
         sleep: Callable[[float], None] = time.sleep,
@@ -306,9 +298,9 @@ class Table:
     def write(self, write: Write) -> Item:
         """Do one write; returns the item after it (for a Put, the item that was put).
 
-        A write that conflicts with a transaction is retried a few times with jitter: botocore does not
+        A write that conflicts with a transaction is retried a few times with jitter: the client does not
         retry it. A write with a `mark` that took effect is told from one that another writer refused, also
-        if botocore repeated it. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
+        if the client repeated it. Raises `ConditionFailed`, `Busy` or `OutcomeUnknown`.
         """
         if not write.mark:
             return self._patiently(write)
@@ -340,21 +332,21 @@ class Table:
             request["ReturnValues"] = "ALL_NEW"
         try:
             answer = getattr(self._client, name)(**request)
-        except ClientError as error:
-            if _code(error) == "ConditionalCheckFailedException":
-                old: Any = error.response.get("Item")
+        except ErrorAnswer as error:
+            if error.code == "ConditionalCheckFailedException":
+                old = error.members.get("Item")
                 raise ConditionFailed(unmarshal(old) if old else None) from None
-            if _code(error) == CONFLICT:
+            if error.code == CONFLICT and not error.is_unknown:
                 raise _MetTransaction() from None
             raise _store_error(error) from error
-        except BotoCoreError as error:
+        except NoAnswer as error:
             raise OutcomeUnknown() from error
         return unmarshal(answer["Attributes"]) if isinstance(write, Update) else dict(write.item)
 
     def transact(self, writes: Sequence[Write]) -> None:
         """Do all `writes` or none. Raises `Cancelled` or `OutcomeUnknown`.
 
-        botocore retries under one client request token, so its retries are safe. It does not retry
+        The client retries under one client request token, so its retries are safe. It does not retry
         `TransactionConflict`: the caller does, after reading again.
         """
         items = [
@@ -362,14 +354,14 @@ class Table:
             for write in writes
         ]
         try:
-            self._client.transact_write_items(TransactItems=items)  # type: ignore[arg-type]
-        except ClientError as error:
-            if _code(error) == "TransactionCanceledException":
+            self._client.transact_write_items(TransactItems=items)
+        except ErrorAnswer as error:
+            if error.code == "TransactionCanceledException":
                 raise Cancelled(_refusals(error)) from None
-            if _code(error) == IN_PROGRESS:
+            if error.code == IN_PROGRESS:
                 raise Cancelled([Refusal("TransactionConflict")] * len(writes)) from None
             raise _store_error(error) from error
-        except BotoCoreError as error:
+        except NoAnswer as error:
             raise OutcomeUnknown() from error
 
     def _pages(self, name: str, request: dict[str, Any]) -> Iterator[Item]:
@@ -383,7 +375,7 @@ class Table:
     def _read(self, name: str, **request: Any) -> Any:
         try:
             return getattr(self._client, name)(**request)
-        except (ClientError, BotoCoreError) as error:
+        except AwsError as error:
             raise Busy() from error
 
     def _expression(self, write: Write) -> dict[str, Any]:
@@ -467,18 +459,15 @@ def _key(pk: str, sk: str) -> dict[str, Any]:
     return {"pk": {"S": pk}, "sk": {"S": sk}}
 
 
-def _code(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+def _store_error(error: ErrorAnswer) -> Busy:
+    """An error answer below 500 means that nothing was written, unless an earlier attempt of the same call
+    had no answer, or a 5xx.
+    """
+    return OutcomeUnknown() if error.is_unknown else Busy()
 
 
-def _store_error(error: ClientError) -> Busy:
-    """An error answer below 500 means that nothing was written; after a 5xx the outcome is unknown."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 500)
-    return OutcomeUnknown() if status >= 500 else Busy()
-
-
-def _refusals(error: ClientError) -> list[Refusal | None]:
-    reasons: Any = error.response.get("CancellationReasons", [])
+def _refusals(error: ErrorAnswer) -> list[Refusal | None]:
+    reasons: Any = error.members.get("CancellationReasons", [])
     return [_refusal(reason) for reason in reasons]
 
 

@@ -420,7 +420,7 @@ class IntentForm(Struct, rename="camel"):
     pack_id: PackCode
     provider: Literal["stripe", "mpesa", "google"]
     currency: Currency
-    phone: Annotated[str, Meta(pattern=r"^\+?[0-9]{9,15}\Z")] | None = None
+    phone: Annotated[str, Meta(pattern=r"^\+?[0-9 ()-]{9,24}\Z")] | None = None
 
 
 class PaymentsQuery(Struct):
