@@ -149,7 +149,7 @@ def test_answered_reports_are_listed_by_their_answer_in_pages(own: Gateway) -> N
     while cursor is not None and len(seen) < 5:
         query = {"state": "answered", "limit": "2"} | ({"cursor": cursor} if cursor else {})
         reply = own.call("GET", "/admin/credit-requests", headers=own.admin, query=query)
-        assert len(reply.json["requests"]) == 2
+        assert 1 <= len(reply.json["requests"]) <= 2
         assert {one["status"] for one in reply.json["requests"]} <= {"approved", "rejected"}
         seen += [one["id"] for one in reply.json["requests"]]
         cursor = reply.json["nextCursor"]
