@@ -187,7 +187,7 @@ class _Routes:
 
     async def create_session(self, request: web.Request) -> web.Response:
         """The session; the same key gets the same one."""
-        base = f"{request.scheme}://{request.host}"
+        base = _own_origin(request)
 
         def create(form: Mapping[str, Any]) -> Object:
             return self.account.open_session(form, lambda id_: f"{base}/c/pay/{id_}")
@@ -320,6 +320,14 @@ class _Orders:
 
     def _session(self, order: Mapping[str, Any]) -> Object:
         return self._account.find("checkout.session", str(order["session"]))
+
+
+def _own_origin(request: web.Request) -> str:
+    """Where this stand-in listens: a caller in a container has another name for it than a buyer."""
+    if request.transport is None:
+        return f"{request.scheme}://{request.host}"
+    host, port = request.transport.get_extra_info("sockname")[:2]
+    return f"http://{host}:{port}"
 
 
 def _refusing(handler: Handler) -> Handler:
