@@ -32,7 +32,7 @@ def test_the_policy_is_changed_with_a_preview_and_its_history_says_what(clerk: D
     clerk.sees("What changes", "Below version 4", "refused")
     assert faults(clerk) == {}
     clerk.fill("Reason", "a fault in version 3")
-    clerk.answers("lost", of="app-policy")
+    clerk.answers("lost", of="POST /admin/app-policy")
     clerk.press("Save", "dialog")
     clerk.sees("this took effect, once.")
     clerk.wait(lambda: not clerk.maybe("dialog[open]"))
