@@ -28,6 +28,8 @@ def test_the_policy_is_changed_with_a_preview_and_its_history_says_what(clerk: D
     clerk.sees("A whole number from 1", "A reason is required.")
     clerk.fill("Lowest version code", "4")
     clerk.fill("Recommended version code", "9")
+    clerk.sees("Not above the newest version code.")
+    clerk.fill("Newest version code", "9")
     clerk.fill("Message", "We are back at six.")
     clerk.sees("What changes", "Below version 4", "refused")
     assert faults(clerk) == {}

@@ -100,7 +100,9 @@ function faults(draft) {
     if (most && value.length > most) found[name] = `At most ${number(most)} characters.`;
     if (link && !LINK.test(value)) found[name] = "An https address, or nothing.";
   }
-  if (!found.recommendedVersionCode && Number(draft.recommendedVersionCode) < Number(draft.minimumVersionCode)) found.recommendedVersionCode = "Not below the lowest version code.";
+  for (const name of ["minimumVersionCode", "recommendedVersionCode"]) {
+    if (!found[name] && !found.latestVersionCode && Number(draft[name]) > Number(draft.latestVersionCode)) found[name] = "Not above the newest version code.";
+  }
   return found;
 }
 
