@@ -409,6 +409,13 @@ def test_a_user_is_shown_with_the_outcome_of_every_token(endpoint: str) -> None:
         "holdsPlaced": 2,
         "holdsCaptured": 1,
         "holdsReleased": 0,
+        "byType": {
+            "admin_deduct": {"count": 1, "sum": -1},
+            "api_add": {"count": 1, "sum": 5},
+            "capture": {"count": 1, "sum": 0},
+            "spend": {"count": 2, "sum": -2},
+            "user_creation": {"count": 1, "sum": 0},
+        },
         "createdAt": "2027-01-16T11:46:40.000Z",
         "upToSeq": 6,
     }

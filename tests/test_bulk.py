@@ -311,3 +311,13 @@ def test_a_file_that_an_earlier_version_began_is_not_made_again(gateway: Gateway
         (row,) = send(gateway, text, dry_run=dry_run).json["rows"]
         assert row["status"] == "repeated"
     assert gateway.ledger.account(ann).exists is False
+
+
+def test_a_sheet_as_our_own_files_are_written_is_read(gateway: Gateway) -> None:
+    """With `userId`, and an apostrophe before a sign."""
+    (user,) = users(1)
+    gateway.add(user, 10)
+    text = f"id,userId,amount,reason\r\nown-1-{user},{user},'-4,put right\r\n"
+    reply = send(gateway, text, dry_run=False)
+    assert [row["status"] for row in reply.json["rows"]] == ["done"]
+    assert gateway.balance(user) == 6

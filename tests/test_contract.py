@@ -28,7 +28,7 @@ from engine.admin import health
 from engine.credits.hold_errors import HoldExpired
 from engine.platform import config, errors
 from engine.platform.errors import EngineError
-from engine.web import forms, http
+from engine.web import desk_forms, forms, http
 from tests.support import endpoints, functions, schema, template
 from tests.support.template import DEFAULT_ROUTE, ROOT
 from tools import api_description, openapi
@@ -152,9 +152,10 @@ def reading(name: str) -> Iterator[tuple[str, type[msgspec.Struct], bool]]:
             how = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             if how in ("read", "read_query"):
                 form_name = ast.unparse(call.args[0]).rpartition(".")[2]
-                form = getattr(forms, form_name, None)
+                form = getattr(forms, form_name, getattr(desk_forms, form_name, None))
                 assert form, (
                     f"functions/{name}/app.py reads {form_name}: add it to engine/web/forms.py"
+                    " or desk_forms.py"
                 )
                 yield from ((key, form, how == "read") for key in keys)
 
@@ -167,7 +168,8 @@ FORMS_READ = [
 
 
 def test_every_form_is_read_by_a_route() -> None:
-    declared = {form for form in vars(forms).values() if is_form(form)}
+    members = [*vars(forms).values(), *vars(desk_forms).values()]
+    declared = {form for form in members if is_form(form)}
     read = {form for name in ROUTED for _, form, _ in reading(name)}
     unread = sorted(form.__name__ for form in declared - read)
     assert not unread, (
@@ -176,7 +178,8 @@ def test_every_form_is_read_by_a_route() -> None:
 
 
 def is_form(value: Any) -> bool:
-    return inspect.isclass(value) and value.__module__ == "engine.web.forms"
+    modules = ("engine.web.forms", "engine.web.desk_forms")
+    return inspect.isclass(value) and value.__module__ in modules
 
 
 @pytest.mark.parametrize(("key", "form", "is_body"), FORMS_READ)

@@ -136,6 +136,37 @@ def test_an_approval_adds_the_credits_once(own: Gateway) -> None:
     own.assert_explained(user)
 
 
+def test_answered_reports_are_listed_by_their_answer_in_pages(own: Gateway) -> None:
+    names = []
+    for number in range(60, 65):
+        own.now = 1_900_000_000 + number
+        _, headers = own.user()
+        names.append(ask(own, headers, message(number)).json["id"])
+        (reject if number % 2 else approve)(own, names[-1], *([] if number % 2 else [number]))
+    own.now = None
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None and len(seen) < 5:
+        query = {"state": "answered", "limit": "2"} | ({"cursor": cursor} if cursor else {})
+        reply = own.call("GET", "/admin/credit-requests", headers=own.admin, query=query)
+        assert 1 <= len(reply.json["requests"]) <= 2
+        assert {one["status"] for one in reply.json["requests"]} <= {"approved", "rejected"}
+        seen += [one["id"] for one in reply.json["requests"]]
+        cursor = reply.json["nextCursor"]
+    assert seen[:5] == names[::-1]
+
+
+def test_operators_see_what_a_message_says(own: Gateway) -> None:
+    user, headers = own.user()
+    ask(own, headers, message(66))
+    (told,) = queue(own, user=user)
+    assert told["said"] == {
+        "kind": "send", "amountMinor": 50_000, "currency": "KES", "account": None, "day": "2026-03-02",
+    }  # fmt: skip
+    ask(own, headers, "I have paid")
+    assert [one["said"] for one in queue(own, user=user) if one["receipt"] is None] == [None]
+
+
 def test_a_receipt_is_added_once_whichever_way_it_is_reported(own: Gateway) -> None:
     payer, _ = own.user()
     body = {"userId": payer, "amount": 5, "transactionId": receipt(6), "provider": "mpesa"}

@@ -3,7 +3,7 @@
 `python -m tools.web` writes the files; with `--check` it only compares them and exits with 1 on a difference.
 `app.js` has the modules that `main.js` needs to start. A module that is imported on demand, by
 `import("./x.js")`, becomes a file with what only it needs. What several of them need becomes a file
-that they share, and what most of them need is in `app.js`.
+that they share; what most of them need, and the first of them too, is in `app.js`.
 Each module becomes a function that returns its exports, in the order of their dependencies, so names cannot
 clash. It supports only the syntax that the modules use: named imports, `import("./x.js")`, `export` before a
 declaration, `export { a as b }` and `export default`.
@@ -112,7 +112,9 @@ class Bundle:
         groups: dict[frozenset[str], list[str]] = {}
         for module in self.texts:
             users = frozenset(name for name, closure in closures.items() if module in closure)
-            is_common = module in core or len(users) > len(closures) // 2 + 1
+            is_common = module in core or (
+                len(users) > len(closures) // 2 + 1 and self.on_demand[0] in users
+            )
             groups.setdefault(frozenset() if is_common else users, []).append(module)
         app = groups.pop(frozenset())
         return {APP: app} | {modules[-1].replace("/", "-"): modules for modules in groups.values()}

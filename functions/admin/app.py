@@ -22,12 +22,14 @@ from engine.products.product import Product, require_consistent
 from engine.readmodels import feed, overview
 from engine.readmodels.feed import EntryFilter
 from engine.wallet import credit_requests, policy
+from engine.web.desk_forms import (
+    ApproveForm,
+    CreditRequestsQuery,
+)
 from engine.web.forms import (
     AdjustForm,
-    ApproveForm,
     AuditQuery,
     BulkQuery,
-    CreditRequestsQuery,
     EndHoldForm,
     EraseForm,
     HoldsQuery,
@@ -265,11 +267,14 @@ def change_app_policy(call: Call) -> Answer:
 def list_credit_requests(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(CreditRequestsQuery)
-    if query.user is None:
-        found = credit_requests.pending(ledger.table, query.limit)
-    else:
+    cursor = None
+    if query.user is not None:
         found = credit_requests.all_of(ledger.table, query.user)[: query.limit]
-    return Answer({"ok": True, "requests": found})
+    elif query.state == "answered":
+        found, cursor = credit_requests.answered(ledger.table, query.limit, query.cursor)
+    else:
+        found = credit_requests.pending(ledger.table, query.limit)
+    return Answer({"ok": True, "requests": found, "nextCursor": cursor})
 
 
 @api.route("POST", "/admin/credit-requests/{id}/approve")

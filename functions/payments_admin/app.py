@@ -7,7 +7,7 @@ from functools import partial
 from engine.access import front_secret, keyrings
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
-from engine.payments import answers, book, by_mpesa, clients, inbox, packs, reconciliation
+from engine.payments import answers, book, by_mpesa, clients, inbox, intents, packs, reconciliation
 from engine.payments.buying import Shop
 from engine.payments.by_mpesa import Addresses
 from engine.payments.clients import Clients
@@ -15,17 +15,13 @@ from engine.payments.inbox import Place
 from engine.payments.packs import Pack
 from engine.payments.reconciliation import Reconciler
 from engine.platform import config, table
+from engine.platform.errors import InvalidRequest
 from engine.platform.table import Table
+from engine.platform.times import is_day
 from engine.providers import callback_paths
 from engine.subscriptions.plans import micros
-from engine.web.forms import (
-    AddressesForm,
-    AdminPaymentsQuery,
-    AssignForm,
-    PackForm,
-    ReasonForm,
-    RefundForm,
-)
+from engine.web.desk_forms import AdminPaymentsQuery, AssignForm, RefundForm
+from engine.web.forms import AddressesForm, PackForm, ReasonForm
 from engine.web.http import Answer, Api, Call
 from engine.web.scopes import CREDITS_WRITE, USERS_READ
 
@@ -74,6 +70,7 @@ def edit_pack(call: Call) -> Answer:
 def payments(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(AdminPaymentsQuery)
+    _require_days(query)
     return Answer(inbox.page(books, query, call.now))
 
 
@@ -82,7 +79,8 @@ def findings(call: Call) -> Answer:
     access.require(call, USERS_READ)
     found = reconciliation.open_findings(books.table, MOST_FINDINGS)
     shown = [reconciliation.finding_members(item, call.now) for item in found]
-    return Answer({"ok": True, "findings": shown})
+    passes = reconciliation.passes(books.table)
+    return Answer({"ok": True, "findings": shown, "passes": passes})
 
 
 @api.route("POST", "/admin/payments/reconcile")
@@ -108,7 +106,9 @@ def register(call: Call) -> Answer:
 def payment(call: Call, provider: str, id: str) -> Answer:
     access.require(call, USERS_READ)
     row = inbox.find(books, Place(provider, id))
-    return Answer({"ok": True, "payment": answers.row_members(row, call.now)})
+    intent = intents.find(books.table, row.intent) if row.intent else None
+    begun = answers.intent_members(intent, call.now, row) if intent is not None else None
+    return Answer({"ok": True, "payment": answers.row_members(row, call.now), "intent": begun})
 
 
 @api.route("POST", "/admin/payments/{provider}/{id}/assign")
@@ -165,6 +165,13 @@ def _registered(addresses: Addresses, is_new: bool) -> dict[str, object]:
         "confirmationUrl": callback_paths.masked(addresses.confirmation),
         "validationUrl": callback_paths.masked(addresses.validation),
     }
+
+
+def _require_days(query: AdminPaymentsQuery) -> None:
+    """Raises `InvalidRequest` for a day that is not one of the calendar."""
+    for name, day in (("fromDay", query.from_day), ("toDay", query.to_day)):
+        if day is not None and not is_day(day):
+            raise InvalidRequest("This is not a day of the calendar.", details={"field": name})
 
 
 def _pack(form: PackForm) -> Pack:

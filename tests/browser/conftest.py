@@ -138,3 +138,20 @@ def desk(nobody: Desk, office: Office) -> Desk:
     """A browser with an admin logged in; how one logs in is what `test_login` looks at."""
     nobody.resume(*office.session("admin"))
     return nobody
+
+
+@pytest.fixture(scope="module")
+def admin(driver: webdriver.Chrome, office: Office) -> Desk:
+    """One log-in for all tests of a module."""
+    desk = Desk(driver, office.base)
+    desk.start(*office.operator("admin"))
+    return desk
+
+
+@pytest.fixture
+def clerk(admin: Desk) -> Iterator[Desk]:
+    """The log-in of the module, at an ordinary size."""
+    admin.size(1440)
+    admin.theme("light")
+    yield admin
+    assert admin.console() == []

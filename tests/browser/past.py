@@ -3,14 +3,23 @@
 import random
 import time
 from itertools import count
+from typing import Any
 
 from engine.credits import hold_items, holds, payments, placing
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, Hold
 from engine.credits.payments import Grant
 from engine.credits.placing import Vend
+from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
+from engine.payments import settlement
+from engine.payments.book import Book
+from engine.payments.notices import Notices
+from engine.payments.packs import Catalogue
+from engine.payments.settlement import Proof
 from engine.platform.act import Act
+from engine.subscriptions.plans import UNIT as DOLLARS
 from engine.transcription import jobs
+from engine.wallet import credit_requests
 
 DAY_S = 86_400
 PHONE = "Pluct/4.2.0 (Android 15; Pixel 8)"
@@ -61,6 +70,25 @@ class Past:
     def give_back(self, hold: Hold, at: int) -> None:
         act = self.act("system:sweeper", at, "the token was not used")
         holds.settle(self.ledger, hold, RELEASED, act)
+
+    def ask(self, user: str, text: str, at: int) -> str:
+        """The user reports a payment; the id of the request."""
+        made = credit_requests.ask(self.ledger, user, text, self.act(f"user:{user}", at))
+        return str(made.item["id"])
+
+    def arrive(self, receipt: str, minor: int, at: int, account: str = "", **more: Any) -> None:
+        """A payment to the short code that names no purchase: it waits in the inbox."""
+        proof = Proof("mpesa", receipt, minor, "KES", is_live=False, paid_at=at, account=account,
+                      receipt=receipt, payer="***149", **more)  # fmt: skip
+        settlement.settle(self.book, lambda: proof, self.act("system:mpesa", at))
+
+    @property
+    def book(self) -> Book:
+        table = self.ledger.table
+        return Book(
+            table, self.ledger, Ledger(table, DOLLARS), Catalogue(table), Audit(table, 400), Notices(),
+            is_live=False,
+        )  # fmt: skip
 
     def week_of(self, user: str, *, days: int = 7, tokens: int = 3) -> None:
         """Purchases and tokens over the last days, mostly delivered, some given back."""

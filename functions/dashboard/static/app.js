@@ -1,5 +1,5 @@
 /*! With Preact 10.29.8 (MIT), htm 3.1.1 (Apache-2.0), both by Jason Miller, and uPlot 1.6.32 (MIT) by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */
-const $parts = {"overview.js": ["chart.js", "overview.js"], "users.js": ["users.js"], "transactions.js": ["filters.js", "words.js", "transactions.js"], "products.js": ["products.js"], "subscriptions.js": ["chart.js", "words.js", "subscriptions.js"], "keys.js": ["words.js", "keys.js"], "audit.js": ["filters.js", "words.js", "audit.js"], "find.js": ["find.js"], "user.js": ["chart.js", "words.js", "user.js"]};
+const $parts = {"overview.js": ["chart.js", "overview.js"], "users.js": ["csv.js", "users.js"], "transactions.js": ["filters.js", "words.js", "transactions.js"], "payments.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "payments.js"], "requests.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "requests.js"], "bulk.js": ["csv.js", "bulk.js"], "products.js": ["products.js"], "policy.js": ["words.js", "decision.js", "policy.js"], "subscriptions.js": ["chart.js", "csv.js", "words.js", "subscriptions.js"], "keys.js": ["words.js", "keys.js"], "audit.js": ["filters.js", "words.js", "audit.js"], "find.js": ["find.js"], "user.js": ["chart.js", "words.js", "balance.js", "grants.js", "user.js"], "key.js": ["chart.js", "words.js", "grants.js", "key.js"]};
 const $all = {};
 const $run = new Set();
 const $tries = {};
@@ -107,9 +107,10 @@ function withQuery(path, query) {
 
 const newKey = () => `dash-${crypto.randomUUID()}`;
 
-async function sent(method, path, { body, key, text, signal }) {
+async function sent(method, path, { body, csv, key, text, signal }) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
+  if (csv !== undefined) headers["content-type"] = "text/csv";
   if (method !== "GET") headers["x-csrf-token"] = csrf;
   if (key) headers["idempotency-key"] = `"${key}"`;
   if (method !== "GET" && navigator.onLine === false) {
@@ -121,7 +122,7 @@ async function sent(method, path, { body, key, text, signal }) {
   try {
     answer = await fetch(ROOT + path, {
       method, headers, credentials: "same-origin", redirect: "error", cache: "no-store",
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? csv : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
     if (answer.ok && text) return { headers: answer.headers, text: await answer.text() };
@@ -610,7 +611,11 @@ const LISTS = {
   "": page("Overview", () => $part("overview.js", "$overview"), "Overview"),
   users: page("Users", () => $part("users.js", "$users"), "Users"),
   transactions: page("Transactions", () => $part("transactions.js", "$transactions"), "Transactions"),
+  payments: page("Payments", () => $part("payments.js", "$payments"), "Payments"),
+  requests: page("Requests", () => $part("requests.js", "$requests"), "Requests"),
+  adjustments: page("Bulk adjustments", () => $part("bulk.js", "$bulk"), "Bulk"),
   products: page("Products", () => $part("products.js", "$products"), "Products"),
+  policy: page("Policy for apps", () => $part("policy.js", "$policy"), "Policy"),
   subscriptions: page("Subscriptions", () => $part("subscriptions.js", "$subscriptions"), "Subscriptions"),
   keys: page("API keys", () => $part("keys.js", "$keys"), "Keys"),
   audit: page("Audit", () => $part("audit.js", "$audit"), "Audit"),
@@ -618,7 +623,9 @@ const LISTS = {
 const UNLISTED = { search: page("Search", () => $part("find.js", "$find"), "Find") };
 const SINGLE = {
   users: page("", () => $part("user.js", "$user"), "User"),
+  payments: page("", () => $part("payments.js", "$payments"), "Payment"),
   products: page("", () => $part("products.js", "$products"), "Product"),
+  keys: page("", () => $part("key.js", "$key"), "Key"),
   subscriptions: page("", () => $part("subscriptions.js", "$subscriptions"), "Subscription"),
 };
 
@@ -687,6 +694,7 @@ const $outcomes = $all.$outcomes = (() => {
 const { get } = $api;
 
 const LOOKED_AT = 100;
+const SKEW_MS = 5000; // How far this device's clock may be ahead.
 
 const LOOKUPS = {
   entry: async ({ user, ...wanted }) => {
@@ -713,6 +721,32 @@ const LOOKUPS = {
     const { versions } = await get(`/admin/products/${encodeURIComponent(code)}`).catch(noVersions);
     const made = versions.find((one) => one.version === version);
     return Boolean(made) && Object.entries(members).every(([name, value]) => made[name] === value);
+  },
+  payment: async ({ path, members }) => {
+    const { payment } = await get(path);
+    return Object.entries(members).every(([name, value]) => payment[name] === value);
+  },
+  operator: async ({ name, members }) => {
+    const { operators } = await get("/admin/operators");
+    const found = operators.find((one) => one.name === name);
+    return Boolean(found) && Object.entries(members).every(([member, value]) => found[member] === value);
+  },
+  audited: async ({ subject, action, reason, after }) => {
+    const { records } = await get("/admin/audit", { user: subject, limit: LOOKED_AT });
+    return records.some((record) => record.action === action && record.reason === reason && Date.parse(record.timestamp) >= Date.parse(after) - SKEW_MS);
+  },
+  policy: async ({ version, members }) => {
+    const { history } = await get("/admin/app-policy");
+    const made = history.find((one) => one.version === version);
+    return Boolean(made) && Object.entries(members).every(([name, value]) => made.policy[name] === value);
+  },
+  round: async ({ before }) => {
+    const { passes } = await get("/admin/payments/findings");
+    return JSON.stringify(passes) !== before;
+  },
+  request: async ({ user, id, status }) => {
+    const { requests } = await get("/admin/credit-requests", { user, limit: LOOKED_AT });
+    return requests.some((one) => one.id === id && one.status === status);
   },
   hold: async ({ user, jti }) => {
     const { holds } = await get("/admin/holds", { user, state: "open" });

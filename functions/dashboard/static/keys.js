@@ -1,11 +1,12 @@
 export default ($all) => {
-const { $api, $dialog, $format, $html, $loading, $ui, $words, $writes } = $all;
+const { $api, $dialog, $format, $html, $loading, $router, $ui, $words, $writes } = $all;
 const $keys = $all.$keys = (() => {
 const { html, useState } = $html;
 const { get } = $api;
 const { Buttons, Dialog } = $dialog;
 const { Ago, isolated, Time } = $format;
 const { useLoad } = $loading;
+const { href } = $router;
 const { Badge, Copy, Empty, Field, Head, ReadState, say, Skeleton, Table } = $ui;
 const { who } = $words;
 const { Refused, Unknown, useOutcome, useWrite } = $writes;
@@ -30,7 +31,7 @@ function Keys({ session }) {
     page.reload();
   };
   const columns = [
-    { label: "Purpose", cls: "main", cell: (key) => html`<bdi>${key.description}</bdi> ${key.revokedAt && html`<${Badge} tone="bad">revoked<//>`}` },
+    { label: "Purpose", cls: "main", cell: (key) => html`<a href=${href("keys", key.id)}><bdi>${key.description}</bdi></a> ${key.revokedAt && html`<${Badge} tone="bad">revoked<//>`}` },
     { label: "Key", cls: "who", cell: (key) => html`<code>${key.hint || key.id}</code>` },
     { label: "Scopes", cell: (key) => html`<span class="tags">${key.scopes.map((scope) => html`<${Badge} key=${scope}>${scope}<//>`)}</span>` },
     { label: "Created", cls: "when", cell: (key) => html`<${Time} at=${key.createdAt} style="day" /> <span class="quiet">by ${who(key.createdBy)}</span>` },

@@ -1,9 +1,10 @@
 export default ($all) => {
-const { $api, $chart, $dialog, $format, $html, $loading, $router, $ui, $words, $writes } = $all;
+const { $api, $chart, $csv, $dialog, $format, $html, $loading, $router, $ui, $words, $writes } = $all;
 const $subscriptions = $all.$subscriptions = (() => {
 const { html, useState } = $html;
 const { get } = $api;
 const { Chart } = $chart;
+const { ListCsv } = $csv;
 const { Buttons, Dialog } = $dialog;
 const { clock, dollarChange, dollars, number, Time, zone } = $format;
 const { useLoad } = $loading;
@@ -18,6 +19,8 @@ const POLICIES = { "": "As set for this deployment", reset: "Renew the allowance
 const MOODS = { active: "good", live: "good", current: "good", blocked: "bad", disabled: "", deleted: "", retired: "" };
 
 const State = ({ state }) => html`<${Badge} tone=${MOODS[state] ?? "warn"}>${String(state).replaceAll("_", " ")}<//>`;
+
+const CSV = ["userId", "email", "plan", "state", "remaining_credits", "used_credits", "createdAt"].map((name) => [name, (one) => one[name]]);
 
 const COLUMNS = [
   { label: "User", cls: "main", cell: (one) => html`<a class="id" href=${href("subscriptions", one.userId)}>${one.userId}</a>
@@ -37,7 +40,8 @@ function Subscriptions({ query }) {
     event.preventDefault();
     setQuery({ q: String(new FormData(event.currentTarget).get("q")).trim() });
   };
-  return html`<${Head} title="Subscriptions" page=${page} />
+  return html`<${Head} title="Subscriptions" page=${page}>${found && html`
+      <${ListCsv} name="subscriptions" columns=${CSV} read=${(cursor) => get("/admin/subscriptions", { prefix, cursor, limit: 100 }).then((answer) => ({ rows: answer.subscriptions, next: answer.nextCursor }))} />`}<//>
     <form class="bar" role="search" onSubmit=${look}><div class="search"><label class="sr" for="q">User id begins with</label>
       <input id="q" name="q" type="search" placeholder="User id begins with…" autocomplete="off" maxlength="128" key=${prefix} defaultValue=${prefix} /></div><button>Search</button></form>
     <${Absent} page=${page} />

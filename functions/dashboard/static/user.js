@@ -1,10 +1,10 @@
 export default ($all) => {
-const { $api, $chart, $dialog, $format, $html, $loading, $router, $ui, $words, $writes } = $all;
+const { $api, $balance, $chart, $dialog, $format, $grants, $html, $loading, $router, $ui, $words, $writes } = $all;
 const $adjust = $all.$adjust = (() => {
 const { html, useState } = $html;
-const { get } = $api;
+const { Preview, readBalance: read } = $balance;
 const { Buttons, Dialog } = $dialog;
-const { change, clock, credits, number } = $format;
+const { clock, credits, number } = $format;
 const { useLoad } = $loading;
 const { Field, say, Trouble } = $ui;
 const { Refused, Unknown, useOutcome, useWrite } = $writes;
@@ -20,9 +20,6 @@ const KINDS = {
     act: (size) => `Deduct ${credits(size)}`, reasons: ["Credited twice", "Payment was refunded", "Test"],
   },
 };
-
-const read = (userId, signal) => get(`/admin/users/${encodeURIComponent(userId)}`, {}, { signal })
-  .then((user) => ({ balance: user.balance, owed: user.owed || 0, seq: user.transactions[0]?.seq || 0 }));
 
 function BalanceNow({ page, userId }) {
   if (page.failure && !page.found) return html`<${Trouble} failure=${page.failure} retry=${page.reload} />`;
@@ -143,15 +140,6 @@ function UndoDialog({ userId, entry, onClose, onDone }) {
       <${Refused} failure=${write.failure} />
       <${Buttons} back="Cancel" onBack=${onClose} busy=${write.busy} doing="Sending…" act=${write.failure?.definite ? "" : write.failure ? "Try again" : "Undo"} />
     </form><//>`;
-}
-
-function Preview({ userId, balance, size, owed = 0, reason }) {
-  return html`<dl class="preview"><div><dt>User</dt><dd class="id">${userId}</dd></div>
-    <div><dt>Balance</dt><dd class="num">${number(balance)}</dd></div>
-    <div><dt>Change</dt><dd class=${`num ${size > 0 ? "up" : "down"}`}>${change(size)}</dd></div>
-    ${owed !== 0 && html`<div><dt>Owed</dt><dd class="num">${change(owed)}</dd></div>`}
-    <div class="total"><dt>New balance</dt><dd class="num">${number(balance + size + owed)}</dd></div>
-    ${reason && html`<div><dt>Reason</dt><dd><bdi>${reason}</bdi></dd></div>`}</dl>`;
 }
 return { AdjustDialog: AdjustDialog, UndoDialog: UndoDialog };
 })();
@@ -444,6 +432,7 @@ const { get } = $api;
 const { Chart } = $chart;
 const { EraseDialog, PersonalData } = $erase;
 const { clock, number, Time } = $format;
+const { Grants, Use } = $grants;
 const { EndDialog, Holds } = $holds;
 const { useLoad } = $loading;
 const { href } = $router;
@@ -493,7 +482,9 @@ function User({ id, query, session }) {
       </section>
       <aside>
         <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." mayEnd=${mayEnd} onEnd=${(hold) => setDialog({ kind: "end", hold })} /></section>
+        <${Grants} user=${user} entries=${entries} />
         <section><${Course} entries=${entries} /></section>
+        <${Use} entries=${entries} />
         <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." /></section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>

@@ -1,8 +1,9 @@
 export default ($all) => {
-const { $api, $format, $html, $loading, $router, $ui } = $all;
+const { $api, $csv, $format, $html, $loading, $router, $ui } = $all;
 const $users = $all.$users = (() => {
 const { html, useEffect, useRef, useState } = $html;
 const { get } = $api;
+const { ListCsv } = $csv;
 const { number, Time, zone } = $format;
 const { useLoad } = $loading;
 const { go, href, setQuery } = $router;
@@ -23,6 +24,8 @@ const columns = () => [
   { label: "Entries", cls: "num", cell: (user) => number(user.transactions) },
   { label: `Last active (${zone()})`, cls: "when", cell: (user) => html`<${Time} at=${user.updatedAt} />` },
 ];
+
+const CSV = ["userId", "balance", "heldCredits", "owed", "added", "spent", "refunded", "transactions", "updatedAt"].map((name) => [name, (user) => user[name]]);
 
 function Search({ prefix, only }) {
   const [text, set] = useState(prefix);
@@ -59,7 +62,7 @@ function Users({ query }) {
   const found = page.found?.users;
   const only = prefix && !page.loading && found?.length === 1 ? found[0].userId : "";
   const isNoId = page.failure?.code === "invalid_request" && prefix;
-  return html`<${Head} title="Users" page=${page} />
+  return html`<${Head} title="Users" page=${page}><${ListCsv} name="users" columns=${CSV} read=${(cursor) => get("/admin/users", { prefix, sort, cursor, limit: 100 }).then((found) => ({ rows: found.users, next: found.nextCursor }))} /><//>
     <div class="bar"><${Search} prefix=${prefix} only=${only} />
       <label class="inline">Order <select value=${sort} disabled=${!!prefix} onChange=${(event) => setQuery({ sort: event.target.value })}>
         ${Object.entries(SORTS).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}</select></label>

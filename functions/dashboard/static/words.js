@@ -148,7 +148,10 @@ const ACTIONS = {
   key_revoke: "revoked an API key", subscription_block: "blocked the subscription", subscription_unblock: "unblocked the subscription",
   subscription_rotate: "rotated the key", operator_create: "created the operator", operator_password: "set a new password",
   operator_role: "changed the role", operator_disable: "disabled the operator", operator_enable: "enabled the operator",
-  operator_log_out: "ended all sessions", hold: "held credits", hold_end: "ended a hold", product_save: "saved a version of the product",
+  operator_log_out: "ended all sessions", webhook_replay: "sent a notice again", hold: "held credits", hold_end: "ended a hold",
+  credit_request_approved: "approved a request for credits", credit_request_rejected: "rejected a request for credits",
+  payment_assign: "assigned a payment", payment_refund: "recorded a refund", payment_ignore: "closed a payment", app_policy_change: "changed the policy for apps",
+  product_save: "saved a version of the product",
 };
 
 const did = (action) => ACTIONS[action] || action.replaceAll("_", " ");
@@ -168,6 +171,6 @@ function sentence(type) {
   const text = type.replaceAll("_", " ");
   return text[0].toUpperCase() + text.slice(1);
 }
-return { TYPES: TYPES, sold: sold, happened: happened, moved: moved, why: why, who: who, actorOf: actorOf, ACTIONS: ACTIONS, did: did, tone: tone, outcome: outcome };
+return { TYPES: TYPES, sold: sold, charged: charged, happened: happened, moved: moved, why: why, who: who, actorOf: actorOf, ACTIONS: ACTIONS, did: did, tone: tone, outcome: outcome };
 })();
 };

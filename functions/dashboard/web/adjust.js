@@ -1,8 +1,8 @@
 // Changing a balance: a reason, a preview, a confirmation, and an undo.
 import { html, useState } from "./html.js";
-import { get } from "./api.js";
+import { Preview, readBalance as read } from "./balance.js";
 import { Buttons, Dialog } from "./dialog.js";
-import { change, clock, credits, number } from "./format.js";
+import { clock, credits, number } from "./format.js";
 import { useLoad } from "./loading.js";
 import { Field, say, Trouble } from "./ui.js";
 import { Refused, Unknown, useOutcome, useWrite } from "./writes.js";
@@ -18,10 +18,6 @@ const KINDS = {
     act: (size) => `Deduct ${credits(size)}`, reasons: ["Credited twice", "Payment was refunded", "Test"],
   },
 };
-
-// The account as it is now: `{ balance, owed, seq }`, with the seq of its newest entry.
-const read = (userId, signal) => get(`/admin/users/${encodeURIComponent(userId)}`, {}, { signal })
-  .then((user) => ({ balance: user.balance, owed: user.owed || 0, seq: user.transactions[0]?.seq || 0 }));
 
 function BalanceNow({ page, userId }) {
   if (page.failure && !page.found) return html`<${Trouble} failure=${page.failure} retry=${page.reload} />`;
@@ -143,14 +139,4 @@ export function UndoDialog({ userId, entry, onClose, onDone }) {
       <${Refused} failure=${write.failure} />
       <${Buttons} back="Cancel" onBack=${onClose} busy=${write.busy} doing="Sending…" act=${write.failure?.definite ? "" : write.failure ? "Try again" : "Undo"} />
     </form><//>`;
-}
-
-// `owed` is the change of what the account owes: what is paid of it does not come to the balance.
-function Preview({ userId, balance, size, owed = 0, reason }) {
-  return html`<dl class="preview"><div><dt>User</dt><dd class="id">${userId}</dd></div>
-    <div><dt>Balance</dt><dd class="num">${number(balance)}</dd></div>
-    <div><dt>Change</dt><dd class=${`num ${size > 0 ? "up" : "down"}`}>${change(size)}</dd></div>
-    ${owed !== 0 && html`<div><dt>Owed</dt><dd class="num">${change(owed)}</dd></div>`}
-    <div class="total"><dt>New balance</dt><dd class="num">${number(balance + size + owed)}</dd></div>
-    ${reason && html`<div><dt>Reason</dt><dd><bdi>${reason}</bdi></dd></div>`}</dl>`;
 }

@@ -62,9 +62,11 @@ export function withQuery(path, query) {
 
 export const newKey = () => `dash-${crypto.randomUUID()}`;
 
-async function sent(method, path, { body, key, text, signal }) {
+// `body` is sent as JSON, `csv` as it is.
+async function sent(method, path, { body, csv, key, text, signal }) {
   const headers = { accept: "application/json" };
   if (body !== undefined) headers["content-type"] = "application/json";
+  if (csv !== undefined) headers["content-type"] = "text/csv";
   if (method !== "GET") headers["x-csrf-token"] = csrf;
   if (key) headers["idempotency-key"] = `"${key}"`;
   if (method !== "GET" && navigator.onLine === false) {
@@ -76,7 +78,7 @@ async function sent(method, path, { body, key, text, signal }) {
   try {
     answer = await fetch(ROOT + path, {
       method, headers, credentials: "same-origin", redirect: "error", cache: "no-store",
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: body === undefined ? csv : JSON.stringify(body),
       signal: signal ? AbortSignal.any([signal, limit]) : limit,
     });
     if (answer.ok && text) return { headers: answer.headers, text: await answer.text() };

@@ -4,6 +4,7 @@ import { get } from "./api.js";
 import { Buttons, Dialog } from "./dialog.js";
 import { Ago, isolated, Time } from "./format.js";
 import { useLoad } from "./loading.js";
+import { href } from "./router.js";
 import { Badge, Copy, Empty, Field, Head, ReadState, say, Skeleton, Table } from "./ui.js";
 import { who } from "./words.js";
 import { Refused, Unknown, useOutcome, useWrite } from "./writes.js";
@@ -28,7 +29,7 @@ export function Keys({ session }) {
     page.reload();
   };
   const columns = [
-    { label: "Purpose", cls: "main", cell: (key) => html`<bdi>${key.description}</bdi> ${key.revokedAt && html`<${Badge} tone="bad">revoked<//>`}` },
+    { label: "Purpose", cls: "main", cell: (key) => html`<a href=${href("keys", key.id)}><bdi>${key.description}</bdi></a> ${key.revokedAt && html`<${Badge} tone="bad">revoked<//>`}` },
     { label: "Key", cls: "who", cell: (key) => html`<code>${key.hint || key.id}</code>` },
     { label: "Scopes", cell: (key) => html`<span class="tags">${key.scopes.map((scope) => html`<${Badge} key=${scope}>${scope}<//>`)}</span>` },
     { label: "Created", cls: "when", cell: (key) => html`<${Time} at=${key.createdAt} style="day" /> <span class="quiet">by ${who(key.createdBy)}</span>` },

@@ -5,6 +5,7 @@
 import { get } from "./api.js";
 
 const LOOKED_AT = 100;
+const SKEW_MS = 5000; // How far this device's clock may be ahead.
 
 // Each answers whether the write took effect. Raises Failure.
 const LOOKUPS = {
@@ -33,6 +34,35 @@ const LOOKUPS = {
     const { versions } = await get(`/admin/products/${encodeURIComponent(code)}`).catch(noVersions);
     const made = versions.find((one) => one.version === version);
     return Boolean(made) && Object.entries(members).every(([name, value]) => made[name] === value);
+  },
+  // A payment whose members have these values.
+  payment: async ({ path, members }) => {
+    const { payment } = await get(path);
+    return Object.entries(members).every(([name, value]) => payment[name] === value);
+  },
+  operator: async ({ name, members }) => {
+    const { operators } = await get("/admin/operators");
+    const found = operators.find((one) => one.name === name);
+    return Boolean(found) && Object.entries(members).every(([member, value]) => found[member] === value);
+  },
+  // What shows in the audit alone: a record of this action about the subject with this reason, since `after`.
+  audited: async ({ subject, action, reason, after }) => {
+    const { records } = await get("/admin/audit", { user: subject, limit: LOOKED_AT });
+    return records.some((record) => record.action === action && record.reason === reason && Date.parse(record.timestamp) >= Date.parse(after) - SKEW_MS);
+  },
+  policy: async ({ version, members }) => {
+    const { history } = await get("/admin/app-policy");
+    const made = history.find((one) => one.version === version);
+    return Boolean(made) && Object.entries(members).every(([name, value]) => made.policy[name] === value);
+  },
+  // A round of the reconciler: its lists were read since.
+  round: async ({ before }) => {
+    const { passes } = await get("/admin/payments/findings");
+    return JSON.stringify(passes) !== before;
+  },
+  request: async ({ user, id, status }) => {
+    const { requests } = await get("/admin/credit-requests", { user, limit: LOOKED_AT });
+    return requests.some((one) => one.id === id && one.status === status);
   },
   hold: async ({ user, jti }) => {
     const { holds } = await get("/admin/holds", { user, state: "open" });

@@ -10,7 +10,11 @@ const LISTS = {
   "": page("Overview", () => import("./overview.js"), "Overview"),
   users: page("Users", () => import("./users.js"), "Users"),
   transactions: page("Transactions", () => import("./transactions.js"), "Transactions"),
+  payments: page("Payments", () => import("./payments.js"), "Payments"),
+  requests: page("Requests", () => import("./requests.js"), "Requests"),
+  adjustments: page("Bulk adjustments", () => import("./bulk.js"), "Bulk"),
   products: page("Products", () => import("./products.js"), "Products"),
+  policy: page("Policy for apps", () => import("./policy.js"), "Policy"),
   subscriptions: page("Subscriptions", () => import("./subscriptions.js"), "Subscriptions"),
   keys: page("API keys", () => import("./keys.js"), "Keys"),
   audit: page("Audit", () => import("./audit.js"), "Audit"),
@@ -18,7 +22,9 @@ const LISTS = {
 const UNLISTED = { search: page("Search", () => import("./find.js"), "Find") };
 const SINGLE = {
   users: page("", () => import("./user.js"), "User"),
+  payments: page("", () => import("./payments.js"), "Payment"),
   products: page("", () => import("./products.js"), "Product"),
+  keys: page("", () => import("./key.js"), "Key"),
   subscriptions: page("", () => import("./subscriptions.js"), "Subscription"),
 };
 

@@ -2,6 +2,7 @@
 import { html, useState } from "./html.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
+import { ListCsv } from "./csv.js";
 import { Buttons, Dialog } from "./dialog.js";
 import { clock, dollarChange, dollars, number, Time, zone } from "./format.js";
 import { useLoad } from "./loading.js";
@@ -16,6 +17,8 @@ const POLICIES = { "": "As set for this deployment", reset: "Renew the allowance
 const MOODS = { active: "good", live: "good", current: "good", blocked: "bad", disabled: "", deleted: "", retired: "" };
 
 const State = ({ state }) => html`<${Badge} tone=${MOODS[state] ?? "warn"}>${String(state).replaceAll("_", " ")}<//>`;
+
+const CSV = ["userId", "email", "plan", "state", "remaining_credits", "used_credits", "createdAt"].map((name) => [name, (one) => one[name]]);
 
 const COLUMNS = [
   { label: "User", cls: "main", cell: (one) => html`<a class="id" href=${href("subscriptions", one.userId)}>${one.userId}</a>
@@ -35,7 +38,8 @@ export function Subscriptions({ query }) {
     event.preventDefault();
     setQuery({ q: String(new FormData(event.currentTarget).get("q")).trim() });
   };
-  return html`<${Head} title="Subscriptions" page=${page} />
+  return html`<${Head} title="Subscriptions" page=${page}>${found && html`
+      <${ListCsv} name="subscriptions" columns=${CSV} read=${(cursor) => get("/admin/subscriptions", { prefix, cursor, limit: 100 }).then((answer) => ({ rows: answer.subscriptions, next: answer.nextCursor }))} />`}<//>
     <form class="bar" role="search" onSubmit=${look}><div class="search"><label class="sr" for="q">User id begins with</label>
       <input id="q" name="q" type="search" placeholder="User id begins with…" autocomplete="off" maxlength="128" key=${prefix} defaultValue=${prefix} /></div><button>Search</button></form>
     <${Absent} page=${page} />

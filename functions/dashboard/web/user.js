@@ -5,6 +5,7 @@ import { get } from "./api.js";
 import { Chart } from "./chart.js";
 import { EraseDialog, PersonalData } from "./erase.js";
 import { clock, number, Time } from "./format.js";
+import { Grants, Use } from "./grants.js";
 import { EndDialog, Holds } from "./holds.js";
 import { useLoad } from "./loading.js";
 import { href } from "./router.js";
@@ -54,7 +55,9 @@ export function User({ id, query, session }) {
       </section>
       <aside>
         <section aria-labelledby="open"><h2 id="open">Open holds</h2><${Holds} user=${user.userId} holds=${user.openHolds} none="No credit is held." mayEnd=${mayEnd} onEnd=${(hold) => setDialog({ kind: "end", hold })} /></section>
+        <${Grants} user=${user} entries=${entries} />
         <section><${Course} entries=${entries} /></section>
+        <${Use} entries=${entries} />
         <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." /></section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>

@@ -1,6 +1,7 @@
 // Searching for a user.
 import { html, useEffect, useRef, useState } from "./html.js";
 import { get } from "./api.js";
+import { ListCsv } from "./csv.js";
 import { number, Time, zone } from "./format.js";
 import { useLoad } from "./loading.js";
 import { go, href, setQuery } from "./router.js";
@@ -21,6 +22,8 @@ const columns = () => [
   { label: "Entries", cls: "num", cell: (user) => number(user.transactions) },
   { label: `Last active (${zone()})`, cls: "when", cell: (user) => html`<${Time} at=${user.updatedAt} />` },
 ];
+
+const CSV = ["userId", "balance", "heldCredits", "owed", "added", "spent", "refunded", "transactions", "updatedAt"].map((name) => [name, (user) => user[name]]);
 
 // Searches as one types; Enter opens the user where the search found a single one.
 function Search({ prefix, only }) {
@@ -58,7 +61,7 @@ export function Users({ query }) {
   const found = page.found?.users;
   const only = prefix && !page.loading && found?.length === 1 ? found[0].userId : "";
   const isNoId = page.failure?.code === "invalid_request" && prefix;
-  return html`<${Head} title="Users" page=${page} />
+  return html`<${Head} title="Users" page=${page}><${ListCsv} name="users" columns=${CSV} read=${(cursor) => get("/admin/users", { prefix, sort, cursor, limit: 100 }).then((found) => ({ rows: found.users, next: found.nextCursor }))} /><//>
     <div class="bar"><${Search} prefix=${prefix} only=${only} />
       <label class="inline">Order <select value=${sort} disabled=${!!prefix} onChange=${(event) => setQuery({ sort: event.target.value })}>
         ${Object.entries(SORTS).map(([value, label]) => html`<option value=${value} key=${value}>${label}</option>`)}</select></label>

@@ -239,6 +239,9 @@ def _totals(summary: Summary) -> dict[str, Any]:
         "holdsPlaced": stats.holds_placed,
         "holdsCaptured": stats.holds_captured,
         "holdsReleased": stats.holds_released,
+        "byType": {
+            name: {"count": of.count, "sum": of.sum} for name, of in sorted(stats.types.items())
+        },
         "createdAt": iso(summary.first_at),
         "upToSeq": summary.seq,
     }

@@ -1,6 +1,7 @@
 """Adjustments of many balances from one CSV file, row by row, each row once for ever.
 
-The first line names the columns: `user`, `amount` (signed), `reason` and optionally `id`. A row is made
+The first line names the columns: `user` or `userId`, `amount` (signed), `reason` and optionally `id`. An
+amount may have the apostrophe that our own files have before a sign. A row is made
 once, identified by its `id`, else by the file's digest and the row's number; so after an interruption the
 same file is sent again, also after a spreadsheet has saved it in another form. If any row has a fault,
 nothing is changed.
@@ -33,7 +34,7 @@ PATIENCE_S = 20.0
 COLUMNS = ("user", "amount", "reason")
 DELIMITERS = (",", ";", "\t")
 DIGEST_LENGTH = 32
-_AMOUNT = re.compile(r"[+-]?[0-9]{1,7}")
+_AMOUNT = re.compile(r"'?([+-]?[0-9]{1,7})")
 _ID = re.compile(PAYMENT_ID)
 
 
@@ -97,6 +98,7 @@ def parse(raw: bytes) -> Sheet:
     except (ValueError, csv.Error):
         raise InvalidRequest("The body is not CSV in UTF-8.") from None
     names = [name.strip().lower() for name in lines[0]] if lines else []
+    names = ["user" if name == "userid" else name for name in names]
     if not set(COLUMNS) <= set(names) or len(set(names)) != len(names):
         raise InvalidRequest("The first line must name user, amount and reason, each once.")
     if len(lines) == 1 or len(lines) - 1 > MOST_ROWS:
@@ -131,7 +133,8 @@ def _identified(row: Row, digest: str, older: str) -> Row:
 def _row(line: int, names: list[str], cells: list[str]) -> Row:
     given = dict(zip(names, cells, strict=False))
     user, amount, reason = (given.get(name, "") for name in COLUMNS)
-    number = int(amount) if _AMOUNT.fullmatch(amount) else 0
+    written = _AMOUNT.fullmatch(amount)
+    number = int(written[1]) if written else 0
     row = Row(line, given.get("id", ""), user, number, reason)
     return replace(row, fault=_fault(row) or ("columns" if len(cells) > len(names) else ""))
 

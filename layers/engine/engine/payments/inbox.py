@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.ledger.audit import Record
+from engine.ledger.items import CREDITS
 from engine.payments import answers, clawback, intents, rows, settlement
 from engine.payments.book import Book
 from engine.payments.clawback import Losses, Overtaken
@@ -17,9 +18,15 @@ from engine.payments.settlement import Decision, Proof
 from engine.platform.act import Act
 from engine.platform.errors import Busy, InvalidRequest
 from engine.platform.table import Cancelled, Write
-from engine.web.forms import AdminPaymentsQuery
+from engine.platform.times import DAY_S, start_of
+from engine.wallet import credit_requests
+from engine.web.desk_forms import AdminPaymentsQuery
 
 ASSIGNED, MARKED, PASSED = "payment_assign", "payment_refund", "payment_ignore"
+EVERY = "decided"
+MOST_READ = 400
+"""How many payments are looked at for one page."""
+
 TRIES = 8
 
 
@@ -40,27 +47,71 @@ def find(book: Book, place: Place) -> Row:
 
 
 def page(book: Book, query: AdminPaymentsQuery, now: int) -> dict[str, Any]:
-    """Payments that wait for a decision, or all of a user. Raises `Busy`."""
+    """Payments that wait for a decision, those of a state, or all of a user, as far as they fit the query.
+
+    A page has fewer payments than asked for where few fit; its cursor says whether there may be more.
+
+    Raises `Busy`.
+    """
     if query.user is not None:
         found, cursor = _of_user(book, query)
+    elif query.state == UNMATCHED:
+        waiting = rows.unmatched(book.table, limit=MOST_READ)
+        found, cursor = [row for row in waiting if _fits(row, query)][: query.limit], None
     else:
-        found, cursor = rows.unmatched(book.table, limit=query.limit), None
+        found, cursor = _decided(book, query)
     shown = [answers.row_members(row, now) for row in found]
     return {"ok": True, "payments": shown, "nextCursor": cursor}
 
 
+def _decided(book: Book, query: AdminPaymentsQuery) -> tuple[list[Row], str | None]:
+    after = None
+    if query.cursor is not None and "#" not in query.cursor.partition(".")[0]:
+        at, provider, name = query.cursor.split(".", 2)
+        after = int(at), provider, name
+    found: list[Row] = []
+    last: Row | None = None
+    for count, row in enumerate(rows.decided(book.table, _span(query), after)):
+        if last is not None and (len(found) == query.limit or count == MOST_READ):
+            return found, f"{last.seen_at}.{last.provider}.{last.id}"
+        last = row
+        found += [row] if _fits(row, query) else []
+    return found, None
+
+
+def _span(query: AdminPaymentsQuery) -> tuple[int, int]:
+    """The first and the last second of the query's days."""
+    first = start_of(query.from_day) if query.from_day else 0
+    last = start_of(query.to_day) + DAY_S - 1 if query.to_day else rows.EVER
+    return first, last
+
+
+def _fits(row: Row, query: AdminPaymentsQuery) -> bool:
+    first, last = _span(query)
+    is_in_state = query.user is not None or query.state in (row.state, EVERY)
+    return (
+        is_in_state
+        and query.provider in (None, row.provider)
+        and query.currency in (None, row.currency)
+        and (query.min_minor or 0) <= row.gross
+        and row.gross <= (query.max_minor if query.max_minor is not None else rows.EVER)
+        and first <= row.seen_at <= last
+    )
+
+
 def _of_user(book: Book, query: AdminPaymentsQuery) -> tuple[list[Row], str | None]:
     """The user's granted payments, newest intent first, and the cursor of the next page."""
-    bought, cursor = intents.of_user(
-        book.table, query.user or "", limit=query.limit, before=query.cursor
-    )
+    before = query.cursor if query.cursor and "#" in query.cursor else None
+    bought, cursor = intents.of_user(book.table, query.user or "", limit=query.limit, before=before)
     names = list(dict.fromkeys((one.provider, one.payment) for one in bought if one.payment))
     found = rows.many(book.table, names)
-    return [found[name] for name in names if name in found], cursor
+    known = [found[name] for name in names if name in found]
+    return [row for row in known if _fits(row, query)], cursor
 
 
 def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row:
-    """Grant the pack to the user for a payment of the inbox. The same decision again answers the same.
+    """Grant the pack to the user for a payment of the inbox, and answer the user's report of it if one waits.
+    The same decision again answers the same.
 
     Raises `PaymentNotFound`, `PaymentNotOpen`, `PackNotFound`, `Busy`, `OutcomeUnknown`.
     """
@@ -70,7 +121,11 @@ def assign(book: Book, place: Place, user: str, pack_code: str, act: Act) -> Row
         return row
     if row.state != UNMATCHED or row.trouble == settlement.USED:
         raise PaymentNotOpen(details={"status": row.state})
-    decision = Decision(user, pack, [record(book, row, ASSIGNED, act)])
+    beside = [record(book, row, ASSIGNED, act)]
+    reported = credit_requests.of_receipt(book.table, user, row.receipt or row.id)
+    if reported is not None and pack.unit == CREDITS:
+        beside += credit_requests.completion(book.audit, reported, pack.amount, act)
+    decision = Decision(user, pack, beside)
     made = settlement.settle(book, lambda: proof_of(row, book.is_live), act, decision).row
     if made.user != user:  # Another decision, or the payment's own intent, came first.
         raise PaymentNotOpen(details={"status": made.state})

@@ -477,6 +477,19 @@ def finding_members(item: Item, now: int) -> dict[str, Any]:
     }
 
 
+def passes(table: Table) -> list[dict[str, Any]]:
+    """Each list that is read, with when its last pass began and whether one is under way. Raises `Busy`."""
+    found = table.ascending(PASSES_PK, "!", "~")
+    return [
+        {
+            "list": item["sk"],
+            "since": iso(item["since"]) if item["since"] else None,
+            "isUnderWay": bool(item.get("after")),
+        }
+        for item in found
+    ]
+
+
 def _name_of(row: Any) -> str:
     """The id of a listed row, for logs and findings."""
     return str(getattr(row, "id", "") or getattr(row, "receipt", "") or getattr(row, "order", ""))

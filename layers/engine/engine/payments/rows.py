@@ -10,6 +10,10 @@ the same provider and id counts once as well, and the other way round.
 |---|---|
 | payment | `PAYMENT#<provider>` / `<the provider's id>` |
 
+In the index of open holds it is in `unmatched#<shard>` while it waits for an operator, in `finish#<shard>`
+while the provider must still be told something, and in `payments` once it is decided, by when it was first
+seen.
+
 A payment that is the same as another (an M-Pesa payment that was granted before its receipt was known) has
 `same_as` alone.
 """
@@ -39,6 +43,10 @@ QUESTIONED, NOT_REVERSED = "dispute_opened", "not_reversed"
 
 INDEX: Final = "open-holds"
 SHARDS = 4
+DECIDED: Final = "payments"
+"""The partition of the index that has the payments which are granted or closed."""
+
+CHUNK = 50
 FORMAT = 1
 EVER = 10**12
 """Later than any time."""
@@ -216,6 +224,19 @@ def unmatched(table: Table, *, limit: int) -> list[Row]:
     return sorted(waiting, key=lambda row: (row.seen_at, row.id))[:limit]
 
 
+def decided(
+    table: Table, between: tuple[int, int], after: tuple[int, str, str] | None
+) -> Iterator[Row]:
+    """Payments that are granted or closed and were first seen in `between`, both included, newest first,
+    after the one with this `seen_at`, provider and id. The index lags behind. Raises `Busy`.
+    """
+    place = (after[0], payment_pk(after[1]), after[2]) if after is not None else None
+    places = table.latest(INDEX, DECIDED, between, after=place, page=CHUNK)
+    while keys := [(one["pk"], one["sk"]) for one in islice(places, CHUNK)]:
+        found = {(item["pk"], item["sk"]): item for item in table.get_many(keys)}
+        yield from (read(found[key]) for key in keys if key in found)
+
+
 def unfinished(table: Table, now: int, limit: int) -> Iterator[Row]:
     """Granted payments of which the provider must still be told something, the oldest first.
 
@@ -277,6 +298,8 @@ def _item(row: Row) -> Item:
         item |= {"open_shard": _shard("unmatched", row), "expires_at": row.seen_at}
     elif row.to_finish:
         item |= {"open_shard": _shard("finish", row), "expires_at": row.look_at}
+    elif row.state != NOTED:
+        item |= {"open_shard": DECIDED, "expires_at": row.seen_at}
     return item
 
 

@@ -214,6 +214,34 @@ class Table:
         }
         return self._pages("query", request)
 
+    def latest(
+        self,
+        index: str,
+        shard: str,
+        between: tuple[int, int],
+        *,
+        after: tuple[int, str, str] | None = None,
+        page: int,
+    ) -> Iterator[Item]:
+        """Keys in the index of open holds with `expires_at` in `between`, both included, highest first, read
+        `page` at a time as the iterator advances. `after` is the `expires_at`, `pk` and `sk` of the item to
+        continue after. Raises `Busy`.
+        """
+        values = {":shard": shard, ":low": between[0], ":high": between[1]}
+        request = {
+            "TableName": self.name,
+            "IndexName": index,
+            "KeyConditionExpression": "open_shard = :shard AND expires_at BETWEEN :low AND :high",
+            "ExpressionAttributeValues": marshal(values),
+            "ScanIndexForward": False,
+            "Limit": page,
+        }
+        if after is not None:
+            at, pk, sk = after
+            start = {"open_shard": shard, "expires_at": at, "pk": pk, "sk": sk}
+            request["ExclusiveStartKey"] = marshal(start)
+        return self._pages("query", request)
+
     def ascending(
         self,
         pk: str,

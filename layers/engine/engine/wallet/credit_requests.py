@@ -4,8 +4,9 @@ A request grants nothing. The message is stored redacted. One receipt is one req
 request id: its id is a digest of the user and the receipt, or of the text where there is no receipt.
 
 `CREDITREQ#<id>` / `REQUEST` is a request: `user`, `state` (`pending`, `approved`, `rejected`), `receipt`,
-`text`, `created_at`; while pending `open_shard` and `expires_at`, by which operators find it in the index of
-open holds; then `resolved_at`, `resolved_by`, `answer` (the reason for the user), `credits`, `proof`, `seq`.
+`text`, `created_at`; `open_shard` and `expires_at`, by which operators find it in the index of open holds
+(when it was made, once answered when that was); then `resolved_at`, `resolved_by`, `answer` (for the user),
+`credits`, `proof`, `seq`.
 `A#<user>` / `CREDITREQS` lists those of a user: `ids` (the newest `MOST_KEPT`), `pending` (a number) and
 `version`.
 
@@ -33,7 +34,7 @@ from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
 from engine.platform.times import iso
 from engine.wallet import payment_messages
 from engine.wallet.errors import ReceiptUsed, RequestResolved, TooManyRequestsOpen
-from engine.web.forms import ApproveForm
+from engine.web.desk_forms import ApproveForm
 from engine.web.request_ids import fingerprint
 
 PENDING: Final = "pending"
@@ -49,6 +50,9 @@ PAUSE_S = 0.1
 INDEX: Final = "open-holds"
 SHARD: Final = "credit-requests"
 """The partition of the index that has the pending ones, oldest first."""
+
+ANSWERED_SHARD: Final = "credit-requests-answered"
+"""The partition that has the answered ones."""
 
 FAR_FUTURE = 1 << 40
 
@@ -67,7 +71,7 @@ def ask(ledger: Ledger, user: str, text: str, act: Act) -> Made:
     Raises `TooManyRequestsOpen`, `Busy`, `OutcomeUnknown`.
     """
     reported = payment_messages.read(text)
-    request_id = "cr_" + digest(user, reported.receipt or reported.text.casefold())
+    request_id = _id_of(user, reported.receipt or reported.text.casefold())
     for _ in range(TRIES):
         known = ledger.table.get(_pk(request_id), "REQUEST")
         if known is not None:
@@ -105,6 +109,26 @@ def pending(table: Table, limit: int) -> list[dict[str, Any]]:
             break
     found = [item for item in table.get_many(keys) if item["state"] == PENDING]
     return [for_operators(item) for item in sorted(found, key=lambda item: int(item["created_at"]))]
+
+
+def answered(
+    table: Table, limit: int, cursor: str | None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The requests that were answered, newest first, and the cursor of the next page. Raises `Busy`."""
+    at, _, name = (cursor or "").partition(".")
+    after = (int(at), _pk(name), "REQUEST") if cursor else None
+    places = table.latest(INDEX, ANSWERED_SHARD, (0, FAR_FUTURE), after=after, page=limit + 1)
+    keys = [(place["pk"], place["sk"]) for place in islice(places, limit + 1)]
+    found = {item["pk"]: item for item in table.get_many(keys[:limit])}
+    page = [found[pk] for pk, _ in keys[:limit] if pk in found]
+    more = f"{page[-1]['resolved_at']}.{page[-1]['id']}" if len(keys) > limit else None
+    return [for_operators(item) for item in page], more
+
+
+def of_receipt(table: Table, user: str, receipt: str) -> Item | None:
+    """The user's request with this receipt that waits; None if there is none. Raises `Busy`."""
+    item = table.get(_pk(_id_of(user, receipt)), "REQUEST") if fits_key(user, receipt) else None
+    return item if item is not None and item["state"] == PENDING else None
 
 
 def waiting(table: Table, limit: int) -> list[Item]:
@@ -192,6 +216,7 @@ def for_operators(item: Item) -> dict[str, Any]:
         **members(item),
         "userId": item["user"],
         "message": item.get("text"),
+        "said": payment_messages.said(item.get("text", ""), item.get("receipt")),
         "answeredBy": item.get("resolved_by"),
         "proof": item.get("proof"),
     }
@@ -221,8 +246,8 @@ def _resolution(
     resolved = Update(
         _pk(item["id"]),
         "REQUEST",
-        f"SET #state = :state, resolved_at = :now, resolved_by = :by{change} "
-        "REMOVE open_shard, expires_at",
+        "SET #state = :state, resolved_at = :now, resolved_by = :by, open_shard = :answered, "
+        f"expires_at = :now{change}",
         "#state = :pending",
         names={"#state": "state"},
         values={
@@ -230,6 +255,7 @@ def _resolution(
             ":pending": PENDING,
             ":now": act.at,
             ":by": act.actor,
+            ":answered": ANSWERED_SHARD,
             **values,
         },
     )
@@ -296,6 +322,11 @@ def find(table: Table, request_id: str) -> Item:
 
 def _newest_first(item: Item) -> tuple[int, str]:
     return -int(item["created_at"]), str(item["id"])
+
+
+def _id_of(user: str, reported: str) -> str:
+    """The id of the user's request with a receipt, or a text without one."""
+    return "cr_" + digest(user, reported)
 
 
 def _pk(request_id: str) -> str:

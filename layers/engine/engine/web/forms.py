@@ -258,22 +258,6 @@ class CreditRequestForm(Struct):
     reason: Reason = ""
 
 
-class CreditRequestsQuery(Struct):
-    """Those that wait, oldest first; with `user` all of a user's, newest first."""
-
-    user: UserId | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-
-
-class ApproveForm(Struct):
-    """The credits for a reported payment, and the receipt that proves it."""
-
-    credits: Amount
-    receipt: PaymentId
-    provider: Provider = "mpesa"
-    reason: Reason = ""
-
-
 class PolicyForm(Struct, rename="camel"):
     """Changes of the app's policy; `version` is the one that they are made from. What is missing stays."""
 
@@ -461,31 +445,6 @@ class PackForm(Struct, rename="camel"):
     apple_product_id: StoreProduct = ""
     tax_note: Annotated[str, Meta(max_length=120)] = ""
     active: bool = True
-
-
-class AdminPaymentsQuery(Struct):
-    """Payments that wait for a decision, the oldest first, or those of a `user`, newest first."""
-
-    state: Literal["unmatched"] = "unmatched"
-    user: UserId | None = None
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    cursor: Annotated[str, Meta(pattern=r"^[0-9]{12}#pin_[A-Za-z0-9_-]{1,60}\Z")] | None = None
-
-
-class AssignForm(Struct, rename="camel"):
-    """The user and the pack of a payment, as an operator found out."""
-
-    user_id: UserId
-    pack_id: PackCode
-    reason: GivenReason
-
-
-class RefundForm(Struct, rename="camel"):
-    """A refund that was made by hand: what went back in all, everything if left out, and its receipt."""
-
-    receipt: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
-    reason: GivenReason
-    amount_minor: Minor | None = None
 
 
 class AddressesForm(Struct):

@@ -1,0 +1,113 @@
+"""The policy for apps, bulk adjustments, and how a user's credits are used."""
+
+import time
+
+from tests.browser.conftest import Office
+from tests.browser.desk import Desk
+from tests.browser.looking import faults
+
+
+def put(desk: Desk, selector: str, text: str) -> None:
+    """Text with several lines into a field, as pasting does."""
+    script = """arguments[0].value = arguments[1];
+        arguments[0].dispatchEvent(new Event('input', {bubbles: true}))"""
+    desk.driver.execute_script(script, desk.one(selector), text)
+
+
+def row(desk: Desk, name: str) -> str:
+    return next((text for text in desk.texts("tbody tr") if name in text), "")
+
+
+def test_the_policy_is_changed_with_a_preview_and_its_history_says_what(clerk: Desk) -> None:
+    clerk.open("/policy")
+    clerk.sees("On a phone", "New videos", "No message is shown.")
+    before = clerk.one("#now .unit").text
+    clerk.press("Change")
+    clerk.fill("Lowest version code", "x")
+    clerk.press("Save", "dialog")
+    clerk.sees("A whole number from 1", "A reason is required.")
+    clerk.fill("Lowest version code", "4")
+    clerk.fill("Recommended version code", "9")
+    clerk.sees("Not above the newest version code.")
+    clerk.fill("Newest version code", "9")
+    clerk.fill("Message", "We are back at six.")
+    clerk.sees("What changes", "Below version 4", "refused")
+    assert faults(clerk) == {}
+    clerk.fill("Reason", "a fault in version 3")
+    clerk.answers("lost", of="POST /admin/app-policy")
+    clerk.press("Save", "dialog")
+    clerk.sees("this took effect, once.")
+    clerk.wait(lambda: not clerk.maybe("dialog[open]"))
+    clerk.answers("normal")
+    clerk.wait(lambda: clerk.one("#now .unit").text != before)
+    clerk.sees("a fault in version 3", "We are back at six.")
+    assert faults(clerk) == {}
+
+
+def test_a_sheet_is_checked_previewed_run_in_steps_and_survives_a_lost_answer(
+    clerk: Desk, office: Office
+) -> None:
+    users = [office.user(5) for _ in range(25)]
+    clerk.open("/adjustments")
+    clerk.press("Check the sheet")
+    clerk.sees("Paste a sheet, or choose a file.")
+    put(clerk, "textarea", f"user,amount,reason\n{users[0]},ten,Goodwill\n")
+    clerk.press("Check the sheet")
+    clerk.sees("Nothing can be run before these rows are right", "with a minus to deduct")
+    assert faults(clerk) == {}
+    clerk.press("Another sheet")
+    lines = [f"{user},{amount},=Goodwill" for user in users[:24] for amount in (3,)]
+    lines.append(f"{users[24]},-9,too much")
+    put(clerk, "textarea", "user,amount,reason\n" + "\n".join(lines))
+    clerk.press("Check the sheet")
+    clerk.sees("will be refused", "the balance is too small")
+    assert [office.balance(user) for user in users] == [5] * 25, "a preview changes nothing"
+    clerk.press("Run 25 rows")
+    clerk.sees("Change of all balances", "+72")
+    assert faults(clerk) == {}
+    clerk.answers("lost", of="dryRun=false")
+    clerk.press("Run", "dialog")
+    clerk.sees("The answer to the last rows was lost.", "Look them up")
+    clerk.answers("normal")
+    clerk.open("/adjustments")
+    clerk.press("Look them up")
+    clerk.press("Go on with 5 rows")
+    clerk.press("Run", "dialog")
+    clerk.sees("Every row has its outcome.", "done before", "refused")
+    assert faults(clerk) == {}
+    assert [office.balance(user) for user in users] == [8] * 24 + [5]
+    assert office.entries(users[0])[0].reason == "=Goodwill"
+    clerk.driver.execute_script("""
+        window.made = null;
+        URL.createObjectURL = blob => { window.made = blob; return '#'; };""")
+    clerk.press("Download the report")
+    script = "const done = arguments[0]; window.made.text().then(done)"
+    report = clerk.driver.execute_async_script(script)
+    assert report.count("\r\n") == 26 and f",{users[24]},-9,too much,refused," in report
+    assert "'=Goodwill" in report and ",=Goodwill" not in report
+    clerk.press("Another sheet")
+    clerk.wait(lambda: clerk.maybe("textarea"))
+
+
+def test_a_users_grants_and_rate_and_a_keys_use_are_shown(clerk: Desk, office: Office) -> None:
+    user = office.user(40)
+    office.past.week_of(user, days=4, tokens=4)
+    now = int(time.time())
+    for day in range(3):
+        office.past.deliver(office.past.vend(user, now - day * 86_400 - 60), now - day * 86_400)
+    clerk.open(clerk.user_path(user))
+    clerk.sees("Grants", "Bought", "At the present rate", "the balance lasts", "Use by day")
+    clerk.press("Payments of this user")
+    clerk.sees("No payment is like that")
+    clerk.open("/keys")
+    clerk.press("New key")
+    clerk.fill("Purpose", "seen in use")
+    clerk.press("Create the key")
+    clerk.wait(lambda: clerk.maybe(".secret code"))
+    key = clerk.one(".secret code").text
+    clerk.press("I have copied it")
+    body = {"userId": user, "amount": 7, "transactionId": f"T{now}", "provider": "till"}
+    office.post("/v1/credits/add", body, {"x-api-key": key})
+    clerk.press("seen in use")
+    clerk.sees("Outcomes", "Added through the API", user)
+    assert faults(clerk) == {}
