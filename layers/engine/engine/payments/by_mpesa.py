@@ -130,8 +130,8 @@ def hear_prompt(book: Book, intent_id: str, result: StkResult, act: Act) -> Sett
 
     Raises `Busy`, `OutcomeUnknown`.
     """
-    intent = intents.find(book.table, intent_id)
     if result.amount is not None and result.receipt is not None and result.is_paid:
+        intent = intents.find(book.table, intent_id)
         is_other = intent is not None and intent.reference not in ("", result.checkout_id)
         proof = Proof(
             MPESA,
@@ -146,8 +146,8 @@ def hear_prompt(book: Book, intent_id: str, result: StkResult, act: Act) -> Sett
             unfit="other_request" if is_other else "",
         )
         return settlement.settle(book, lambda: proof, act)
-    if intent is not None and not result.is_paid and intent.reference in ("", result.checkout_id):
-        intents.close(book.table, intent, intents.FAILED, result.code)
+    if not result.is_paid:
+        intents.end(book.table, intent_id, intents.FAILED, result.code, result.checkout_id)
     return None
 
 
@@ -236,7 +236,7 @@ def look(book: Book, daraja: Daraja, intent: Intent, act: Act) -> Settled | None
     """
     outcome = daraja.query(intent.reference)
     if outcome.state == "failed":
-        intents.close(book.table, intent, intents.FAILED, outcome.code)
+        intents.end(book.table, intent.id, intents.FAILED, outcome.code, intent.reference)
     if outcome.state != "paid":
         return None
     proof = replace(

@@ -77,9 +77,8 @@ def settle_session(book: Book, stripe: Stripe, session: Session, act: Act) -> Se
     if session.is_paid and session.payment is not None:
         return settle_payment(book, stripe, session.payment, act, session.intent or "")
     ended = _end_of(stripe, session)
-    intent = intents.find(book.table, session.intent or "") if ended else None
-    if intent is not None:
-        intents.close(book.table, intent, *ended)
+    if ended and session.intent:
+        intents.end(book.table, session.intent, *ended, session.id)
     return None
 
 

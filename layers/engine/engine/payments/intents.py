@@ -316,6 +316,20 @@ def close(table: Table, intent: Intent, state: str, trouble: str) -> Intent | No
     return _changed(table, intent, state=state, trouble=trouble)
 
 
+def end(table: Table, intent_id: str, state: str, trouble: str, reference: str) -> None:
+    """Ends an open intent as its provider says of `reference`, also if it changes meanwhile: the provider may
+    tell the end before its answer to the call is recorded. Nothing happens to an intent that is not there,
+    has ended, or has another reference. Raises `Busy`, `OutcomeUnknown`.
+    """
+    for _ in range(TRIES):
+        intent = find(table, intent_id)
+        if intent is None or intent.state != PENDING or intent.reference not in ("", reference):
+            return
+        if close(table, intent, state, trouble) is not None:
+            return
+    raise Busy()
+
+
 def postpone(table: Table, intent: Intent, look_at: int) -> Intent | None:
     """Sets when the reconciler looks next; None if the intent has changed meanwhile."""
     return _changed(table, intent, look_at=look_at, looks=intent.looks + 1)
