@@ -161,7 +161,7 @@ function One({ id, session }) {
 }
 
 function Facts({ facts }) {
-  return html`<dl class="preview">${facts.filter(([, value]) => value).map(([label, value]) => html`<div key=${label}><dt>${label}</dt><dd>${typeof value === "string" ? html`<bdi>${value}</bdi>` : value}</dd></div>`)}</dl>`;
+  return html`<dl class="facts">${facts.filter(([, value]) => value).map(([label, value]) => html`<div key=${label}><dt>${label}</dt><dd>${typeof value === "string" ? html`<bdi>${value}</bdi>` : value}</dd></div>`)}</dl>`;
 }
 
 function Entries({ row, entries }) {

@@ -53,7 +53,7 @@ function Policy({ session }) {
     <${ReadState} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${8} label="Loading the policy" />`}
     ${found && html`<div class="columns"><section aria-labelledby="now"><h2 id="now">Now <span class="unit">version ${found.version}</span></h2>
-        <dl class="preview">${NAMES.map((name) => html`<div key=${name}><dt>${labelOf(name)}</dt><dd><${Value} name=${name} value=${found.policy[name]} /></dd></div>`)}</dl></section>
+        <dl class="facts">${NAMES.map((name) => html`<div key=${name}><dt>${labelOf(name)}</dt><dd><${Value} name=${name} value=${found.policy[name]} /></dd></div>`)}</dl></section>
       <aside><section aria-labelledby="phone"><h2 id="phone">On a phone</h2><${Phone} policy=${found.policy} /></section></aside></div>
       <section aria-labelledby="history"><h2 id="history" class="later">Changes</h2><${History} versions=${found.history} /></section>`}
     ${isEdited && html`<${EditDialog} seen=${found} onClose=${() => setEdited(false)} onDone=${done} />`}`;

@@ -78,7 +78,7 @@ export function Grants({ user, entries }) {
     ["Added through the API", sum("api_add")], ["Given by operators", sum("admin_add")], ["Deducted by operators", sum("admin_deduct")], ["Taken back by refunds", sum("clawback", "clawback_return")],
   ].filter(([label, size], place) => size || !place);
   return html`<section aria-labelledby="grants"><h2 id="grants">Grants</h2>
-    <dl class="preview">${lines.map(([label, size, note]) => html`<div key=${label}><dt>${label}</dt><dd class="num">${change(size)}${note && html` <span class="quiet small">${note}</span>`}</dd></div>`)}
+    <dl class="facts">${lines.map(([label, size, note]) => html`<div key=${label}><dt>${label}</dt><dd class="num">${change(size)}${note && html` <span class="quiet small">${note}</span>`}</dd></div>`)}
       <div><dt>Owed</dt><dd class="num">${number(user.owed ?? 0)}</dd></div></dl>
     <${Lasts} balance=${user.balance} entries=${entries} />
     <p class="small"><a href=${href("payments", "", { user: user.userId })}>Payments of this user</a> · <a href=${href("requests", "", { user: user.userId })}>Requests</a></p></section>`;
