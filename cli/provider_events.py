@@ -26,6 +26,7 @@ PHONE = "254708374149"
 """The test number of Daraja's sandbox."""
 WAIT_S = 60.0
 PAUSE_S = 0.3
+LONG_JOB_S = 3600
 ORDER_TIMEOUT_S = 10
 
 Facts = dict[str, Any]
@@ -229,13 +230,26 @@ def _job(phase: str) -> Callable[[Scene], Facts]:
         vended = client.post("/v1/vend-token", {}, headers=headers, key=key).required().members
         _, held = scene.account()
         ticket = {"authorization": f"Bearer {vended['token']}"}
-        started = client.post("/ttt/transcribe", {"url": VIDEO}, headers=ticket, key=key).required()
+        body = {"url": VIDEO}
+        with _long_jobs(scene):
+            started = client.post("/ttt/transcribe", body, headers=ticket, key=key).required()
         job = str(started.members["jobId"])
         scene.order("upstream", f"jobs/{path_segment(job)}", {"phase": phase})
         scene.until(lambda: scene.account()[1] < held, "the end of the hold")
         return {"job": job}
 
     return happen
+
+
+@contextmanager
+def _long_jobs(scene: Scene) -> Iterator[None]:
+    """A job that begins now does not end by itself before it is told how."""
+    usual = scene.order("upstream", "settings", {})["job_seconds"]
+    scene.order("upstream", "settings", {"job_seconds": LONG_JOB_S})
+    try:
+        yield
+    finally:
+        scene.order("upstream", "settings", {"job_seconds": usual})
 
 
 def _spends_at_a_model(scene: Scene) -> Facts:

@@ -1,12 +1,11 @@
-"""Polls of a job: cheap while nothing happens, and never wrong where reads lag or another call was faster."""
+"""Polls of a job: cheap while nothing happens, and never wrong where another call was faster."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
-from engine.credits.hold_items import CAPTURED, RELEASED, key_of
-from engine.platform.table import Item, Put, Table
+from engine.platform.table import Item
 from engine.transcription import jobs
 from engine.transcription.gateway import Questions
 from tests.support.studio import Studio, opened
@@ -30,22 +29,6 @@ def item_of(studio: Studio, job_id: str) -> Item:
     item = jobs.read(studio.gateway.ledger, job_id)
     assert item is not None
     return item
-
-
-def lagging(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch, stored: dict[tuple[str, str], Item | None]
-) -> None:
-    """Eventually consistent reads of these keys see what was stored before."""
-    module: Any = studio.gateway.function("transcription")
-    table: Table = module.ledger.table
-    get = table.get
-
-    def lag(pk: str, sk: str, *, consistent: bool = True) -> Item | None:
-        if not consistent and (pk, sk) in stored:
-            return stored[pk, sk]
-        return get(pk, sk, consistent=consistent)
-
-    monkeypatch.setattr(table, "get", lag)
 
 
 def test_a_poll_that_finds_nothing_new_writes_nothing(studio: Studio) -> None:
@@ -87,36 +70,6 @@ def test_no_process_asks_in_the_second_of_a_new_answer(studio: Studio) -> None:
     module.questions = Questions()
     assert studio.told(headers, job_id).json == first.json
     assert len(studio.upstream.calls("status")) == asked
-
-
-def test_a_job_that_a_lagging_read_does_not_see_yet_is_there(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    user, headers, vended = studio.vend()
-    job_id = studio.submit(vended).json["jobId"]
-    lagging(studio, monkeypatch, {(f"J#{job_id}", "JOB"): None})
-    assert studio.status(headers, job_id).json["credit"] == "held"
-    lagging(studio, monkeypatch, {key_of(user, studio.hold(user).jti): None})
-    assert studio.status(headers, job_id).json["credit"] == "held"
-
-
-def test_a_lagging_read_gives_no_text_whose_credit_went_back(
-    studio: Studio, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A later failure took the charge back; the lagging read still sees the captured hold."""
-    user, headers, vended = studio.vend()
-    job_id = studio.submit(vended).json["jobId"]
-    studio.upstream.forward(60)
-    assert studio.status(headers, job_id).json["text"]
-    key = key_of(user, studio.hold(user).jti)
-    module: Any = studio.gateway.function("transcription")
-    captured = module.ledger.table.get(*key)
-    assert captured["state"] == CAPTURED
-    released = {**captured, "state": RELEASED, "reconciled": True}
-    module.ledger.table.write(Put(released, condition=""))
-    lagging(studio, monkeypatch, {key: captured})
-    told = studio.status(headers, job_id).json
-    assert (told["credit"], told["text"], told["transcript"]) == ("released", None, None)
 
 
 def test_upstreams_word_that_a_job_runs_ends_a_doubt_that_came_while_it_was_asked(

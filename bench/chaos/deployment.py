@@ -196,7 +196,7 @@ class Deployment:
 
     def _observed(self, client: Any) -> Any:
         """The store's client is replaced; that of the parameters stays."""
-        if client.meta.service_model.service_name != "dynamodb":
+        if client.service != "dynamodb":
             return client
         client.close()
         return self._store

@@ -24,7 +24,10 @@ BEYOND_A_SCHEMA = """
 # a day must exist, a prefix belongs to one order, a table has columns, a payment has one amount, an erasure
 # names its user twice.
 [[operations]]
-include-operation-id = ["adjustMany", "erasePersonalData", "listAllTransactions", "listAudit", "listUsers"]
+include-operation-id = [
+    "adjustMany", "erasePersonalData", "listAllTransactions", "listAudit", "listUnmatchedPayments",
+    "listUsers", "search",
+]
 checks.positive_data_acceptance.expected-statuses = ["2xx", 400, 401, 403, 404]
 
 [[operations]]

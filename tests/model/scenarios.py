@@ -295,7 +295,7 @@ def _text_is_paid(
 ) -> str | None:
     """Whoever was told the text has paid for it, from then on."""
     told = [o for o in outcomes if o is not None and o.kind == "ok" and o.facts.get("text")]
-    (hold,) = (item for item in content.values() if item.get("job_id") == JOB)
+    (hold,) = (i for (_, sk), i in content.items() if sk.startswith("H#") and i["job_id"] == JOB)
     wrong = told and hold["state"] != CAPTURED
     return f"the text was told, and the hold is {hold['state']}" if wrong else None
 

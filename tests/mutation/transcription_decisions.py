@@ -110,8 +110,8 @@ CLAIMS: Final = [
     ),
     (
         "transcription.jobs.job-of-its-user",
-        'if item is None or item["user"] != user or is_erased(item):',
-        "if item is None:",
+        'if item is not None and item["user"] == user and not is_erased(item):',
+        "if item is not None:",
     ),
     (
         "transcription.outcomes.completed-captures",
@@ -145,16 +145,6 @@ CLAIMS: Final = [
         "if False:",
     ),
     ("transcription.asking.told-in-its-second", 'item.get("said_at") == now', "False"),
-    (
-        "transcription.jobs.resolved-is-read-consistently",
-        'found is None or found[0].is_resolved or "is_final" in found[1]',
-        "found is None",
-    ),
-    (
-        "transcription.jobs.absence-is-read-consistently",
-        'found is None or found[0].is_resolved or "is_final" in found[1]',
-        'found and (found[0].is_resolved or "is_final" in found[1])',
-    ),
     (
         "transcription.jobs.doubts-are-looked-for-again",
         "if latest is not None and _tells(latest, said):",

@@ -33,7 +33,7 @@ const columns = () => [
   { label: "What", cls: "main", cell: (record) => html`<${Did} record=${record} />` },
   { label: "Change", cls: "num", cell: (record) => amount(record) },
   { label: "About", cls: "who", cell: (record) => html`<${About} record=${record} />` },
-  { label: "Outcome", cell: (record) => html`<${Badge} tone=${record.ok ? "good" : "bad"}>${record.ok ? "done" : (record.code || "refused").replaceAll("_", " ")}<//>` },
+  { label: "Outcome", cls: "outcome", cell: (record) => html`<${Badge} tone=${record.ok ? "good" : "bad"}>${record.ok ? "done" : (record.code || "refused").replaceAll("_", " ")}<//>` },
   { label: "From", cls: "from", cell: (record) => html`<span title=${record.userAgent}>${record.address || "–"}</span>` },
 ];
 

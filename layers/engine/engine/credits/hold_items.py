@@ -154,9 +154,9 @@ class Hold:
         return self.state not in UNRESOLVED
 
 
-def find(table: Table, user: str, jti: str, *, consistent: bool = True) -> Hold | None:
+def find(table: Table, user: str, jti: str) -> Hold | None:
     """The user's hold with this subject, None if there is none or it was replaced. Raises `Busy`."""
-    item = table.get(*key_of(user, jti), consistent=consistent)
+    item = table.get(*key_of(user, jti))
     is_it = item is not None and (item["jti"], item["user"]) == (jti, user)
     return read(item) if item is not None and is_it else None
 

@@ -72,23 +72,15 @@ def read(ledger: Ledger, job_id: str) -> Item | None:
 def known(ledger: Ledger, user: str, job_id: str) -> tuple[Hold, Item]:
     """The hold that pays for `user`'s job, by upstream's id or by ours, and the job's item.
 
-    While the job runs, both may be as they were a moment ago. Raises `JobNotFound`, also for another user's
-    job, and `Busy`.
+    Raises `JobNotFound`, also for another user's job, and `Busy`.
     """
-    found = _known(ledger, user, job_id, consistent=False)
-    if found is None or found[0].is_resolved or "is_final" in found[1]:
-        found = _known(ledger, user, job_id, consistent=True)
-    if found is None:
+    item = read(ledger, job_id)
+    hold = None
+    if item is not None and item["user"] == user and not is_erased(item):
+        hold = hold_items.find(ledger.table, user, item["jti"])
+    if item is None or hold is None:
         raise JobNotFound()
-    return found
-
-
-def _known(ledger: Ledger, user: str, job_id: str, *, consistent: bool) -> tuple[Hold, Item] | None:
-    item = ledger.table.get(_pk(job_id), "JOB", consistent=consistent)
-    if item is None or item["user"] != user or is_erased(item):
-        return None
-    hold = hold_items.find(ledger.table, user, item["jti"], consistent=consistent)
-    return (hold, item) if hold is not None else None
+    return hold, item
 
 
 def begun(token: VendedToken, url: str, public: str, now: int) -> Put:
