@@ -133,12 +133,16 @@ def submitted(asked: Asked, token: VendedToken, url: str = URL) -> Program:
     return asked.does(run)
 
 
-def looked_at(asked: Asked, job_id: str) -> Program:
-    """`GET /ttt/status/{id}`: an end that upstream tells settles the hold."""
+def looked_at(asked: Asked, job_id: str, *, has_asked: bool = False) -> Program:
+    """`GET /ttt/status/{id}`: an end that upstream tells settles the hold. A process that `has_asked` in this
+    second is told what was heard last.
+    """
 
     def run(desk: Desk) -> Mapping[str, Any]:
-        act = asked.act("system:status")
-        mirrored = job_status.status(_gateway(desk), asked.user, job_id, act)
+        act, gateway = asked.act("system:status"), _gateway(desk)
+        if has_asked:
+            gateway.questions.take(job_id, act.at)
+        mirrored = job_status.status(gateway, asked.user, job_id, act)
         told = json.loads(mirrored.body)
         return {"text": told.get("text"), "job": job_id}
 

@@ -269,7 +269,8 @@ def known_again(deep: bool) -> Scenario:
 
 def _polls() -> list[Program]:
     polls = do.attempts(lambda asked: do.looked_at(asked, JOB), Asked("L", at=POLL_AT), 2, first=0)
-    return [*polls, do.swept(Asked("S", at=POLL_AT))]
+    told = do.looked_at(Asked("T", at=POLL_AT), JOB, has_asked=True)
+    return [*polls, told, do.swept(Asked("S", at=POLL_AT))]
 
 
 def seen_missing(now: str) -> Content:
