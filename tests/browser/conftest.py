@@ -18,9 +18,10 @@ from engine.ledger.audit import Audit
 from engine.ledger.items import Entry, account_sk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
+from engine.readmodels import figures, folds
 from local.engine import json_client
 from local.harness import local_run
-from tests.browser.desk import Desk, chrome
+from tests.browser.desk import PATIENCE_S, Desk, chrome
 from tests.browser.past import Past
 from tests.support.operators import CHEAP, act
 
@@ -103,6 +104,16 @@ class Office:
         """Of all users that there are, whichever test made them."""
         accounts = self.table.scan("sk = :sk", {":sk": account_sk(self.ledger.unit)})
         return max(int(account["available"]) for account in accounts)
+
+    def await_lists(self, user: str) -> None:
+        """Waits until the lists show the user with all entries; a page that is open does not read them again."""
+        last = self.entries(user)[0].seq
+        ends_at = time.monotonic() + PATIENCE_S
+        generation = figures.generations(self.table, consistent=True).current
+        place = folds.summary_pk(self.ledger.unit, generation, user), user
+        while (self.table.get(*place) or {}).get("projected_seq", 0) < last:
+            assert time.monotonic() < ends_at, f"{user} is not in the lists"
+            time.sleep(0.05)
 
     def entries(self, user: str) -> list[Entry]:
         """Newest first."""

@@ -65,6 +65,8 @@ def test_users_are_ordered_by_balance(desk: Desk, office: Office) -> None:
     highest = office.highest_balance()
     office.past.buy(rich, highest + 1, int(time.time()))
     office.past.buy(richer, highest + 2, int(time.time()))
+    office.await_lists(rich)
+    office.await_lists(richer)
     desk.open("/users?sort=balance")
     desk.wait(lambda: desk.texts("tbody a.id")[:2] == [richer, rich])
     balances = [int(t.replace(",", "")) for t in desk.texts("tbody td.strong")]

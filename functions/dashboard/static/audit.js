@@ -31,12 +31,11 @@ const amount = ({ amount: size, unit }) => (size === null ? "" : unit === "credi
 
 const columns = () => [
   { label: `When (${zone()})`, cls: "when", cell: (record) => html`<${Time} at=${record.timestamp} />` },
-  { label: "Who", cls: "by", cell: (record) => html`<a title=${`Everything by ${record.actor}`} href=${href("audit", "", { actor: record.actor })}>${who(record.actor)}</a>` },
+  { label: "Who", cls: "by", cell: (record) => html`<a title=${`Everything by ${record.actor}`} href=${href("audit", "", { actor: record.actor })}>${who(record.actor)}</a>${record.address && html`<span class="why" title=${record.userAgent}>from ${record.address}</span>`}` },
   { label: "What", cls: "main", cell: (record) => html`<${Did} record=${record} />` },
   { label: "Change", cls: "num", cell: (record) => amount(record) },
   { label: "About", cls: "who", cell: (record) => html`<${About} record=${record} />` },
   { label: "Outcome", cls: "outcome", cell: (record) => html`<${Badge} tone=${record.ok ? "good" : "bad"}>${record.ok ? "done" : (record.code || "refused").replaceAll("_", " ")}<//>` },
-  { label: "From", cls: "from", cell: (record) => html`<span title=${record.userAgent}>${record.address || "–"}</span>` },
 ];
 
 function Audit({ query }) {
