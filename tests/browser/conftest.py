@@ -106,7 +106,7 @@ class Office:
         return max(int(account["available"]) for account in accounts)
 
     def await_lists(self, user: str) -> None:
-        """Waits until the lists show the user with all entries; a page that is open does not read them again."""
+        """Waits until the lists have all entries of the user: an open page does not read them again."""
         last = self.entries(user)[0].seq
         ends_at = time.monotonic() + PATIENCE_S
         generation = figures.generations(self.table, consistent=True).current
