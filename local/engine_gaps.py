@@ -145,6 +145,10 @@ GAPS: tuple[Gap, ...] = (
     Gap("AWS::Lambda::LayerVersion", "DeletionPolicy", MISSING, _NOT_REPORTED),
     Gap("AWS::Lambda::Version", "DeletionPolicy", MISSING, _NOT_REPORTED),
     Gap(
+        "AWS::Lambda::Permission", "", MISSING,
+        "the engine never asks for them; without them the copy has room for routes", (BY_RUN,),
+    ),
+    Gap(
         "AWS::Lambda::Function", "ReservedConcurrentExecutions", MISSING,
         "ignored by the engine's CloudFormation; `make run` sets it where it is declared", (BY_SAM,),
     ),

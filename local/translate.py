@@ -62,6 +62,8 @@ def translate(source: Template, bucket: str) -> Translation:
     routes = _expand_apis(translated["Resources"])
     _adapt_functions(translated)
     _adapt_custom_resources(translated)
+    _take_out_permissions(translated["Resources"])
+    not_deployed.append("permissions to invoke functions")
     if gone := take_out_computed_alarms(translated["Resources"]):
         not_deployed.append(f"alarms on metric math ({', '.join(gone)})")
     not_deployed += _without_effect(translated["Resources"])
@@ -258,6 +260,14 @@ def _adapt_functions(template: Template) -> None:
         # AWS sets this variable; here it names the handler that the local entry calls.
         variables["_HANDLER"] = properties["Handler"]
         properties["Handler"] = ENTRY_HANDLER
+
+
+def _take_out_permissions(resources: Resources) -> None:
+    """Removes the permissions to invoke functions: the engine never asks for them, and they are a third of
+    the resources, of which a stack may have 500.
+    """
+    for name in resources_of_type({"Resources": resources}, "AWS::Lambda::Permission"):
+        del resources[name]
 
 
 def _adapt_custom_resources(template: Template) -> None:

@@ -55,6 +55,12 @@ def test_each_event_of_the_template_becomes_a_route(
     assert len(routes) == len(events)
 
 
+def test_the_copy_leaves_room_for_a_hundred_more_routes(translated: Translation) -> None:
+    """CloudFormation, and the engine's too, allows a stack 500 resources, and each route is one."""
+    assert len(translated.template["Resources"]) < 400
+    assert "permissions to invoke functions" in translated.engine_gaps
+
+
 def test_a_property_without_effect_in_the_engine_is_reported(translated: Translation) -> None:
     assert "point-in-time recovery (Table)" in translated.engine_gaps
 
