@@ -1,8 +1,9 @@
-"""The local engine waits neither for a silent log nor for each record of a stream."""
+"""The local engine waits neither for a silent log nor for each record of a stream; uvicorn serves it."""
 
 import base64
 import io
 import queue
+import socket
 import threading
 import time
 import zipfile
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from local import engine_main
-from local.engine import aws_client, running_engine
+from local.engine import Engine, aws_client, running_engine
 from local.function_entry import END_OF_LOG
 
 LONG_S = 20.0
@@ -109,9 +110,25 @@ def test_a_full_batch_is_followed_by_the_next_one_at_once(monkeypatch: pytest.Mo
 
 
 @pytest.fixture(scope="module")
-def lambdas() -> Iterator[Any]:
-    with running_engine() as engine:
-        yield aws_client("lambda", engine.endpoint)
+def engine() -> Iterator[Engine]:
+    with running_engine() as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def lambdas(engine: Engine) -> Any:
+    return aws_client("lambda", engine.endpoint)
+
+
+@pytest.mark.enable_socket
+def test_the_real_engine_is_served_by_uvicorn(engine: Engine) -> None:
+    """Its own server answers a request that is not HTTP without a text."""
+    port = int(engine.endpoint.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"not HTTP\r\n\r\n")
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"Invalid HTTP request received.")
 
 
 CODE = """
