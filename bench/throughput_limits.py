@@ -71,7 +71,7 @@ LIMITS = (
         "vends and jobs: 503 `busy`", "more `SHARDS` of holds",
     ),
     Limit(
-        "feed of a day", folds.FEED_SHARDS, 2 * ENTRIES, 0, "read models lag",
+        "feed of a day", folds.FEED_SHARDS, ENTRIES, 0, "read models lag",
         "more `FEED_SHARDS`",
     ),
     Limit(

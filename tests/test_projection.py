@@ -16,7 +16,8 @@ from engine.ledger import audit
 from engine.platform.table import marshal
 from engine.readmodels import figures, folds
 from engine.readmodels.folds import fold
-from engine.readmodels.projection import CHUNK, audit_record
+from engine.readmodels.projection import CHUNK
+from engine.readmodels.writes import audit_record
 from tests.support.gateway import Gateway
 from tests.support.stage import Records, Stage, grown, sequence_number
 from tests.support.streams import (

@@ -218,6 +218,26 @@ READ_MODELS: Final = [
         "except (Busy, Cancelled) as trouble:",
         "except Busy as trouble:",
     ),
+    (
+        "readmodels.projection.guess-needs-consecutive-entries",
+        "return len(self.known) == self.until - min(self.known) + 1 <= CHUNK",
+        "return self.until - min(self.known) + 1 <= CHUNK",
+    ),
+    (
+        "readmodels.projection.guess-needs-the-last-entry",
+        "return len(self.known) == self.until - min(self.known) + 1 <= CHUNK",
+        "return len(self.known) == max(self.known) - min(self.known) + 1 <= CHUNK",
+    ),
+    (
+        "readmodels.projection.wrong-guess-is-not-the-end",
+        "        except (Busy, Cancelled):\n            return None\n",
+        "        except Busy:\n            return None\n        except Cancelled:\n            return []\n",
+    ),
+    (
+        "readmodels.projection.copies-are-put",
+        "            if entry.seq not in work.copied:\n",
+        "            if entry.seq in work.copied:\n",
+    ),
     ("readmodels.rebuild.new-number", "max(before.written) + 1", "max(before.written)"),
     (
         "readmodels.rebuild.overtaken-is-told",

@@ -17,6 +17,7 @@ NAME = "condition"
 
 MONEY, JOBS = "test_conditions", "mutation/test_jobs"
 MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
+PROJECTED = (MODELS, "test_projection", "test_projection_lists", "test_projection_crashes")
 TESTS: Mapping[str, tuple[str, ...]] = {
     "credits.adjustments": (
         "test_adjustments",
@@ -118,7 +119,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_payments", "test_credits", "test_crash_points"),
-    "readmodels.projection": (MODELS, "test_projection", "test_projection_lists"),
+    "readmodels.projection": PROJECTED,
+    "readmodels.writes": (*PROJECTED, "test_rebuild"),
     "readmodels.rebuild": (MODELS, "test_rebuild"),
     "ledger.idempotency": (MONEY, "test_payments", "test_bulk", "test_credits", "test_users"),
     **dict.fromkeys(

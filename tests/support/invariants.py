@@ -10,7 +10,7 @@ from engine.ledger.items import CREDITS, START, Account, Entry, read_account, re
 from engine.platform.table import Item, Table
 from engine.readmodels import folds
 from engine.readmodels.figures import days, get_summary, notices, totals
-from engine.readmodels.projection import RECORD_ID_LENGTH, is_audited
+from engine.readmodels.writes import RECORD_ID_LENGTH, is_audited
 
 NAME_LENGTH = 22
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from engine.payments.rows import Row
 from engine.platform.table import Write
 from engine.platform.times import iso
-from engine.readmodels.projection import LowBalance
+from engine.readmodels.writes import LowBalance
 from engine.subscriptions import outbox
 
 GRANTED: Final = "payment.granted"

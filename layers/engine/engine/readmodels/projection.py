@@ -1,10 +1,14 @@
 """The projector: turns entries from the table's stream into read models, exactly once, in order per account.
 
 A record says that its account has entries up to a seq. The account's summary stores how far the account
-is projected. The entries after that are folded, at most `CHUNK` at a time, and one transaction advances the
+is projected. The entries after that are folded, at most `CHUNK` at a time. First their copies in the feed
+and their audit records are put, which are the same whenever they are put. Then one transaction advances the
 summary, on condition that it is unchanged, adds the entries to their days, hours and the totals, and writes
-their copies in the feed, audit records and notices. So a duplicate or older record does nothing, two
-concurrent projectors count an entry once, and a transaction whose answer was lost is not repeated.
+notices. So a duplicate or older record changes nothing, two concurrent projectors count an entry once, and
+a transaction whose answer was lost is not repeated.
+
+The first condition of an account is guessed from its records instead of read: they mostly follow what is
+projected. A wrong guess is refused, and then the summary is read.
 
 An entry is taken from its record's image. One that was not delivered (lost with a poison batch) or whose
 image is not an entry is read from the ledger.
@@ -24,12 +28,10 @@ Failure policy
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from engine.credits.hold_items import is_of_backend
-from engine.ledger.audit import Record, record_item
 from engine.ledger.items import (
     SEQ_DIGITS,
     Entry,
@@ -37,16 +39,14 @@ from engine.ledger.items import (
     entry_sk,
     read_entry,
 )
-from engine.platform.act import Act
 from engine.platform.errors import Busy
-from engine.platform.table import Cancelled, Item, Put, Table, Update, Write, unmarshal
+from engine.platform.table import Cancelled, Item, Table, Write, unmarshal
 from engine.platform.times import DAY_S
-from engine.readmodels import figures, folds
-from engine.readmodels.folds import Counts, Folded
+from engine.readmodels import figures, folds, writes
+from engine.readmodels.writes import LowBalance
 
 CHUNK = 19
-"""Entries in one transaction: with a day, an hour, a copy in the feed, an audit record and a notice each
-still under 100 items."""
+"""Entries in one transaction: with a day, an hour and a notice each far under 100 items."""
 
 LAST_SEQ = 10**SEQ_DIGITS - 1
 PATIENCE_S = 2.0
@@ -57,14 +57,6 @@ RESERVE_S = 5.0
 
 NEWS_S = DAY_S
 """How long a record stays in the stream."""
-
-RECORD_ID_LENGTH = 22
-AUDITED: Mapping[str, str] = {
-    "spend": "vend",
-    "admin_add": "admin_add",
-    "admin_deduct": "admin_deduct",
-}
-"""Entry types of vends and admin acts, each with its action in the audit."""
 
 
 class Stalled(Exception):
@@ -92,18 +84,6 @@ class Delivered:
 
 
 @dataclass(frozen=True, slots=True)
-class LowBalance:
-    """A balance that fell below the threshold. `at` in epoch seconds."""
-
-    user: str
-    unit: str
-    seq: int
-    available: int
-    threshold: int
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
 class Projected:
     """The result of a batch: the record to deliver again from, the failures, and the notices."""
 
@@ -113,6 +93,25 @@ class Projected:
     notices: list[LowBalance]
     entries: Mapping[str, int]
     """Number of entries projected by this batch, by type; an entry is counted by one batch only."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An account to project up to the entry `until`, or to its last; `known` are entries by seq."""
+
+    user: str
+    unit: str
+    generation: int
+    known: Mapping[int, Entry]
+    until: int | None
+    copied: set[int] = field(default_factory=set)
+    """The entries whose copies are put."""
+
+    def is_run(self) -> bool:
+        """Whether the known entries are consecutive, end with `until`, and fit into one chunk."""
+        if not self.known or self.until is None:
+            return False
+        return len(self.known) == self.until - min(self.known) + 1 <= CHUNK
 
 
 class Projector:
@@ -183,26 +182,30 @@ class Projector:
         `known` contains entries by seq that need not be read; projected entries are added to `counted`
         by type. Raises `Stalled` or `Unreadable`.
         """
-        notices: list[LowBalance] = []
-        seen = 0
+        work = _Work(user, unit, generation, known or {}, until)
+        notices = self._at_once(work)
+        if notices is not None:
+            _count(counted, work.known.values())
+            return notices
+        notices, seen, tries = [], -1, 0
         give_up_at = self._clock() + PATIENCE_S
-        tries = 0
         while True:
             try:
-                seen = self._projected_seq(user, unit, generation)
-                entries = self._entries_after(user, unit, seen, known or {}, until)
+                before, seen = seen, self._projected_seq(work)
+                if seen > before:  # Whoever it was: something was projected.
+                    give_up_at, tries = self._clock() + PATIENCE_S, 0
+                entries = self._entries_after(work, seen)
                 if not entries:
                     return notices
-                notices += self._write(user, unit, generation, seen, entries)
-                if counted is not None:
-                    counted.update(entry.type for entry in entries)
+                notices += self._write(work, seen, entries)
+                _count(counted, entries)
+                if entries[-1].seq == until:
+                    return notices
             except (Busy, Cancelled) as trouble:
                 if self._clock() >= give_up_at:
-                    raise Stalled(user, seen + 1, str(trouble)) from trouble
+                    raise Stalled(user, max(seen, 0) + 1, str(trouble)) from trouble
                 self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2**tries)))
                 tries = min(tries + 1, 10)
-            else:
-                give_up_at, tries = self._clock() + PATIENCE_S, 0
 
     def _deliver(
         self,
@@ -216,18 +219,29 @@ class Projector:
         until = max(record.seq for record in delivered)
         return self.project(user, unit, generation, known=known, until=until, counted=counted)
 
-    def _projected_seq(self, user: str, unit: str, generation: int) -> int:
-        pk = folds.summary_pk(unit, generation, user)
-        item = self.table.get(pk, user)
+    def _at_once(self, work: _Work) -> list[LowBalance] | None:
+        """Project the known entries as if the account were projected up to the first of them, which the
+        transaction's condition checks. None if that is not sure to have been so.
+        """
+        if not work.is_run():
+            return None
+        entries = [work.known[seq] for seq in sorted(work.known)]
+        try:
+            return self._write(work, entries[0].seq - 1, entries)
+        except (Busy, Cancelled):
+            return None
+
+    def _projected_seq(self, work: _Work) -> int:
+        pk = folds.summary_pk(work.unit, work.generation, work.user)
+        item = self.table.get(pk, work.user)
         return item["projected_seq"] if item is not None else 0
 
-    def _entries_after(
-        self, user: str, unit: str, seen: int, known: Mapping[int, Entry], until: int | None
-    ) -> list[Entry]:
+    def _entries_after(self, work: _Work, seen: int) -> list[Entry]:
         """The next consecutive entries, at most `CHUNK`; none at `until` or at the end.
 
         Raises `Unreadable` if the first cannot be read.
         """
+        user, unit, known, until = work.user, work.unit, work.known, work.until
         delivered = list(_contiguous(known.get, seen + 1))
         if delivered or (until is not None and seen >= until):
             return delivered
@@ -241,27 +255,34 @@ class Projector:
             raise Unreadable(user, seen + 1, "the ledger has no intact entry with this seq")
         return entries
 
-    def _write(
-        self, user: str, unit: str, generation: int, seen: int, entries: list[Entry]
-    ) -> list[LowBalance]:
-        """Write `entries`, which follow `seen`, in one transaction; returns its notices.
+    def _write(self, work: _Work, seen: int, entries: list[Entry]) -> list[LowBalance]:
+        """Write `entries`, which follow `seen`: their copies, then all figures in one transaction. Returns
+        the notices.
 
         Raises `Cancelled` (another writer was first, or a conflict) or `Busy`.
         """
         folded = folds.fold(entries)
         assert folded is not None  # noqa: S101 - there are entries
         notices = self._notices(entries)
+        self._copy(work, entries)
+        account, available = (work.user, work.unit, work.generation), entries[-1].available_after
         self.table.transact(
             [
-                _summary_write(user, unit, generation, seen, folded, entries[-1].available_after),
-                *_stats_writes(user, unit, generation, folded, int(self._now())),
-                *(Put(folds.feed_item(entry), condition="") for entry in entries),
-                *(self._audit_write(entry) for entry in entries if is_audited(entry)),
-                *(self._notice_write(notice) for notice in notices),
+                writes.summary(account, seen, folded, available),
+                *writes.statistics(account, folded, int(self._now())),
+                *(writes.notice(notice, self._audit_days) for notice in notices),
                 *(self.beside(notices[-1]) if notices and self._is_first else ()),
             ]
         )
         return notices
+
+    def _copy(self, work: _Work, entries: list[Entry]) -> None:
+        """Put the copies of `entries`, unless an earlier attempt has."""
+        for entry in entries:
+            if entry.seq not in work.copied:
+                for copy in writes.copies(entry, self._audit_days):
+                    self.table.write(copy)
+                work.copied.add(entry.seq)
 
     def _notices(self, entries: list[Entry]) -> list[LowBalance]:
         news_from = self._now() - NEWS_S
@@ -272,47 +293,9 @@ class Projector:
             if entry.at >= news_from and folds.falls_low(entry, low)
         ]
 
-    def _audit_write(self, entry: Entry) -> Put:
-        """Its key is derived from the entry, so putting it again changes nothing."""
-        return Put(audit_record(entry, self._audit_days), condition="")
-
-    def _notice_write(self, notice: LowBalance) -> Update:
-        """An update, so that members added by operators survive a rebuild."""
-        return Update(
-            folds.notice_pk(notice.user),
-            folds.notice_sk(notice.seq),
-            "SET kind = :kind, #unit = :unit, #seq = :seq, available = :available, "
-            "threshold = :threshold, #at = :at, #ttl = :ttl",
-            condition="",
-            names={"#unit": "unit", "#seq": "seq", "#at": "at", "#ttl": "ttl"},
-            values={
-                ":kind": "low_balance",
-                ":unit": notice.unit,
-                ":seq": notice.seq,
-                ":available": notice.available,
-                ":threshold": notice.threshold,
-                ":at": notice.at,
-                ":ttl": notice.at + self._audit_days * DAY_S,
-            },
-        )
-
 
 def _nothing(_: LowBalance) -> Sequence[Write]:
     return ()
-
-
-def is_audited(entry: Entry) -> bool:
-    """Whether `entry` is a vend or an admin act; a spend that reverses a refund is neither."""
-    return entry.type in AUDITED and (entry.type != "spend" or entry.reverses is None)
-
-
-def audit_record(entry: Entry, audit_days: int) -> Item:
-    """The audit item of a vend or an admin act, with the entry's `unit`, `seq` and origin id."""
-    act = Act(entry.actor, entry.request_id, "", "", entry.reason, at=entry.at)
-    action = "hold" if is_of_backend(entry.subject) else AUDITED[entry.type]
-    record = Record(entry.user, action, True, "", act)
-    item = record_item(record, entry.hash[:RECORD_ID_LENGTH], audit_days)
-    return {**item, "origin_id": entry.origin_id, "unit": entry.unit, "seq": entry.seq}
 
 
 def readable(item: Item) -> Entry | None:
@@ -380,69 +363,13 @@ def _contiguous(get: Callable[[int], Entry | None], first: int) -> Iterator[Entr
         yield entry
 
 
+def _count(counted: Counter[str] | None, entries: Iterable[Entry]) -> None:
+    if counted is not None:
+        counted.update(entry.type for entry in entries)
+
+
 def _first_position(delivered: list[Delivered], seq: int) -> int:
     """The position of the account's first record for `seq` or later."""
     return next(
         (record.position for record in delivered if record.seq >= seq), delivered[0].position
     )
-
-
-def _summary_write(
-    user: str, unit: str, generation: int, seen: int, folded: Folded, available: int
-) -> Update:
-    """Advances the summary if it is unchanged since `seen`; `available` is the balance after it."""
-    add, names, values = _adding(folded.counts)
-    pk = folds.summary_pk(unit, generation, user)
-    change = "SET projected_seq = :next, last_at = :last, by_balance = :by_balance"
-    values |= {":next": folded.seq, ":last": folded.last_at}
-    values[":by_balance"] = folds.balance_rank(available, user)
-    if seen:
-        condition = "projected_seq = :seen"
-        values |= {":seen": seen}
-    else:
-        condition = "attribute_not_exists(pk)"
-        change += ", #unit = :unit, first_at = :first, by_start = :by_start, users_shard = :shard"
-        names |= {"#unit": "unit"}
-        values |= {":unit": unit, ":first": folded.first_at, ":shard": pk}
-        values[":by_start"] = folds.start_rank(folded.first_at, user)
-    return Update(pk, user, f"{change} {add}", condition, names=names, values=values)
-
-
-def _stats_writes(user: str, unit: str, generation: int, folded: Folded, now: int) -> list[Write]:
-    pk = folds.stats_pk(unit, generation, folds.stats_shard(user))
-    sums = {folds.day_sk(day): counts for day, counts in folded.days.items()}
-    sums[folds.TOTAL_SK] = folded.counts
-    oldest = folds.hour_of(now - folds.HOURS_KEPT_S)
-    hours = {hour: counts for hour, counts in folded.hours.items() if hour > oldest}
-    return [
-        *(_stats_write(pk, sk, counts) for sk, counts in sums.items()),
-        *(_hour_write(pk, hour, counts) for hour, counts in hours.items()),
-    ]
-
-
-def _stats_write(pk: str, sk: str, counts: Counts) -> Update:
-    """Needs no condition: the summary's condition in the same transaction makes it happen once."""
-    add, names, values = _adding(counts)
-    return Update(pk, sk, add, condition="", names=names, values=values)
-
-
-def _hour_write(pk: str, hour: str, counts: Counts) -> Update:
-    """Likewise; the item expires by TTL."""
-    add, names, values = _adding(counts)
-    ttl = folds.hour_start(hour) + folds.HOURS_KEPT_S
-    return Update(
-        pk,
-        folds.hour_sk(hour),
-        f"SET #ttl = :ttl {add}",
-        condition="",
-        names={**names, "#ttl": "ttl"},
-        values={**values, ":ttl": ttl},
-    )
-
-
-def _adding(counts: Counts) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """The ADD clause for `counts`, with its names and values."""
-    changed = [(name, value) for name, value in sorted(counts.items()) if value]
-    terms = ", ".join(f"#c{n} :c{n}" for n in range(len(changed)))
-    names = {f"#c{n}": name for n, (name, _) in enumerate(changed)}
-    return f"ADD {terms}", names, {f":c{n}": value for n, (_, value) in enumerate(changed)}

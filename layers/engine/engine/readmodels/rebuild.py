@@ -41,10 +41,9 @@ from engine.readmodels.projection import (
     LAST_SEQ,
     Projector,
     Unreadable,
-    audit_record,
-    is_audited,
     readable,
 )
+from engine.readmodels.writes import audit_record, is_audited
 
 KEEP_OLD_S = DAY_S
 HOURS_COMPARED_S = 48 * 3600
