@@ -18,6 +18,7 @@ from cli.commands import (
     listen,
     logs,
     meta,
+    notices,
     operators,
     packs,
     payments,
@@ -99,6 +100,7 @@ app.add_typer(holds.app, name="holds")
 app.add_typer(keys.app, name="keys")
 app.add_typer(subscriptions.app, name="subscriptions")
 app.add_typer(packs.app, name="packs")
+app.add_typer(notices.app, name="notices")
 app.add_typer(payments.app, name="payments")
 app.add_typer(secrets.app, name="secrets")
 app.add_typer(ledger.app, name="ledger")

@@ -213,7 +213,7 @@ def test_a_leased_notice_is_sent_and_recorded_by_one_process(scene: Scene) -> No
     assert scene.items()[0]["attempts"] == []
     assert outbox.record_attempt(table, item, Attempt("200", is_final=True), now)
     assert scene.items()[0]["state"] == "delivered"
-    assert "open_shard" not in scene.items()[0]
+    assert scene.items()[0]["open_shard"] == "notices#delivered"
     assert not outbox.record_attempt(table, item, Attempt("500"), now)
     assert len(scene.items()[0]["attempts"]) == 1
     assert not outbox.claim(table, {**item, "expires_at": now + 60}, now)
@@ -448,3 +448,65 @@ def test_a_receiver_that_drips_is_given_up_at_the_deadline(
         assert time.monotonic() - began < 5
     (notice,) = scene.webhooks()
     assert notice["attempts"][0]["outcome"] == "timeout"
+
+
+def test_notices_of_all_users_are_listed_by_state_and_sent_again_together(scene: Scene) -> None:
+    scene.rotate()
+    studio = scene.studio
+    (one,) = listed(scene, state="pending")
+    assert (one["userId"], one["attempts"]) == (scene.user, []) and one["nextAttemptAt"]
+    assert scene.send()["delivered"] == 1
+    assert listed(scene, state="pending") == [] and listed(scene, state="failed") == []
+    (delivered,) = listed(scene, state="delivered")
+    assert (delivered["id"], delivered["attempts"][0]["outcome"]) == (one["id"], "204")
+    notices = [f"{scene.user}/{one['id']}", f"nobody/{one['id']}"]
+    body = {"notices": notices, "reason": "the receiver lost it"}
+    reply = call(studio, "POST", "/admin/notices/replay", body)
+    assert [found["state"] for found in reply.json["notices"]] == ["pending", "not_found"]
+    assert scene.send()["delivered"] == 1
+    assert len({headers["webhook-id"] for _, headers, _ in scene.receiver.got}) == 1
+    assert len(listed(scene, user=scene.user)) == 1
+    query = {"user": scene.user}
+    records = studio.gateway.call(
+        "GET", "/admin/audit", headers=studio.gateway.admin, query=query
+    ).json["records"]
+    assert [r["action"] for r in records if r["reason"] == body["reason"]] == ["webhook_replay"]
+
+
+def test_notices_are_listed_in_pages_newest_first(scene: Scene) -> None:
+    for _ in range(5):
+        scene.rotate()
+        scene.studio.now += 100_000
+        scene.send()
+    seen: list[tuple[str, str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"state": "delivered", "limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = call(scene.studio, "GET", "/admin/notices", query=query).json
+        seen += [(one["attempts"][-1]["timestamp"], one["id"]) for one in page["notices"]]
+        cursor = page["nextCursor"]
+    assert seen == sorted(seen, reverse=True) and len(set(seen)) == 5
+
+
+def test_notices_that_wait_are_listed_in_pages_by_their_next_attempt(scene: Scene) -> None:
+    """Several at one time, in every shard of the index."""
+    table, now = scene.studio.table, int(scene.studio.now)
+    users = [f"waiting-{number}" for number in range(12)]
+    assert len({outbox.shard_of(user) for user in users}) == outbox.SHARDS
+    for number, user in enumerate(users):
+        table.write(outbox.notice(user, "credits.low", "x", {"userId": user}, now + number // 6))
+    seen: list[tuple[str, str]] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        query = {"state": "pending", "limit": "5"} | ({"cursor": cursor} if cursor else {})
+        page = call(scene.studio, "GET", "/admin/notices", query=query).json
+        seen += [(one["nextAttemptAt"], one["userId"]) for one in page["notices"]]
+        cursor = page["nextCursor"]
+    assert sorted(user for _, user in seen) == sorted(users)
+    assert [at for at, _ in seen] == sorted(at for at, _ in seen)
+
+
+def listed(scene: Scene, **query: str) -> list[dict[str, Any]]:
+    reply = call(scene.studio, "GET", "/admin/notices", query=query)
+    assert reply.status == 200 and reply.json["isOn"] is True, reply.text
+    return list(reply.json["notices"])

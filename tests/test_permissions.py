@@ -17,6 +17,7 @@ from engine.access import rotation
 from engine.platform import dead_letters
 from engine.platform.aws_json import ErrorAnswer
 from engine.platform.table import Table
+from engine.subscriptions import outbox
 from local.settings import ROOT
 from local.template import load_template
 from tests.support import (
@@ -141,6 +142,9 @@ def _subscriptions(endpoint: str) -> None:
         admin = {"headers": scene.gateway.admin}
         scene.gateway.call("GET", f"/admin/subscriptions/{user}", **admin)
         scene.gateway.call("GET", f"/admin/subscriptions/{user}/webhooks", **admin)
+        write = outbox.notice(user, "credits.low", "seen", {"userId": user}, int(scene.now))
+        scene.gateway.ledger.table.write(write)
+        scene.gateway.call("GET", "/admin/notices", query={"state": "pending"}, **admin)
         asked = {"reason": "x"}
         scene.gateway.call("POST", f"/admin/subscriptions/{user}/rotate", asked, **admin)
         scene.settle(rounds=2)

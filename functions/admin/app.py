@@ -1,6 +1,8 @@
 """Operators' routes: users, balances, transactions, statistics, API keys, audit."""
 
-from engine.access import api_keys, front_secret, keyrings
+from typing import Any
+
+from engine.access import api_keys, front_secret, keyrings, operators
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
 from engine.admin import accounts, erasure, transactions_csv
@@ -25,6 +27,8 @@ from engine.wallet import credit_requests, policy
 from engine.web.desk_forms import (
     ApproveForm,
     CreditRequestsQuery,
+    OperatorChangeForm,
+    OperatorForm,
 )
 from engine.web.forms import (
     AdjustForm,
@@ -319,6 +323,66 @@ def product(call: Call, code: str) -> Answer:
     if not versions:
         raise ProductNotFound(code[:32])
     return Answer({"ok": True, "versions": [catalogue.operator_members(one) for one in versions]})
+
+
+@api.route("GET", "/admin/operators")
+def list_operators(call: Call) -> Answer:
+    access.require(call, ADMIN)
+    found = operators.listed(ledger.table)
+    return Answer({"ok": True, "operators": [operators.members(one) for one in found]})
+
+
+@api.route("POST", "/admin/operators")
+def create_operator(call: Call) -> Answer:
+    actor = access.require(call, ADMIN).actor
+    form = call.read(OperatorForm)
+    password = operators.create(audit, form.name, form.role, call.act(actor, form.reason))
+    return Answer(_operator(form.name) | {"password": password}, status=201)
+
+
+@api.route("POST", "/admin/operators/{name}")
+def change_operator(call: Call, name: str) -> Answer:
+    actor = access.require(call, ADMIN).actor
+    form = call.read(OperatorChangeForm)
+    _require_another(actor, name)
+    act = call.act(actor, form.reason)
+    operators.change(audit, name, act, role=form.role, disabled=form.disabled)
+    return Answer(_operator(name))
+
+
+@api.route("POST", "/admin/operators/{name}/password")
+def renew_password(call: Call, name: str) -> Answer:
+    actor = access.require(call, ADMIN).actor
+    act = call.act(actor, call.read(ReasonForm).reason)
+    _require_another(actor, name)
+    password = operators.new_password(audit, name, act)
+    return Answer(_operator(name) | {"password": password})
+
+
+@api.route("POST", "/admin/operators/{name}/log-out")
+def log_operator_out(call: Call, name: str) -> Answer:
+    actor = access.require(call, ADMIN).actor
+    act = call.act(actor, call.read(ReasonForm).reason)
+    if not operators.is_name(name):
+        raise NotFound()
+    operators.end_sessions(audit, name, act)
+    return Answer(_operator(name))
+
+
+def _operator(name: str) -> dict[str, Any]:
+    """The operator as it is now. Raises `NotFound`, `Busy`."""
+    found = operators.get(ledger.table, name)
+    if found is None:
+        raise NotFound()
+    return {"ok": True, "operator": operators.members(found)}
+
+
+def _require_another(actor: str, name: str) -> None:
+    """Raises `NotFound` for what is no name, `InvalidRequest` where operators would shut themselves out."""
+    if not operators.is_name(name):
+        raise NotFound()
+    if actor == f"operator:{name}":
+        raise InvalidRequest("Another admin must do this for you.", details={"field": "name"})
 
 
 def _draft(form: ProductForm) -> Product:

@@ -12,6 +12,7 @@ from engine.subscriptions import wiring
 from engine.subscriptions.issuing import KeyIssuer
 from engine.subscriptions.plans import UNIT
 from engine.subscriptions.subscription import PlanChoice
+from engine.web.desk_forms import NoticesQuery, ReplayForm
 from engine.web.forms import (
     PlanForm,
     ReasonForm,
@@ -101,3 +102,19 @@ def replay(call: Call, id: str, message: str) -> Answer:
     actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
     act = call.act(actor, call.read(ReasonForm).reason)
     return Answer(admin.replay_notice(ledger, audit, id, message, act))
+
+
+@api.route("GET", "/admin/notices")
+def notices(call: Call) -> Answer:
+    access.require(call, USERS_READ)
+    query = call.read_query(NoticesQuery)
+    page = admin.notices(ledger, query)
+    return Answer({**page, "isOn": bool(settings.notify_url)})
+
+
+@api.route("POST", "/admin/notices/replay")
+def replay_many(call: Call) -> Answer:
+    actor = access.require(call, SUBSCRIPTIONS_WRITE).actor
+    form = call.read(ReplayForm)
+    act = call.act(actor, form.reason)
+    return Answer(admin.replay_notices(ledger, audit, form, act))

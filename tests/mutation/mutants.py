@@ -27,7 +27,12 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     ),
     "access.api_keys": ("test_access",),
     "access.attempts": ("test_dashboard_access", "test_dashboard"),
-    "access.operators": ("test_dashboard_access", "test_dashboard", "test_cli_operators"),
+    "access.operators": (
+        "test_operators_api",
+        "test_dashboard_access",
+        "test_dashboard",
+        "test_cli_operators",
+    ),
     "access.sessions": ("test_dashboard_access", "test_dashboard"),
     "metadata.cache": ("test_metadata_cache", "test_metadata"),
     "platform.circuit": ("test_circuit",),

@@ -1,5 +1,5 @@
 /*! With Preact 10.29.8 (MIT), htm 3.1.1 (Apache-2.0), both by Jason Miller, and uPlot 1.6.32 (MIT) by Leon Sorokin; licences: functions/dashboard/web/vendor/LICENSES.md */
-const $parts = {"overview.js": ["chart.js", "overview.js"], "users.js": ["csv.js", "users.js"], "transactions.js": ["filters.js", "words.js", "transactions.js"], "payments.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "payments.js"], "requests.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "requests.js"], "bulk.js": ["csv.js", "bulk.js"], "products.js": ["products.js"], "policy.js": ["words.js", "decision.js", "policy.js"], "subscriptions.js": ["chart.js", "csv.js", "words.js", "subscriptions.js"], "keys.js": ["words.js", "keys.js"], "audit.js": ["filters.js", "words.js", "audit.js"], "find.js": ["find.js"], "user.js": ["chart.js", "words.js", "balance.js", "grants.js", "user.js"], "key.js": ["chart.js", "words.js", "grants.js", "key.js"]};
+const $parts = {"overview.js": ["chart.js", "overview.js"], "users.js": ["csv.js", "users.js"], "transactions.js": ["filters.js", "words.js", "transactions.js"], "payments.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "payments.js"], "requests.js": ["csv.js", "filters.js", "words.js", "decision.js", "balance.js", "paying.js", "requests.js"], "bulk.js": ["csv.js", "bulk.js"], "products.js": ["products.js"], "policy.js": ["words.js", "decision.js", "policy.js"], "subscriptions.js": ["chart.js", "csv.js", "words.js", "subscriptions.js"], "notices.js": ["csv.js", "filters.js", "decision.js", "notices.js"], "keys.js": ["words.js", "keys.js"], "operators.js": ["decision.js", "operators.js"], "audit.js": ["filters.js", "words.js", "audit.js"], "find.js": ["find.js"], "user.js": ["chart.js", "words.js", "balance.js", "grants.js", "user.js"], "key.js": ["chart.js", "words.js", "grants.js", "key.js"]};
 const $all = {};
 const $run = new Set();
 const $tries = {};
@@ -617,7 +617,9 @@ const LISTS = {
   products: page("Products", () => $part("products.js", "$products"), "Products"),
   policy: page("Policy for apps", () => $part("policy.js", "$policy"), "Policy"),
   subscriptions: page("Subscriptions", () => $part("subscriptions.js", "$subscriptions"), "Subscriptions"),
+  notices: page("Notices", () => $part("notices.js", "$notices"), "Notices"),
   keys: page("API keys", () => $part("keys.js", "$keys"), "Keys"),
+  operators: page("Operators", () => $part("operators.js", "$operators"), "Operators"),
   audit: page("Audit", () => $part("audit.js", "$audit"), "Audit"),
 };
 const UNLISTED = { search: page("Search", () => $part("find.js", "$find"), "Find") };

@@ -80,7 +80,7 @@ function Grants({ user, entries }) {
     <dl class="facts">${lines.map(([label, size, note]) => html`<div key=${label}><dt>${label}</dt><dd class="num">${change(size)}${note && html` <span class="quiet small">${note}</span>`}</dd></div>`)}
       <div><dt>Owed</dt><dd class="num">${number(user.owed ?? 0)}</dd></div></dl>
     <${Lasts} balance=${user.balance} entries=${entries} />
-    <p class="small"><a href=${href("payments", "", { user: user.userId })}>Payments of this user</a> · <a href=${href("requests", "", { user: user.userId })}>Requests</a></p></section>`;
+    <p class="small"><a href=${href("payments", "", { user: user.userId })}>Payments of this user</a> · <a href=${href("requests", "", { user: user.userId })}>Requests</a> · <a href=${href("notices", "", { user: user.userId })}>Notices</a></p></section>`;
 }
 return { CONSUMING: CONSUMING, rateOf: rateOf, byDay: byDay, Use: Use, Grants: Grants };
 })();

@@ -16,7 +16,9 @@ const LISTS = {
   products: page("Products", () => import("./products.js"), "Products"),
   policy: page("Policy for apps", () => import("./policy.js"), "Policy"),
   subscriptions: page("Subscriptions", () => import("./subscriptions.js"), "Subscriptions"),
+  notices: page("Notices", () => import("./notices.js"), "Notices"),
   keys: page("API keys", () => import("./keys.js"), "Keys"),
+  operators: page("Operators", () => import("./operators.js"), "Operators"),
   audit: page("Audit", () => import("./audit.js"), "Audit"),
 };
 const UNLISTED = { search: page("Search", () => import("./find.js"), "Find") };

@@ -31,6 +31,7 @@ def log_in(audit: Audit, name: str, password: str, act: Act) -> Session:
         raise LoginRefused()
     attempts.succeeded(table, name, where)
     session = sessions.begin(table, operator, act)
+    operators.note_login(table, operator, act.at)
     _keep(audit, name, "login", "", act)
     return session
 

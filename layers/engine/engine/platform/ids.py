@@ -10,6 +10,7 @@ from typing import Any
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}\Z"
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}\Z"
 PROVIDER = r"^[a-z0-9][a-z0-9_-]{0,31}\Z"
+OPERATOR_NAME = r"^[a-z][a-z0-9._-]{1,31}\Z"
 PAYMENT_ID = r"^[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,254}\Z"
 
 _USER_ID = re.compile(USER_ID)

@@ -227,13 +227,37 @@ class Table:
         `page` at a time as the iterator advances. `after` is the `expires_at`, `pk` and `sk` of the item to
         continue after. Raises `Busy`.
         """
+        return self._in_index((index, shard), between, after, page, forward=False)
+
+    def earliest(
+        self,
+        index: str,
+        shard: str,
+        between: tuple[int, int],
+        *,
+        after: tuple[int, str, str] | None = None,
+        page: int,
+    ) -> Iterator[Item]:
+        """As `latest`, lowest first. Raises `Busy`."""
+        return self._in_index((index, shard), between, after, page, forward=True)
+
+    def _in_index(
+        self,
+        partition: tuple[str, str],
+        between: tuple[int, int],
+        after: tuple[int, str, str] | None,
+        page: int,
+        *,
+        forward: bool,
+    ) -> Iterator[Item]:
+        index, shard = partition
         values = {":shard": shard, ":low": between[0], ":high": between[1]}
         request = {
             "TableName": self.name,
             "IndexName": index,
             "KeyConditionExpression": "open_shard = :shard AND expires_at BETWEEN :low AND :high",
             "ExpressionAttributeValues": marshal(values),
-            "ScanIndexForward": False,
+            "ScanIndexForward": forward,
             "Limit": page,
         }
         if after is not None:

@@ -6,6 +6,7 @@ others by a record in the audit.
 
 import contextlib
 import re
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -40,6 +41,7 @@ from engine.subscriptions.lifecycle import GRACE_S, PROVIDER_ERRORS, NotCreated
 from engine.subscriptions.plans import CREDIT, micros, shown, signed
 from engine.subscriptions.provider_keys import ProviderKey
 from engine.subscriptions.subscription import BLOCKED, PlanChoice, Subscription
+from engine.web.desk_forms import NoticesQuery, ReplayForm
 from engine.web.request_ids import RequestKey
 
 LAST_TRANSACTIONS = 20
@@ -205,11 +207,52 @@ def notice_page(ledger: Ledger, user: str, limit: int, cursor: str | None) -> di
     }
 
 
+def notices(ledger: Ledger, query: NoticesQuery) -> dict[str, Any]:
+    """Notices of all users in a state, or all of a user, about whatever they are. Raises `Busy`."""
+    limit = query.limit
+    if query.user is not None:
+        before = query.cursor if (query.cursor or "").startswith("msg_") else None
+        items = outbox.of_user(ledger.table, query.user, limit=limit + 1, before=before)
+        after = items[limit - 1]["sk"] if len(items) > limit else None
+    else:
+        place = _place(query.cursor)
+        items, last = outbox.in_state(ledger.table, query.state, limit, place)
+        after = f"{last.at}.{last.message_id}.{last.user}" if last is not None else None
+    shown_items = [{**outbox.members(item), "userId": item["user"]} for item in items[:limit]]
+    return {"ok": True, "notices": shown_items, "nextCursor": after}
+
+
+def _place(cursor: str | None) -> outbox.Place | None:
+    """The place in a cursor of `notices`; None for a cursor of another list."""
+    at, _, rest = (cursor or "").partition(".")
+    message, _, user = rest.partition(".")
+    return outbox.Place(int(at), user, message) if at.isdigit() and user else None
+
+
+def replay_notices(ledger: Ledger, audit: Audit, form: ReplayForm, act: Act) -> dict[str, Any]:
+    """Send notices again, each with the same id: what became of each, in order. Raises `Busy`."""
+    outcomes = []
+    for number, place in enumerate(form.notices, 1):
+        user, _, message = place.partition("/")
+        own = replace(act, request_id=f"{act.request_id}:{number}")
+        try:
+            state = _replay(ledger, audit, user, message, own)
+        except NotFound:
+            state = "not_found"
+        outcomes.append({"userId": user, "id": message, "state": state})
+    return {"ok": True, "notices": outcomes}
+
+
 def replay_notice(
     ledger: Ledger, audit: Audit, user: str, message: str, act: Act
 ) -> dict[str, Any]:
     """Send a notice again, with the same id. Raises `NotFound`, `Busy`."""
     found(ledger, user)
+    return {"ok": True, "id": message, "state": _replay(ledger, audit, user, message, act)}
+
+
+def _replay(ledger: Ledger, audit: Audit, user: str, message: str, act: Act) -> str:
+    """The state of the notice, which is due again. Raises `NotFound`, `Busy`."""
     record = _record(audit, user, "webhook_replay", act)
     for _ in range(TRIES):
         is_id = _MESSAGE_ID.fullmatch(message)
@@ -217,7 +260,7 @@ def replay_notice(
         if notice is None:
             raise NotFound()
         if transitions.replay(ledger, notice, act.at, [record]):
-            return {"ok": True, "id": message, "state": outbox.PENDING}
+            return outbox.PENDING
     raise Busy()
 
 

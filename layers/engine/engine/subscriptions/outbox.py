@@ -2,14 +2,15 @@
 
 A notice is written in the transaction of the change that it reports, so there is one for each such change and
 for no other, and sent afterwards: at least once, always with the same id, until the receiver answers 2xx, for
-about two days. The item keeps its attempts for a month. This module alone writes its expressions.
+about two days. The item keeps its attempts for a month. In the index of open holds it is in `hooks#<shard>`
+while it is due some time, then in `notices#<state>`. This module alone writes its expressions.
 """
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, Self
 
 from engine.ledger.items import Entry
 from engine.platform.ids import digest, shard
@@ -37,6 +38,7 @@ SPREADS = 64
 SET_ASIDE_S = 3600
 SHARDS = 4
 KEPT_ATTEMPTS = 50
+EVER = 10**12
 TIME_DIGITS = 12
 
 
@@ -84,6 +86,23 @@ class Attempt:
     outcome: str
     is_final: bool = False
     retry_after_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the index has a notice: `at` is its next attempt, or when it got its last state."""
+
+    at: int
+    user: str
+    message_id: str
+
+    @classmethod
+    def of(cls, key: Item) -> Self:
+        return cls(int(key["expires_at"]), key["pk"].removeprefix(_pk("")), key["sk"])
+
+    @property
+    def key(self) -> tuple[int, str, str]:
+        return self.at, _pk(self.user), self.message_id
 
 
 class Unreadable(Exception):
@@ -136,7 +155,8 @@ def record_attempt(table: Table, item: Item, attempt: Attempt, now: int) -> bool
     change = "SET attempts = :attempts, #state = :state"
     if attempt.is_final or round_ >= len(DELAYS_S):
         values[":state"] = DELIVERED if attempt.is_final else FAILED
-        change += " REMOVE open_shard"
+        values |= {":next": now, ":list": list_of(values[":state"])}
+        change += ", open_shard = :list, expires_at = :next"
     else:
         values[":state"] = PENDING
         values |= {":next": now + wait_s(item["sk"], round_, attempt), ":round": round_ + 1}
@@ -175,6 +195,49 @@ def set_aside(table: Table, item: Item, now: int) -> bool:
 def find(table: Table, user: str, message_id: str) -> Item | None:
     """The notice, None if there is none. Raises `Busy`."""
     return table.get(_pk(user), message_id)
+
+
+def in_state(
+    table: Table, state: str, limit: int, after: Place | None
+) -> tuple[list[Item], Place | None]:
+    """At most `limit` notices in a state, as the index has them, and the place to continue after; None at the
+    end. Raises `Busy`.
+
+    Pending ones come by their next attempt, others by when they got the state, newest first.
+    """
+    if state == PENDING:
+        keys = _waiting(table, limit + 1, after)
+    else:
+        newest = table.latest(
+            INDEX,
+            list_of(state),
+            (0, EVER),
+            after=None if after is None else after.key,
+            page=limit + 1,
+        )
+        keys = list(islice(newest, limit + 1))
+    page = [(key["pk"], key["sk"]) for key in keys[:limit]]
+    items = {(item["pk"], item["sk"]): item for item in table.get_many(page)}
+    # The index lags behind: a notice may have another state by now, or be gone.
+    found = [items[key] for key in page if key in items and items[key]["state"] == state]
+    return found, Place.of(keys[limit - 1]) if len(keys) > limit else None
+
+
+def _waiting(table: Table, limit: int, after: Place | None) -> list[Item]:
+    """Keys of notices by their next attempt, then by shard, so that the order is the same for each page."""
+    at, own = (after.at, shard(after.user, SHARDS)) if after is not None else (0, -1)
+    found: list[Item] = []
+    for number in range(SHARDS):
+        start = after.key if after is not None and number == own else None
+        since = at + 1 if number < own else at
+        places = table.earliest(INDEX, f"hooks#{number}", (since, EVER), after=start, page=limit)
+        found += islice(places, limit)
+    return sorted(found, key=lambda key: int(key["expires_at"]))[:limit]
+
+
+def list_of(state: str) -> str:
+    """The partition of the index that has the notices which ended in `state`."""
+    return f"notices#{state}"
 
 
 def replay(item: Item, at: int) -> Update:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
+from engine.platform import ids
 from engine.web.forms import (
     Amount,
     Currency,
@@ -16,6 +17,12 @@ from engine.web.forms import (
     Reason,
     UserId,
 )
+
+NoticePlace = Annotated[
+    str,
+    Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:@+=-]{0,127}/msg_[0-9]{12}_[A-Za-z0-9_-]{22}$"),
+]
+Role = Literal["viewer", "operator", "admin"]
 
 
 class CreditRequestsQuery(Struct):
@@ -79,3 +86,37 @@ class RefundForm(Struct, rename="camel"):
     receipt: Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9._-]+\Z")]
     reason: GivenReason
     amount_minor: Minor | None = None
+
+
+class NoticesQuery(Struct):
+    """Notices in a state, or with `user` all of a user's; pending ones by their next attempt."""
+
+    state: Literal["pending", "failed", "delivered"] = "failed"
+    user: UserId | None = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    cursor: (
+        Annotated[str, Meta(max_length=220, pattern=r"^([0-9]{1,12}\.)?msg_[!-~]+\Z")] | None
+    ) = None
+
+
+class ReplayForm(Struct):
+    """Notices to send again, each as `<userId>/<id>`."""
+
+    notices: Annotated[list[NoticePlace], Meta(min_length=1, max_length=50)]
+    reason: GivenReason
+
+
+class OperatorForm(Struct):
+    """A new operator."""
+
+    name: Annotated[str, Meta(pattern=ids.OPERATOR_NAME)]
+    role: Role
+    reason: GivenReason
+
+
+class OperatorChangeForm(Struct):
+    """What changes of an operator; what is missing stays."""
+
+    reason: GivenReason
+    role: Annotated[str, Meta(pattern=r"^(admin|operator|viewer)\Z")] | None = None
+    disabled: bool | None = None
