@@ -20,6 +20,9 @@ THEMES = ("light", "dark")
 PAGES = {
     "overview": "?range=7d", "users": "/users", "transactions": "/transactions", "keys": "/keys",
     "products": "/products", "product": "/products/transcript",
+    "payments": "/payments", "decided": "/payments?state=decided", "requests": "/requests",
+    "bulk": "/adjustments", "policy": "/policy", "notices": "/notices?user=amina-0712",
+    "operators": "/operators", "search": "/search?q=amina",
     "subscriptions": "/subscriptions", "audit": "/audit", "user": "/users/amina-0712",
     "not-found": "/nowhere", "nobody": "/users/nobody-here", "no-result": "/transactions?type=write_off",
 }  # fmt: skip
@@ -60,13 +63,13 @@ def main(run_file: str, folder: str) -> None:
         desk.log_in(run["dashboardUser"], run["dashboardPassword"])
         desk.wait(lambda: desk.maybe("main h1[tabindex]"))
         for name, path in PAGES.items():
+            desk.open(path)
+            desk.wait(lambda: desk.maybe("main h1[tabindex]"))
+            desk.settled()
             for theme in THEMES:
                 for width in WIDTHS:
                     desk.theme(theme)
                     desk.size(width)
-                    desk.open(path)
-                    desk.wait(lambda: desk.maybe("main h1[tabindex]"))
-                    desk.settled()
                     picture(desk, target / f"{name}-{width}-{theme}.png")
                     if desk.overflow() > 0:
                         print(f"{name} at {width}: {desk.overflow()} px too wide")

@@ -130,6 +130,41 @@ def test_failed_notices_are_sent_again(
     clerk.wait(lambda: row(clerk, delivered))
 
 
+LISTS = {
+    "/audit": "timestamp,actor,action,userId,ok,code,reason,amount",
+    "/products": "code,version,label,unit,creditsPerUnit",
+    "/keys": "id,hint,description,scopes,createdAt",
+    "/operators": "name,role,disabled,lastLoginAt,createdAt",
+    "/notices": "id,userId,type,timestamp,state",
+}
+
+
+def test_every_list_is_downloaded_with_all_its_rows(clerk: Desk, office: Office) -> None:
+    user = office.user(9)
+    office.past.vend(user, int(time.time()))
+    for path, heads in LISTS.items():
+        clerk.open(path)
+        lines = downloaded(clerk)
+        assert lines[0].startswith(heads)
+        assert len(lines) > (path not in ("/keys", "/notices")), path
+    clerk.open(clerk.user_path(user))
+    lines = downloaded(clerk)
+    assert lines[0].startswith("jti,holdId,caller,state,amount,reserved") and len(lines) == 2
+    assert ",open,1,1,0,0,transcript," in lines[1]
+
+
+def downloaded(desk: Desk) -> list[str]:
+    """The lines of the file that the page's button makes."""
+    desk.settled()
+    desk.driver.execute_script(
+        "window.made = null; URL.createObjectURL = blob => { window.made = blob; return '#'; };"
+    )
+    desk.press("Download CSV")
+    desk.wait(lambda: desk.driver.execute_script("return window.made !== null"))
+    script = "const done = arguments[0]; window.made.text().then(done)"
+    return str(desk.driver.execute_async_script(script)).strip("\ufeff\r\n").split("\r\n")
+
+
 def test_lists_of_notices_and_operators_say_that_they_are_empty_or_did_not_arrive(
     clerk: Desk,
 ) -> None:

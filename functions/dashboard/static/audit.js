@@ -1,8 +1,9 @@
 export default ($all) => {
-const { $api, $filters, $format, $html, $loading, $router, $ui, $words } = $all;
+const { $api, $csv, $filters, $format, $html, $loading, $router, $ui, $words } = $all;
 const $audit = $all.$audit = (() => {
 const { html } = $html;
 const { get } = $api;
+const { ListCsv, named } = $csv;
 const { DayFields, daysOf, Filters, UserField, userOf } = $filters;
 const { change, dollarChange, Time, today, zone } = $format;
 const { useLoad } = $loading;
@@ -11,6 +12,7 @@ const { Badge, Empty, Field, Head, Pager, Quoted, ReadState, Skeleton, Table } =
 const { ACTIONS, actorOf, did, who } = $words;
 
 const PAGE = 50;
+const CSV = named("timestamp actor action userId ok code reason amount unit seq address userAgent requestId");
 const OUTCOMES = { any: "All", done: "Done", refused: "Refused" };
 const isUser = (id) => !/^(operator|pk|key)[:_]/.test(id);
 
@@ -53,7 +55,8 @@ function Audit({ query }) {
   const filters = [user, actor, action, given.fromDay, given.toDay, outcome !== "any"].filter(Boolean);
   const isFiltered = filters.length > 0;
   const when = days.fromDay === days.toDay ? `on ${days.fromDay || "any day"}` : `from ${days.fromDay || "the beginning"} to ${days.toDay || "today"}`;
-  return html`<${Head} title="Audit" page=${page} sub="Refusals, tokens, log-ins, and what operators did." />
+  return html`<${Head} title="Audit" page=${page} sub="Refusals, tokens, log-ins, and what operators did.">
+      <${ListCsv} name="audit" columns=${CSV} read=${(cursor) => get("/admin/audit", { ...wanted, cursor, limit: 100 }).then((answer) => ({ rows: answer.records, next: answer.nextCursor }))} /><//>
     <${Filters} cls="audit" key=${JSON.stringify(wanted)} count=${filters.length} apply=${apply}>
       <${UserField} label="About" name="user" value=${user} placeholder="user id or operator:anna" />
       <${Field} label="By">${(field) => html`<input ...${field} name="actor" defaultValue=${actor} placeholder="anna or admin:secret" maxlength="160" autocomplete="off" />`}<//>

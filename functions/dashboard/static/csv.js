@@ -39,6 +39,8 @@ function save(name, rows) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }
 
+const named = (names) => names.split(" ").map((name) => [name, (row) => row[name]]);
+
 function ListCsv({ name, columns, read }) {
   const [count, setCount] = useState(null);
   const download = async () => {
@@ -61,6 +63,6 @@ function ListCsv({ name, columns, read }) {
   };
   return html`<button disabled=${count !== null} onClick=${download}>${count === null ? "Download CSV" : `${number(count)} rows…`}</button>`;
 }
-return { safe: safe, written: written, save: save, ListCsv: ListCsv };
+return { safe: safe, written: written, save: save, named: named, ListCsv: ListCsv };
 })();
 };

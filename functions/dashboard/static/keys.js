@@ -1,8 +1,9 @@
 export default ($all) => {
-const { $api, $dialog, $format, $html, $loading, $router, $ui, $words, $writes } = $all;
+const { $api, $csv, $dialog, $format, $html, $loading, $router, $ui, $words, $writes } = $all;
 const $keys = $all.$keys = (() => {
 const { html, useState } = $html;
 const { get } = $api;
+const { ListCsv, named } = $csv;
 const { Buttons, Dialog } = $dialog;
 const { Ago, isolated, Time } = $format;
 const { useLoad } = $loading;
@@ -11,6 +12,7 @@ const { Badge, Copy, Empty, Field, Head, ReadState, say, Skeleton, Table } = $ui
 const { who } = $words;
 const { Refused, Unknown, useOutcome, useWrite } = $writes;
 
+const CSV = [...named("id hint description"), ["scopes", (key) => key.scopes.join(" ")], ...named("createdAt createdBy lastUsedAt revokedAt")];
 const SCOPES = {
   "credits:write": "Add and deduct credits",
   "users:read": "Read users, transactions and figures",
@@ -39,7 +41,8 @@ function Keys({ session }) {
     { label: "Revoke", cls: "act", cell: (key) => (key.revokedAt ? html`<span class="quiet">since <${Time} at=${key.revokedAt} style="day" /></span>`
       : mayChange && html`<button class="small" aria-label=${`Revoke ${key.description}`} onClick=${() => setDialog({ revoke: key })}>Revoke</button>`) },
   ];
-  return html`<${Head} title="API keys" page=${page}>${mayChange && keys && html`<button class="primary" onClick=${() => setDialog({ make: true })}>New key</button>`}<//>
+  return html`<${Head} title="API keys" page=${page}>${mayChange && keys && html`<button class="primary" onClick=${() => setDialog({ make: true })}>New key</button>`}
+      <${ListCsv} name="keys" columns=${CSV} read=${() => get("/admin/keys").then((answer) => ({ rows: answer.keys }))} /><//>
     <${ReadState} page=${page} />
     ${!keys && !page.failure && html`<${Skeleton} rows=${5} label="Loading keys" />`}
     ${keys && (keys.length ? html`<${Table} caption="API keys" columns=${columns} rows=${keys} rowKey=${(key) => key.id} busy=${page.loading} />`

@@ -1,8 +1,9 @@
 export default ($all) => {
-const { $api, $decision, $dialog, $format, $html, $loading, $router, $ui } = $all;
+const { $api, $csv, $decision, $dialog, $format, $html, $loading, $router, $ui } = $all;
 const $operators = $all.$operators = (() => {
 const { html, useState } = $html;
 const { get } = $api;
+const { ListCsv, named } = $csv;
 const { Decision, noReason, Reason } = $decision;
 const { Dialog } = $dialog;
 const { Ago, isolated, Time } = $format;
@@ -15,6 +16,7 @@ const ROLES = {
   operator: "also adds and deducts credits, ends holds, decides about payments and requests, edits packs, manages subscriptions, sends notices again",
   admin: "also manages API keys, products, the policy for apps and operators, and erases a person's data",
 };
+const CSV = named("name role disabled lastLoginAt createdAt");
 const NAME = /^[a-z][a-z0-9._-]{1,31}$/;
 const pathOf = (name, act = "") => `/admin/operators/${encodeURIComponent(name)}${act}`;
 
@@ -43,7 +45,8 @@ function Operators({ session }) {
       <button class="small" aria-label=${`Log out ${one.name}`} onClick=${act("log-out", one)}>Log out</button></span>` },
   ];
   return html`<${Head} title="Operators" page=${page} sub="People who may log in here. A new role counts from the next request on.">
-      ${found && html`<button class="primary" onClick=${act("create")}>New operator</button>`}<//>
+      ${found && html`<button class="primary" onClick=${act("create")}>New operator</button>`}
+      <${ListCsv} name="operators" columns=${CSV} read=${() => get("/admin/operators").then((answer) => ({ rows: answer.operators }))} /><//>
     <${ReadState} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${5} label="Loading operators" />`}
     ${found && (found.length ? html`<${Table} caption="Operators by name" columns=${columns} rows=${found} rowKey=${(one) => one.name} busy=${page.loading} />`

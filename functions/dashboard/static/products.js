@@ -1,8 +1,9 @@
 export default ($all) => {
-const { $api, $dialog, $format, $html, $loading, $router, $ui, $writes } = $all;
+const { $api, $csv, $dialog, $format, $html, $loading, $router, $ui, $writes } = $all;
 const $products = $all.$products = (() => {
 const { html, useState } = $html;
 const { get } = $api;
+const { ListCsv, named } = $csv;
 const { Buttons, Dialog } = $dialog;
 const { credits, isolated, number } = $format;
 const { useLoad } = $loading;
@@ -15,6 +16,7 @@ const UNITS = { call: "call", minute: "minute", thousand_characters: "1,000 char
 const OVERAGES = { reject: "Refuse it", cap: "Charge at most what is held", owed: "Charge it, and owe what is missing" };
 const FIGURES = { none: "Nothing: what was held is charged", duration: "The duration", words: "The number of words", characters: "The number of characters" };
 const FIGURE_UNITS = { duration: "minute", words: "thousand_words", characters: "thousand_characters" };
+const CSV = named("code version label unit creditsPerUnit mostUnits overage settledBy leastUnits lifetimeSeconds graceSeconds scope audience active");
 const CODE = /^[a-z][a-z0-9_]{0,31}$/;
 
 const MEMBERS = {
@@ -53,7 +55,8 @@ function Products({ session }) {
     { label: "State", cell: (product) => html`<${State} product=${product} />` },
   ];
   return html`<${Head} title="Products" page=${page} sub="What credits buy. An edit makes a new version; what was held or sold before keeps its own.">
-      ${session.scopes.includes("admin") && found && html`<button class="primary" onClick=${() => setNew(true)}>New product</button>`}<//>
+      ${session.scopes.includes("admin") && found && html`<button class="primary" onClick=${() => setNew(true)}>New product</button>`}
+      <${ListCsv} name="products" columns=${CSV} read=${() => get("/admin/products").then((answer) => ({ rows: answer.products }))} /><//>
     <${ReadState} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${4} label="Loading products" />`}
     ${found && html`<${Table} caption="Products" columns=${columns} rows=${found} rowKey=${(product) => product.code} busy=${page.loading} />`}

@@ -1,5 +1,5 @@
 export default ($all) => {
-const { $api, $balance, $chart, $dialog, $format, $grants, $html, $loading, $router, $ui, $words, $writes } = $all;
+const { $api, $balance, $chart, $csv, $dialog, $format, $grants, $html, $loading, $router, $ui, $words, $writes } = $all;
 const $adjust = $all.$adjust = (() => {
 const { html, useState } = $html;
 const { Preview, readBalance: read } = $balance;
@@ -220,6 +220,8 @@ return { PersonalData: PersonalData, EraseDialog: EraseDialog };
 })();
 const $holds = $all.$holds = (() => {
 const { html, useState } = $html;
+const { get } = $api;
+const { ListCsv, named } = $csv;
 const { Buttons, Dialog } = $dialog;
 const { Ago, clock, credits, number, Time } = $format;
 const { href } = $router;
@@ -263,6 +265,10 @@ function Holds({ user, holds, none, mayEnd = false, onEnd }) {
   })}</ul>`;
 }
 
+const CSV = [...named("jti holdId caller state amount reserved committed released"), ["product", (hold) => hold.product?.code], ...named("units used jobId heldSince expiresAt seq resolvedSeq")];
+
+const HoldsCsv = ({ user }) => html`<${ListCsv} name=${`holds-${user}`} columns=${CSV} read=${() => get("/admin/holds", { user, state: "any" }).then((answer) => ({ rows: answer.holds }))} />`;
+
 function EndDialog({ user, hold, onClose, onDone }) {
   const [reason, setReason] = useState("");
   const [tried, setTried] = useState(false);
@@ -297,7 +303,7 @@ function EndDialog({ user, hold, onClose, onDone }) {
       <${Buttons} back="Keep it" onBack=${onClose} busy=${write.busy} doing="Ending…" danger=${true} act=${write.failure?.definite ? "" : write.failure ? "Try again" : "End the hold"} />
     </form><//>`;
 }
-return { Holds: Holds, EndDialog: EndDialog };
+return { Holds: Holds, HoldsCsv: HoldsCsv, EndDialog: EndDialog };
 })();
 const $job = $all.$job = (() => {
 const { html } = $html;
@@ -433,7 +439,7 @@ const { Chart } = $chart;
 const { EraseDialog, PersonalData } = $erase;
 const { clock, number, Time } = $format;
 const { Grants, Use } = $grants;
-const { EndDialog, Holds } = $holds;
+const { EndDialog, Holds, HoldsCsv } = $holds;
 const { useLoad } = $loading;
 const { href } = $router;
 const { Story } = $story;
@@ -485,7 +491,8 @@ function User({ id, query, session }) {
         <${Grants} user=${user} entries=${entries} />
         <section><${Course} entries=${entries} /></section>
         <${Use} entries=${entries} />
-        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." /></section>
+        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." />
+          ${(user.openHolds.length > 0 || ended.length > 0) && html`<p><${HoldsCsv} user=${user.userId} /></p>`}</section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>
     </div>

@@ -1,6 +1,7 @@
 // Who did what, and what was refused to whom.
 import { html } from "./html.js";
 import { get } from "./api.js";
+import { ListCsv, named } from "./csv.js";
 import { DayFields, daysOf, Filters, UserField, userOf } from "./filters.js";
 import { change, dollarChange, Time, today, zone } from "./format.js";
 import { useLoad } from "./loading.js";
@@ -9,6 +10,7 @@ import { Badge, Empty, Field, Head, Pager, Quoted, ReadState, Skeleton, Table } 
 import { ACTIONS, actorOf, did, who } from "./words.js";
 
 const PAGE = 50;
+const CSV = named("timestamp actor action userId ok code reason amount unit seq address userAgent requestId");
 const OUTCOMES = { any: "All", done: "Done", refused: "Refused" };
 const isUser = (id) => !/^(operator|pk|key)[:_]/.test(id);
 
@@ -51,7 +53,8 @@ export function Audit({ query }) {
   const filters = [user, actor, action, given.fromDay, given.toDay, outcome !== "any"].filter(Boolean);
   const isFiltered = filters.length > 0;
   const when = days.fromDay === days.toDay ? `on ${days.fromDay || "any day"}` : `from ${days.fromDay || "the beginning"} to ${days.toDay || "today"}`;
-  return html`<${Head} title="Audit" page=${page} sub="Refusals, tokens, log-ins, and what operators did." />
+  return html`<${Head} title="Audit" page=${page} sub="Refusals, tokens, log-ins, and what operators did.">
+      <${ListCsv} name="audit" columns=${CSV} read=${(cursor) => get("/admin/audit", { ...wanted, cursor, limit: 100 }).then((answer) => ({ rows: answer.records, next: answer.nextCursor }))} /><//>
     <${Filters} cls="audit" key=${JSON.stringify(wanted)} count=${filters.length} apply=${apply}>
       <${UserField} label="About" name="user" value=${user} placeholder="user id or operator:anna" />
       <${Field} label="By">${(field) => html`<input ...${field} name="actor" defaultValue=${actor} placeholder="anna or admin:secret" maxlength="160" autocomplete="off" />`}<//>

@@ -1,5 +1,7 @@
 // The holds of a user: what is reserved, for what and until when; ending one gives back what it still reserves.
 import { html, useState } from "./html.js";
+import { get } from "./api.js";
+import { ListCsv, named } from "./csv.js";
 import { Buttons, Dialog } from "./dialog.js";
 import { Ago, clock, credits, number, Time } from "./format.js";
 import { href } from "./router.js";
@@ -44,6 +46,11 @@ export function Holds({ user, holds, none, mayEnd = false, onEnd }) {
       <p class="quiet small">${job(hold)} · ${entry(hold.seq)}${hold.resolvedSeq ? html`, ended by ${entry(hold.resolvedSeq)}` : ""} · <${Ago} at=${hold.heldSince} />${isOpen && hold.expiresAt && html`, ends <${Time} at=${hold.expiresAt} />`}</p></li>`;
   })}</ul>`;
 }
+
+const CSV = [...named("jti holdId caller state amount reserved committed released"), ["product", (hold) => hold.product?.code], ...named("units used jobId heldSince expiresAt seq resolvedSeq")];
+
+// All holds of a user as a file, the open ones too.
+export const HoldsCsv = ({ user }) => html`<${ListCsv} name=${`holds-${user}`} columns=${CSV} read=${() => get("/admin/holds", { user, state: "any" }).then((answer) => ({ rows: answer.holds }))} />`;
 
 export function EndDialog({ user, hold, onClose, onDone }) {
   const [reason, setReason] = useState("");

@@ -1,6 +1,7 @@
 // API keys: created here, shown once.
 import { html, useState } from "./html.js";
 import { get } from "./api.js";
+import { ListCsv, named } from "./csv.js";
 import { Buttons, Dialog } from "./dialog.js";
 import { Ago, isolated, Time } from "./format.js";
 import { useLoad } from "./loading.js";
@@ -9,6 +10,7 @@ import { Badge, Copy, Empty, Field, Head, ReadState, say, Skeleton, Table } from
 import { who } from "./words.js";
 import { Refused, Unknown, useOutcome, useWrite } from "./writes.js";
 
+const CSV = [...named("id hint description"), ["scopes", (key) => key.scopes.join(" ")], ...named("createdAt createdBy lastUsedAt revokedAt")];
 const SCOPES = {
   "credits:write": "Add and deduct credits",
   "users:read": "Read users, transactions and figures",
@@ -37,7 +39,8 @@ export function Keys({ session }) {
     { label: "Revoke", cls: "act", cell: (key) => (key.revokedAt ? html`<span class="quiet">since <${Time} at=${key.revokedAt} style="day" /></span>`
       : mayChange && html`<button class="small" aria-label=${`Revoke ${key.description}`} onClick=${() => setDialog({ revoke: key })}>Revoke</button>`) },
   ];
-  return html`<${Head} title="API keys" page=${page}>${mayChange && keys && html`<button class="primary" onClick=${() => setDialog({ make: true })}>New key</button>`}<//>
+  return html`<${Head} title="API keys" page=${page}>${mayChange && keys && html`<button class="primary" onClick=${() => setDialog({ make: true })}>New key</button>`}
+      <${ListCsv} name="keys" columns=${CSV} read=${() => get("/admin/keys").then((answer) => ({ rows: answer.keys }))} /><//>
     <${ReadState} page=${page} />
     ${!keys && !page.failure && html`<${Skeleton} rows=${5} label="Loading keys" />`}
     ${keys && (keys.length ? html`<${Table} caption="API keys" columns=${columns} rows=${keys} rowKey=${(key) => key.id} busy=${page.loading} />`

@@ -1,6 +1,7 @@
 // Operators of the dashboard: who may log in, as what, and when they last did.
 import { html, useState } from "./html.js";
 import { get } from "./api.js";
+import { ListCsv, named } from "./csv.js";
 import { Decision, noReason, Reason } from "./decision.js";
 import { Dialog } from "./dialog.js";
 import { Ago, isolated, Time } from "./format.js";
@@ -13,6 +14,7 @@ const ROLES = {
   operator: "also adds and deducts credits, ends holds, decides about payments and requests, edits packs, manages subscriptions, sends notices again",
   admin: "also manages API keys, products, the policy for apps and operators, and erases a person's data",
 };
+const CSV = named("name role disabled lastLoginAt createdAt");
 const NAME = /^[a-z][a-z0-9._-]{1,31}$/;
 const pathOf = (name, act = "") => `/admin/operators/${encodeURIComponent(name)}${act}`;
 
@@ -41,7 +43,8 @@ export function Operators({ session }) {
       <button class="small" aria-label=${`Log out ${one.name}`} onClick=${act("log-out", one)}>Log out</button></span>` },
   ];
   return html`<${Head} title="Operators" page=${page} sub="People who may log in here. A new role counts from the next request on.">
-      ${found && html`<button class="primary" onClick=${act("create")}>New operator</button>`}<//>
+      ${found && html`<button class="primary" onClick=${act("create")}>New operator</button>`}
+      <${ListCsv} name="operators" columns=${CSV} read=${() => get("/admin/operators").then((answer) => ({ rows: answer.operators }))} /><//>
     <${ReadState} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${5} label="Loading operators" />`}
     ${found && (found.length ? html`<${Table} caption="Operators by name" columns=${columns} rows=${found} rowKey=${(one) => one.name} busy=${page.loading} />`

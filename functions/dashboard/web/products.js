@@ -1,6 +1,7 @@
 // Products: what is sold, in versions; an edit is a new version.
 import { html, useState } from "./html.js";
 import { get } from "./api.js";
+import { ListCsv, named } from "./csv.js";
 import { Buttons, Dialog } from "./dialog.js";
 import { credits, isolated, number } from "./format.js";
 import { useLoad } from "./loading.js";
@@ -13,6 +14,7 @@ const UNITS = { call: "call", minute: "minute", thousand_characters: "1,000 char
 const OVERAGES = { reject: "Refuse it", cap: "Charge at most what is held", owed: "Charge it, and owe what is missing" };
 const FIGURES = { none: "Nothing: what was held is charged", duration: "The duration", words: "The number of words", characters: "The number of characters" };
 const FIGURE_UNITS = { duration: "minute", words: "thousand_words", characters: "thousand_characters" };
+const CSV = named("code version label unit creditsPerUnit mostUnits overage settledBy leastUnits lifetimeSeconds graceSeconds scope audience active");
 const CODE = /^[a-z][a-z0-9_]{0,31}$/;
 
 // The members of a product in the order of the form: `[label, how it is chosen or checked]`.
@@ -53,7 +55,8 @@ export function Products({ session }) {
     { label: "State", cell: (product) => html`<${State} product=${product} />` },
   ];
   return html`<${Head} title="Products" page=${page} sub="What credits buy. An edit makes a new version; what was held or sold before keeps its own.">
-      ${session.scopes.includes("admin") && found && html`<button class="primary" onClick=${() => setNew(true)}>New product</button>`}<//>
+      ${session.scopes.includes("admin") && found && html`<button class="primary" onClick=${() => setNew(true)}>New product</button>`}
+      <${ListCsv} name="products" columns=${CSV} read=${() => get("/admin/products").then((answer) => ({ rows: answer.products }))} /><//>
     <${ReadState} page=${page} />
     ${!found && !page.failure && html`<${Skeleton} rows=${4} label="Loading products" />`}
     ${found && html`<${Table} caption="Products" columns=${columns} rows=${found} rowKey=${(product) => product.code} busy=${page.loading} />`}

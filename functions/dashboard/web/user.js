@@ -6,7 +6,7 @@ import { Chart } from "./chart.js";
 import { EraseDialog, PersonalData } from "./erase.js";
 import { clock, number, Time } from "./format.js";
 import { Grants, Use } from "./grants.js";
-import { EndDialog, Holds } from "./holds.js";
+import { EndDialog, Holds, HoldsCsv } from "./holds.js";
 import { useLoad } from "./loading.js";
 import { href } from "./router.js";
 import { Story } from "./story.js";
@@ -58,7 +58,8 @@ export function User({ id, query, session }) {
         <${Grants} user=${user} entries=${entries} />
         <section><${Course} entries=${entries} /></section>
         <${Use} entries=${entries} />
-        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." /></section>
+        <section aria-labelledby="jobs"><h2 id="jobs">Tokens, jobs and holds</h2><${Holds} user=${user.userId} holds=${ended} none="No hold has ended yet." />
+          ${(user.openHolds.length > 0 || ended.length > 0) && html`<p><${HoldsCsv} user=${user.userId} /></p>`}</section>
         <${PersonalData} user=${user} mayErase=${mayErase} onErase=${() => setDialog({ kind: "erase" })} />
       </aside>
     </div>
