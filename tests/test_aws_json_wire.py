@@ -230,7 +230,8 @@ def test_an_answer_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
         server.client(attempts=1).get_item(**KEY)
 
 
-def test_threads_get_their_own_answers() -> None:
+def test_threads_get_their_own_answers_over_a_bounded_number_of_connections() -> None:
+    threads = 3 * aws_json.POOLED
     with service(Act(body=b"echo")) as server:
         client = server.client()
 
@@ -239,9 +240,9 @@ def test_threads_get_their_own_answers() -> None:
                 asked = {"Key": {"pk": {"S": f"{thread}-{number}"}}}
                 assert client.get_item(**asked) == asked
 
-        with ThreadPoolExecutor(8) as pool:
-            list(pool.map(ask, range(8)))
-        assert server.connections <= 8
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(ask, range(threads)))
+        assert server.connections <= aws_json.POOLED
         assert len(client._idle) <= aws_json.POOLED
 
 

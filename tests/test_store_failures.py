@@ -235,6 +235,45 @@ def test_a_cancelled_move_waits_longer_each_time_with_full_jitter(
     assert client.met == len(naps) + 1
 
 
+class Overtaken:
+    """A client before whose first transaction another vend is made; that transaction takes `took_s`."""
+
+    def __init__(self, store: Store, user: str, took_s: float) -> None:
+        self._store, self._user, self._took_s = store, user, took_s
+        self.reads: list[float] = []
+
+    def get_item(self, **request: Any) -> Any:
+        self.reads.append(self._store.time.now)
+        return self._store.real.get_item(**request)
+
+    def transact_write_items(self, **request: Any) -> Any:
+        self._store._connect(self._store.real)
+        assert self._store.vend(self._user, {"clientRequestId": "other"}).status == 200
+        self._store._connect(self)
+        self._store.time.now += self._took_s
+        self.transact_write_items = self._store.real.transact_write_items  # type: ignore[method-assign]
+        return self.transact_write_items(**request)
+
+
+@pytest.mark.parametrize(("took_s", "pauses"), [(0.1, 0), (1.5, 1)])
+def test_after_a_refused_try_that_took_long_a_caller_waits_as_long_and_reads_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch, took_s: float, pauses: int
+) -> None:
+    """A store that answers slowly has many callers. Without them, what the refusal says is enough."""
+    monkeypatch.setattr(posting.random, "uniform", lambda _, longest: longest)
+    user, act = scene(store, MOVES[0])
+    client = Overtaken(store, user, took_s)
+    store.time.naps.clear()
+    store._connect(client)
+    try:
+        assert act().status == 200
+    finally:
+        store._connect(store.real)
+    assert store.time.naps == [posting.SPREAD * took_s] * pauses
+    assert len(client.reads) == 1 + pauses
+    assert store.money(user) == (1, 2)
+
+
 def test_a_single_write_that_keeps_conflicting_gives_up(store: Store) -> None:
     """The claim of a transcription is a write by itself; the client leaves its conflicts to the table."""
     user, act = scene(store, MOVES[4])

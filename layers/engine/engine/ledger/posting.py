@@ -40,7 +40,13 @@ PATIENCE_S = 10.0
 waiting is better for a client than an error. API Gateway waits for 30 s."""
 
 BACKOFF_S = 0.02
-BACKOFF_CAP_S = 0.5
+BACKOFF_CAP_S = 4.0
+"""A thousand callers who try again within half a second would only keep each other from the account."""
+
+CROWDED_S = 0.25
+SPREAD = 2
+"""A try that took so long stood in a queue. The next one is spread over twice its time, in which the queue
+passes."""
 
 ACCOUNT, ENTRY, ONCE = 0, 1, 2
 """The positions of a move's writes in its transaction."""
@@ -128,9 +134,8 @@ class Ledger:
         too many (`Opening`), `Busy` (nothing was changed) or `OutcomeUnknown` (retry with the same
         once-item).
         """
-        give_up_at = self._clock() + PATIENCE_S
+        patience = _Patience(self._clock, self._sleep)
         account = self.account(move.user)
-        tries = 0
         while True:
             window = _window(account, move.act.at, rate_limit)
             self._refuse(account, move, once, window, new_account)
@@ -149,16 +154,14 @@ class Ledger:
                 return Posted(entry, window)
             except Cancelled as cancelled:
                 self._raise_if_done(cancelled, once)
-                tries += 1
-                if self._clock() >= give_up_at:
-                    raise Busy() from None
-                account = self._seen_anew(cancelled, move, tries)
+                patience.count()
+                account = self._seen_anew(cancelled, move, patience)
 
     def transact_patiently(self, writes: Sequence[Write]) -> None:
         """Make `writes` in one transaction, retried on conflicts. Raises `Cancelled` if a condition
         refused one, `Busy` or `OutcomeUnknown`.
         """
-        give_up_at, tries = self._clock() + PATIENCE_S, 0
+        patience = _Patience(self._clock, self._sleep)
         while True:
             try:
                 self.table.transact(writes)
@@ -166,10 +169,8 @@ class Ledger:
             except Cancelled as cancelled:
                 if any(refusal and refusal.is_condition for refusal in cancelled.refusals):
                     raise
-                tries += 1
-                if self._clock() >= give_up_at:
-                    raise Busy() from None
-                self._pause(tries)
+                patience.count()
+                patience.pause()
 
     def _refuse(
         self,
@@ -205,24 +206,49 @@ class Ledger:
         if any(beside and beside.is_condition for beside in cancelled.refusals[ONCE + 1 :]):
             raise BesideRefused()
 
-    def _seen_anew(self, cancelled: Cancelled, move: Move, tries: int) -> Account:
+    def _seen_anew(self, cancelled: Cancelled, move: Move, patience: "_Patience") -> Account:
         """The account to retry from.
 
         After the first refusal it is the item that the refusal returned, which is enough for two
-        concurrent writers. After that there are many, and each pauses and reads again, unless that item
-        has too little for the move.
+        concurrent writers. If there are many, each pauses and reads again, unless that item has too little
+        for the move.
         """
         refusal = cancelled.refusals[ACCOUNT]
         if refusal is not None and refusal.is_condition and refusal.item is not None:
             account = read_account(move.user, self.unit, refusal.item)
-            if tries == 1 or account.available + move.amount < 0:
+            if not patience.is_crowded or account.available + move.amount < 0:
                 return account
-        self._pause(tries)
+        patience.pause()
         return self.account(move.user)
 
-    def _pause(self, tries: int) -> None:
+
+class _Patience:
+    """The tries of one move: how many there were, how long the last one took, and when to give up."""
+
+    def __init__(self, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._clock, self._sleep = clock, sleep
+        self._began = clock()
+        self._give_up_at = self._began + PATIENCE_S
+        self._tries, self._took_s = 0, 0.0
+
+    def count(self) -> None:
+        """Count a try that was refused. Raises `Busy` if there is no time for another."""
+        now = self._clock()
+        self._tries, self._took_s, self._began = self._tries + 1, now - self._began, now
+        if now >= self._give_up_at:
+            raise Busy() from None
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether there are more writers than two."""
+        return self._tries > 1 or self._took_s > CROWDED_S
+
+    def pause(self) -> None:
         """Full jitter, so that conflicting writers do not conflict again."""
-        self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2 ** min(tries, 10))))
+        longest_s = max(BACKOFF_S * 2 ** min(self._tries, 10), SPREAD * self._took_s)
+        pause_s = random.uniform(0, min(BACKOFF_CAP_S, longest_s))
+        self._sleep(pause_s)
+        self._began += pause_s
 
 
 def _window(account: Account, now: int, limit: int | None) -> Window | None:

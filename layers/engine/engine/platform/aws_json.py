@@ -35,7 +35,7 @@ from engine.platform.signing import Credentials, NoCredentials, Role, Signer
 ROOTS = Path(__file__).parents[2] / "amazon_roots.pem"
 """Written when the layer is built: reading all of certifi's takes three times as long."""
 POOLED, LARGEST = 10, 64 * 1024 * 1024
-"""Connections that wait, and bytes of an answer with its headers."""
+"""Connections of a client, and bytes of an answer with its headers."""
 QUOTA, COST, THROTTLED_COST = 500, 14, 5
 THROTTLED_S, LONGEST_PAUSE_S, LONGER_S, SKEW_S = 1.0, 20.0, 5.0, 60.0
 SERVICES = {
@@ -129,6 +129,7 @@ class Client:
         self._url, self._signer = urlsplit(self.endpoint), Signer(service, region)
         self._credentials, self._skew_s = credentials or Role(), 0.0
         self._idle: list[socket.socket] = []
+        self._places = threading.BoundedSemaphore(POOLED)
         self._quota, self._lock = QUOTA, threading.Lock()
         weakref.finalize(self, _close, self._idle)
         snapshots.renews(self, Client.close)
@@ -182,7 +183,8 @@ class Client:
         if trace := os.environ.get("_X_AMZN_TRACE_ID"):
             headers["x-amzn-trace-id"] = trace
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return self._sent(f"POST / HTTP/1.1\r\n{head}\r\n".encode() + body)
+        with self._places:
+            return self._sent(f"POST / HTTP/1.1\r\n{head}\r\n".encode() + body)
 
     def _sent(self, request: bytes) -> Answer:
         connection = self._connection()
@@ -196,7 +198,7 @@ class Client:
         except (OSError, HTTPException, ValueError) as error:
             connection.close()
             raise NoAnswer("timeout" if isinstance(error, TimeoutError) else "broken") from error
-        if response.will_close or len(self._idle) >= POOLED:
+        if response.will_close:
             connection.close()
         else:
             self._idle.append(connection)
