@@ -50,7 +50,7 @@ PROPERTIES = $(shell grep -l tests.support.properties tests/test_*.py | grep -v 
 
 # The long forms of the proofs; `make test` runs the short ones.
 prove: setup
-	$(BIN)/python -m tests.model --deep
+	$(BIN)/python -m tests.model --deep --jobs $(PROCESSES)
 	PROVE=1 $(BIN)/python -m pytest -s -n $(PROCESSES) $(IN_GROUPS) tests/test_histories.py tests/test_races.py \
 		tests/test_subscription_histories.py tests/test_subscription_crashes.py tests/test_hold_histories.py \
 		tests/test_store_failures.py tests/test_any_bytes.py tests/test_revisions.py \

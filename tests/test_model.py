@@ -2,12 +2,13 @@
 
 import pytest
 
-from tests.model.broken_holds import every_broken_design
+from tests.model import store
 from tests.model.checker import searched
+from tests.model.everything import every_broken_design, every_scenario
 from tests.model.expressions import Context, ExpressionError, changed, condition
-from tests.model.hold_scenarios import every_scenario
 from tests.model.mutants import ENTRY_IS_NEW, SEQ_IS_SEEN, Clause, without
 from tests.model.scenario import Scenario
+from tests.model.store import Call
 
 
 @pytest.mark.parametrize("scenario", every_scenario(), ids=lambda scenario: scenario.name)
@@ -58,6 +59,41 @@ def test_conditions_mean_what_dynamodb_says(
 ) -> None:
     context = Context(item, {"#n": "n"}, {":two": 2, ":word": "word"})
     assert condition(text)(context) is holds
+
+
+SPENT = {
+    "pk": {"S": "A#u"},
+    "sk": {"S": "ACCOUNT#credits"},
+}
+NEXT = "SET seq = :next"
+
+
+@pytest.mark.parametrize(
+    ("condition", "seq", "is_outrun"),
+    [
+        ("seq = :seq AND held >= :none", 3, False),
+        ("seq = :seq AND held >= :none", 4, True),
+        ("seq = :seq AND held >= :none", 2, False),
+        ("seq = :seq OR held >= :none", 4, False),
+        ("held >= :none", 4, False),
+    ],
+)
+def test_a_write_is_outrun_once_its_account_has_a_newer_entry(
+    condition: str, seq: int, is_outrun: bool
+) -> None:
+    """It is refused from then on. Before, or where another clause suffices, it may still land."""
+    values = {":seq": {"N": "3"}, ":none": {"N": "0"}, ":next": {"N": "4"}}
+    request = {
+        "Key": SPENT,
+        "UpdateExpression": NEXT,
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": values,
+    }
+    call = Call("transact_write_items", {"TransactItems": [{"Update": request}]})
+    content = {("A#u", "ACCOUNT#credits"): {"seq": seq, "held": 0}}
+    assert store.is_outrun(content, call) is is_outrun
+    landed, _ = store.applied(content, call)
+    assert not is_outrun or landed == content
 
 
 def test_an_update_reads_every_value_before_it_sets_any() -> None:

@@ -13,17 +13,12 @@ from engine.ledger.items import Entry, Move
 from engine.platform.act import Act
 from engine.platform.table import Update
 from tests.model import hold_scenarios as made
-from tests.model.broken import broken_designs
-from tests.model.broken_jobs import broken_jobs, under
+from tests.model.broken_jobs import under
 from tests.model.scenario import Scenario
 
 PARTS = (" AND parts = :seen_parts", " AND attribute_not_exists(parts)")
 STATE = " AND #state = :seen"
 AS_SEEN = holds.as_seen
-
-
-def every_broken_design() -> list[Scenario]:
-    return [*broken_designs(), *broken_jobs(), *broken_holds()]
 
 
 def broken_holds() -> list[Scenario]:

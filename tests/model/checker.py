@@ -1,8 +1,9 @@
 """Breadth-first search over all interleavings of a scenario's programs, with faults.
 
 A state is the table, where each program stands, the writes that are still in flight and the faults
-that are left. Tables, places and calls are interned, so a state is a few integers, and what a call
-does to a table is worked out once.
+that are left. Tables, places and calls are interned, so a state is a few integers, and what a call does
+to a table is worked out once. A write in flight that can never take effect again, as the
+account has a newer `seq` than the one that it asks for, is no part of a state.
 
 A step is one call of one program, or a write in flight that lands. Each fault uses up one:
 
@@ -23,17 +24,17 @@ the same interleaving with the numbers exchanged.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from tests.model.faults import SENT_AGAIN, Fault, faults_of
 from tests.model.replay import Outcome, advanced, stage
 from tests.model.scenario import Outcomes, Scenario, alone
-from tests.model.store import Answer, Call, Content, Rewrite, applied, literal
+from tests.model.store import Answer, Call, Content, Rewrite, applied, is_outrun, literal
 from tests.model.trace import Step, described
 
 T = TypeVar("T")
-State = tuple[int, tuple[int, ...], tuple[tuple[int, int], ...], int]
-"""Table, place of each program, writes in flight as (program, call), faults left."""
+State = tuple[int, tuple[int, ...], tuple[int, ...], int]
+"""Table, place of each program, writes in flight, faults left."""
 
 NOTHING = -1
 
@@ -99,14 +100,25 @@ class Place:
         return self.dead or self.outcome is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """One step from a place over a table; `in_flight` is the call that it leaves on its way."""
+class Move(NamedTuple):
+    """One step from a place over a table; `copy` is the write that it leaves in flight. `is_end`: the program
+    answers.
+    """
 
     table: int
     place: int
     fault: Fault | None = None
-    in_flight: int = NOTHING
+    copy: int = NOTHING
+    is_end: bool = False
+
+
+class Cause(NamedTuple):
+    """What makes a step: a move of a program, a write in flight that lands, or else a change by itself."""
+
+    program: int = NOTHING
+    move: Move | None = None
+    landing: int = NOTHING
+    label: str = ""
 
 
 class Search:
@@ -119,11 +131,16 @@ class Search:
         self._calls: Interned[Call] = Interned()
         self._answers: Interned[Answer] = Interned()
         self._places: Interned[Place] = Interned()
+        self._copies: Interned[tuple[int, int]] = Interned()
+        """Writes in flight as (program, call)."""
+        self._is_over: list[bool] = []
+        """Of each place, whether its program is over."""
         self._items: Interned[Any] = Interned()
         self._applied_memo: dict[tuple[int, int], tuple[int, int]] = {}
         self._moves_memo: dict[tuple[int, int], list[Move]] = {}
         self._next_memo: dict[tuple[int, tuple[int, ...]], int] = {}
         self._changes_memo: dict[int, list[tuple[str, int]]] = {}
+        self._outrun: dict[tuple[int, int], bool] = {}
         self._judged: dict[tuple[int, tuple[int, ...]], str | None] = {}
         self._kept: dict[tuple[int, int], str | None] = {}
         self._ended: dict[tuple[int, int], str | None] = {}
@@ -131,6 +148,7 @@ class Search:
         self._parents: dict[State, State | None] = {}
         self._transitions = 0
         self._mortal = frozenset(p.follows for p in scenario.programs if p.waits)
+        self._leads = frozenset(n for n, p in enumerate(scenario.programs) if p.follows is None)
         self.reached: set[tuple[str, str]] = set()
 
     def run(self, limit: int | None = None) -> Result:
@@ -160,14 +178,15 @@ class Search:
     def _level(self, frontier: list[State]) -> tuple[list[State], Violation | None]:
         """The states that are first reached in one step from `frontier`, and a rule that it breaks."""
         fresh: list[State] = []
+        parents = self._parents
         for state in frontier:
-            for after, _ in self._steps(state):
+            for after, cause in self._steps(state):
                 self._transitions += 1
-                wrong = self._kept_wrong(state[0], after[0]) or self._ended_wrong(state, after)
-                if after not in self._parents:
-                    self._parents[after] = state
+                wrong = self._step_wrong(state[0], after[0], cause.move)
+                if after not in parents:
+                    parents[after] = state
                     fresh.append(after)
-                    wrong = wrong or self._wrong(after)
+                    wrong = wrong or self._wrong(after, state[0], cause.move)
                 if wrong is not None:
                     return fresh, self._violation(wrong, state, after)
         return fresh, None
@@ -185,38 +204,56 @@ class Search:
         places = tuple(self._after(program, ()) for program in range(len(self._scenario.programs)))
         return self._table(self._scenario.start), places, (), self._scenario.faults
 
-    def _steps(self, state: State) -> Iterator[tuple[State, Step]]:
-        table, places, in_flight, left = state
+    def _steps(self, state: State) -> Iterator[tuple[State, Cause]]:
+        places = state[1]
         for program, place in enumerate(places):
-            if self._places.values[place].over or not self._may_run(program, places):
-                continue
-            for move in self._moves(table, place):
-                after = self._moved(state, program, move)
-                if after is not None:
-                    yield after, Step(self._name(program), move.fault)
-        for copy in in_flight:
-            landed, _ = self._applied(table, copy[1])
-            if landed != table:
-                rest = tuple(other for other in in_flight if other != copy)
-                yield (landed, places, rest, left), Step(self._name(copy[0]), lands=True)
-        for label, changed in self._changes(table):
-            yield (changed, places, in_flight, left), Step(label)
+            if not self._is_over[place] and self._may_run(program, places):
+                yield from self._own_steps(state, program, place)
+        yield from self._other_steps(state)
 
-    def _moved(self, state: State, program: int, move: Move) -> State | None:
-        """The state after `move`, None if it is not to be had."""
-        _, places, in_flight, left = state
-        if move.fault is not None:
-            if left == 0:
-                return None
-            left -= 1
-        if move.in_flight != NOTHING:
-            copy = (program, move.in_flight)
-            if copy in in_flight:
-                return None
-            in_flight = tuple(sorted((*in_flight, copy)))
-        return move.table, (*places[:program], move.place, *places[program + 1 :]), in_flight, left
+    def _own_steps(self, state: State, program: int, place: int) -> Iterator[tuple[State, Cause]]:
+        table, places, in_flight, left = state
+        before, behind = places[:program], places[program + 1 :]
+        for move in self._moves(table, place):
+            if move.fault is None:
+                flights, rest = in_flight, left
+            elif left == 0 or move.copy in in_flight:
+                continue
+            else:
+                flights, rest = self._launched(move, in_flight), left - 1
+            if flights:
+                flights = self._live(move.table, flights)
+            after = (move.table, (*before, move.place, *behind), flights, rest)
+            yield after, Cause(program, move)
+
+    def _other_steps(self, state: State) -> Iterator[tuple[State, Cause]]:
+        table, places, in_flight, left = state
+        for copy in in_flight:
+            landed, _ = self._applied(table, self._copies.values[copy][1])
+            if landed != table:
+                others = tuple(other for other in in_flight if other != copy)
+                yield (landed, places, self._live(landed, others), left), Cause(landing=copy)
+        for label, changed in self._changes(table):
+            yield (changed, places, self._live(changed, in_flight), left), Cause(label=label)
+
+    def _launched(self, move: Move, in_flight: tuple[int, ...]) -> tuple[int, ...]:
+        return in_flight if move.copy == NOTHING else tuple(sorted((*in_flight, move.copy)))
+
+    def _live(self, table: int, in_flight: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of the writes `in_flight` that may still take effect on what comes of `table`."""
+        return tuple(copy for copy in in_flight if not self._is_outrun(table, copy))
+
+    def _is_outrun(self, table: int, copy: int) -> bool:
+        found = self._outrun.get((table, copy))
+        if found is None:
+            call = self._calls.values[self._copies.values[copy][1]]
+            found = is_outrun(self._tables.values[table], call, self._rewrite)
+            self._outrun[table, copy] = found
+        return found
 
     def _may_run(self, program: int, places: tuple[int, ...]) -> bool:
+        if program in self._leads:
+            return True
         asked = self._scenario.programs[program]
         if asked.follows is None or self._places.values[places[program]].begun:
             return True
@@ -232,13 +269,19 @@ class Search:
     def _found_moves(self, table: int, number: int) -> Iterator[Move]:
         place = self._places.values[number]
         after, answer = self._applied(table, place.call)
-        yield Move(after, self._answered(place, answer))
+        yield self._move(after, self._answered(place, answer))
         call, mortal = self._calls.values[place.call], place.program in self._mortal
         for fault in faults_of(call, self._answers.values[answer], mortal=mortal):
             if fault is SENT_AGAIN and not self._scenario.resends:
                 continue
-            then = self._befallen(number, fault)
-            yield Move(table, then, fault, place.call if fault.in_flight else NOTHING)
+            copy = (place.program, place.call)
+            sent = self._copies.number(copy, copy) if fault.in_flight else NOTHING
+            yield self._move(table, self._befallen(number, fault), fault, sent)
+
+    def _move(
+        self, table: int, place: int, fault: Fault | None = None, copy: int = NOTHING
+    ) -> Move:
+        return Move(table, place, fault, copy, self._places.values[place].outcome is not None)
 
     def _befallen(self, number: int, fault: Fault) -> int:
         """Where a program stands after `fault`."""
@@ -270,7 +313,10 @@ class Search:
 
     def _interned_place(self, place: Place) -> int:
         end = (repr(place.outcome), place.dead, place.sent)
-        return self._places.number((place.program, place.answers, place.call, end), place)
+        number = self._places.number((place.program, place.answers, place.call, end), place)
+        if number == len(self._is_over):
+            self._is_over.append(place.over)
+        return number
 
     def _applied(self, table: int, call: int) -> tuple[int, int]:
         found = self._applied_memo.get((table, call))
@@ -296,21 +342,32 @@ class Search:
     def _answer(self, answer: Answer) -> int:
         return self._answers.number(repr(answer), answer)
 
+    def _step_wrong(self, old: int, new: int, move: Move | None) -> str | None:
+        """What is wrong with a step between two tables. The end of a program is looked at however often the
+        state was reached otherwise: by then the table may have moved on.
+        """
+        wrong = self._kept_wrong(old, new) if old != new else None
+        if wrong is None and move is not None and move.is_end:
+            return self._end_wrong(move.place, new)
+        return wrong
+
     def _kept_wrong(self, old: int, new: int) -> str | None:
-        if old == new:
-            return None
         if (old, new) not in self._kept:
             tables = self._tables.values
             self._kept[old, new] = self._scenario.kept(tables[old], tables[new])
         return self._kept[old, new]
 
-    def _wrong(self, state: State) -> str | None:
-        """What is wrong with `state`, however it was reached."""
+    def _wrong(self, state: State, before: int = NOTHING, move: Move | None = None) -> str | None:
+        """What is wrong with `state`. The same table as `before`, where no program has ended since, is not
+        looked at again.
+        """
         table, places, in_flight, _ = state
-        if table not in self._audited:
-            self._audited[table] = self._audit(self._tables.values[table])
-        wrong = self._audited[table] or self._judge(table, places)
-        if wrong is None and not in_flight and all(self._places.values[p].over for p in places):
+        wrong = None
+        if table != before or (move is not None and move.is_end):
+            if table not in self._audited:
+                self._audited[table] = self._audit(self._tables.values[table])
+            wrong = self._audited[table] or self._judge(table, places)
+        if wrong is None and not in_flight and all(self._is_over[place] for place in places):
             return self._scenario.quiet(self._tables.values[table])
         return wrong
 
@@ -324,17 +381,6 @@ class Search:
                 return f"{program.name}, alone from here: {wrong}"
         return wrong
 
-    def _ended_wrong(self, before: State, state: State) -> str | None:
-        """What is wrong with the end of a program in the step from `before`, however often `state`
-        was reached otherwise: by then the table may have moved on.
-        """
-        if before[1] is state[1]:
-            return None
-        for old, new in zip(before[1], state[1], strict=True):
-            if old != new and self._places.values[new].outcome is not None:
-                return self._end_wrong(new, state[0])
-        return None
-
     def _end_wrong(self, number: int, table: int) -> str | None:
         if (number, table) not in self._ended:
             place = self._places.values[number]
@@ -346,7 +392,7 @@ class Search:
         return self._ended[number, table]
 
     def _judge(self, table: int, places: tuple[int, ...]) -> str | None:
-        over = tuple(p if self._places.values[p].over else NOTHING for p in places)
+        over = tuple(p if self._is_over[p] else NOTHING for p in places)
         if (table, over) not in self._judged:
             outcomes: Outcomes = tuple(self._places.values[place].outcome for place in places)
             content = self._tables.values[table]
@@ -359,29 +405,22 @@ class Search:
         return self._scenario.programs[program].name
 
     def _line(self, before: State, state: State) -> str:
-        step = next(step for after, step in self._steps(before) if after == state)
-        call = self._call_of(before, state)
-        answer = None if call is None else self._applied(before[0], call)[1]
-        shown = None if answer is None else self._answers.values[answer]
-        ends = self._end_line(before, state)
-        return described(step, None if call is None else self._calls.values[call], shown) + ends
+        """The step from `before` to `state` in words."""
+        cause = next(cause for after, cause in self._steps(before) if after == state)
+        if cause.move is not None:
+            place = self._places.values[before[1][cause.program]]
+            outcome = self._places.values[cause.move.place].outcome
+            ends = f"; answers {outcome.kind}" if outcome is not None else ""
+            step = Step(self._name(cause.program), cause.move.fault)
+            return self._described(step, before[0], place.call) + ends
+        if cause.landing != NOTHING:
+            program, call = self._copies.values[cause.landing]
+            return self._described(Step(self._name(program), lands=True), before[0], call)
+        return described(Step(cause.label), None, None)
 
-    def _call_of(self, before: State, state: State) -> int | None:
-        """The call by which `before` became `state`."""
-        for old, new in zip(before[1], state[1], strict=True):
-            if old != new:
-                return self._places.values[old].call
-        if len(before[2]) != len(state[2]):
-            ((_, call),) = set(before[2]) ^ set(state[2])
-            return call
-        return None
-
-    def _end_line(self, before: State, state: State) -> str:
-        for old, new in zip(before[1], state[1], strict=True):
-            outcome = self._places.values[new].outcome
-            if old != new and outcome is not None:
-                return f"; answers {outcome.kind}"
-        return ""
+    def _described(self, step: Step, table: int, call: int) -> str:
+        answer = self._applied(table, call)[1]
+        return described(step, self._calls.values[call], self._answers.values[answer])
 
 
 def searched(scenario: Scenario, rewrite: Rewrite = literal, limit: int | None = None) -> Result:

@@ -14,16 +14,10 @@ from tests.model.hold_programs import END, LIFETIME_S, OVER, Hold
 from tests.model.programs import NOW, Asked
 from tests.model.replay import Outcome
 from tests.model.scenario import Program, Scenario
-from tests.model.scenarios import scenarios
 from tests.model.store import Content
 
 LATE = OVER + 1
 LAST_SWEEP = do.swept(Asked("last-sweep", at=OVER + 10 * LIFETIME_S))
-
-
-def every_scenario(*, deep: bool = False) -> list[Scenario]:
-    """Those of tokens, jobs and grants, and those of holds."""
-    return [*scenarios(deep=deep), *hold_scenarios(deep=deep)]
 
 
 def hold_scenarios(*, deep: bool = False) -> list[Scenario]:

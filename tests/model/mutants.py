@@ -15,7 +15,7 @@ from engine.credits.placing import HoldOnce
 from engine.ledger.idempotency import PaymentOnce, RequestOnce
 from engine.ledger.posting import Ledger
 from tests.model.checker import Result, searched
-from tests.model.hold_scenarios import every_scenario
+from tests.model.everything import every_scenario
 from tests.model.scenario import Scenario
 from tests.model.store import Operation, Rewrite, literal
 

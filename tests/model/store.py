@@ -95,6 +95,21 @@ def operations(call: Call) -> list[Operation]:
     return []
 
 
+SEQ = "seq = :seq"
+
+
+def is_outrun(content: Content, call: Call, rewrite: Rewrite = literal) -> bool:
+    """Whether `call` is refused from now on: it asks for a `seq` that its item has left, and the `seq` of an
+    account only grows.
+    """
+    for operation in operations(call):
+        clauses = rewrite(operation).split(" AND ")
+        seq = content.get(operation.key, {}).get("seq", 0)
+        if SEQ in clauses and " OR " not in rewrite(operation) and seq > operation.values[":seq"]:
+            return True
+    return False
+
+
 def _got(content: Content, request: Mapping[str, Any]) -> Answer:
     if not request.get("ConsistentRead"):
         raise NotImplementedError("an eventually consistent read of an item")
