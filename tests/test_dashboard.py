@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
-from engine.access import attempts, operators
+from engine.access import attempts, login, operators, sessions
 from engine.access.attempts import ACCOUNT, ADDRESS, Backoff
 from engine.access.operators import Cost
 from engine.access.sessions import COOKIE, LIFETIME_S
 from engine.ledger import audit
 from engine.platform.errors import OperatorExists, TooManyAttempts
+from tests.mutation.desk import Interrupted
 from tests.support import template
 from tests.support.gateway import Gateway
 from tests.support.operators import CHEAP, Browser, act, audit_of, logged_in, made
@@ -110,6 +111,16 @@ def test_a_logout_ends_only_this_session(desk: Gateway) -> None:
     assert first.call("GET", "/dashboard/session").status == 401
     assert second.call("GET", "/dashboard/session").status == 200
     assert ("logout", True, "") in trail(desk, "anna")
+
+
+def test_a_logout_in_two_tabs_at_once_is_recorded_once(desk: Gateway) -> None:
+    made(desk, "anna")
+    operator = operators.get(desk.ledger.table, "anna")
+    assert operator is not None
+    session = sessions.begin(desk.ledger.table, operator, act())
+    for _ in range(2):
+        login.log_out(audit_of(desk), session, act(), everywhere=False)
+    assert trail(desk, "anna") == [("logout", True, "")]
 
 
 def test_a_logout_everywhere_ends_all_sessions_and_allows_a_new_login(desk: Gateway) -> None:
@@ -270,6 +281,21 @@ def test_a_success_is_not_counted_as_a_failure_of_its_address(desk: Gateway) -> 
         assert browser.log_in("anna", password).status == 200
     (address,) = items(desk, "LOGIN#IP#")
     assert address["failures"] == 3
+
+
+def test_a_success_leaves_no_failure_behind(desk: Gateway) -> None:
+    Browser(desk).log_in("anna", made(desk, "anna"))
+    assert [item["failures"] for item in items(desk, "LOGIN#")] == [0, 0]
+
+
+def test_an_attempt_that_begins_the_count_anew_in_between_is_counted(desk: Gateway) -> None:
+    table, now = desk.ledger.table, 1_800_000_000
+    attempts.take(table, "LOGIN#x", ACCOUNT, now)
+    later = now + attempts.FORGOTTEN_AFTER_S
+    overtaken = Interrupted(table, lambda: attempts.take(table, "LOGIN#x", ACCOUNT, later))
+    attempts.take(overtaken, "LOGIN#x", ACCOUNT, later)
+    (counted,) = items(desk, "LOGIN#x")
+    assert counted["failures"] == 2
 
 
 def test_a_success_whose_count_has_expired_stores_nothing(desk: Gateway) -> None:

@@ -28,6 +28,9 @@ PASSED, FAILED, NOT_FOUND = 0, 1, 4
 """pytest's exit codes: tests that are not there any more say nothing; every other code is an error."""
 
 
+MISSING = "ValidationException: The provided expression refers to an attribute that does not exist"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What became of a mutant, and the test that killed it; of an `INVALID` one the end of the output."""
@@ -107,7 +110,7 @@ class Runner:
             return None
         if ended.code is None:
             return TIMED_OUT, f"after {ended.cpu_s:.0f} s of CPU"
-        if ended.code != FAILED or "ValidationException" in ended.output:
+        if ended.code != FAILED or _is_malformed(ended.output):
             return INVALID, ended.output[-2000:]
         if not self._is_sound(ended.failed, place):
             return INVALID, f"{ended.failed} fails without any mutant"
@@ -130,6 +133,13 @@ class Runner:
                 if not is_kept:
                     self._tell(f"{name}: {made.cpu_s:.1f} s of CPU without a mutant")
             return self._baselines[name]
+
+
+def _is_malformed(output: str) -> bool:
+    """Whether the store refused an expression as it is written. It also refuses a change of an attribute that
+    the item does not have, which is how a deleted condition can show.
+    """
+    return "ValidationException" in output.replace(MISSING, "")
 
 
 @contextlib.contextmanager

@@ -4,17 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.credits import backend_holds
-from engine.credits.backend_holds import HoldDesk, Wanted
+from engine.credits import backend_holds, hold_items, holds
+from engine.credits.backend_holds import HoldDesk, Request, Wanted
 from engine.credits.hold_errors import HoldClosed
-from engine.credits.hold_items import OPEN
+from engine.credits.hold_items import OPEN, Hold
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
 from engine.platform.table import Put
 from tests.mutation.desk import NOW, Desk, Interrupted, Service, brisk, nowhere, submit
 from tests.support.gateway import Gateway
 from tests.support.streams import fresh
-from tests.test_hold_races import CALLER, One, Yard, grant
+from tests.test_hold_races import CALLER, SOLD, One, Yard, grant
 
 
 @pytest.fixture
@@ -54,6 +54,42 @@ def test_a_hold_that_was_replaced_in_between_is_read_again(yard: Yard) -> None:
     desk = between(yard, lambda: yard.table.write(Put(item | {"jti": seen.jti + "0"}, "")))
     told = desk.extend(yard.user, Wanted(), yard.request(), seconds=900)
     assert told.hold.jti == seen.jti + "0"
+
+
+def token_hold(gateway: Gateway) -> tuple[Desk, Hold, Callable[[int], object]]:
+    """A user with 500 credits, of which a token holds 75, and how the token commits parts of them."""
+    desk = Desk(gateway, balance=500)
+    hold = desk.hold(product=SOLD, units=75)
+    holder = HoldDesk(desk.ledger, One(), hold.token)
+
+    def commit(amount: int) -> object:
+        request = Request(fresh("part"), f"print-{amount}", nowhere(NOW))
+        return holder.commit(hold.jti, Wanted(amount=amount), request, final=False)
+
+    return desk, hold, commit
+
+
+def test_a_token_that_is_redeemed_after_a_part_is_charged_the_rest_once(gateway: Gateway) -> None:
+    desk, hold, commit = token_hold(gateway)
+    commit(30)
+    seen = hold_items.read(desk.stored(hold))
+    assert holds.redeem(desk.ledger, seen, "redeem:a", nowhere(NOW)) == "redeem:a"
+    assert desk.stored(hold)["committed"] == 75
+    assert desk.explained() == (425, 0)
+
+
+@pytest.mark.parametrize("before", [0, 30])
+def test_a_part_that_comes_before_a_redemption_is_not_charged_again(
+    gateway: Gateway, before: int
+) -> None:
+    desk, hold, commit = token_hold(gateway)
+    if before:
+        commit(before)
+    seen = hold_items.read(desk.stored(hold))
+    table = desk.interrupted(lambda: commit(20))
+    assert holds.redeem(brisk(table), seen, "redeem:a", nowhere(NOW)) == "redeem:a"
+    assert desk.stored(hold)["committed"] == 75
+    assert desk.explained() == (425, 0)
 
 
 def test_an_operator_does_not_end_a_hold_whose_job_begins_meanwhile(gateway: Gateway) -> None:

@@ -144,3 +144,11 @@ def test_one_holds_trouble_does_not_keep_a_sweep_from_the_others(endpoint: str) 
     assert [desk.stored(hold)["state"] for desk, hold in zip(desks, kept, strict=True)] == [
         OPEN, RELEASED,
     ]  # fmt: skip
+
+
+def test_what_is_set_aside_is_only_what_is_still_open(endpoint: str) -> None:
+    sweep = begun(endpoint, job=False)
+    sweep.desk.settle(hold_items.read(sweep.item), RELEASED)
+    before = sweep.item
+    holds.set_aside(sweep.desk.ledger, {"pk": before["pk"], "sk": before["sk"]}, NOW + 60)
+    assert sweep.item == before

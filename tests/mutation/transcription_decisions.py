@@ -12,8 +12,8 @@ CLAIMS: Final = [
     ),
     (
         "credits.holds.capture-carries-the-claim",
-        "act, beside=Beside(claim=text)).claim",
-        "act).claim or text",
+        "act, beside=Beside(claim=text))",
+        "act)",
     ),
     (
         "credits.holds.refused-claim",

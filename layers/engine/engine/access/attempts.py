@@ -61,7 +61,7 @@ def take(table: Table, subject: str, backoff: Backoff, now: int) -> None:
 def succeeded(table: Table, name: str, subject: str) -> None:
     """Clears the account's failures, and removes this attempt from the address's."""
     cleared = "SET failures = :zero, free_at = :zero"
-    _settle(table, account(name), cleared, "failures > :zero", {":zero": 0})
+    _settle(table, account(name), cleared, "attribute_exists(pk)", {":zero": 0})
     given_back = "SET failures = failures - :one, free_at = :zero"
     values = {":one": 1, ":zero": 0}
     _settle(table, address(subject), given_back, "failures >= :one", values)

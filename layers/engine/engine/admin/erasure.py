@@ -91,9 +91,9 @@ def erased_accounts(table: Table) -> list[tuple[str, int]]:
     """Users whose data was erased, with the time of the last erasure, by id. Reads the whole table: for
     operators' commands. Raises `Busy`.
     """
-    condition = "begins_with(sk, :account) AND erased_at > :never"
+    condition = "begins_with(sk, :account) AND attribute_exists(erased_at)"
     found = dict[str, int]()
-    for account in table.scan(condition, {":account": "ACCOUNT#", ":never": 0}):
+    for account in table.scan(condition, {":account": "ACCOUNT#"}):
         user = str(account["user"])
         found[user] = max(found.get(user, 0), account["erased_at"])
     return sorted(found.items())

@@ -22,6 +22,7 @@ from engine.credits.hold_items import (
     OPEN,
     RELEASED,
     SPENT,
+    UNRESOLVED,
     Hold,
     again,
     hold_sk,
@@ -33,9 +34,11 @@ from engine.credits.hold_parts import COMMIT, EXTEND, FINAL, LATE, LATE_FINAL, R
 from engine.ledger.items import Entry, Move, account_pk
 from engine.ledger.posting import AlreadyDone, Ledger
 from engine.platform.act import Act
-from engine.platform.errors import InsufficientCredits
+from engine.platform.errors import Busy, InsufficientCredits
 from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.web import request_ids
+
+TRIES = 5
 
 UNUSED = "the token was not used in time"
 """The reason of a refund, which entries keep."""
@@ -300,8 +303,13 @@ def redeem(ledger: Ledger, hold: Hold, text: str, act: Act) -> str | None:
     """Claim the hold by `text` and, where its credit is still held, capture it with the claim. The claim
     that the hold carries afterwards. Raises `Busy` or `OutcomeUnknown`.
     """
+    for _ in range(TRIES):  # Again where a part was committed in between.
+        if hold.state == OPEN and hold.claim is None:
+            hold = settle(ledger, hold, CAPTURED, act, beside=Beside(claim=text))
+    if hold.claim is not None or hold.state not in UNRESOLVED:
+        return hold.claim
     if hold.state == OPEN:
-        return settle(ledger, hold, CAPTURED, act, beside=Beside(claim=text)).claim
+        raise Busy()
     try:
         made = Claim(text, act.request_id, act.at)
         item = ledger.table.write(claim(hold.user, hold.jti, made))
