@@ -1,13 +1,14 @@
-"""Requests on back ends' holds that another request overtakes between the read and the write."""
+"""Requests on holds that another request overtakes between the read and the write."""
 
 from collections.abc import Callable
 
 import pytest
 
 from engine.credits.backend_holds import HoldDesk, Wanted
-from engine.credits.hold_items import EXPIRED, OPEN
+from engine.credits.hold_items import EXPIRED, OPEN, RELEASED, Hold, hold_sk
 from engine.ledger.posting import Ledger
-from tests.mutation.desk import NOW, Interrupted, fresh
+from engine.platform.table import Put
+from tests.mutation.desk import NOW, Desk, Interrupted, fresh
 from tests.support.gateway import Gateway
 from tests.test_hold_races import CALLER, One, Yard, grant
 
@@ -57,3 +58,36 @@ def test_a_repeat_after_the_end_finds_its_answer_and_changes_nothing(yard: Yard)
     again = yard.commit(hold, 30, key="same", now=NOW + 5000)
     assert (again.replayed, again.state, again.reserved) == (True, OPEN, first.reserved)
     assert yard.figures() == (425, 45, 0)
+
+
+@pytest.fixture
+def bought(gateway: Gateway) -> tuple[Desk, Hold]:
+    """A user with five credits, and the hold of the request id `same`, whose credit went back."""
+    desk = Desk(gateway, balance=5)
+    hold = desk.hold("same")
+    return desk, desk.settle(hold, RELEASED)
+
+
+def test_a_request_id_whose_record_is_replaced_in_between_does_not_buy_beside_it(
+    bought: tuple[Desk, Hold],
+) -> None:
+    """The record had passed its time; the other call makes a new one and holds its credit there."""
+    desk, first = bought
+    stored = desk.stored(first)
+    taken = stored | {"jti": "of-the-other-call", "state": OPEN}
+    table = Interrupted(desk.table, lambda: desk.table.write(Put(taken, "")), at=2)
+    hold, posted = desk.vend("same", table=table)
+    assert (hold.jti, posted) == ("of-the-other-call", None)
+    assert desk.figures() == (5, 0)
+
+
+def test_a_request_id_that_is_bought_anew_in_between_is_not_bought_under_the_same_number(
+    bought: tuple[Desk, Hold],
+) -> None:
+    """The other call's hold was used, paid back and removed after its time; its number stays taken."""
+    desk, first = bought
+    table = Interrupted(desk.table, lambda: desk.edit(hold_sk(first.name), renewals=1), at=2)
+    _, posted = desk.vend("same", table=table)
+    assert posted is not None
+    assert desk.stored(first)["renewals"] == 2
+    assert desk.explained() == (4, 1)
