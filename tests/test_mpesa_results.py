@@ -301,3 +301,10 @@ def test_a_payment_to_the_till_is_ours(endpoint: str) -> None:
             ).row.trouble
             == "other_business"
         )
+
+
+def test_a_status_is_asked_for_once_in_six_hours(shop: Market) -> None:
+    table, paid = shop.gateway.ledger.table, receipt()
+    after = (0, 0, by_mpesa.ASK_AGAIN_S - 1, by_mpesa.ASK_AGAIN_S, by_mpesa.ASK_AGAIN_S + 1)
+    asked = [by_mpesa.may_ask(table, paid, ACT.at + seconds) for seconds in after]
+    assert asked == [True, False, False, True, False]

@@ -150,7 +150,7 @@ def creation(intent: Intent) -> list[Write]:
         item["open_shard"] = shard_of(intent.id)
     return [
         Put(item, condition="attribute_not_exists(pk)"),
-        Put(pointer, condition="attribute_not_exists(pk)"),
+        Put(pointer, condition=""),  # Its name has the intent's id, which the other condition guards.
     ]
 
 
