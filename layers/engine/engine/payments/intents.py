@@ -150,7 +150,9 @@ def creation(intent: Intent) -> list[Write]:
         item["open_shard"] = shard_of(intent.id)
     return [
         Put(item, condition="attribute_not_exists(pk)"),
-        Put(pointer, condition=""),  # Its name has the intent's id, which the other condition guards.
+        Put(
+            pointer, condition=""
+        ),  # Its name has the intent's id, which the other condition guards.
     ]
 
 
