@@ -10,6 +10,7 @@ from engine.payments.intents import FAILED, TURN_S, Intent, Wanted
 from engine.payments.packs import Pack
 from engine.platform.ids import new_id
 from engine.platform.table import ConditionFailed, Item, Table
+from engine.providers import pay_codes
 from engine.web.request_ids import RequestKey
 from tests.support.payers import AT, book_of, selling
 
@@ -48,6 +49,16 @@ def test_an_intent_never_takes_the_id_of_another(
     other, _ = intents.create(shop[0], wanted(shop))
     assert other.id == "pin_other"
     assert intents.find(shop[0], intent.id) == intent
+
+
+def test_an_intent_never_takes_the_pay_code_of_another(
+    shop: tuple[Table, Pack], intent: Intent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    codes: Iterator[str] = iter([intent.pay_code, "PLC-OTHER"])
+    monkeypatch.setattr(pay_codes, "new", lambda: next(codes))
+    other, _ = intents.create(shop[0], wanted(shop))
+    assert other.pay_code == "PLC-OTHER"
+    assert intents.by_code(shop[0], intent.pay_code) == intent
 
 
 @pytest.mark.parametrize("after_s", [0, TURN_S - 1, TURN_S])

@@ -169,7 +169,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "wallet.devices": ("test_credit_requests",),
     "wallet.quotes": ("test_quotes", "test_fulfilment"),
     "wallet.videos": ("test_fulfilment",),
-    "payments.packs": ("test_packs",),
+    "payments.packs": ("test_payment_conditions", "test_packs"),
     "payments.intents": (
         "test_intents",
         "test_packs",
@@ -178,7 +178,12 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_provider_crashes",
     ),
     "payments.by_mpesa": ("test_mpesa_results", "test_reconciler"),
-    "payments.rows": ("test_settlement", "test_clawback", "test_payment_crashes"),
+    "payments.rows": (
+        "test_payment_conditions",
+        "test_settlement",
+        "test_clawback",
+        "test_payment_crashes",
+    ),
     "payments.reconciliation": ("test_reconciler", "test_buying"),
     "providers.daraja_token": ("test_providers_daraja_token",),
 }

@@ -183,7 +183,7 @@ def edit(ledger: Ledger, audit: Audit, wanted: Pack, act: Act) -> Pack:
     made = replace(wanted, version=version + 1, at=act.at)
     revision = item["revision"] if item is not None else 0
     writes = [
-        Put(_version_item(made), condition="attribute_not_exists(pk)"),
+        Put(_version_item(made), condition=""),  # The current packs' revision guards it.
         _current_put({**packs, made.code: made}, revision),
         audit.write(Record(f"pack:{made.code}", EDITED, True, "", act)),
     ]

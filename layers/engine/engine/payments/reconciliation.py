@@ -432,7 +432,7 @@ class Reconciler:
             self._round.counts["resolved"] += 1
             change = "SET resolved_at = :now REMOVE open_shard"
             values = {":now": self._act.at}
-            self._table.write(Update(pk, sk, change, "attribute_exists(pk)", values=values))
+            self._table.write(Update(pk, sk, change, "", values=values))
 
     def _count(self, settled: Any) -> None:
         if settled is not None:
