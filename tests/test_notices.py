@@ -257,6 +257,32 @@ def test_a_notice_that_another_process_leased_is_not_due(scene: Scene) -> None:
     assert outbox.claim(table, leased, now + outbox.LEASE_S)
 
 
+@pytest.mark.parametrize("changed", [{"state": "delivered"}, {"expires_at": -1}, {}])
+def test_a_notice_is_claimed_as_it_was_read(scene: Scene, changed: dict[str, Any]) -> None:
+    """In between it was sent and, in the second case, an operator had it sent again."""
+    scene.rotate()
+    (item,) = scene.items()
+    table, now = scene.studio.table, int(scene.studio.now)
+    if "expires_at" in changed:
+        changed = {"expires_at": item["expires_at"] - 1}
+    table.write(Put(item | changed, ""))
+    assert outbox.claim(table, item, now) == (not changed)
+
+
+@pytest.mark.parametrize("changed", [{"state": "delivered"}, {"expires_at": outbox.LEASE_S}])
+def test_a_notice_that_is_sent_or_leased_meanwhile_is_not_set_aside(
+    scene: Scene, changed: dict[str, Any]
+) -> None:
+    scene.rotate()
+    (item,) = scene.items()
+    table, now = scene.studio.table, int(scene.studio.now)
+    if "expires_at" in changed:
+        changed = {"expires_at": now + outbox.LEASE_S + 1}
+    table.write(Put(item | changed, ""))
+    outbox.set_aside(table, item, now)
+    assert scene.items() == [item | changed]
+
+
 def test_a_notice_that_cannot_be_handled_is_set_aside_and_the_others_are_sent(scene: Scene) -> None:
     scene.rotate()
     table, now = scene.studio.table, int(scene.studio.now)

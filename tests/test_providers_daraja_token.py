@@ -11,7 +11,7 @@ import pytest
 
 from engine.platform.errors import Busy
 from engine.platform.sealing import Sealer
-from engine.platform.table import Item, Table
+from engine.platform.table import Item, Table, Update
 from engine.providers.daraja_token import LEASE_S, PK, Fetched, SharedToken
 from engine.providers.wire import NotSent, Refused, Unknown
 from tests.support import deployed
@@ -227,6 +227,19 @@ def test_trouble_at_daraja_frees_the_lease_and_the_old_token_serves_on(
     fleet.now += LIFE_S
     with pytest.raises(type(trouble)):
         instance.get()
+
+
+def test_trouble_after_the_lease_does_not_free_that_of_another(fleet: Fleet) -> None:
+    def taken_over() -> None:
+        taken = {":until": fleet.now + LEASE_S, ":lease": "of another"}
+        change = "SET lease_until = :until, lease_by = :lease"
+        fleet.table.write(Update(PK, fleet.instance()._sk, change, "", values=taken))
+
+    fleet.provider.meanwhile = taken_over
+    fleet.provider.trouble = NotSent("broken")
+    with pytest.raises(NotSent):
+        fleet.instance().get()
+    assert fleet.item()["lease_by"] == "of another"
 
 
 def test_a_store_that_does_not_answer_is_busy(fleet: Fleet) -> None:

@@ -149,19 +149,14 @@ def _made_before(table: Table, made: Product, newest: int) -> Product:
 
 
 def _newest(made: Product) -> Update:
-    """Names `made` as the newest version, where the one that it replaces was."""
-    values = {":made": made.version, ":seen": made.version - 1}
-    condition = "#code = :seen"
-    if made.version == 1 or (made.code, made.version) == (TRANSCRIPT.code, 2):
-        condition = "attribute_not_exists(#code)"
-        del values[":seen"]
+    """Names `made` as the newest version. Of two who make the same version one is refused its put."""
     return Update(
         PRODUCTS_PK,
         CURRENT_SK,
         "SET #code = :made",
-        condition,
+        "",
         names={"#code": _PREFIX + made.code},
-        values=values,
+        values={":made": made.version},
     )
 
 
