@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,11 @@ from engine.platform.table import Table
 from local.engine import json_client
 from local.harness import local_run
 from tests.support.schema import check_answer
+from tests.support.upstream import Standin
 
 TIMEOUT_S = 60
+JOB_S = 0.4
+"""A poll or two; seconds would be waited for in a hundred tests."""
 
 
 @dataclass(frozen=True)
@@ -120,5 +124,24 @@ def bearer(token: str) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def app() -> Iterator[App]:
+    """The run of all tests that need no other; a job of its transcription service ends soon."""
     with local_run(RATE_LIMIT="100000", QUIET="1") as run:
+        jobs_take(run, JOB_S)
         yield App(run)
+
+
+def jobs_take(run: Mapping[str, str], seconds: float) -> None:
+    """How long each new job of the transcription service takes."""
+    standin = Standin(run["upstreamUrl"])
+    standin.order("settings", {"job_seconds": seconds})
+    standin.close()
+
+
+@contextmanager
+def long_jobs(app: App) -> Iterator[None]:
+    """A job that begins meanwhile is still running whenever a test looks at it."""
+    jobs_take(app.run, 600)
+    try:
+        yield
+    finally:
+        jobs_take(app.run, JOB_S)

@@ -14,7 +14,7 @@ import pytest
 from engine.credits import hold_items
 from engine.platform.table import ConditionFailed, Update
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S
-from tests.e2e.conftest import App
+from tests.e2e.conftest import App, long_jobs
 from tests.e2e.phones import (
     PAUSE_S,
     POLLS,
@@ -64,19 +64,25 @@ def minutes_pass(app: App, upstream_job: str) -> Callable[[float], None]:
 def forgotten(app: App, job_id: str) -> Callable[[float], None]:
     """The transcription service is restarted and has forgotten the job; how a phone waits from then on."""
     known_there_as = upstream_id(app, job_id)
+    restart(app)
+    return minutes_pass(app, known_there_as)
+
+
+def restart(app: App) -> None:
+    """The transcription service forgets its jobs."""
     standin = Standin(app.run["upstreamUrl"])
     standin.order("restart")
     standin.close()
-    return minutes_pass(app, known_there_as)
 
 
 def test_a_lost_job_ends_as_refunded_with_the_credit_on_the_screen(app: App) -> None:
     phone, video = phone_of(app, balance=1), new_video()
     key = phone.pending.setdefault(video, new_id("pluct"))
-    started = phone.fulfill(phone.quote(video, key)["quoteId"], key)
-    phone.sync()
-    assert (phone.uses, phone.active) == (0, True)
-    phone._pause = forgotten(app, started["jobId"])
+    with long_jobs(app):
+        started = phone.fulfill(phone.quote(video, key)["quoteId"], key)
+        phone.sync()
+        assert (phone.uses, phone.active) == (0, True)
+        phone._pause = forgotten(app, started["jobId"])
     with pytest.raises(Refused) as refused:
         phone.poll(started["jobId"])
     assert (refused.value.status, refused.value.code) == (200, "failed_refunded")
@@ -94,11 +100,10 @@ def test_a_lost_job_of_the_older_flow_ends_as_failed_with_the_credit(app: App) -
     phone, video = phone_of(app, balance=1), new_video()
     phone.vend("video-1")
     body = {"url": video, "clientRequestId": "submit-1"}
-    started = phone.call("transcribe", "POST", "/ttt/transcribe", body, phone.token)
+    with long_jobs(app):
+        started = phone.call("transcribe", "POST", "/ttt/transcribe", body, phone.token)
+        restart(app)
     patient, phone._pause = phone._pause, minutes_pass(app, started["jobId"])
-    standin = Standin(app.run["upstreamUrl"])
-    standin.order("restart")
-    standin.close()
     with pytest.raises(Refused) as refused:
         phone.legacy_poll(started["jobId"])
     assert (refused.value.status, refused.value.code) == (200, "failed")
@@ -198,10 +203,9 @@ def test_an_older_builds_lost_job_gives_its_credit_back(app: App) -> None:
     phone, video = older_phone(app, 1), new_video()
     phone.vend("video-1")
     body = {"url": video, "clientRequestId": "submit-1"}
-    started = phone.call("transcribe", "POST", "/ttt/transcribe", body, phone.token)
-    standin = Standin(app.run["upstreamUrl"])
-    standin.order("restart")
-    standin.close()
+    with long_jobs(app):
+        started = phone.call("transcribe", "POST", "/ttt/transcribe", body, phone.token)
+        restart(app)
     phone._pause = minutes_pass(app, started["jobId"])
     with pytest.raises(Refused):
         phone.legacy_poll(started["jobId"])
