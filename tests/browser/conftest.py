@@ -21,6 +21,7 @@ from engine.platform.table import Table
 from engine.readmodels import figures, folds
 from local.engine import json_client
 from local.harness import local_run
+from tests.browser import crowd
 from tests.browser.desk import PATIENCE_S, Desk, chrome
 from tests.browser.past import Past
 from tests.support.operators import CHEAP, act
@@ -124,6 +125,12 @@ class Office:
 def office() -> Iterator[Office]:
     with local_run(RATE_LIMIT="1000000", QUIET="1") as run:
         yield Office.of(run)
+
+
+@pytest.fixture(scope="session")
+def many(office: Office) -> None:
+    """A crowd of users beside those that tests make."""
+    crowd.seed(office.run)
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,8 @@ from tests.browser.conftest import Office
 from tests.browser.desk import Desk
 from tests.browser.test_find import CAUSE, IN_WORDS, search
 from tests.browser.test_lists import in_view
-from tests.browser.test_many import many  # noqa: F401 - a fixture: ten thousand other users.
 
+pytestmark = pytest.mark.usefixtures("many")  # Ten thousand other users.
 DAY_S = 86_400
 
 
