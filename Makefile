@@ -1,6 +1,7 @@
 # `make run` and `make test` work on a fresh machine with Python 3.11 or newer; the rest is for developers.
 PYTHON ?= python3
-PROCESSES ?= 2
+# One more than the smallest machine has cores: tests of a local run and of the browser also wait.
+PROCESSES ?= 3
 PIP_FLAGS = -qq --disable-pip-version-check
 IN_GROUPS = --dist loadgroup --no-loadscope-reorder
 BIN = .venv/bin
@@ -48,13 +49,18 @@ typescript: .cache/typescript/.ready
 # The files with properties of random examples.
 PROPERTIES = $(shell grep -l tests.support.properties tests/test_*.py | grep -v test_any_bytes)
 
-# The long forms of the proofs; `make test` runs the short ones.
+# Where there is a browser, every page at each width and theme.
+LOOKS = $(if $(shell command -v chromium),tests/browser/test_looks.py)
+
+# The long forms of the proofs; `make test` runs the short ones (docs/correctness.md).
 prove: setup
 	$(BIN)/python -m tests.model --deep --jobs $(PROCESSES)
 	PROVE=1 $(BIN)/python -m pytest -s -n $(PROCESSES) $(IN_GROUPS) tests/test_histories.py tests/test_races.py \
 		tests/test_subscription_histories.py tests/test_subscription_crashes.py tests/test_hold_histories.py \
+		tests/test_hold_crash_points.py tests/test_hostile_bodies.py \
 		tests/test_store_failures.py tests/test_any_bytes.py tests/test_revisions.py \
-		tests/e2e/test_hostile.py tests/e2e/test_schemathesis.py tests/e2e/test_payments.py $(PROPERTIES)
+		tests/e2e/test_hostile.py tests/e2e/test_schemathesis.py tests/e2e/test_payments.py \
+		$(LOOKS) $(PROPERTIES)
 
 # Each clause of each condition that guards credits deleted or bent: a test must die.
 mutants: setup

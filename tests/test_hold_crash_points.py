@@ -24,6 +24,7 @@ from engine.transcription import sweeping
 from tests.support.faults import FaultyClient, Killed
 from tests.support.gateway import Gateway
 from tests.support.proxy import proxy
+from tests.support.sampling import share
 from tests.support.streams import fresh
 
 NOW = 1_800_000_000
@@ -171,8 +172,15 @@ def said(told: Any) -> Any:
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("move", MOVES, ids=lambda move: move.name)
-@pytest.mark.parametrize(("when", "how"), FAILURES, ids=str)
+TRIED = [
+    pytest.param(move, *way, id="-".join((*way, move.name)))
+    for move in MOVES
+    for way in share(FAILURES, move.name, one_in=3)
+]
+"""Each move with one kind of failure, before and after each call's effect; in `make prove` with all kinds."""
+
+
+@pytest.mark.parametrize(("move", "when", "how"), TRIED)
 def test_a_failure_at_any_call_is_repaired_by_a_repeat(
     gateway: Gateway, move: Move, when: str, how: str
 ) -> None:
