@@ -161,6 +161,32 @@ def test_a_new_session_of_the_same_operator_refuses_no_write(nobody: Desk, offic
     nobody.sees(f"Entry 2 is undone. The balance of {user} is 0.")
 
 
+def test_a_page_left_open_overnight_says_since_when_and_goes_on_after_a_log_in(
+    nobody: Desk, office: Office
+) -> None:
+    """The network fails first, as on waking; then the session has ended."""
+    name, password = office.operator()
+    user = office.user(5)
+    nobody.start(name, password, nobody.user_path(user))
+    nobody.sees("Adds up")
+    assert not nobody.maybe(".asof.behind")
+    nobody.driver.execute_script(
+        "const now = Date.now.bind(Date); Date.now = () => now() + 12 * 3600 * 1000"
+    )
+    nobody.wait(lambda: "12 hours ago" in " ".join(nobody.texts(".asof.behind")))
+    nobody.answers("failed", of="GET")
+    nobody.press("Read again")
+    nobody.sees("Not refreshed since", "12 hours ago", "Out of date")
+    assert "Adds up" not in nobody.text
+    office.pay(user, 2)
+    nobody.driver.delete_all_cookies()
+    nobody.answers("normal")
+    nobody.driver.execute_script('window.dispatchEvent(new Event("focus"))')
+    log_in_again(nobody, password, "Your session has ended")
+    nobody.sees("Adds up", "3 entries explain this balance.")
+    assert "Not refreshed since" not in nobody.text and not nobody.maybe(".asof.behind")
+
+
 def log_in_again(desk: Desk, password: str, title: str) -> None:
     """Logs in at the log-in that covers the page."""
     desk.wait(lambda: title in desk.one("dialog.cover").text)

@@ -382,20 +382,24 @@ function Time({ at, style }) {
   return html`<time datetime=${at} title=${utc(at)}>${shown}</time>`;
 }
 
-function Ago({ at }) {
+function useTicks(every) {
   const [, tick] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => tick((n) => n + 1), 10000);
+    const timer = setInterval(() => tick((n) => n + 1), every);
     return () => clearInterval(timer);
   }, []);
+}
+
+function Ago({ at }) {
+  useTicks(10000);
   if (!at) return html`<span class="quiet">never</span>`;
   return html`<time datetime=${at} title=${utc(at)}>${ago(at)}</time>`;
 }
-return { number: number, compact: compact, change: change, credits: credits, dollars: dollars, dollarChange: dollarChange, utc: utc, today: today, clock: clock, zone: zone, isolated: isolated, ago: ago, Time: Time, Ago: Ago };
+return { number: number, compact: compact, change: change, credits: credits, dollars: dollars, dollarChange: dollarChange, utc: utc, today: today, clock: clock, zone: zone, isolated: isolated, ago: ago, Time: Time, useTicks: useTicks, Ago: Ago };
 })();
 const $ui = $all.$ui = (() => {
 const { html, useEffect, useId, useState } = $html;
-const { Ago, clock, number } = $format;
+const { Ago, clock, number, useTicks } = $format;
 const { setQuery } = $router;
 
 let toastNumber = 0;
@@ -469,7 +473,14 @@ function ReadState({ page }) {
     <button class="small" onClick=${() => page.reload()}>Try now</button></div>`;
 }
 
-const AsOf = ({ page }) => (page.at ? html`<p class="asof">As of ${clock(page.at)}</p>` : null);
+const OLD_MS = 5 * 60000;
+
+function AsOf({ page }) {
+  useTicks(10000);
+  if (!page.at) return null;
+  if (page.failure || Date.now() - page.at < OLD_MS) return html`<p class="asof">As of ${clock(page.at)}</p>`;
+  return html`<p class="asof behind">As of ${clock(page.at)}, <${Ago} at=${new Date(page.at).toISOString()} /> <button class="small" onClick=${() => page.reload()}>Read again</button></p>`;
+}
 
 function Table({ caption, columns, rows, rowKey, busy }) {
   const size = columns.length > 6 ? "wide" : columns.length > 4 ? "middle" : "narrow";
@@ -1195,9 +1206,11 @@ function useLoad(load, deps) {
     const events = [["sessionback", renew], ["written", renew], ["online", renew]];
     events.forEach(([name, react]) => addEventListener(name, react));
     document.addEventListener("visibilitychange", lookedAt);
+    addEventListener("focus", lookedAt);
     return () => {
       events.forEach(([name, react]) => removeEventListener(name, react));
       document.removeEventListener("visibilitychange", lookedAt);
+      removeEventListener("focus", lookedAt);
     };
   }, []);
   return { ...state, reload };

@@ -5,7 +5,7 @@ const { html, useState } = $html;
 const { get } = $api;
 const { ListCsv } = $csv;
 const { Decision, noReason, Reason } = $decision;
-const { Filters, UserField } = $filters;
+const { Alike, Filters, UserField, userOf } = $filters;
 const { Ago, number, Time, zone } = $format;
 const { useLoad } = $loading;
 const { href, setQuery } = $router;
@@ -55,7 +55,7 @@ function Notices({ query, session }) {
     setChosen([]);
     page.reload();
   };
-  const apply = (given) => setQuery({ user: given.user, state: given.state === "failed" ? "" : given.state });
+  const apply = async (given) => setQuery({ user: await userOf(given.user), state: given.state === "failed" ? "" : given.state });
   return html`<${Head} title="Notices" page=${page} sub="Messages to your own system, sent until it answers 2xx, for about two days.">
       ${maySend && found?.length > 0 && html`<button class="primary" disabled=${!picked.length} onClick=${() => setAsked(picked)}>Send ${picked.length || ""} again</button>
         <button onClick=${() => setAsked(found)}>Send all ${number(found.length)} again</button>`}
@@ -68,7 +68,7 @@ function Notices({ query, session }) {
     ${page.found && !page.found.isOn && html`<div class="note-box"><p>This deployment sends no notices: its parameter <code>NotifyUrl</code> is empty.</p></div>`}
     ${!found && !page.failure && html`<${Skeleton} rows=${8} label="Loading notices" />`}
     ${found && (found.length ? html`<${Table} caption="Notices" columns=${columns} rows=${found} rowKey=${(one) => one.id} busy=${page.loading} />`
-      : html`<${Empty} title=${user ? `There is no notice about ${user}` : state === "failed" ? "No notice has failed" : state === "pending" ? "No notice waits to be sent" : "No notice was delivered"}>Notices are kept for 30 days.<//>`)}
+      : html`<${Empty} title=${user ? `There is no notice about ${user}` : state === "failed" ? "No notice has failed" : state === "pending" ? "No notice waits to be sent" : "No notice was delivered"}>Notices are kept for 30 days. ${user && html`<${Alike} prefix=${user} />`}<//>`)}
     ${found && html`<${Pager} cursor=${query.cursor} next=${page.found.nextCursor} count=${found.length} noun="notices" />`}
     ${asked && html`<${SendDialog} notices=${asked} onClose=${() => setAsked(null)} onDone=${done} />`}`;
 }

@@ -1,10 +1,10 @@
 export default ($all) => {
 const { $api, $chart, $format, $html, $loading, $router, $ui } = $all;
 const $overview = $all.$overview = (() => {
-const { html, useEffect, useState } = $html;
+const { html, useEffect } = $html;
 const { get } = $api;
 const { Chart } = $chart;
-const { clock, number } = $format;
+const { clock, number, useTicks } = $format;
 const { useLoad } = $loading;
 const { href, setQuery } = $router;
 const { Badge, Figures, Head, ReadState, Skeleton, Table } = $ui;
@@ -49,11 +49,7 @@ function degraded(failure) {
 }
 
 function Live({ page }) {
-  const [, tick] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => tick((n) => n + 1), 1000);
-    return () => clearInterval(timer);
-  }, []);
+  useTicks(1000);
   if (!page.at) return null;
   const age = Math.round((Date.now() - page.at) / 1000);
   const behind = page.failure || age > LATE_S;

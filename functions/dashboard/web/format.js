@@ -58,13 +58,18 @@ export function Time({ at, style }) {
   return html`<time datetime=${at} title=${utc(at)}>${shown}</time>`;
 }
 
-// How long ago, kept right while it is shown.
-export function Ago({ at }) {
+// Renders again each `every` ms.
+export function useTicks(every) {
   const [, tick] = useState(0);
   useEffect(() => {
-    const timer = setInterval(() => tick((n) => n + 1), 10000);
+    const timer = setInterval(() => tick((n) => n + 1), every);
     return () => clearInterval(timer);
   }, []);
+}
+
+// How long ago, kept right while it is shown.
+export function Ago({ at }) {
+  useTicks(10000);
   if (!at) return html`<span class="quiet">never</span>`;
   return html`<time datetime=${at} title=${utc(at)}>${ago(at)}</time>`;
 }

@@ -5,7 +5,7 @@ const RETRIES_S = [2, 5, 10, 20, 30];
 const OLD_MS = 30000;
 
 // Loads with `load(signal)` whenever `deps` change, and again after a log-in, after a write, when the device is
-// online again, and when a tab with figures older than 30 s is looked at again.
+// online again, and when a tab or window with figures older than 30 s is looked at again.
 // `{ found, at, failure, loading, reload }`: `found` was read at `at` (epoch ms). It stays while it is read again, and
 // when that fails, unless it was read for other `deps`.
 // `reload({ gently: true })` leaves a read that is under way alone.
@@ -51,9 +51,11 @@ export function useLoad(load, deps) {
     const events = [["sessionback", renew], ["written", renew], ["online", renew]];
     events.forEach(([name, react]) => addEventListener(name, react));
     document.addEventListener("visibilitychange", lookedAt);
+    addEventListener("focus", lookedAt);
     return () => {
       events.forEach(([name, react]) => removeEventListener(name, react));
       document.removeEventListener("visibilitychange", lookedAt);
+      removeEventListener("focus", lookedAt);
     };
   }, []);
   return { ...state, reload };

@@ -3,7 +3,7 @@ import { html, useState } from "./html.js";
 import { get } from "./api.js";
 import { ListCsv } from "./csv.js";
 import { Decision, noReason, Reason } from "./decision.js";
-import { Filters, UserField } from "./filters.js";
+import { Alike, Filters, UserField, userOf } from "./filters.js";
 import { Ago, number, Time, zone } from "./format.js";
 import { useLoad } from "./loading.js";
 import { href, setQuery } from "./router.js";
@@ -53,7 +53,7 @@ export function Notices({ query, session }) {
     setChosen([]);
     page.reload();
   };
-  const apply = (given) => setQuery({ user: given.user, state: given.state === "failed" ? "" : given.state });
+  const apply = async (given) => setQuery({ user: await userOf(given.user), state: given.state === "failed" ? "" : given.state });
   return html`<${Head} title="Notices" page=${page} sub="Messages to your own system, sent until it answers 2xx, for about two days.">
       ${maySend && found?.length > 0 && html`<button class="primary" disabled=${!picked.length} onClick=${() => setAsked(picked)}>Send ${picked.length || ""} again</button>
         <button onClick=${() => setAsked(found)}>Send all ${number(found.length)} again</button>`}
@@ -66,7 +66,7 @@ export function Notices({ query, session }) {
     ${page.found && !page.found.isOn && html`<div class="note-box"><p>This deployment sends no notices: its parameter <code>NotifyUrl</code> is empty.</p></div>`}
     ${!found && !page.failure && html`<${Skeleton} rows=${8} label="Loading notices" />`}
     ${found && (found.length ? html`<${Table} caption="Notices" columns=${columns} rows=${found} rowKey=${(one) => one.id} busy=${page.loading} />`
-      : html`<${Empty} title=${user ? `There is no notice about ${user}` : state === "failed" ? "No notice has failed" : state === "pending" ? "No notice waits to be sent" : "No notice was delivered"}>Notices are kept for 30 days.<//>`)}
+      : html`<${Empty} title=${user ? `There is no notice about ${user}` : state === "failed" ? "No notice has failed" : state === "pending" ? "No notice waits to be sent" : "No notice was delivered"}>Notices are kept for 30 days. ${user && html`<${Alike} prefix=${user} />`}<//>`)}
     ${found && html`<${Pager} cursor=${query.cursor} next=${page.found.nextCursor} count=${found.length} noun="notices" />`}
     ${asked && html`<${SendDialog} notices=${asked} onClose=${() => setAsked(null)} onDone=${done} />`}`;
 }

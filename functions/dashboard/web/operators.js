@@ -49,7 +49,7 @@ export function Operators({ session }) {
     ${!found && !page.failure && html`<${Skeleton} rows=${5} label="Loading operators" />`}
     ${found && (found.length ? html`<${Table} caption="Operators by name" columns=${columns} rows=${found} rowKey=${(one) => one.name} busy=${page.loading} />`
       : html`<${Empty} title="No operator is listed">One that an earlier version created is listed from the next log-in on.<//>`)}
-    ${found && html`<section aria-labelledby="roles"><h2 id="roles" class="later">What each role may do</h2><dl class="facts">${Object.entries(ROLES).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>
+    ${found && html`<section aria-labelledby="roles"><h2 id="roles" class="later">What each role may do</h2><dl class="facts texts">${Object.entries(ROLES).map(([name, text]) => html`<div key=${name}><dt>${name}</dt><dd>${text}</dd></div>`)}</dl>
       <p class="quiet small">An operator is disabled, not removed, as the ledger and the audit name them. Nobody changes their own role, so an admin always stays.</p></section>`}
     ${dialog && html`<${Act} key=${`${dialog.kind}${dialog.of?.name}`} kind=${dialog.kind} one=${dialog.of} onClose=${close} onDone=${done} />`}
     ${made && html`<${Shown} made=${made} onClose=${() => setMade(null)} />`}`;

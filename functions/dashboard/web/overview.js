@@ -1,8 +1,8 @@
 // The state of the whole system, live.
-import { html, useEffect, useState } from "./html.js";
+import { html, useEffect } from "./html.js";
 import { get } from "./api.js";
 import { Chart } from "./chart.js";
-import { clock, number } from "./format.js";
+import { clock, number, useTicks } from "./format.js";
 import { useLoad } from "./loading.js";
 import { href, setQuery } from "./router.js";
 import { Badge, Figures, Head, ReadState, Skeleton, Table } from "./ui.js";
@@ -48,11 +48,7 @@ function degraded(failure) {
 }
 
 function Live({ page }) {
-  const [, tick] = useState(0);
-  useEffect(() => {
-    const timer = setInterval(() => tick((n) => n + 1), 1000);
-    return () => clearInterval(timer);
-  }, []);
+  useTicks(1000);
   if (!page.at) return null;
   const age = Math.round((Date.now() - page.at) / 1000);
   const behind = page.failure || age > LATE_S;

@@ -1,6 +1,6 @@
 // Parts that every page is made of.
 import { html, useEffect, useId, useState } from "./html.js";
-import { Ago, clock, number } from "./format.js";
+import { Ago, clock, number, useTicks } from "./format.js";
 import { setQuery } from "./router.js";
 
 let toastNumber = 0;
@@ -78,8 +78,15 @@ export function ReadState({ page }) {
     <button class="small" onClick=${() => page.reload()}>Try now</button></div>`;
 }
 
-// When the figures of a page were read.
-export const AsOf = ({ page }) => (page.at ? html`<p class="asof">As of ${clock(page.at)}</p>` : null);
+const OLD_MS = 5 * 60000;
+
+// When the figures of a page were read; a page that was left open says how long ago, and can be read again.
+export function AsOf({ page }) {
+  useTicks(10000);
+  if (!page.at) return null;
+  if (page.failure || Date.now() - page.at < OLD_MS) return html`<p class="asof">As of ${clock(page.at)}</p>`;
+  return html`<p class="asof behind">As of ${clock(page.at)}, <${Ago} at=${new Date(page.at).toISOString()} /> <button class="small" onClick=${() => page.reload()}>Read again</button></p>`;
+}
 
 // A table whose rows become cards where its box is too narrow for them. Roles are written out, as `display` would
 // take them away.
