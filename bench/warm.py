@@ -17,7 +17,7 @@ from typing import Any
 from unittest.mock import patch
 from uuid import uuid4
 
-from bench.world import Event, Handler, World, load
+from bench.world import Event, Handler, Observer, World, load, load_module
 from engine.access import tokens
 from engine.platform import aws_json, config, logs
 from engine.web.http import Answer, Api, Call
@@ -37,6 +37,9 @@ class Warm:
 
     wall_ms: float
     cpu_ms: float
+    """Of a vend that reads the account."""
+    served_cpu_ms: float
+    """Of a vend from an account that the process has just served."""
     nothing_cpu_ms: float
     """A route that does nothing, behind the same `Api`, with the same event."""
     ratio: float
@@ -49,7 +52,11 @@ class Warm:
 
 def measure(world: World, *, rounds: int = ROUNDS, calls: int = CALLS) -> Warm:
     """Repeated first vends of an existing account."""
-    handlers: dict[str, Handler] = {"vend": load("tokens"), "nothing": _do_nothing()}
+    handlers: dict[str, Handler] = {
+        "vend": _forgetful(),
+        "served": load("tokens"),
+        "nothing": _do_nothing(),
+    }
     seen = defaultdict[str, list[tuple[float, float]]](list)
     splits: list[dict[str, float]] = []
     for _ in range(rounds):
@@ -60,11 +67,12 @@ def measure(world: World, *, rounds: int = ROUNDS, calls: int = CALLS) -> Warm:
         splits.append(_split(world, _fresh_user(world), calls))
     wall_ms, cpu_ms = (statistics.median(column) for column in zip(*seen["vend"], strict=True))
     nothing = statistics.median(cpu for _, cpu in seen["nothing"])
+    served = statistics.median(cpu for _, cpu in seen["served"])
     parts = {name: statistics.median(split[name] for split in splits) for name in splits[0]}
     whole = parts.pop("whole")
     parts["the request and its answer"] = nothing
     parts["the rest"] = whole - sum(parts.values())
-    return Warm(wall_ms, cpu_ms, nothing, cpu_ms / nothing, parts, whole, calls, rounds)
+    return Warm(wall_ms, cpu_ms, served, nothing, cpu_ms / nothing, parts, whole, calls, rounds)
 
 
 def _round(handler: Handler, events: list[Event]) -> tuple[float, float]:
@@ -88,6 +96,18 @@ def _events(world: World, user: str, calls: int) -> list[Event]:
     return [world.vend_event(user) for _ in range(calls)]
 
 
+def _forgetful(observe: Observer = lambda client: client) -> Handler:
+    """Vends by a process that serves another account each time."""
+    module: Any = load_module("tokens", observe)
+
+    def vend(event: Event, context: Any) -> dict[str, Any]:
+        module.served.forget()
+        answer: dict[str, Any] = module.lambda_handler(event, context)
+        return answer
+
+    return vend
+
+
 def _do_nothing() -> Api:
     api = Api(config.load(os.environ))
 
@@ -102,7 +122,7 @@ def _split(world: World, user: str, calls: int) -> dict[str, float]:
     """CPU milliseconds of a vend by part, and `whole`, with timing of the parts."""
     watch = _Stopwatch()
     with _timed_parts(watch):
-        handler = load("tokens", lambda client: _TimedClient(client, watch))
+        handler = _forgetful(lambda client: _TimedClient(client, watch))
         events = _events(world, user, calls)
         _round(handler, _events(world, user, WARM_UP_CALLS))
         watch.spent.clear()

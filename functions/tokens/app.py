@@ -10,6 +10,7 @@ from engine.credits.hold_items import OPEN, SPENT
 from engine.credits.placing import Vend
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
+from engine.ledger.served import Served
 from engine.platform import config, logs, table
 from engine.platform.errors import (
     EngineError,
@@ -26,7 +27,8 @@ from engine.web.forms import UserForm, ValidateForm, VendForm
 from engine.web.http import Answer, Api, Call
 
 settings = config.load()
-ledger = Ledger(Table(table.connect(), settings.table_name))
+served = Served()
+ledger = Ledger(Table(table.connect(), settings.table_name), served=served)
 audit = Audit(ledger.table, settings.audit_days)
 products = Catalogue(ledger.table)
 rings = KeyRings(

@@ -7,12 +7,18 @@ from tests.model.broken_wallet import broken_wallet
 from tests.model.hold_scenarios import hold_scenarios
 from tests.model.scenario import Scenario
 from tests.model.scenarios import scenarios
+from tests.model.served_scenarios import served_scenarios
 from tests.model.wallet_scenarios import wallet_scenarios
 
 
 def every_scenario(*, deep: bool = False) -> list[Scenario]:
-    """Those of tokens, jobs and grants, those of holds, and those of fulfilments."""
-    return [*scenarios(deep=deep), *hold_scenarios(deep=deep), *wallet_scenarios(deep=deep)]
+    """Those of tokens, jobs and grants, of processes that remember, of holds, and of fulfilments."""
+    return [
+        *scenarios(deep=deep),
+        *served_scenarios(deep=deep),
+        *hold_scenarios(deep=deep),
+        *wallet_scenarios(deep=deep),
+    ]
 
 
 def every_broken_design() -> list[Scenario]:

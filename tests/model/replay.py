@@ -168,13 +168,13 @@ def _set_shards(number: int) -> None:
 
 
 def _clock(tries: int) -> Callable[[], float]:
-    """A clock that lets `PATIENCE_S` pass at the end of `tries` looks at it: no try takes long."""
+    """A clock that lets `PATIENCE_S` pass at the end of each `tries` looks at it: no try takes long."""
     looks = -1
 
     def clock() -> float:
         nonlocal looks
         looks += 1
-        return PATIENCE_S if looks >= tries else 0.0
+        return looks // tries * PATIENCE_S
 
     return clock
 

@@ -104,6 +104,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         JOBS,
         "test_origins",
         "test_vending",
+        "test_served",
         "test_credits",
         "test_users",
         "test_entry_format",

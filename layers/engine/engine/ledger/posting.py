@@ -31,6 +31,7 @@ from engine.ledger.items import (
     read_account,
     read_entry,
 )
+from engine.ledger.served import Served
 from engine.platform.errors import Busy, EngineError, InsufficientCredits, RateLimited
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
 from engine.web.rate_limits import Window, policy_headers
@@ -93,12 +94,15 @@ class Ledger:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         new_salt: Callable[[], str] = origins.new_salt,
+        served: Served | None = None,
     ) -> None:
+        """With `served`, a move of an account that was just served begins without a read."""
         self.table = table
         self.unit = unit
         self._clock = clock
         self._sleep = sleep
         self._new_salt = new_salt
+        self._served = served
 
     def account(self, user: str) -> Account:
         """The account as it is now. Raises `Busy`."""
@@ -135,7 +139,7 @@ class Ledger:
         once-item).
         """
         patience = _Patience(self._clock, self._sleep)
-        account = self.account(move.user)
+        account = self._just_served(move, rate_limit, new_account) or self.account(move.user)
         while True:
             window = _window(account, move.act.at, rate_limit)
             self._refuse(account, move, once, window, new_account)
@@ -151,11 +155,14 @@ class Ledger:
             ]
             try:
                 self.table.transact(writes)
-                return Posted(entry, window)
             except Cancelled as cancelled:
                 self._raise_if_done(cancelled, once)
                 patience.count()
                 account = self._seen_anew(cancelled, move, patience)
+            else:
+                if self._served is not None and account.exists and patience.is_alone:
+                    self._served.keep(_account_after(account, entry, window, move), move.act.at)
+                return Posted(entry, window)
 
     def transact_patiently(self, writes: Sequence[Write]) -> None:
         """Make `writes` in one transaction, retried on conflicts. Raises `Cancelled` if a condition
@@ -172,6 +179,16 @@ class Ledger:
                 patience.count()
                 patience.pause()
 
+    def _just_served(
+        self, move: Move, rate_limit: int | None, new_account: EngineError | None
+    ) -> Account | None:
+        """The account as this process left it a moment ago, if it allows the move."""
+        account = self._served.take(move.user, move.act.at) if self._served is not None else None
+        if account is None:
+            return None
+        window = _window(account, move.act.at, rate_limit)
+        return None if _refusal(account, move, window, new_account) is not None else account
+
     def _refuse(
         self,
         account: Account,
@@ -181,15 +198,7 @@ class Ledger:
         new_account: EngineError | None,
     ) -> None:
         """Raises if the account does not allow the move; `AlreadyDone` if it was made before."""
-        refusal: EngineError | None = None
-        if account.exists and new_account is not None:
-            refusal = new_account
-        elif window is not None and window.used > window.limit:
-            refusal = RateLimited(window.resets_in_s, policy_headers(window))
-        elif account.available + move.amount < 0:
-            refusal = InsufficientCredits(account.available, -move.amount)
-        elif move.opens is not None and len(account.open_holds) >= move.opens.most:
-            refusal = move.opens.refusal
+        refusal = _refusal(account, move, window, new_account)
         if refusal is not None:
             earlier = once.earlier()
             if earlier is not None:
@@ -239,6 +248,11 @@ class _Patience:
             raise Busy() from None
 
     @property
+    def is_alone(self) -> bool:
+        """Whether no try was refused."""
+        return self._tries == 0
+
+    @property
     def is_crowded(self) -> bool:
         """Whether there are more writers than two."""
         return self._tries > 1 or self._took_s > CROWDED_S
@@ -249,6 +263,38 @@ class _Patience:
         pause_s = random.uniform(0, min(BACKOFF_CAP_S, longest_s))
         self._sleep(pause_s)
         self._began += pause_s
+
+
+def _refusal(
+    account: Account, move: Move, window: Window | None, new_account: EngineError | None
+) -> EngineError | None:
+    """Why the account does not allow the move, None if it does."""
+    if account.exists and new_account is not None:
+        return new_account
+    if window is not None and window.used > window.limit:
+        return RateLimited(window.resets_in_s, policy_headers(window))
+    if account.available + move.amount < 0:
+        return InsufficientCredits(account.available, -move.amount)
+    if move.opens is not None and len(account.open_holds) >= move.opens.most:
+        return move.opens.refusal
+    return None
+
+
+def _account_after(account: Account, entry: Entry, window: Window | None, move: Move) -> Account:
+    """An account that existed, as the move left it."""
+    return replace(
+        account,
+        available=entry.available_after,
+        held=entry.held_after,
+        seq=entry.seq,
+        head=entry.hash,
+        rate_from=window.start if window else account.rate_from,
+        rate_used=window.used if window else account.rate_used,
+        updated_at=entry.at,
+        recent_origins=origins.remembered(account.recent_origins, entry.origin_id),
+        owed=entry.owed_after,
+        open_holds=move.open_after(account.open_holds),
+    )
 
 
 def _window(account: Account, now: int, limit: int | None) -> Window | None:

@@ -21,6 +21,10 @@ class Recent(Generic[V]):
     def get(self, key: str) -> V | None:
         return self._values.get(key)
 
+    def pop(self, key: str) -> V | None:
+        """The value, which is dropped."""
+        return self._values.pop(key, None)
+
     def put(self, key: str, value: V) -> None:
         """Keep `value` as the newest."""
         self._values[key] = value
