@@ -89,6 +89,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_subscription_races",
     ),
     "subscriptions.provider_keys": (
+        "test_provider_key_conditions",
         "test_subscription_transitions",
         "test_subscription_missing",
         "test_subscription_monitor",
