@@ -345,3 +345,15 @@ def test_no_page_has_a_conflict_marker() -> None:
         if re.search(rb"^(<{7}|={7}|>{7})( |$)", page.read_bytes(), re.MULTILINE)
     ]
     assert not marked
+
+
+def test_the_page_of_the_desk_names_tests_that_exist() -> None:
+    page = (ROOT / "docs" / "desk.md").read_text(encoding="utf-8")
+    rows = page.partition("## Faults that tests hold")[2].partition("\n## ")[0]
+    names = re.findall(r"`([a-z_]{5,})…?`", rows)
+    files = (ROOT / "tests" / "browser").glob("test_*.py")
+    tests = re.findall(
+        r"^def test_(\w+)", "\n".join(f.read_text("utf-8") for f in files), re.MULTILINE
+    )
+    assert len(names) > 20
+    assert [name for name in names if not any(test.startswith(name) for test in tests)] == []

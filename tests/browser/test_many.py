@@ -36,6 +36,25 @@ def test_any_page_of_a_hundred_thousand_users_is_reached_and_says_how_long_it_to
     print({number: round(seconds, 2) for number, seconds in took.items()})
 
 
+FILES = """return ['navigation', 'resource'].flatMap(kind => performance.getEntriesByType(kind))
+    .filter(entry => entry.name.includes('/dashboard'))
+    .reduce((sum, entry) => sum + entry.encodedBodySize, 0)"""
+"""The size of all files of the page that is shown, as they are sent."""
+
+
+def test_the_first_view_is_light_and_says_how_long_it_took(desk: Desk) -> None:
+    """The first load warms functions and browser."""
+    took = []
+    for _ in range(4):
+        started = time.monotonic()
+        desk.open()
+        desk.wait(lambda: desk.all(".figures-grid dd") and desk.all(".chart canvas"))
+        took.append(round(time.monotonic() - started, 2))
+    size = desk.driver.execute_script(FILES)
+    print(f"first view: {took} s, {size:,} bytes of files")
+    assert 30_000 < size < 80_000
+
+
 def test_paging_shows_everybody_once(desk: Desk) -> None:
     desk.open(f"/users?q={HUNDRED}")
     seen: list[str] = []
