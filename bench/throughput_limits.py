@@ -52,7 +52,7 @@ class Limit:
 ENTRIES = len(quantities.PROJECTED)
 LIMITS = (
     Limit(
-        "statistics: day, hour, total", folds.STATS_SHARDS, 2 * ENTRIES, ENTRIES,
+        "statistics: open hours", folds.STATS_SHARDS, 2 * ENTRIES, ENTRIES,
         "read models lag; sales go on",
         "more `STATS_SHARDS`; or one write for all accounts of a batch",
     ),

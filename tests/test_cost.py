@@ -152,7 +152,7 @@ def test_the_limits_use_the_shards_of_the_code() -> None:
     """They are the constants that the functions use."""
     shards = {limit.name: limit.shards for limit in throughput_limits.LIMITS}
     assert shards["index `open-holds`"] == hold_items.SHARDS
-    assert shards["statistics: day, hour, total"] == folds.STATS_SHARDS
+    assert shards["statistics: open hours"] == folds.STATS_SHARDS
     assert shards["feed of a day"] == folds.FEED_SHARDS
     assert shards["index `users-by-balance`"] == folds.USER_SHARDS
 

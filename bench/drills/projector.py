@@ -167,15 +167,9 @@ def _follow_from_now(scene: Scene, mapping: dict[str, Any]) -> None:
 
 def _projected(scene: Scene) -> int:
     """The number of entries in the totals."""
-    return _counted(scene, folds.TOTAL_SK)
+    return figures.totals(scene.table, CREDITS).entries
 
 
 def _entries_of(scene: Scene, day: str) -> int:
-    return _counted(scene, folds.day_sk(day))
-
-
-def _counted(scene: Scene, sk: str) -> int:
-    generation = figures.generations(scene.table, consistent=True).current
-    shards = (folds.stats_pk(CREDITS, generation, shard) for shard in range(folds.STATS_SHARDS))
-    items = (scene.table.get(pk, sk) for pk in shards)
-    return sum(item["entries"] for item in items if item is not None)
+    found = figures.days(scene.table, CREDITS, day, day)
+    return found[day].entries if day in found else 0

@@ -252,6 +252,37 @@ READ_MODELS: Final = [
         "            if entry.seq not in work.copied:\n",
         "            if entry.seq in work.copied:\n",
     ),
+    (
+        "readmodels.writes.an-earlier-layout-is-kept",
+        "if account.layout >= OPEN_HOURS:",
+        "if account.layout:",
+    ),
+    (
+        "readmodels.writes.old-entries-open-no-hour",
+        "        if folds.is_kept(hour, now):\n            recent.append",
+        "        if hour:\n            recent.append",
+    ),
+    (
+        "readmodels.figures.an-earlier-table-keeps-its-layout",
+        "            if table.get(pk, folds.TOTAL_SK) is not None:\n",
+        "            if table.get(pk, folds.TOTAL_SK) == {}:\n",
+    ),
+    (
+        "readmodels.open_hours.moves-while-reading-are-noticed",
+        "if not opened or _moves(opened).items() <= _moves(_open(table, pk)).items():",
+        "if opened is not None:",
+    ),
+    (
+        "readmodels.open_hours.unmoved-figures-do-not-expire",
+        'names["#ttl"] = "ttl"\n    return Update(\n        pk, sk(hour)',
+        'names["#ttl"] = "other"\n    return Update(\n        pk, sk(hour)',
+    ),
+    (
+        "readmodels.open_hours.only-hours-that-are-over",
+        "if _hour(item) < current:",
+        "if _hour(item) <= current:",
+    ),
+    ("readmodels.open_hours.moves-are-counted", '":next": moves + 1', '":next": moves or 1'),
     ("readmodels.rebuild.new-number", "max(before.written) + 1", "max(before.written)"),
     (
         "readmodels.rebuild.overtaken-is-told",

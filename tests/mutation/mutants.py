@@ -127,8 +127,11 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_payments", "test_credits", "test_crash_points"),
     "readmodels.projection": PROJECTED,
-    "readmodels.writes": (*PROJECTED, "test_rebuild"),
-    "readmodels.rebuild": (MODELS, "test_rebuild"),
+    "readmodels.writes": (*PROJECTED, "test_open_hours", "test_rebuild"),
+    **dict.fromkeys(
+        ("readmodels.figures", "readmodels.open_hours"), ("test_open_hours", MODELS, "test_rebuild")
+    ),
+    "readmodels.rebuild": (MODELS, "test_rebuild", "test_open_hours"),
     "ledger.idempotency": (MONEY, "test_payments", "test_bulk", "test_credits", "test_users"),
     **dict.fromkeys(
         ("transcription.starting", "transcription.answers"),

@@ -3,19 +3,26 @@
 Read models lag behind the ledger, mostly by well under a second. Everything here raises `Busy`.
 """
 
+import contextlib
 import heapq
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from engine.platform.table import Item, Table
-from engine.readmodels import folds
+from engine.platform.table import ConditionFailed, Item, Put, Table
+from engine.readmodels import folds, open_hours
 from engine.readmodels.folds import Counts, Stats, Summary
 
 CONTROL_PK = "READMODELS"
 GENERATION_SK = "GENERATION"
 FIRST_GENERATION = 1
+FIRST_LAYOUT, OPEN_HOURS = 1, 2
+LAYOUT = OPEN_HOURS
+"""The layout of generations that this version begins. In layout 1, which earlier versions read and write,
+every entry is added to hour, day and totals at once. Whoever reads understands every layout.
+"""
+
 RANKS = {folds.BY_BALANCE: "by_balance", folds.BY_START: "by_start"}
 """The sort attribute of each index of the accounts."""
 
@@ -41,18 +48,41 @@ class Generations:
 
     current: int
     building: int | None = None
+    layout: int = FIRST_LAYOUT
+    """The layout of the one in use; one that is being built has this version's."""
+    is_stored: bool = True
+    """Whether a control item names them."""
 
     @property
     def written(self) -> tuple[int, ...]:
         """The generations into which entries are projected."""
         return (self.current,) if self.building is None else (self.current, self.building)
 
+    def layout_of(self, generation: int) -> int:
+        return self.layout if generation == self.current else LAYOUT
+
 
 def generations(table: Table, *, consistent: bool = False) -> Generations:
     item = table.get(CONTROL_PK, GENERATION_SK, consistent=consistent)
     if item is None:
-        return Generations(FIRST_GENERATION)
-    return Generations(item["current"], item.get("building"))
+        return Generations(FIRST_GENERATION, is_stored=False)
+    layout = item.get("layout", FIRST_LAYOUT)
+    return Generations(item["current"], item.get("building"), layout)
+
+
+def begin(table: Table, units: Iterable[str]) -> Generations:
+    """The first generation of a table without a control item: in this version's layout if it is new, and as
+    it is if an earlier version has written totals. Raises `Busy`.
+    """
+    for unit in units:
+        for shard in range(folds.STATS_SHARDS):
+            pk = folds.stats_pk(unit, FIRST_GENERATION, shard)
+            if table.get(pk, folds.TOTAL_SK) is not None:
+                return Generations(FIRST_GENERATION, is_stored=False)
+    item = {"pk": CONTROL_PK, "sk": GENERATION_SK, "current": FIRST_GENERATION, "layout": LAYOUT}
+    with contextlib.suppress(ConditionFailed):  # Another one was first.
+        table.write(Put(item, condition="attribute_not_exists(pk)"))
+    return generations(table, consistent=True)
 
 
 def get_summary(
@@ -144,59 +174,75 @@ def ranked_summaries(table: Table, unit: str, index: str, cursor: str | None, li
     return Page([folds.read_summary(item) for item in shown], shown[-1][rank] if more else None)
 
 
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """Figures by UTC day (YYYY-MM-DD), by UTC hour (YYYY-MM-DDTHH), and of all time. Days and hours without
+    entries are left out.
+    """
+
+    days: dict[str, Stats]
+    hours: dict[str, Stats]
+    total: Stats
+
+
+def statistics(
+    table: Table,
+    unit: str,
+    *,
+    days: tuple[str, str] | None = None,
+    hours: tuple[str, str] | None = None,
+    generation: int | None = None,
+) -> Statistics:
+    """The totals, and the days and hours from the first to the last. Hours are kept for three days."""
+    found, spans = _generation(table, generation), [(folds.TOTAL_SK, folds.TOTAL_SK)]
+    spans += [(folds.day_sk(days[0]), folds.day_sk(days[1]))] if days else []
+    spans += [(folds.hour_sk(hours[0]), folds.hour_sk(hours[1]))] if hours else []
+    sums: dict[str, Counts] = {}
+    for shard in range(folds.STATS_SHARDS):
+        pk = folds.stats_pk(unit, found, shard)
+        for sk, counts in open_hours.partition(table, pk, spans).items():
+            sums.setdefault(sk, Counter()).update(counts)
+    by_day, by_hour = (_periods(sums, name) for name in (folds.DAY_PREFIX, folds.HOUR_PREFIX))
+    return Statistics(by_day, by_hour, folds.stats(sums.get(folds.TOTAL_SK, Counter())))
+
+
 def days(
     table: Table, unit: str, first: str, last: str, *, generation: int | None = None
 ) -> dict[str, Stats]:
-    """The figures of each UTC day (YYYY-MM-DD) from `first` to `last` that has entries."""
-    return _periods(table, unit, folds.DAY_PREFIX, first, last, generation)
+    """The figures of each UTC day from `first` to `last` that has entries."""
+    return statistics(table, unit, days=(first, last), generation=generation).days
 
 
 def hours(
     table: Table, unit: str, first: str, last: str, *, generation: int | None = None
 ) -> dict[str, Stats]:
-    """The figures of each UTC hour (YYYY-MM-DDTHH) from `first` to `last` that has entries;
-    hours are kept for three days.
-    """
-    return _periods(table, unit, folds.HOUR_PREFIX, first, last, generation)
+    """The figures of each UTC hour from `first` to `last` that has entries."""
+    return statistics(table, unit, hours=(first, last), generation=generation).hours
 
 
-def _periods(
-    table: Table, unit: str, prefix: str, first: str, last: str, generation: int | None
-) -> dict[str, Stats]:
-    found = _generation(table, generation)
-    sums: dict[str, Counts] = {}
-    for shard in range(folds.STATS_SHARDS):
-        pk = folds.stats_pk(unit, found, shard)
-        for item in table.ascending(pk, prefix + first, prefix + last):
-            period = item["sk"].removeprefix(prefix)
-            sums.setdefault(period, Counter()).update(folds.counts_in(item))
-    return {period: folds.stats(sums[period]) for period in sorted(sums)}
+def _periods(sums: Mapping[str, Counts], prefix: str) -> dict[str, Stats]:
+    return {
+        sk.removeprefix(prefix): folds.stats(sums[sk])
+        for sk in sorted(sums)
+        if sk.startswith(prefix)
+    }
 
 
 def days_until(table: Table, unit: str, before: str, *, limit: int) -> list[str]:
     """At most `limit` UTC days before the day `before` that have entries, newest first."""
     found = _generation(table, None)
-    names = {
-        item["sk"].removeprefix(folds.DAY_PREFIX)
-        for shard in range(folds.STATS_SHARDS)
-        for item in table.query(
-            folds.stats_pk(unit, found, shard),
-            folds.DAY_PREFIX,
-            limit=limit,
-            before=folds.day_sk(before),
-        )
-    }
+    names: set[str] = set()
+    for shard in range(folds.STATS_SHARDS):
+        pk = folds.stats_pk(unit, found, shard)
+        items = table.query(pk, folds.DAY_PREFIX, limit=limit, before=folds.day_sk(before))
+        names |= {item["sk"].removeprefix(folds.DAY_PREFIX) for item in items}
+        names |= open_hours.days(table, pk, before)
     return sorted(names, reverse=True)[:limit]
 
 
 def totals(table: Table, unit: str, *, generation: int | None = None) -> Stats:
     """The figures of all accounts over all time."""
-    found = _generation(table, generation)
-    items = (
-        table.get(folds.stats_pk(unit, found, shard), folds.TOTAL_SK, consistent=False)
-        for shard in range(folds.STATS_SHARDS)
-    )
-    return folds.stats(_sum(item for item in items if item is not None))
+    return statistics(table, unit, generation=generation).total
 
 
 def notices(table: Table, user: str, *, limit: int) -> list[Item]:
@@ -206,13 +252,6 @@ def notices(table: Table, user: str, *, limit: int) -> list[Item]:
 
 def _generation(table: Table, given: int | None) -> int:
     return generations(table).current if given is None else given
-
-
-def _sum(items: Iterable[Item]) -> Counts:
-    sums: Counts = Counter()
-    for item in items:
-        sums.update(folds.counts_in(item))
-    return sums
 
 
 def _sk(item: Item) -> str:

@@ -16,6 +16,7 @@ Invariant, in every figure and at every prefix: issued + owed = spent + availabl
 | day | `STATS#<unit>#<generation>#<shard 0..3>` / `DAY#<YYYY-MM-DD>` |
 | hour, for three days | `STATS#<unit>#<generation>#<shard 0..3>` / `HOUR#<YYYY-MM-DDTHH>` |
 | totals | `STATS#<unit>#<generation>#<shard 0..3>` / `TOTAL` |
+| open hour | `STATS#<unit>#<generation>#<shard 0..3>` / `OPEN#<YYYY-MM-DDTHH>` (`open_hours`) |
 | copy of an entry | `FEED#<unit>#<YYYY-MM-DD>#<shard 0..3>` / `<time, 11 digits>#<userId>#<seq>` |
 | low-balance notice | `NOTICE#<userId>` / `<seq, 12 digits>` |
 
@@ -150,6 +151,8 @@ class Folded:
     counts: Counts
     days: Mapping[str, Counts]
     hours: Mapping[str, Counts]
+    full_hours: Mapping[str, Counts]
+    """The hours with the figures of products, which only a day shows."""
 
 
 def fold(entries: Iterable[Entry]) -> Folded | None:
@@ -159,17 +162,21 @@ def fold(entries: Iterable[Entry]) -> Folded | None:
     counts: Counts = Counter()
     days: dict[str, Counts] = {}
     hours: dict[str, Counts] = {}
+    full_hours: dict[str, Counts] = {}
     for entry in entries:
         first, last = first or entry, entry
         share = contribution(entry)
         _add(counts, share)
-        day = days.setdefault(day_of(entry.at), Counter())
-        _add(day, share)
-        _add(day, product_contribution(entry, share))
         _add(hours.setdefault(hour_of(entry.at), Counter()), share)
+        for sums in (
+            days.setdefault(day_of(entry.at), Counter()),
+            full_hours.setdefault(hour_of(entry.at), Counter()),
+        ):
+            _add(sums, share)
+            _add(sums, product_contribution(entry, share))
     if first is None or last is None:
         return None
-    return Folded(last.seq, first.at, last.at, counts, days, hours)
+    return Folded(last.seq, first.at, last.at, counts, days, hours, full_hours)
 
 
 def contribution(entry: Entry) -> Counts:
@@ -238,6 +245,10 @@ def counts_in(item: Mapping[str, Any]) -> Counts:
             if (name in FIGURES or name.startswith(("count.", "sum.", *PRODUCT_FIGURES))) and value
         }
     )
+
+
+def without_products(counts: Counts) -> Counts:
+    return Counter({n: value for n, value in counts.items() if not n.startswith(PRODUCT_FIGURES)})
 
 
 def read_summary(item: Item) -> Summary:
@@ -322,6 +333,16 @@ def day_of(at: int) -> str:
 def hour_of(at: int) -> str:
     """The UTC hour of `at` (epoch seconds), YYYY-MM-DDTHH."""
     return iso(at)[:13]
+
+
+def day_of_hour(hour: str) -> str:
+    """The day of `hour` (YYYY-MM-DDTHH)."""
+    return hour[: len("YYYY-MM-DD")]
+
+
+def is_kept(hour: str, now: int) -> bool:
+    """Whether `hour` is recent enough to have figures of its own."""
+    return hour > hour_of(now - HOURS_KEPT_S)
 
 
 def hour_start(hour: str) -> int:

@@ -23,26 +23,30 @@ def members(table: Table, *, days: int, now: int) -> dict[str, Any]:
     """
     shown_days = [folds.day_of(now - DAY_S * back) for back in reversed(range(days))]
     shown_hours = [folds.hour_of(now - HOUR_S * back) for back in reversed(range(HOURS_SHOWN))]
-    by_day = figures.days(table, CREDITS, shown_days[0], shown_days[-1])
-    by_hour = figures.hours(table, CREDITS, shown_hours[0], shown_hours[-1])
+    found = figures.statistics(
+        table,
+        CREDITS,
+        days=(shown_days[0], shown_days[-1]),
+        hours=(shown_hours[0], shown_hours[-1]),
+    )
     refused = audit.refusals(table, shown_days[0], shown_days[-1])
     return {
         "ok": True,
         "asOf": iso(now),
-        **_totals(figures.totals(table, CREDITS)),
+        **_totals(found.total),
         "apiKeys": _key_counts(table),
         "refusals": _refusals(refused),
         "days": [
             {
                 "day": day,
-                **_period(by_day.get(day, Stats())),
+                **_period(found.days.get(day, Stats())),
                 "refusals": sum(refused.get(day, Counter()).values()),
-                "products": _products(by_day.get(day, Stats())),
+                "products": _products(found.days.get(day, Stats())),
             }
             for day in shown_days
         ],
         "hours": [
-            {"hour": f"{hour}:00:00.000Z", **_period(by_hour.get(hour, Stats()))}
+            {"hour": f"{hour}:00:00.000Z", **_period(found.hours.get(hour, Stats()))}
             for hour in shown_hours
         ],
     }

@@ -25,14 +25,16 @@ Failure policy
   older than a day make no notice.
 """
 
+import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from engine.ledger.items import (
+    CREDITS,
     SEQ_DIGITS,
     Entry,
     account_pk,
@@ -42,8 +44,9 @@ from engine.ledger.items import (
 from engine.platform.errors import Busy
 from engine.platform.table import Cancelled, Item, Table, Write, unmarshal
 from engine.platform.times import DAY_S
-from engine.readmodels import figures, folds, writes
-from engine.readmodels.writes import LowBalance
+from engine.readmodels import figures, folds, open_hours, writes
+from engine.readmodels.figures import Generations
+from engine.readmodels.writes import Account, LowBalance
 
 CHUNK = 19
 """Entries in one transaction: with a day, an hour and a notice each far under 100 items."""
@@ -54,6 +57,9 @@ BACKOFF_S = 0.01
 BACKOFF_CAP_S = 0.2
 RESERVE_S = 5.0
 """No account is started with less time left."""
+
+SETTLE_EVERY_S = 600.0
+"""How often a process settles open hours, at most."""
 
 NEWS_S = DAY_S
 """How long a record stays in the stream."""
@@ -99,9 +105,7 @@ class Projected:
 class _Work:
     """An account to project up to the entry `until`, or to its last; `known` are entries by seq."""
 
-    user: str
-    unit: str
-    generation: int
+    account: Account
     known: Mapping[int, Entry]
     until: int | None
     copied: set[int] = field(default_factory=set)
@@ -136,6 +140,9 @@ class Projector:
         self.beside: Callable[[LowBalance], Sequence[Write]] = _nothing
         """Further writes of the transaction that first projects a low balance; of several, the last one."""
         self._is_first = False
+        self._is_earlier = False
+        """Whether the table has statistics of an earlier version, and no control item."""
+        self._settle_at = clock()
 
     def batch(
         self, records: Sequence[Mapping[str, Any]], remaining_s: Callable[[], float]
@@ -147,7 +154,7 @@ class Projector:
         if the generation cannot be read.
         """
         accounts, failed, troubles = _by_account(records)
-        generations = figures.generations(self.table, consistent=True)
+        generations = self._generations({unit for _, unit in accounts})
         notices: list[LowBalance] = []
         types: Counter[str] = Counter()
         for (user, unit), delivered in accounts.items():
@@ -159,33 +166,51 @@ class Projector:
                 for generation in generations.written:
                     self._is_first = generation == generations.current
                     counted = types if generation == generations.current else Counter()
-                    made = self._deliver(user, unit, generation, delivered, counted)
+                    account = Account(user, unit, generation, generations.layout_of(generation))
+                    made = self._deliver(account, delivered, counted)
                     notices += made if generation == generations.current else []
             except Stalled as stalled:
                 failed.append(_first_position(delivered, stalled.seq))
                 troubles.append(str(stalled))
+        if remaining_s() >= RESERVE_S:
+            self._settle(generations, {unit for _, unit in accounts})
         first = records[min(failed)]["dynamodb"]["SequenceNumber"] if failed else None
         return Projected(first, troubles, notices, types)
 
-    def project(
-        self,
-        user: str,
-        unit: str,
-        generation: int,
-        *,
-        known: Mapping[int, Entry] | None = None,
-        until: int | None = None,
-        counted: Counter[str] | None = None,
-    ) -> list[LowBalance]:
-        """Project the account up to the entry `until`, or to its last; returns the notices made.
+    def _generations(self, units: set[str]) -> Generations:
+        found = figures.generations(self.table, consistent=True)
+        if found.is_stored or self._is_earlier:
+            return found
+        found = figures.begin(self.table, sorted({CREDITS, *units}))
+        self._is_earlier = not found.is_stored
+        return found
 
-        `known` contains entries by seq that need not be read; projected entries are added to `counted`
-        by type. Raises `Stalled` or `Unreadable`.
+    def _settle(self, generations: Generations, units: set[str]) -> None:
+        """Settle open hours from time to time. A failure matters to nobody: they are settled later."""
+        if self._clock() < self._settle_at:
+            return
+        self._settle_at = self._clock() + SETTLE_EVERY_S
+        with contextlib.suppress(Busy):
+            for generation in generations.written:
+                for unit in sorted(units):
+                    open_hours.settle(self.table, unit, generation, int(self._now()))
+
+    def project(self, user: str, unit: str, generation: int) -> list[LowBalance]:
+        """Project all entries of the account into a generation that is being built; returns the notices.
+
+        Raises `Stalled` or `Unreadable`.
         """
-        work = _Work(user, unit, generation, known or {}, until)
+        account = Account(user, unit, generation, figures.LAYOUT)
+        return self._project(_Work(account, {}, None), Counter())
+
+    def _project(self, work: _Work, counted: Counter[str]) -> list[LowBalance]:
+        """Do `work`; returns the notices made. Projected entries are added to `counted` by type.
+
+        Raises `Stalled` or `Unreadable`.
+        """
         notices = self._at_once(work)
         if notices is not None:
-            _count(counted, work.known.values())
+            counted.update(entry.type for entry in work.known.values())
             return notices
         notices, seen, tries = [], -1, 0
         give_up_at = self._clock() + PATIENCE_S
@@ -198,26 +223,21 @@ class Projector:
                 if not entries:
                     return notices
                 notices += self._write(work, seen, entries)
-                _count(counted, entries)
-                if entries[-1].seq == until:
+                counted.update(entry.type for entry in entries)
+                if entries[-1].seq == work.until:
                     return notices
             except (Busy, Cancelled) as trouble:
                 if self._clock() >= give_up_at:
-                    raise Stalled(user, max(seen, 0) + 1, str(trouble)) from trouble
+                    raise Stalled(work.account.user, max(seen, 0) + 1, str(trouble)) from trouble
                 self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2**tries)))
                 tries = min(tries + 1, 10)
 
     def _deliver(
-        self,
-        user: str,
-        unit: str,
-        generation: int,
-        delivered: list[Delivered],
-        counted: Counter[str],
+        self, account: Account, delivered: list[Delivered], counted: Counter[str]
     ) -> list[LowBalance]:
         known = {record.seq: record.entry for record in delivered if record.entry is not None}
         until = max(record.seq for record in delivered)
-        return self.project(user, unit, generation, known=known, until=until, counted=counted)
+        return self._project(_Work(account, known, until), counted)
 
     def _at_once(self, work: _Work) -> list[LowBalance] | None:
         """Project the known entries as if the account were projected up to the first of them, which the
@@ -232,8 +252,9 @@ class Projector:
             return None
 
     def _projected_seq(self, work: _Work) -> int:
-        pk = folds.summary_pk(work.unit, work.generation, work.user)
-        item = self.table.get(pk, work.user)
+        account = work.account
+        pk = folds.summary_pk(account.unit, account.generation, account.user)
+        item = self.table.get(pk, account.user)
         return item["projected_seq"] if item is not None else 0
 
     def _entries_after(self, work: _Work, seen: int) -> list[Entry]:
@@ -241,7 +262,7 @@ class Projector:
 
         Raises `Unreadable` if the first cannot be read.
         """
-        user, unit, known, until = work.user, work.unit, work.known, work.until
+        user, unit, known, until = work.account.user, work.account.unit, work.known, work.until
         delivered = list(_contiguous(known.get, seen + 1))
         if delivered or (until is not None and seen >= until):
             return delivered
@@ -265,7 +286,7 @@ class Projector:
         assert folded is not None  # noqa: S101 - there are entries
         notices = self._notices(entries)
         self._copy(work, entries)
-        account, available = (work.user, work.unit, work.generation), entries[-1].available_after
+        account, available = work.account, entries[-1].available_after
         self.table.transact(
             [
                 writes.summary(account, seen, folded, available),
@@ -361,11 +382,6 @@ def _contiguous(get: Callable[[int], Entry | None], first: int) -> Iterator[Entr
         if entry is None:
             return
         yield entry
-
-
-def _count(counted: Counter[str] | None, entries: Iterable[Entry]) -> None:
-    if counted is not None:
-        counted.update(entry.type for entry in entries)
 
 
 def _first_position(delivered: list[Delivered], seq: int) -> int:

@@ -34,7 +34,7 @@ from engine.ledger.audit import audit_pk, is_record
 from engine.ledger.items import SEQ_DIGITS, Entry, account_pk, account_sk, entry_sk
 from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.platform.times import DAY_S
-from engine.readmodels import figures, folds
+from engine.readmodels import figures, folds, open_hours
 from engine.readmodels.figures import CONTROL_PK, GENERATION_SK, Generations
 from engine.readmodels.folds import Counts, Folded, Summary, stats_shard
 from engine.readmodels.projection import (
@@ -313,12 +313,19 @@ def _announce(table: Table, before: Generations) -> int:
 
 def _use(table: Table, made: int) -> None:
     """Makes the new generation the one in use."""
-    change = "SET #current = :made REMOVE #building"
-    _change_control(table, change, "#building = :made", {":made": made})
+    change = "SET #current = :made, #layout = :layout REMOVE #building"
+    values = {":made": made, ":layout": figures.LAYOUT}
+    _change_control(table, change, "#building = :made", values, {"#layout": "layout"})
 
 
-def _change_control(table: Table, change: str, condition: str, values: Mapping[str, int]) -> None:
-    names = {"#current": "current", "#building": "building"}
+def _change_control(
+    table: Table,
+    change: str,
+    condition: str,
+    values: Mapping[str, int],
+    more_names: Mapping[str, str] | None = None,
+) -> None:
+    names = {"#current": "current", "#building": "building", **(more_names or {})}
     update = Update(CONTROL_PK, GENERATION_SK, change, condition, names=names, values=values)
     try:
         table.write(update)
@@ -348,13 +355,13 @@ def _stored_figures(
         days = set[str]()
         for shard in range(folds.STATS_SHARDS):
             pk = folds.stats_pk(unit, generation, shard)
-            for item in table.ascending(pk, LOWEST, HIGHEST, consistent=True):
-                kind, _, period = item["sk"].partition("#")
+            for sk, counts in open_hours.partition(table, pk, [open_hours.ALL]).items():
+                kind, _, period = sk.partition("#")
                 if kind == "HOUR" and period < oldest_hour:
                     continue
                 if kind == "DAY":
                     days.add(period)
-                figures_[f"{pk} {item['sk']}"] = folds.counts_in(item)
+                figures_[f"{pk} {sk}"] = counts
         for day in days:
             figures_ |= _stored_feed(table, unit, day)
     return figures_

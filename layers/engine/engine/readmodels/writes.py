@@ -1,8 +1,8 @@
 """The writes by which the projector changes the items of the read models (`engine.readmodels.folds`)."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from engine.credits.hold_items import is_of_backend
 from engine.ledger.audit import Record, record_item
@@ -10,11 +10,20 @@ from engine.ledger.items import Entry
 from engine.platform.act import Act
 from engine.platform.table import Item, Put, Update, Write
 from engine.platform.times import DAY_S
-from engine.readmodels import folds
+from engine.readmodels import folds, open_hours
+from engine.readmodels.figures import OPEN_HOURS
 from engine.readmodels.folds import Counts, Folded
 
-Account = tuple[str, str, int]
-"""User, unit and generation."""
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account in one generation, whose items have the layout `layout`."""
+
+    user: str
+    unit: str
+    generation: int
+    layout: int
+
 
 RECORD_ID_LENGTH = 22
 AUDITED: Mapping[str, str] = {
@@ -82,9 +91,9 @@ def notice(low: LowBalance, keep_days: int) -> Update:
 
 def summary(account: Account, seen: int, folded: Folded, available: int) -> Update:
     """Advances the summary if it is unchanged since `seen`; `available` is the balance after it."""
-    user, unit, generation = account
-    add, names, values = _adding(folded.counts)
-    pk = folds.summary_pk(unit, generation, user)
+    user, unit = account.user, account.unit
+    add, names, values = open_hours.adding(folded.counts)
+    pk = folds.summary_pk(unit, account.generation, user)
     change = "SET projected_seq = :next, last_at = :last, by_balance = :by_balance"
     values |= {":next": folded.seq, ":last": folded.last_at}
     values[":by_balance"] = folds.balance_rank(available, user)
@@ -101,41 +110,27 @@ def summary(account: Account, seen: int, folded: Folded, available: int) -> Upda
 
 
 def statistics(account: Account, folded: Folded, now: int) -> list[Write]:
-    user, unit, generation = account
-    pk = folds.stats_pk(unit, generation, folds.stats_shard(user))
-    sums = {folds.day_sk(day): counts for day, counts in folded.days.items()}
-    sums[folds.TOTAL_SK] = folded.counts
-    oldest = folds.hour_of(now - folds.HOURS_KEPT_S)
-    hours = {hour: counts for hour, counts in folded.hours.items() if hour > oldest}
+    """Adds the entries to the figures of their periods. Needs no condition: the summary's condition in the
+    same transaction makes it happen once.
+    """
+    pk = folds.stats_pk(account.unit, account.generation, folds.stats_shard(account.user))
+    if account.layout >= OPEN_HOURS:
+        return _by_hours(pk, folded, now)
+    hours = {hour: counts for hour, counts in folded.hours.items() if folds.is_kept(hour, now)}
     return [
-        *(_stats_write(pk, sk, counts) for sk, counts in sums.items()),
-        *(_hour_write(pk, hour, counts) for hour, counts in hours.items()),
+        *(open_hours.figures(pk, folds.day_sk(day), sums) for day, sums in folded.days.items()),
+        open_hours.figures(pk, folds.TOTAL_SK, folded.counts),
+        *(open_hours.hour(pk, hour, counts) for hour, counts in hours.items()),
     ]
 
 
-def _stats_write(pk: str, sk: str, counts: Counts) -> Update:
-    """Needs no condition: the summary's condition in the same transaction makes it happen once."""
-    add, names, values = _adding(counts)
-    return Update(pk, sk, add, condition="", names=names, values=values)
-
-
-def _hour_write(pk: str, hour: str, counts: Counts) -> Update:
-    """Likewise; the item expires by TTL."""
-    add, names, values = _adding(counts)
-    ttl = folds.hour_start(hour) + folds.HOURS_KEPT_S
-    return Update(
-        pk,
-        folds.hour_sk(hour),
-        f"SET #ttl = :ttl {add}",
-        condition="",
-        names={**names, "#ttl": "ttl"},
-        values={**values, ":ttl": ttl},
-    )
-
-
-def _adding(counts: Counts) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """The ADD clause for `counts`, with its names and values."""
-    changed = [(name, value) for name, value in sorted(counts.items()) if value]
-    terms = ", ".join(f"#c{n} :c{n}" for n in range(len(changed)))
-    names = {f"#c{n}": name for n, (name, _) in enumerate(changed)}
-    return f"ADD {terms}", names, {f":c{n}": value for n, (_, value) in enumerate(changed)}
+def _by_hours(pk: str, folded: Folded, now: int) -> list[Write]:
+    """Adds to open hours alone; entries that are too old for an hour, to their day and the totals."""
+    recent, old = list[Write](), dict[str, Counts]()
+    for hour, counts in folded.full_hours.items():
+        if folds.is_kept(hour, now):
+            recent.append(open_hours.add(pk, hour, counts))
+            continue
+        old.setdefault(folds.day_sk(folds.day_of_hour(hour)), Counter()).update(counts)
+        old.setdefault(folds.TOTAL_SK, Counter()).update(folds.without_products(counts))
+    return [*recent, *(open_hours.figures(pk, sk, counts) for sk, counts in old.items())]
