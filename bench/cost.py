@@ -180,6 +180,21 @@ def units_table() -> str:
     return markdown(("step", "times", "write units each", "read units each"), [*rows, whole])
 
 
+def batch_table() -> str:
+    """An entry alone, and in a batch of many accounts."""
+    rows = [
+        (name, _plain(quantities.STEPS[name].write), _plain(many.write), _plain(many.read))
+        for name, many in quantities.IN_A_BATCH.items()
+    ]
+    heads = (
+        "step",
+        "write units alone",
+        f"in a batch of {quantities.BATCH} accounts",
+        "read units",
+    )
+    return markdown(heads, rows)
+
+
 def costs_table() -> str:
     rows = [(line.part, line.quantity, _cents(line.dollars)) for line in costs()]
     whole = ("**a million journeys**", "", f"**{_cents(total())}**")
@@ -276,6 +291,7 @@ def _cents(dollars: Decimal) -> str:
 def main() -> None:
     tables = (
         units_table,
+        batch_table,
         costs_table,
         fixed_table,
         snapshots_table,

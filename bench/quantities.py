@@ -48,6 +48,15 @@ within a minute, and upstream says the same twice."""
 PROJECTED = ("project the spend", "project the capture")
 """Under low load each entry is projected alone; under high load several are projected together."""
 
+BATCH = 50
+"""Accounts in the batch that is measured."""
+
+IN_A_BATCH: Mapping[str, Taken] = {
+    "project the spend": Taken(8.16, 0.02),
+    "project the capture": Taken(5.16, 0.02),
+}
+"""The units of an entry in a batch of `BATCH` accounts with an entry each, which fill four transactions."""
+
 STORED_BYTES = 3500
 """Permanent storage: two entries and their copies in the feed, and the record of the job under both of its
 ids, with DynamoDB's 100 bytes for each."""

@@ -2,6 +2,7 @@
 tables that it prints are those of `docs/scale.md`.
 """
 
+import itertools
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import Any
@@ -15,7 +16,7 @@ from engine.platform import table
 from engine.readmodels import folds
 from engine.transcription import sweeping
 from tests.support import streams
-from tests.support.streams import Context
+from tests.support.streams import Book, Context
 from tests.support.studio import Studio, opened
 from tests.support.template import ROOT, resources
 
@@ -91,6 +92,43 @@ def test_the_measured_units_of_a_journey_are_those_of_the_cost_tables(
     }
 
 
+def test_the_measured_units_of_a_batch_are_those_of_the_cost_tables(
+    studio: Studio, meter: Meter
+) -> None:
+    """Accounts that have vended before; as many in each shard of the statistics."""
+    gateway: Any = studio.gateway
+    projector = gateway.function("projector").lambda_handler
+    books = [Book(f"batch-{number}", "credits") for number in range(2 * quantities.BATCH)]
+    shards = itertools.cycle(range(folds.STATS_SHARDS))
+    chosen = [_taken_from(books, next(shards)) for _ in range(quantities.BATCH)]
+
+    def deliver(name: str) -> quantities.Taken:
+        batch = streams.event(streams.records(book.entries[-1] for book in chosen))
+        units = meter.units(lambda: projector(batch, Context()))
+        found = quantities.taken(units)
+        assert found.write / quantities.BATCH == quantities.IN_A_BATCH[name].write
+        assert found.read / quantities.BATCH <= quantities.IN_A_BATCH[name].read
+        return found
+
+    for book in chosen:
+        book.grant(5)
+        book.end(book.vend(), "capture")
+    for first in range(0, quantities.BATCH, 10):
+        entries = [entry for book in chosen[first : first + 10] for entry in book.entries]
+        projector(streams.event(streams.records(entries)), Context())
+    vended = {book.user: book.vend() for book in chosen}
+    deliver("project the spend")
+    for book in chosen:
+        book.end(vended[book.user], "capture")
+    deliver("project the capture")
+
+
+def _taken_from(books: list[Book], shard: int) -> Book:
+    found = next(book for book in books if folds.stats_shard(book.user) == shard)
+    books.remove(found)
+    return found
+
+
 def test_the_stored_bytes_of_a_journey_are_within_the_assumed_size(
     studio: Studio, meter: Meter
 ) -> None:
@@ -124,7 +162,8 @@ def block(name: str) -> str:
 @pytest.mark.parametrize(
     ("name", "printed"),
     [
-        ("units", cost.units_table), ("costs", cost.costs_table), ("fixed", cost.fixed_table),
+        ("units", cost.units_table), ("batch", cost.batch_table),
+        ("costs", cost.costs_table), ("fixed", cost.fixed_table),
         ("snapshots", cost.snapshots_table), ("prices", cost.prices_table),
         ("limits", throughput_limits.table), ("rates", throughput_limits.rates_table),
     ],

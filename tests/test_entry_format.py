@@ -25,7 +25,7 @@ from engine.ledger.items import (
 )
 from engine.platform.table import Item, Put
 from engine.readmodels import folds
-from engine.readmodels.projection import readable
+from engine.readmodels.batches import readable
 from tests.support.gateway import Gateway, Reply
 from tests.support.invariants import findings_of
 from tests.support.streams import ORIGIN, Book, fresh

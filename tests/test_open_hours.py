@@ -260,7 +260,10 @@ def test_the_projector_settles_from_time_to_time_and_what_fails_is_left(stage: S
     stage.assert_projected(*books)
 
 
-def test_the_days_of_the_feed_include_those_of_open_hours(stage: Stage) -> None:
+def test_the_days_of_the_feed_include_those_of_open_hours(endpoint: str) -> None:
+    stage = Stage(Gateway(endpoint))
+    stage.through(Client(stage.gateway.dynamodb), now=lambda: NOW)
+    assert stage.deliver([]) is None
     book = Book(fresh("u"), "credits", at=NOW - 30 * HOUR_S)
     for _ in range(3):
         book.grant(1)

@@ -15,8 +15,8 @@ from bench.meter import Meter
 from engine.ledger import audit
 from engine.platform.table import marshal
 from engine.readmodels import figures, folds
+from engine.readmodels.batches import CHUNK
 from engine.readmodels.folds import fold
-from engine.readmodels.projection import CHUNK
 from engine.readmodels.writes import audit_record
 from tests.support.gateway import Gateway
 from tests.support.stage import Records, Stage, grown, sequence_number

@@ -224,6 +224,7 @@ def test_items_of_the_old_generation_expire_after_a_day(office: Office) -> None:
     for pk, sk in old:
         item = office.table.get(pk, sk)
         assert item is not None and item["ttl"] == NOW + 86_400
+    open_hours.settle(office.table, "credits", 2, NOW)
     for pk, sk in (office.summary_key(book), office.stats_key(book, "TOTAL")):
         item = office.table.get(pk, sk)
         assert item is not None and "ttl" not in item

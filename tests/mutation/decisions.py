@@ -224,8 +224,8 @@ READ_MODELS: Final = [
     ),
     (
         "readmodels.projection.gap-is-not-passed",
-        "_contiguous(known.get, seen + 1)",
-        "_contiguous(known.get, min(known, default=1))",
+        "contiguous(known.get, seen + 1)",
+        "contiguous(known.get, min(known, default=1))",
     ),
     (
         "readmodels.projection.cancelled-is-read-again",
@@ -233,12 +233,12 @@ READ_MODELS: Final = [
         "except Busy as trouble:",
     ),
     (
-        "readmodels.projection.guess-needs-consecutive-entries",
+        "readmodels.batches.guess-needs-consecutive-entries",
         "return len(self.known) == self.until - min(self.known) + 1 <= CHUNK",
         "return self.until - min(self.known) + 1 <= CHUNK",
     ),
     (
-        "readmodels.projection.guess-needs-the-last-entry",
+        "readmodels.batches.guess-needs-the-last-entry",
         "return len(self.known) == self.until - min(self.known) + 1 <= CHUNK",
         "return len(self.known) == max(self.known) - min(self.known) + 1 <= CHUNK",
     ),
@@ -248,9 +248,34 @@ READ_MODELS: Final = [
         "        except Busy:\n            return None\n        except Cancelled:\n            return []\n",
     ),
     (
+        "readmodels.projection.refused-accounts-go-alone",
+        "work.may_guess = refusal is None or not refusal.is_condition",
+        "work.may_guess = refusal is None or refusal.is_condition",
+    ),
+    (
+        "readmodels.projection.a-lost-answer-leaves-nothing-done",
+        "                    work.may_guess = False\n                break\n",
+        "                    work.is_done = True\n                break\n",
+    ),
+    (
+        "readmodels.projection.done-together-is-not-done-again",
+        "left = [work for work in works[key] if not work.is_done]",
+        "left = list(works[key])",
+    ),
+    (
+        "readmodels.batches.together-within-the-limit",
+        "size + len(work.known) > ENTRIES_TOGETHER",
+        "len(work.known) > ENTRIES_TOGETHER",
+    ),
+    (
+        "readmodels.batches.together-in-one-shard",
+        "place = work.account.unit, folds.stats_shard(work.account.user)",
+        "place = work.account.unit, 0",
+    ),
+    (
         "readmodels.projection.copies-are-put",
-        "            if entry.seq not in work.copied:\n",
-        "            if entry.seq in work.copied:\n",
+        "            if entry.seq not in chunk.work.copied:\n",
+        "            if entry.seq in chunk.work.copied:\n",
     ),
     (
         "readmodels.writes.an-earlier-layout-is-kept",
@@ -274,8 +299,8 @@ READ_MODELS: Final = [
     ),
     (
         "readmodels.open_hours.unmoved-figures-do-not-expire",
-        'names["#ttl"] = "ttl"\n    return Update(\n        pk, sk(hour)',
-        'names["#ttl"] = "other"\n    return Update(\n        pk, sk(hour)',
+        'names["#ttl"] = "ttl"\n    return Update(pk, sk(hour)',
+        'names["#ttl"] = "other"\n    return Update(pk, sk(hour)',
     ),
     (
         "readmodels.open_hours.only-hours-that-are-over",

@@ -126,7 +126,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_payments", "test_credits", "test_crash_points"),
-    "readmodels.projection": PROJECTED,
+    **dict.fromkeys(("readmodels.projection", "readmodels.batches"), PROJECTED),
     "readmodels.writes": (*PROJECTED, "test_open_hours", "test_rebuild"),
     **dict.fromkeys(
         ("readmodels.figures", "readmodels.open_hours"), ("test_open_hours", MODELS, "test_rebuild")

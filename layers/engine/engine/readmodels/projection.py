@@ -7,6 +7,10 @@ summary, on condition that it is unchanged, adds the entries to their days, hour
 notices. So a duplicate or older record changes nothing, two concurrent projectors count an entry once, and
 a transaction whose answer was lost is not repeated.
 
+Accounts of one shard of the statistics are projected together, up to `ENTRIES_TOGETHER` entries in one
+transaction, which adds them to the statistics once. An account whose condition is refused is taken out and
+projected alone, and so is each of them after a lost answer.
+
 The first condition of an account is guessed from its records instead of read: they mostly follow what is
 projected. A wrong guess is refused, and then the summary is read.
 
@@ -29,8 +33,8 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from engine.ledger.items import (
@@ -39,17 +43,26 @@ from engine.ledger.items import (
     Entry,
     account_pk,
     entry_sk,
-    read_entry,
 )
 from engine.platform.errors import Busy
-from engine.platform.table import Cancelled, Item, Table, Write, unmarshal
+from engine.platform.table import Cancelled, Table, Write
 from engine.platform.times import DAY_S
 from engine.readmodels import figures, folds, open_hours, writes
+from engine.readmodels.batches import (
+    CHUNK,
+    TRIES_TOGETHER,
+    Chunk,
+    Work,
+    by_account,
+    contiguous,
+    first_position,
+    grouped,
+    readable,
+    works_of,
+)
 from engine.readmodels.figures import Generations
+from engine.readmodels.folds import Folded
 from engine.readmodels.writes import Account, LowBalance
-
-CHUNK = 19
-"""Entries in one transaction: with a day, an hour and a notice each far under 100 items."""
 
 LAST_SEQ = 10**SEQ_DIGITS - 1
 PATIENCE_S = 2.0
@@ -79,17 +92,6 @@ class Unreadable(Stalled):
 
 
 @dataclass(frozen=True, slots=True)
-class Delivered:
-    """One record of a batch: the key of its entry, and the entry if the image contains one."""
-
-    position: int
-    user: str
-    unit: str
-    seq: int
-    entry: Entry | None
-
-
-@dataclass(frozen=True, slots=True)
 class Projected:
     """The result of a batch: the record to deliver again from, the failures, and the notices."""
 
@@ -99,23 +101,6 @@ class Projected:
     notices: list[LowBalance]
     entries: Mapping[str, int]
     """Number of entries projected by this batch, by type; an entry is counted by one batch only."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """An account to project up to the entry `until`, or to its last; `known` are entries by seq."""
-
-    account: Account
-    known: Mapping[int, Entry]
-    until: int | None
-    copied: set[int] = field(default_factory=set)
-    """The entries whose copies are put."""
-
-    def is_run(self) -> bool:
-        """Whether the known entries are consecutive, end with `until`, and fit into one chunk."""
-        if not self.known or self.until is None:
-            return False
-        return len(self.known) == self.until - min(self.known) + 1 <= CHUNK
 
 
 class Projector:
@@ -139,7 +124,6 @@ class Projector:
         self._sleep = sleep
         self.beside: Callable[[LowBalance], Sequence[Write]] = _nothing
         """Further writes of the transaction that first projects a low balance; of several, the last one."""
-        self._is_first = False
         self._is_earlier = False
         """Whether the table has statistics of an earlier version, and no control item."""
         self._settle_at = clock()
@@ -153,24 +137,25 @@ class Projector:
         number again; what was already projected is then a duplicate, which does nothing. Raises `Busy`
         if the generation cannot be read.
         """
-        accounts, failed, troubles = _by_account(records)
+        accounts, failed, troubles = by_account(records)
         generations = self._generations({unit for _, unit in accounts})
-        notices: list[LowBalance] = []
         types: Counter[str] = Counter()
-        for (user, unit), delivered in accounts.items():
-            if remaining_s() < RESERVE_S:
+        works = {key: works_of(key, generations, found) for key, found in accounts.items()}
+        alone = [made[0] for made in works.values() if len(made) == 1]
+        notices = self._together(alone, types, remaining_s)
+        for key, delivered in accounts.items():
+            left = [work for work in works[key] if not work.is_done]
+            if left and remaining_s() < RESERVE_S:
                 failed.append(delivered[0].position)
-                troubles.append(f"{user}: no time left")
+                troubles.append(f"{key[0]}: no time left")
                 continue
             try:
-                for generation in generations.written:
-                    self._is_first = generation == generations.current
-                    counted = types if generation == generations.current else Counter()
-                    account = Account(user, unit, generation, generations.layout_of(generation))
-                    made = self._deliver(account, delivered, counted)
-                    notices += made if generation == generations.current else []
+                for work in left:
+                    is_first = work.account.generation == generations.current
+                    made = self._project(work, types if is_first else Counter())
+                    notices += made if is_first else []
             except Stalled as stalled:
-                failed.append(_first_position(delivered, stalled.seq))
+                failed.append(first_position(delivered, stalled.seq))
                 troubles.append(str(stalled))
         if remaining_s() >= RESERVE_S:
             self._settle(generations, {unit for _, unit in accounts})
@@ -201,9 +186,9 @@ class Projector:
         Raises `Stalled` or `Unreadable`.
         """
         account = Account(user, unit, generation, figures.LAYOUT)
-        return self._project(_Work(account, {}, None), Counter())
+        return self._project(Work(account, {}, None, is_first=False), Counter())
 
-    def _project(self, work: _Work, counted: Counter[str]) -> list[LowBalance]:
+    def _project(self, work: Work, counted: Counter[str]) -> list[LowBalance]:
         """Do `work`; returns the notices made. Projected entries are added to `counted` by type.
 
         Raises `Stalled` or `Unreadable`.
@@ -222,7 +207,7 @@ class Projector:
                 entries = self._entries_after(work, seen)
                 if not entries:
                     return notices
-                notices += self._write(work, seen, entries)
+                notices += self._write([Chunk(work, seen, entries)])
                 counted.update(entry.type for entry in entries)
                 if entries[-1].seq == work.until:
                     return notices
@@ -232,38 +217,68 @@ class Projector:
                 self._sleep(random.uniform(0, min(BACKOFF_CAP_S, BACKOFF_S * 2**tries)))
                 tries = min(tries + 1, 10)
 
-    def _deliver(
-        self, account: Account, delivered: list[Delivered], counted: Counter[str]
+    def _together(
+        self, works: Sequence[Work], counted: Counter[str], remaining_s: Callable[[], float]
     ) -> list[LowBalance]:
-        known = {record.seq: record.entry for record in delivered if record.entry is not None}
-        until = max(record.seq for record in delivered)
-        return self._project(_Work(account, known, until), counted)
+        """Project accounts whose records are all that is missing, several of one shard of the statistics in
+        one transaction, which adds to the statistics once. What is refused is left to be projected alone.
+        """
+        notices: list[LowBalance] = []
+        for group in grouped(works):
+            if remaining_s() >= RESERVE_S:
+                made = self._write_together(group)
+                notices += made
+                done = (work for work in group if work.is_done)
+                counted.update(entry.type for work in done for entry in work.known.values())
+        return notices
 
-    def _at_once(self, work: _Work) -> list[LowBalance] | None:
+    def _write_together(self, works: list[Work]) -> list[LowBalance]:
+        """Project `works` as if each account were projected up to its first record; marks those that are
+        done. Returns their notices.
+        """
+        for _ in range(TRIES_TOGETHER):
+            if len(works) < 2:  # Nothing is won.
+                break
+            try:
+                notices = self._write([work.whole() for work in works])
+            except Cancelled as cancelled:
+                _take_out_refused(works, cancelled)
+                self._sleep(random.uniform(0, BACKOFF_S))
+                works = [work for work in works if work.may_guess]
+            except Busy:  # Perhaps it took effect: the summaries say so.
+                for work in works:
+                    work.may_guess = False
+                break
+            else:
+                for work in works:
+                    work.is_done = True
+                return notices
+        return []
+
+    def _at_once(self, work: Work) -> list[LowBalance] | None:
         """Project the known entries as if the account were projected up to the first of them, which the
         transaction's condition checks. None if that is not sure to have been so.
         """
-        if not work.is_run():
+        if not (work.may_guess and work.is_run()):
             return None
-        entries = [work.known[seq] for seq in sorted(work.known)]
         try:
-            return self._write(work, entries[0].seq - 1, entries)
+            return self._write([work.whole()])
         except (Busy, Cancelled):
             return None
 
-    def _projected_seq(self, work: _Work) -> int:
+    def _projected_seq(self, work: Work) -> int:
         account = work.account
         pk = folds.summary_pk(account.unit, account.generation, account.user)
         item = self.table.get(pk, account.user)
         return item["projected_seq"] if item is not None else 0
 
-    def _entries_after(self, work: _Work, seen: int) -> list[Entry]:
+    def _entries_after(self, work: Work, seen: int) -> list[Entry]:
         """The next consecutive entries, at most `CHUNK`; none at `until` or at the end.
 
         Raises `Unreadable` if the first cannot be read.
         """
         user, unit, known, until = work.account.user, work.account.unit, work.known, work.until
-        delivered = list(_contiguous(known.get, seen + 1))
+        delivered = list(contiguous(known.get, seen + 1))
         if delivered or (until is not None and seen >= until):
             return delivered
         low, high = entry_sk(unit, seen + 1), entry_sk(unit, until or LAST_SEQ)
@@ -271,39 +286,40 @@ class Projector:
             self.table.ascending(account_pk(user), low, high, limit=CHUNK, consistent=True)
         )
         stored = {entry.seq: entry for entry in map(readable, items) if entry is not None}
-        entries = list(_contiguous(stored.get, seen + 1))
+        entries = list(contiguous(stored.get, seen + 1))
         if not entries and (items or until is not None):
             raise Unreadable(user, seen + 1, "the ledger has no intact entry with this seq")
         return entries
 
-    def _write(self, work: _Work, seen: int, entries: list[Entry]) -> list[LowBalance]:
-        """Write `entries`, which follow `seen`: their copies, then all figures in one transaction. Returns
-        the notices.
+    def _write(self, chunks: Sequence[Chunk]) -> list[LowBalance]:
+        """Write the entries of `chunks`, which are of one shard of the statistics: their copies, then all
+        figures in one transaction, the summaries first. Returns the notices.
 
         Raises `Cancelled` (another writer was first, or a conflict) or `Busy`.
         """
-        folded = folds.fold(entries)
-        assert folded is not None  # noqa: S101 - there are entries
-        notices = self._notices(entries)
-        self._copy(work, entries)
-        account, available = work.account, entries[-1].available_after
-        self.table.transact(
-            [
-                writes.summary(account, seen, folded, available),
-                *writes.statistics(account, folded, int(self._now())),
-                *(writes.notice(notice, self._audit_days) for notice in notices),
-                *(self.beside(notices[-1]) if notices and self._is_first else ()),
-            ]
-        )
-        return notices
+        all_notices: list[LowBalance] = []
+        summaries, besides, folded = list[Write](), list[Write](), list[Folded]()
+        for chunk in chunks:
+            self._copy(chunk)
+            notices = self._notices(chunk.entries)
+            all_notices += notices
+            folded.append(chunk.folded())
+            available = chunk.entries[-1].available_after
+            account = chunk.work.account
+            summaries.append(writes.summary(account, chunk.seen, folded[-1], available))
+            besides += (writes.notice(notice, self._audit_days) for notice in notices)
+            besides += self.beside(notices[-1]) if notices and chunk.work.is_first else ()
+        statistics = writes.statistics(chunks[0].work.account, folded, int(self._now()))
+        self.table.transact([*summaries, *statistics, *besides])
+        return all_notices
 
-    def _copy(self, work: _Work, entries: list[Entry]) -> None:
-        """Put the copies of `entries`, unless an earlier attempt has."""
-        for entry in entries:
-            if entry.seq not in work.copied:
+    def _copy(self, chunk: Chunk) -> None:
+        """Put the copies of the entries, unless an earlier attempt has."""
+        for entry in chunk.entries:
+            if entry.seq not in chunk.work.copied:
                 for copy in writes.copies(entry, self._audit_days):
                     self.table.write(copy)
-                work.copied.add(entry.seq)
+                chunk.work.copied.add(entry.seq)
 
     def _notices(self, entries: list[Entry]) -> list[LowBalance]:
         news_from = self._now() - NEWS_S
@@ -319,73 +335,7 @@ def _nothing(_: LowBalance) -> Sequence[Write]:
     return ()
 
 
-def readable(item: Item) -> Entry | None:
-    """The entry in `item`; None if it is not exactly as this version writes one."""
-    try:
-        entry = read_entry(item)
-        intact = entry.hash == entry.expected_hash() and entry.item() == item
-    except (TypeError, ValueError):
-        return None
-    return entry if intact else None
-
-
-def _by_account(
-    records: Sequence[Mapping[str, Any]],
-) -> tuple[dict[tuple[str, str], list[Delivered]], list[int], list[str]]:
-    """The records by account in their order, and positions and descriptions of unreadable records."""
-    accounts: dict[tuple[str, str], list[Delivered]] = {}
-    poison: list[int] = []
-    troubles: list[str] = []
-    for position, record in enumerate(records):
-        try:
-            delivered = _delivered(position, record)
-        except (KeyError, TypeError, ValueError, AttributeError) as trouble:
-            poison.append(position)
-            troubles.append(f"record {position} cannot be read: {trouble!r}")
-            continue
-        if delivered is not None:
-            accounts.setdefault((delivered.user, delivered.unit), []).append(delivered)
-    return accounts, poison, troubles
-
-
-def _delivered(position: int, record: Mapping[str, Any]) -> Delivered | None:
-    """The entry that `record` announces; None if it announces none.
-
-    The event source's filter passes only new entries; without it the projector is slower but correct.
-    """
-    keys = unmarshal(record["dynamodb"]["Keys"])
-    kind, _, rest = keys["sk"].partition("#")
-    if record["eventName"] != "INSERT" or kind != "E":
-        return None
-    unit, _, digits = rest.partition("#")
-    user, seq = keys["pk"].removeprefix("A#"), int(digits)
-    if (account_pk(user), entry_sk(unit, seq)) != (keys["pk"], keys["sk"]):
-        raise ValueError(f"no key of an entry: {keys}")
-    return Delivered(position, user, unit, seq, _image(record["dynamodb"], user, unit, seq))
-
-
-def _image(change: Mapping[str, Any], user: str, unit: str, seq: int) -> Entry | None:
-    """The entry in a record's image; None if it is missing or has another key."""
-    try:
-        entry = readable(unmarshal(change["NewImage"]))
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
-    if entry is None or (entry.user, entry.unit, entry.seq) != (user, unit, seq):
-        return None
-    return entry
-
-
-def _contiguous(get: Callable[[int], Entry | None], first: int) -> Iterator[Entry]:
-    """At most `CHUNK` consecutive entries from the seq `first` on."""
-    for seq in range(first, first + CHUNK):
-        entry = get(seq)
-        if entry is None:
-            return
-        yield entry
-
-
-def _first_position(delivered: list[Delivered], seq: int) -> int:
-    """The position of the account's first record for `seq` or later."""
-    return next(
-        (record.position for record in delivered if record.seq >= seq), delivered[0].position
-    )
+def _take_out_refused(works: Sequence[Work], cancelled: Cancelled) -> None:
+    """Marks those of `works` whose summaries are not as they were guessed; they are the first writes."""
+    for work, refusal in zip(works, cancelled.refusals, strict=False):
+        work.may_guess = refusal is None or not refusal.is_condition

@@ -35,13 +35,13 @@ from engine.ledger.items import SEQ_DIGITS, Entry, account_pk, account_sk, entry
 from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.platform.times import DAY_S
 from engine.readmodels import figures, folds, open_hours
+from engine.readmodels.batches import readable
 from engine.readmodels.figures import CONTROL_PK, GENERATION_SK, Generations
 from engine.readmodels.folds import Counts, Folded, Summary, stats_shard
 from engine.readmodels.projection import (
     LAST_SEQ,
     Projector,
     Unreadable,
-    readable,
 )
 from engine.readmodels.writes import audit_record, is_audited
 

@@ -1,7 +1,7 @@
 """The writes by which the projector changes the items of the read models (`engine.readmodels.folds`)."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.credits.hold_items import is_of_backend
@@ -109,25 +109,38 @@ def summary(account: Account, seen: int, folded: Folded, available: int) -> Upda
     return Update(pk, user, f"{change} {add}", condition, names=names, values=values)
 
 
-def statistics(account: Account, folded: Folded, now: int) -> list[Write]:
-    """Adds the entries to the figures of their periods. Needs no condition: the summary's condition in the
-    same transaction makes it happen once.
+def statistics(account: Account, folded: Sequence[Folded], now: int) -> list[Write]:
+    """Adds entries of the shard of `account` to the figures of their periods. Needs no condition: those of
+    the summaries in the same transaction make it happen once.
     """
     pk = folds.stats_pk(account.unit, account.generation, folds.stats_shard(account.user))
     if account.layout >= OPEN_HOURS:
-        return _by_hours(pk, folded, now)
-    hours = {hour: counts for hour, counts in folded.hours.items() if folds.is_kept(hour, now)}
+        return _by_hours(pk, _sums(one.full_hours for one in folded), now)
+    hours, days = _sums(one.hours for one in folded), _sums(one.days for one in folded)
+    total = _sums({folds.TOTAL_SK: one.counts} for one in folded)
     return [
-        *(open_hours.figures(pk, folds.day_sk(day), sums) for day, sums in folded.days.items()),
-        open_hours.figures(pk, folds.TOTAL_SK, folded.counts),
-        *(open_hours.hour(pk, hour, counts) for hour, counts in hours.items()),
+        *(open_hours.figures(pk, folds.day_sk(day), counts) for day, counts in days.items()),
+        *(open_hours.figures(pk, sk, counts) for sk, counts in total.items()),
+        *(
+            open_hours.hour(pk, hour, counts)
+            for hour, counts in hours.items()
+            if folds.is_kept(hour, now)
+        ),
     ]
 
 
-def _by_hours(pk: str, folded: Folded, now: int) -> list[Write]:
+def _sums(parts: Iterable[Mapping[str, Counts]]) -> dict[str, Counts]:
+    sums: dict[str, Counts] = {}
+    for part in parts:
+        for name, counts in part.items():
+            sums.setdefault(name, Counter()).update(counts)
+    return sums
+
+
+def _by_hours(pk: str, full_hours: Mapping[str, Counts], now: int) -> list[Write]:
     """Adds to open hours alone; entries that are too old for an hour, to their day and the totals."""
     recent, old = list[Write](), dict[str, Counts]()
-    for hour, counts in folded.full_hours.items():
+    for hour, counts in full_hours.items():
         if folds.is_kept(hour, now):
             recent.append(open_hours.add(pk, hour, counts))
             continue
