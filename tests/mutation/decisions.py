@@ -382,6 +382,11 @@ KEYS: Final = [
     ),
     ("access.api_keys.check-is-looked-at", "and text == PREFIX + body + _check(body)", ""),
     ("access.api_keys.first-revocation-stays", "if_not_exists(revoked_at, :now)", ":now"),
+    (
+        "access.operators.changed-by-an-admin-alone",
+        "        writes = [*writes, _while_admin(name)]\n",
+        "        pass\n",
+    ),
 ]
 DECISIONS: Final = [
     *LEDGER,
