@@ -13,6 +13,8 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from bench.engines import DYNOXIDE, running
 from bench.meter import Meter
@@ -21,11 +23,13 @@ from engine.credits.backend_holds import HoldDesk, Placing, Request, Told, Wante
 from engine.credits.hold_items import EXPIRED, OPEN
 from engine.credits.payments import Grant
 from engine.ledger.posting import Ledger
+from engine.platform.act import Act
 from engine.platform.errors import EngineError
 from engine.platform.table import Table
 from engine.products.product import Product
 from local.engine import create_table, json_client
 from tests.mutation.desk import NOW, nowhere
+from tests.support.properties import PROPERTY
 from tests.support.streams import fresh
 
 SOLD = Product("steps", 1, "Steps", "call", 1, 10_000, "s", "steps", 3600, 120, "owed")
@@ -262,8 +266,8 @@ def test_a_part_an_extension_and_an_end_have_their_budgets(costs: Costs) -> None
     assert costs.of(lambda: yard.desk.release("first", yard.request())) == 7
 
 
-def test_a_request_that_begins_a_new_list_costs_a_unit_more(costs: Costs) -> None:
-    """A commit keeps its budget; an extension that reserves more leaves it to others while it can."""
+def test_a_commit_that_begins_a_new_list_costs_a_unit_more(costs: Costs) -> None:
+    """An extension that reserves more leaves it to others while it can, and then needs no page."""
     yard = costs.yard
     for _ in range(12):
         yard.extend("hold", 1, 900)
@@ -282,3 +286,115 @@ def test_the_last_part_of_a_hold_costs_what_the_first_did(costs: Costs) -> None:
     assert costs.of(lambda: yard.extend("hold", 1, 900)) == 6
     assert len(yard.desk.find("hold").parts) < 600
     assert hold_items.find_of_backend(yard.table, yard.desk.find("hold").name) is not None
+
+
+@dataclass(frozen=True)
+class Texts:
+    """How long the texts of a hold and its requests are, and what a request says."""
+
+    user: int
+    hold_id: int
+    product: int
+    request_id: int
+    reason: str
+    units: int
+
+
+SHORT = Texts(2, 1, 1, 1, "", 1)
+LONGEST = Texts(128, 64, 32, 64, "r" * 200, 1000)
+"""As long as the routes allow; a reason of 200 letters that take a byte each."""
+
+texts = st.builds(
+    Texts,
+    user=st.integers(20, 128),
+    hold_id=st.integers(1, 64),
+    product=st.integers(1, 32),
+    request_id=st.integers(1, 64),
+    reason=st.sampled_from(["", "r" * 60, "r" * 200]),
+    units=st.integers(1, 1000),
+)
+steps = st.lists(st.sampled_from(["commit", "more", "longer"]), min_size=1, max_size=60)
+MOST_UNITS = {"place": 7, "commit": 7, "more": 6, "longer": 3, "end": 7}
+
+
+@dataclass
+class Sized(Yard):
+    """A yard whose ids, products and reasons are as long as `texts` says."""
+
+    texts: Texts = SHORT
+
+    @property
+    def sold(self) -> Product:
+        return replace(SOLD, code="p" * self.texts.product, version=999_999, most_units=10**6)
+
+    @property
+    def desk(self) -> HoldDesk:
+        return HoldDesk(self.ledger, self, CALLER)
+
+    def at(self, code: str, version: int) -> Product:
+        return self.sold
+
+    def act(self) -> Act:
+        request_id = f"{next(_numbers)}".rjust(self.texts.request_id, "i")
+        return Act(CALLER, request_id, "203.0.113.7", "pluct-tests/1", self.texts.reason, at=NOW)
+
+    def placed(self, hold_id: str) -> Told:
+        asked = Placing(
+            self.user, CALLER, hold_id, self.sold, self.texts.units, self.texts.units, 86_400,
+            "f" * 22, self.act(),
+        )  # fmt: skip
+        return backend_holds.place(self.ledger, asked, most_open=20)
+
+    def step(self, hold_id: str, kind: str, key: str) -> Told:
+        request = Request(key, "print", self.act())
+        if kind == "commit":
+            return self.desk.commit(hold_id, Wanted(units=1), request, final=False)
+        if kind == "end":
+            return self.desk.commit(hold_id, Wanted(units=0), request, final=True)
+        wanted = Wanted(units=self.texts.units) if kind == "more" else Wanted()
+        return self.desk.extend(hold_id, wanted, request, seconds=86_400)
+
+
+def sized(store: str, texts: Texts) -> Sized:
+    client = json_client("dynamodb", store)
+    name = f"sizes-{next(_numbers)}"
+    create_table(client, name)
+    made = Sized(Table(client, name), fresh("u").ljust(texts.user, "u")[: texts.user], texts)
+    grant(made.table, made.user, 10**8)
+    made.placed("first")  # Its origin is stored; that of the others is known.
+    for n in range(18):
+        made.placed(f"open-{n}")
+    return made
+
+
+@example(SHORT, ["more"] * 60)
+@example(LONGEST, ["more"] * 60)
+@example(LONGEST, ["commit", "more", "longer"] * 20)
+@example(LONGEST, ["commit"] * 15 + ["longer"] * 15)
+@settings(PROPERTY, max_examples=PROPERTY.max_examples // 25)
+@given(texts, steps)
+def test_no_request_on_a_hold_of_any_texts_and_any_past_exceeds_its_units(
+    store: str, texts: Texts, steps: list[str]
+) -> None:
+    """Beside 19 open holds. Each request, repeated at the end, gets its first answer and costs nothing."""
+    yard, hold_id = sized(store, texts), "h" * texts.hold_id
+    meter = Meter()
+    meter.watch(yard.table._client)
+
+    def asked(kind: str, key: str) -> tuple[Told, float]:
+        told: list[Told] = []
+        units = meter.units(lambda: told.append(yard.step(hold_id, kind, key)))
+        return told[0], sum(part.write for part in units)
+
+    placing = sum(part.write for part in meter.units(lambda: yard.placed(hold_id)))
+    requests = [(kind, f"key-{n}") for n, kind in enumerate([*steps, "end"])]
+    first = [asked(*request) for request in requests]
+    used = [
+        ("place", placing),
+        *((kind, units) for (kind, _), (_, units) in zip(requests, first, strict=True)),
+    ]
+    assert [one for one in used if one[1] > MOST_UNITS[one[0]]] == []
+    for request, (told, _) in zip(requests, first, strict=True):
+        again, units = asked(*request)
+        assert (replace(again, hold=told.hold, replayed=False), units) == (told, 0)
+    assert yard.figures()[1] == 19 * texts.units

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from engine.credits import hold_items, hold_parts
+from engine.ledger.items import entry_sk, read_entry
 from engine.platform.table import Item, Put
 from tests.support.backend import NOW, Backend, sweep, told
 from tests.support.gateway import Gateway, Reply
@@ -223,17 +224,55 @@ def test_a_list_of_twelve_is_begun_anew_by_a_request_that_has_a_write_unit_to_sp
     backend.figures()
 
 
-@pytest.mark.parametrize("operation", ["commit", "extend"])
-def test_a_hold_with_fifteen_requests_begins_a_new_list(backend: Backend, operation: str) -> None:
+def test_a_commit_on_a_hold_with_fifteen_requests_puts_them_on_a_page(backend: Backend) -> None:
     """As many as a hold of earlier versions kept."""
     hold = backend.held()
-    first = [backend.ask(hold, "extend", key=f"more-{n}", amount=1) for n in range(15)]
+    first = [backend.ask(hold, "extend", key=f"more-{n}", amount=1) for n in range(12)]
+    full = [*first, *(backend.ask(hold, "extend", key=f"more-{n}", amount=1) for n in (12, 13))]
     assert pages_of(backend, hold) == []
-    assert backend.ask(hold, operation, amount=1).status == 200
+    assert backend.ask(hold, "commit", amount=1).status == 200
     (page,) = pages_of(backend, hold)
-    assert len(hold_parts.read(page["parts"])) == 15
+    assert len(hold_parts.read(page["parts"])) == len(full)
     same(first[0], backend.ask(hold, "extend", key="more-0", amount=1))
     backend.figures()
+
+
+def test_extensions_in_a_row_are_carried_by_entries_and_repeat_their_answers(
+    backend: Backend,
+) -> None:
+    """The entry is what it was: its hash, its copies and the check of the account do not know of them."""
+    hold = backend.held()
+    first = [backend.ask(hold, "extend", key=f"more-{n}", amount=1) for n in range(40)]
+    assert told(first[-1]) == ("open", 140, 0, 0, 360, 0)
+    item, table = backend.item(hold), backend.gateway.ledger.table
+    assert pages_of(backend, hold) == []
+    entry = table.get(f"A#{backend.user}", entry_sk("credits", item["carried_by"]))
+    assert entry is not None and entry["carried"]
+    assert read_entry(entry).item() == {k: v for k, v in entry.items() if k != "carried"}
+    for n in range(40):
+        same(first[n], backend.ask(hold, "extend", key=f"more-{n}", amount=1))
+    reused = backend.ask(hold, "extend", key="more-3", amount=2)
+    assert (reused.status, reused.code) == (422, "idempotency_key_reused")
+    for n in range(14):
+        backend.ask(hold, "commit", key=f"step-{n}", amount=1)
+    assert len(pages_of(backend, hold)) + 2 <= backend.item(hold)["pages"]
+    same(first[0], backend.ask(hold, "extend", key="more-0", amount=1))
+    assert backend.figures() == (360, 126, 0)
+
+
+def test_an_extension_on_a_full_hold_is_refused_where_it_has_all_its_pages(
+    backend: Backend,
+) -> None:
+    hold = backend.held()
+    for _ in range(14):
+        backend.ask(hold, "extend", amount=1)
+    table = backend.gateway.ledger.table
+    while not hold_parts.is_full(hold_items.read(backend.item(hold))):
+        backend.ask(hold, "extend", amount=1)
+    table.write(Put(backend.item(hold) | {"pages": hold_parts.MOST_PAGES}, ""))
+    reply = backend.ask(hold, "extend", amount=1)
+    assert (reply.status, reply.code) == (409, "hold_full")
+    assert backend.ask(hold, "commit", amount=1, final=True).status == 200
 
 
 def test_a_hold_whose_name_is_given_anew_does_not_answer_from_old_pages(backend: Backend) -> None:

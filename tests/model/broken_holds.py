@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
-from engine.credits import backend_holds, holds
+import msgspec
+
+from engine.credits import backend_holds, hold_parts, holds
 from engine.credits.backend_holds import HoldDesk
 from engine.credits.hold_items import OPEN, Hold
 from engine.ledger.items import Entry, Move
@@ -32,6 +34,7 @@ def broken_holds() -> list[Scenario]:
             "a repeat is looked for before the hold ends", made.late("cap"), _looked_for_too_soon
         ),
         under("a new list whose page was not written", made.a_new_list, _without_page),
+        under("an entry that carries no earlier requests", made.carried, _empty_handed),
         under("what is owed is charged without a look at the policy", made.late("cap"), _owes),
         _unlisted(),
     ]
@@ -100,7 +103,19 @@ def _looked_for_too_soon() -> AbstractContextManager[Any]:
 
 def _without_page() -> AbstractContextManager[Any]:
     """The hold forgets its requests without a copy of them."""
-    return patch.object(HoldDesk, "_made_room", lambda _, hold, *__: bool(hold.parts))
+    return patch.object(
+        HoldDesk, "_made_room", lambda _, hold, *__: len(hold_parts.read(hold.parts))
+    )
+
+
+def _empty_handed() -> AbstractContextManager[Any]:
+    """The hold forgets its oldest requests, and its entry does not carry them."""
+    load, none = hold_parts.load, hold_parts.write([])
+
+    def empty(hold: Hold, move: Move) -> hold_parts.Load:
+        return replace(load(hold, move), packed=msgspec.msgpack.encode([0, none]))
+
+    return patch.object(hold_parts, "load", empty)
 
 
 def _owes() -> AbstractContextManager[Any]:

@@ -261,6 +261,30 @@ def a_new_list(deep: bool) -> Scenario:
     )  # fmt: skip
 
 
+def carried(deep: bool) -> Scenario:
+    """A full hold reserves more, twice at once and beside a part: an entry carries earlier requests."""
+    hold = Hold(amount=1)
+    earlier = hold.extended(Asked("first", at=NOW + 5), amount=1)
+    longer = [
+        hold.extended(Asked(f"longer-{n}", at=NOW + 5), seconds=LIFETIME_S)
+        for n in range(1, hold_parts.PAGE)
+    ]
+    last = [hold.extended(Asked(f"more-{n}", at=NOW + 5), amount=1) for n in range(3)]
+    start = starts.after(earlier, *longer, *last, content=held(hold, 6))
+    made = [
+        *_twice(lambda asked: hold.extended(asked, amount=1), Asked("X", at=NOW + 10)),
+        hold.committed(Asked("C", at=NOW + 10), 1),
+    ]
+    again = (
+        hold.extended(Asked("first", 9, at=NOW + 10), amount=1),
+        hold.extended(Asked("X", 9, at=NOW + 10), amount=1),
+    )
+    return _scenario(
+        "hold: earlier requests are carried", made, start, ("X", "ok"), ("C", "ok"), retries=again,
+        faults=1 + deep,
+    )  # fmt: skip
+
+
 HOLD_MAKERS: tuple[Callable[[bool], Scenario], ...] = (
     placed_twice,
     too_many,
@@ -279,4 +303,5 @@ HOLD_MAKERS: tuple[Callable[[bool], Scenario], ...] = (
     ended_by_an_operator,
     again_and_again,
     a_new_list,
+    carried,
 )

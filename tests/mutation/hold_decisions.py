@@ -174,19 +174,59 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.part-keeps-those-before",
-        "[] if turned else hold_parts.read(hold.parts)",
+        "hold_parts.read(hold.parts)[gone:]",
         "[]",
     ),
     (
         "credits.holds.new-list-is-empty",
-        "[] if turned else hold_parts.read(hold.parts)",
+        "hold_parts.read(hold.parts)[gone:]",
         "hold_parts.read(hold.parts)",
     ),
     ("credits.holds.pages-are-counted", '":pages"] = hold.pages + 1', '":pages"] = hold.pages'),
     (
         "credits.hold_parts.pages-are-looked-through",
+        "chain([hold.parts], _pages(table, hold), _carried(table, hold))",
+        "chain([hold.parts], _carried(table, hold))",
+    ),
+    (
+        "credits.hold_parts.what-entries-carry-is-looked-through",
+        "chain([hold.parts], _pages(table, hold), _carried(table, hold))",
         "chain([hold.parts], _pages(table, hold))",
-        "[hold.parts]",
+    ),
+    (
+        "credits.hold_parts.entries-that-carry-name-the-one-before",
+        "[hold.carried_by, write(parts[:number])]",
+        "[0, write(parts[:number])]",
+    ),
+    (
+        "credits.hold_parts.entry-carries-what-leaves-the-list",
+        "[hold.carried_by, write(parts[:number])]",
+        "[hold.carried_by, write(parts[1:number])]",
+    ),
+    (
+        "credits.hold_parts.entry-carries-what-it-has-room-for",
+        "len(write(parts[: number + 1])) <= room",
+        "room",
+    ),
+    (
+        "credits.hold_parts.hold-has-room-for-its-parts",
+        "return bool(hold.parts) and size + _TWO_PARTS > ITEM_SIZE",
+        "return False",
+    ),
+    (
+        "credits.holds.hold-names-the-entry-that-carries",
+        "if self.gone and self.kind == EXTEND:",
+        "if False:",
+    ),
+    (
+        "credits.backend_holds.extension-carries-only-where-the-hold-is-full",
+        "if not hold_parts.is_full(hold):",
+        "if False:",
+    ),
+    (
+        "credits.backend_holds.extension-counts-against-the-pages",
+        "        _require_pages(hold)\n        return hold_parts.load(hold, move)",
+        "        return hold_parts.load(hold, move)",
     ),
     ("credits.hold_parts.page-is-of-one-hold", 'f"PARTS#{hold.jti}#"', '"PARTS#"'),
     ("credits.hold_parts.page-is-kept", '"ttl": now + PAGE_KEPT_S', '"ttl": now'),
@@ -205,11 +245,6 @@ HOLDS: Final = [
         "credits.backend_holds.pages-limit-is-exact",
         "if hold.pages >= hold_parts.MOST_PAGES:",
         "if hold.pages > hold_parts.MOST_PAGES:",
-    ),
-    (
-        "credits.backend_holds.extension-leaves-the-page-to-others",
-        "hold_parts.MOST - 1, request.act",
-        "hold_parts.PAGE, request.act",
     ),
     (
         "credits.backend_holds.commit-is-looked-up",
@@ -289,7 +324,7 @@ HOLDS: Final = [
     ),
     (
         "credits.backend_holds.room-for-the-end",
-        "not final and self._made_room(",
+        "0 if final else self._made_room(",
         "self._made_room(",
     ),
     (

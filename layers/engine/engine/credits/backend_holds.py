@@ -40,7 +40,9 @@ from engine.credits.hold_parts import (
     FINAL,
     LATE,
     LATE_FINAL,
+    NO_LOAD,
     RELEASE,
+    Load,
     Part,
 )
 from engine.credits.holds import EndOnce, PartOnce, as_seen
@@ -244,10 +246,8 @@ class HoldDesk:
             if earlier is not None:
                 return earlier
             move, kind = self._commitment(hold, wanted, request.act, final=final)
-            turned = not final and self._made_room(hold, hold_parts.PAGE, request.act)
-            once = PartOnce(
-                self.ledger.table, hold, kind, ids, hold.ends_at, request.act.at, turned
-            )
+            gone = 0 if final else self._made_room(hold, request.act)
+            once = PartOnce(self.ledger.table, hold, kind, ids, hold.ends_at, request.act.at, gone)
             try:
                 entry = self.ledger.post(move, once).entry
             except AlreadyDone:
@@ -331,17 +331,17 @@ class HoldDesk:
             hold.user, "spend", -more, more, request.act, hold.jti, hold.tail,
             product=hold.entry_product, units=wanted.units or 0, left=hold.reserved + more,
         )  # fmt: skip
-        turned = self._made_room(hold, hold_parts.MOST - 1, request.act)
-        once = PartOnce(self.ledger.table, hold, EXTEND, ids, ends_at, request.act.at, turned)
+        load = self._loaded(hold, move)
+        once = PartOnce(self.ledger.table, hold, EXTEND, ids, ends_at, request.act.at, load.number)
         try:
-            entry = self.ledger.post(move, once).entry
+            entry = self.ledger.post(replace(move, carries=load.packed), once).entry
         except AlreadyDone:
             return None
         return _after(hold, once.part(entry), entry)
 
     def _prolonged(self, hold: Hold, ids: bytes, ends_at: int, act: Act) -> Told | None:
         """The hold with a later end and nothing else; the sweeper finds it by its first end and waits."""
-        turned = self._made_room(hold, hold_parts.PAGE, act)
+        gone = self._made_room(hold, act)
         account = self.ledger.account(hold.user)
         ends = ends_at - hold.issued_at
         part = Part(
@@ -350,7 +350,7 @@ class HoldDesk:
         change = "SET parts = :parts, ends_at = :ends_at"
         try:
             values = {":ends_at": ends_at}
-            self.ledger.table.write(as_seen(hold, change, {}, values, part, turned=turned))
+            self.ledger.table.write(as_seen(hold, change, {}, values, part, gone=gone))
         except ConditionFailed:
             return None
         return _after(hold, part, None)
@@ -375,18 +375,23 @@ class HoldDesk:
         entry = _entry(self.ledger, hold, part.seq) if part.seq else None
         return replace(_after(hold, part, entry), replayed=True)
 
-    def _made_room(self, hold: Hold, most: int, act: Act) -> bool:
-        """Whether the hold's parts, `most` or more, were copied to a page. An extension that reserves more
-        leaves that to other requests while it can: it has no write unit to spare.
+    def _loaded(self, hold: Hold, move: Move) -> Load:
+        """The parts that an extension's entry carries: none while the hold has room. Raises `HoldFull`."""
+        if not hold_parts.is_full(hold):
+            return NO_LOAD
+        _require_pages(hold)
+        return hold_parts.load(hold, move)
 
-        Raises `HoldFull`, `Busy` or `OutcomeUnknown`.
+    def _made_room(self, hold: Hold, act: Act) -> int:
+        """How many parts of the hold were copied to a page: all or none. Raises `HoldFull`, `Busy` or
+        `OutcomeUnknown`.
         """
-        if len(hold_parts.read(hold.parts)) < most:
-            return False
-        if hold.pages >= hold_parts.MOST_PAGES:
-            raise HoldFull(hold_parts.MOST_PAGES * hold_parts.PAGE)
+        number = len(hold_parts.read(hold.parts))
+        if number < hold_parts.PAGE and not hold_parts.is_full(hold):
+            return 0
+        _require_pages(hold)
         self.ledger.table.write(hold_parts.page(hold, act.at))
-        return True
+        return number
 
 
 def settled(ledger: Ledger, hold: Hold, act: Act) -> Hold:
@@ -428,6 +433,11 @@ def _refund(hold: Hold, act: Act) -> Move:
 def _listed(hold: Hold) -> str:
     """The name under which the account lists the hold while it is open; empty for a token's."""
     return hold.name if hold.caller is not None else ""
+
+
+def _require_pages(hold: Hold) -> None:
+    if hold.pages >= hold_parts.MOST_PAGES:
+        raise HoldFull(hold_parts.MOST_PAGES * hold_parts.PAGE)
 
 
 def _require_open(hold: Hold) -> None:

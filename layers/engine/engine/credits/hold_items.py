@@ -7,8 +7,8 @@ transitions are in `engine.credits.holds`, which alone writes it.
 A back end's hold has an item of its own, `HOLD#<name>` / `HOLD`, where the name is made of the caller and
 the id that the caller gave it. Its subject has a mark behind the name, by which `key_of` knows where it
 lies. A hold that was committed in parts, or extended, also says what it still reserves (`left`), its newest
-entry (`last_seq`), what each request did (`parts`, see `engine.credits.hold_parts`), and how often these
-were copied to a page of their own (`pages`).
+entry (`last_seq`), what each request did (`parts`, see `engine.credits.hold_parts`), how often these
+were moved elsewhere (`pages`), and the newest entry that carries some of them (`carried_by`).
 
 Items of earlier versions name no product: theirs is `transcript` in version 1, whose members have
 defaults here and are not stored. Nor do they say what was charged: all of it, where they are captured.
@@ -94,6 +94,8 @@ class Hold:
     last_seq: int | None = None
     parts: bytes = b""
     pages: int = 0
+    carried_by: int = 0
+    """The seq of the newest entry that carries parts of the hold."""
     is_final: bool = False
     """Whether a late commit was the last one."""
 
@@ -234,6 +236,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "ends_at": 0,
     "parts": b"",
     "pages": 0,
+    "carried_by": 0,
     "is_final": False,
 }
 

@@ -4,12 +4,18 @@ The member `parts` is MessagePack: a list of lists `[kind, ids, seq, charged, re
 `ids` are 8 bytes of a digest of the request id and 6 of its payload. `seq` is the entry that the request
 made, 0 for none; `charged` what the hold was charged until then; `rest` what it still reserved, or what had
 gone back where the request ended it; `ends` the seconds from its start to its end. `available` and `owed`
-are kept where no entry has them.
+are kept where no entry has them, and left out where both are 0.
 
-A hold keeps at most `MOST` parts, so that its item stays below 1 KB and a part costs no more to write than
-a vend. The last place is for the request that ends the hold. Before there are too many, all of them are
-copied to a page, an item of its own, and the hold begins a new list. A page is named by its content and
-written before the hold forgets what is in it, so a crash in between leaves a page too many and loses none.
+A hold keeps at most `MOST` parts, and no more than its item has room for below 1 KB, so that a part costs no
+more to write than a vend. The last place is for the request that ends the hold. Before there are too many,
+all of them are copied to a page, an item of its own, and the hold begins a new list. A page is named by its
+content and written before the hold forgets what is in it, so a crash in between leaves a page too many and
+loses none.
+
+An extension that reserves more has no write unit to spare for a page. Where the hold is full, the item of its
+entry carries the oldest parts, as many as it has room for below 1 KB: `carried` is MessagePack,
+`[seq, parts]`, with the `seq` of the entry that carried parts before, 0 for none. It is no part of the entry
+and its hash. The hold has the seq of the newest such entry (`carried_by`) and counts it as a page.
 """
 
 import hashlib
@@ -21,13 +27,26 @@ from typing import Final
 import msgspec
 
 from engine.credits.hold_items import Hold, backend_pk
-from engine.platform.errors import KeyReused
+from engine.ledger.items import CARRIED, CREDITS, Move, account_pk, entry_sk
+from engine.platform.errors import Busy, KeyReused
 from engine.platform.table import Put, Table
 
 MOST: Final = 16
 
 PAGE = 12
 """With so many parts a hold begins a new list at the next commit, or at the next extension of its time."""
+
+ITEM_SIZE: Final = 1024
+"""An item of this many bytes at most costs one write unit."""
+
+_FIXED: Final = 390
+"""The most bytes of a hold's item without its parts and its longer texts: all names, numbers and keys."""
+
+_TWO_PARTS: Final = 84
+"""The most bytes of a further part and that of the end."""
+
+_ENTRY_FIXED: Final = 350
+"""The most bytes of an entry that reserves more, without its longer texts and what it carries."""
 
 MOST_PAGES: Final = 100
 """A request of a hold with pages reads all of them: at most 100 KB."""
@@ -88,9 +107,29 @@ def _is_whole(part: Part) -> bool:
 
 
 def write(parts: Sequence[Part]) -> bytes:
-    return msgspec.msgpack.encode(
-        [[p.kind, p.ids, p.seq, p.charged, p.rest, p.ends, p.available, p.owed] for p in parts]
-    )
+    return msgspec.msgpack.encode([_members(part) for part in parts])
+
+
+def _members(part: Part) -> list[object]:
+    always = [part.kind, part.ids, part.seq, part.charged, part.rest, part.ends]
+    return [*always, part.available, part.owed] if part.available or part.owed else always
+
+
+def is_full(hold: Hold) -> bool:
+    """Whether the hold has no place for a further part and for that of its end."""
+    if len(read(hold.parts)) > MOST - 2:
+        return True
+    size = _FIXED + len(hold.parts) + sum(len(text or "") for text in _texts(hold))
+    return bool(hold.parts) and size + _TWO_PARTS > ITEM_SIZE
+
+
+def _texts(hold: Hold) -> Iterator[str | None]:
+    """Those of its members that clients and operators choose, as the item stores them."""
+    yield from (hold.user, hold.fingerprint, hold.request_id, hold.product)
+    if hold.caller is not None:
+        yield from (hold.caller, hold.hold_id)
+    else:  # A token's hold, which lies under its user.
+        yield from (hold.user, hold.kid, hold.audience, hold.scope)
 
 
 def ids_of(operation: str, key: str, fingerprint: str) -> bytes:
@@ -111,7 +150,7 @@ def find(packed: bytes, operation: str, ids: bytes) -> Part | None:
 
 def find_earlier(table: Table, hold: Hold, operation: str, ids: bytes) -> Part | None:
     """The part of an earlier request with these ids, in the hold or its pages. Raises `KeyReused`, `Busy`."""
-    for packed in chain([hold.parts], _pages(table, hold)):
+    for packed in chain([hold.parts], _pages(table, hold), _carried(table, hold)):
         found = find(packed, operation, ids)
         if found is not None:
             return found
@@ -136,6 +175,43 @@ def _pages(table: Table, hold: Hold) -> Iterator[bytes]:
         low, high = _page_prefix(hold), _page_prefix(hold) + "~"
         items = table.ascending(backend_pk(hold.name), low, high, consistent=True)
         yield from (item["parts"] for item in items)
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """The `number` of oldest parts that an entry carries, and what its item keeps of them."""
+
+    number: int
+    packed: bytes
+
+
+NO_LOAD: Final = Load(0, b"")
+
+
+def load(hold: Hold, move: Move) -> Load:
+    """The oldest parts of the hold that the entry of `move` has room for without a further write unit; at
+    least one.
+    """
+    act = move.act
+    texts = (move.user, move.user, move.subject, move.product, act.actor, act.request_id)
+    size = _ENTRY_FIXED + sum(map(len, texts)) + len(act.reason.encode())
+    room = -size % ITEM_SIZE
+    parts, number = read(hold.parts), 1
+    while number < len(parts) and len(write(parts[: number + 1])) <= room:
+        number += 1
+    packed = msgspec.msgpack.encode([hold.carried_by, write(parts[:number])])
+    return Load(number, packed)
+
+
+def _carried(table: Table, hold: Hold) -> Iterator[bytes]:
+    """The parts that entries carry, the newest first, read once they are needed. Raises `Busy`."""
+    seq = hold.carried_by
+    while seq:
+        item = table.get(account_pk(hold.user), entry_sk(CREDITS, seq))
+        if item is None:
+            raise Busy()
+        seq, packed = msgspec.msgpack.decode(item[CARRIED])
+        yield packed
 
 
 def _page_prefix(hold: Hold) -> str:

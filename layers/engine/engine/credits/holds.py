@@ -158,8 +158,8 @@ class PartOnce:
     ids: bytes
     ends_at: int
     now: int
-    turned: bool = False
-    """Whether the hold's parts are on a page, so that this one begins a new list."""
+    gone: int = 0
+    """How many of the oldest parts leave the list: all to a page, or some to the entry of an extension."""
 
     def earlier(self) -> Item | None:
         return changed(self.table, self.hold)
@@ -180,7 +180,9 @@ class PartOnce:
             change += "resolved_seq = :seq, released = :released, is_final = :final"
             values |= {":released": part.rest, ":final": self.kind == LATE_FINAL}
             names = {}
-        return as_seen(self.hold, change, names, values, part, turned=self.turned)
+        if self.gone and self.kind == EXTEND:
+            change += ", carried_by = :seq"
+        return as_seen(self.hold, change, names, values, part, gone=self.gone)
 
     def part(self, entry: Entry) -> Part:
         """What is kept of the request."""
@@ -242,11 +244,12 @@ def as_seen(
     values: dict[str, Any],
     part: Part | None = None,
     *,
-    turned: bool = False,
+    gone: int = 0,
 ) -> Update:
     """The `change` of `hold`, refused where its state, claim or parts are no longer as they were seen.
 
-    `part` is kept with those before; with `turned` these are on a page, and the list begins with it.
+    `part` is kept with those before, but for the oldest ones: so many are `gone` from the list and kept
+    elsewhere.
     """
     condition = "jti = :jti AND #state = :seen"
     if hold.claim is None:
@@ -258,9 +261,9 @@ def as_seen(
     else:
         condition += " AND attribute_not_exists(parts)"
     if part is not None:
-        before = [] if turned else hold_parts.read(hold.parts)
+        before = hold_parts.read(hold.parts)[gone:]
         values[":parts"] = hold_parts.write([*before, part])
-    if turned:
+    if gone:
         change += ", pages = :pages"
         values[":pages"] = hold.pages + 1
     return Update(

@@ -46,6 +46,7 @@ from engine.ledger.items import (
     account_sk,
     entry_prefix,
     entry_sk,
+    own_members,
     read_account,
     read_entry,
 )
@@ -280,7 +281,7 @@ class AccountCheck:
 
     def _check_hash(self, entry: Entry, item: Item) -> None:
         expected = entry.expected_hash()
-        if entry.hash != expected or entry.item() != item:
+        if entry.hash != expected or entry.item() != own_members(item):
             self._find("edited", entry.seq, f"entry {entry.seq} was changed after it was written")
         elif self._heads and entry.prev not in self._heads:
             text = f"entry {entry.seq} does not follow entry {entry.seq - 1}, which was replaced"
@@ -456,7 +457,7 @@ def _hold(item: Item) -> Hold | None:
     """The hold in `item`; None if a member is missing or of another type."""
     hold = hold_items.read(item)
     first = (hold.seq, hold.amount, hold.issued_at, hold.balance_after, hold.resolved_seq or 0)
-    later = (hold.left or 0, hold.last_seq or 0, hold.ends_at, hold.pages)
+    later = (hold.left or 0, hold.last_seq or 0, hold.ends_at, hold.pages, hold.carried_by)
     numbers = (*first, hold.committed, hold.released, hold.version, hold.units, *later)
     texts = (hold.name, hold.jti, hold.state, hold.request_id)
     whole = all(_is_number(number) for number in numbers) and hold_parts.is_readable(hold.parts)

@@ -38,6 +38,9 @@ LATER: Final[Mapping[str, int | str | None]] = {
 }
 """The members of entries of format 2, with the value that an absent one has."""
 
+CARRIED: Final = "carried"
+"""The member of an entry's item that belongs to a hold and not to the entry, nor to its hash."""
+
 _ACCOUNT_FACTS = (
     "available", "held", "seq", "head", "rate_from", "rate_used", "updated_at", "origin_salt",
 )  # fmt: skip
@@ -109,6 +112,8 @@ class Move:
     opens: Opening | None = None
     closes: str = ""
     """The name of the back end's hold that ends with this move."""
+    carries: bytes = b""
+    """What the entry's item keeps for the hold beside the entry, and outside its hash; empty for nothing."""
 
     def open_after(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The open holds of back ends after this move, of an account where `names` are open."""
@@ -204,6 +209,11 @@ def read_entry(item: Mapping[str, Any]) -> Entry:
         name: item.get(name, LATER.get(name)) for name in Entry.__dataclass_fields__
     }
     return Entry(**facts)
+
+
+def own_members(item: Mapping[str, Any]) -> Item:
+    """The members of an entry's item without what it carries for a hold: what `Entry.item` made it of."""
+    return {name: value for name, value in item.items() if name != CARRIED}
 
 
 def next_entry(account: Account, move: Move) -> Entry:

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 from engine.ledger import origins
 from engine.ledger.items import (
+    CARRIED,
     CREDITS,
     Account,
     Entry,
@@ -148,7 +149,7 @@ class Ledger:
             entry = next_entry(account, move)
             writes = [
                 _account_write(account, entry, window, move),
-                _entry_write(entry),
+                _entry_write(entry, move),
                 once.write(entry),
                 *also(entry),
                 *_origin_writes(account, entry, move),
@@ -378,5 +379,6 @@ def _origin_writes(account: Account, entry: Entry, move: Move) -> list[Write]:
     return [origins.put(account.user, account.unit, entry.origin_id, move.act)]
 
 
-def _entry_write(entry: Entry) -> Put:
-    return Put(entry.item(), condition="attribute_not_exists(pk)")
+def _entry_write(entry: Entry, move: Move) -> Put:
+    carried = {CARRIED: move.carries} if move.carries else {}
+    return Put(entry.item() | carried, condition="attribute_not_exists(pk)")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from engine.ledger.items import Entry, account_pk, entry_sk, read_entry
+from engine.ledger.items import Entry, account_pk, entry_sk, own_members, read_entry
 from engine.platform.table import Item, unmarshal
 from engine.readmodels import folds
 from engine.readmodels.figures import Generations
@@ -73,7 +73,7 @@ def readable(item: Item) -> Entry | None:
     """The entry in `item`; None if it is not exactly as this version writes one."""
     try:
         entry = read_entry(item)
-        intact = entry.hash == entry.expected_hash() and entry.item() == item
+        intact = entry.hash == entry.expected_hash() and entry.item() == own_members(item)
     except (TypeError, ValueError):
         return None
     return entry if intact else None
