@@ -13,6 +13,7 @@ import pytest
 from engine.credits import verification
 from engine.ledger.idempotency import Request, RequestOnce
 from engine.ledger.items import (
+    CARRIED,
     LATER,
     Account,
     Entry,
@@ -410,3 +411,9 @@ def test_a_wrong_sum_of_what_is_owed_is_found() -> None:
     items = [*(entry.item() for entry in book.entries[:-1]), edited.item()]
     found = findings_of(replace(book.account, owed=5), items, [])
     assert {finding.kind for finding in found} >= {"edited", "arithmetic"}
+
+
+def test_what_an_entry_carries_for_a_hold_is_not_part_of_it() -> None:
+    """An entry that carries requests of a hold is projected and verified as one that does not."""
+    entry = next_entry(owing(5, 0), Move("ann", "spend", -1, 1, ORIGIN, "jti", left=3))
+    assert readable(entry.item() | {CARRIED: b"requests of a hold"}) == entry

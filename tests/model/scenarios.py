@@ -1,7 +1,6 @@
 """The money moves as they are built, in the company that could hurt them.
 
-Bounds: the programs that are named, two faults (one where the programs are many) and three tries of
-each money move. `deep` adds attempts or a fault.
+Bounds: two faults (one where the programs are many), three tries of a move. `deep` adds attempts or a fault.
 """
 
 from collections.abc import Callable, Iterable, Iterator
