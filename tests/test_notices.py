@@ -476,6 +476,23 @@ def test_a_receiver_that_drips_is_given_up_at_the_deadline(
     assert notice["attempts"][0]["outcome"] == "timeout"
 
 
+def test_an_outcome_that_comes_after_another_process_delivered_changes_nothing(
+    scene: Scene,
+) -> None:
+    """The lease ran out at the second at which the other one took its own."""
+    scene.rotate()
+    table, now = scene.studio.table, int(scene.studio.now)
+    (late,) = scene.items()
+    assert outbox.claim(table, late, now)
+    (taken,) = scene.items()
+    assert outbox.claim(table, taken, now + outbox.LEASE_S)
+    delivered = Attempt("200", is_final=True)
+    assert outbox.record_attempt(table, taken, delivered, now + outbox.LEASE_S)
+    assert not outbox.record_attempt(table, late, Attempt("timeout"), now)
+    (kept,) = scene.items()
+    assert (kept["state"], len(kept["attempts"])) == ("delivered", 1)
+
+
 def test_notices_of_all_users_are_listed_by_state_and_sent_again_together(scene: Scene) -> None:
     scene.rotate()
     studio = scene.studio
