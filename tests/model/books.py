@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold, read
 from engine.ledger.items import CREDITS, START, Account, Entry, read_account, read_entry
+from engine.wallet.fulfilment import REPLACED
 from engine.web.request_ids import KEEP_S
 from tests.model.store import UPSTREAM, Content, Key
 
@@ -163,9 +164,14 @@ def _check_index(kept: Books, hold: Hold) -> None:
 
 
 def _check_onces(kept: Books) -> None:
-    """One debit and one grant for each request of a client, one grant for each payment."""
+    """One debit and one grant for each request of a client, one grant for each payment. A vend whose unused
+    token gave its credit to a fulfilment buys anew.
+    """
     taken: dict[object, Entry] = {}
     for entry in kept.all_entries():
+        if entry.reason == REPLACED:
+            given_up = (entry.user, entry.reverses)
+            taken = {n: made for n, made in taken.items() if (made.user, made.seq) != given_up}
         if entry.reverses is None:
             request = entry.request_id.rpartition(".")[0]
             _check_window(taken, entry, ("request", request))
