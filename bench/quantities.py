@@ -27,10 +27,10 @@ STEPS: Mapping[str, Taken] = {
     "project the spend": Taken(
         10, 1, {"users-by-balance": 2, "users-by-start": 1, "audit-by-day": 1}
     ),
-    "submit": Taken(12, 2, {"open-holds": 3}),
+    "submit": Taken(6, 1, {"open-holds": 1}),
     "status, running": Taken(2, 2),
     "status, nothing new": Taken(0, 3),
-    "status, ended": Taken(11, 4, {"open-holds": 1}),
+    "status, ended": Taken(9, 3, {"open-holds": 1}),
     "project the capture": Taken(7, 1, {"users-by-balance": 1, "users-by-start": 1}),
 }
 """For an account that has vended before. Writes as measured; reads rounded up to whole units."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine.platform.errors import OutcomeUnknown
-from engine.transcription import submission
+from engine.transcription import jobs, submission
 from tests.support import app_client
 from tests.support.direct import assert_refused
 from tests.support.studio import OTHER_VIDEO, VIDEO, Studio, opened
@@ -188,6 +188,28 @@ def test_another_id_starts_the_job_of_a_process_that_died_after_its_hold(
     assert (first["jobId"], first["reservedUnits"]) == (joined["jobId"], 1)
     assert len(studio.upstream.calls("transcribe")) == 1
     assert studio.credits(user) == (1, 1)
+
+
+def test_a_fulfilment_that_died_before_its_job_was_put_names_none(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hold is claimed. Without the quote the call cannot go on; with it the same id does."""
+    user, headers = studio.gateway.user(balance=1)
+
+    def dies(*_: Any) -> None:
+        raise OutcomeUnknown()
+
+    monkeypatch.setattr(jobs, "begin", dies)
+    assert bought(studio, headers, "one").status == 503
+    monkeypatch.undo()
+    gone = fulfill(studio.gateway, headers, "no-such-quote", "one")
+    assert (gone.status, gone.code) == (410, "quote_gone")
+    started = bought(studio, headers, "one").json
+    assert job(studio, headers, started["jobId"])["status"] in ("queued", "processing")
+    assert (
+        fulfill(studio.gateway, headers, "no-such-quote", "one").json["jobId"] == started["jobId"]
+    )
+    assert studio.credits(user) == (0, 1)
 
 
 def test_another_id_buys_anew_after_a_hold_that_nobody_used_in_time(

@@ -103,12 +103,18 @@ def test_an_unused_token_that_was_paid_at_once_stays_paid(world: Sweeping) -> No
 def test_a_call_whose_outcome_was_lost_waits_a_quarter_of_an_hour_and_is_released(
     world: Sweeping,
 ) -> None:
-    _, jti = world.submitted(plan=LOSE)
-    for _ in range(2):
-        world.pass_(301)
+    """It is looked at with the unused tokens of its time, then when its own quarter of an hour is over."""
+    token, jti = world.sold()
+    world.pass_(500)
+    world.upstream.plan = LOSE
+    world.transcribe(token)
+    for passing in (421, 301):
+        world.pass_(passing)
         assert world.sweep() == ONE_WAITING
         assert world.sweep() == NOTHING
-    world.pass_(301)
+    world.pass_(178)
+    assert world.sweep() == NOTHING
+    world.pass_(1)
     assert world.sweep() == ONE_RELEASED
     assert (world.state(jti), world.money()) == (RELEASED, (1, 0))
     assert world.gateway.entries("ann")[-1].reason == "the call's outcome was never known"
@@ -125,7 +131,7 @@ def test_a_job_that_ended_unseen_decides(
 ) -> None:
     job, jti = world.submitted(at_once=at_once)
     world.upstream.jobs[job] = state
-    world.pass_(300)
+    world.pass_(300 if at_once else UNUSED_S)
     assert world.sweep() == NOTHING
     world.pass_(1)
     assert world.sweep() == counts
@@ -143,12 +149,13 @@ def test_a_job_without_an_end_is_given_up_after_an_hour(
 ) -> None:
     _, jti = world.submitted()
     world.upstream.trouble = trouble
+    world.pass_(UNUSED_S - 300)
     looks = 0
     while world.now < world.hold("ann", jti).claimed_at + JOB_LIMIT_S - 301:
         world.pass_(301)
         assert world.sweep() == ONE_WAITING
         looks += 1
-    assert looks == 11
+    assert looks == 9
     assert world.money() == (0, 1)
     world.pass_(400)
     assert world.sweep() == ONE_RELEASED
@@ -187,7 +194,7 @@ def test_a_job_that_upstream_forgot_is_released_two_minutes_after_that_was_seen(
     """A 404 may be an upstream that is not consistent yet, or one of several."""
     job, _ = world.submitted()
     del world.upstream.jobs[job]
-    world.pass_(301)
+    world.pass_(UNUSED_S + 1)
     assert world.sweep() == ONE_WAITING
     world.pass_(119)
     assert world.status("ann", job).json["credit"] == "held"
@@ -241,7 +248,7 @@ def test_a_late_success_is_kept_back_until_the_account_can_pay_for_it(world: Swe
 def test_upstreams_first_word_on_a_jobs_end_stays(world: Sweeping) -> None:
     job, jti = world.submitted()
     world.upstream.jobs[job] = COMPLETED
-    world.pass_(301)
+    world.pass_(UNUSED_S + 1)
     assert world.sweep() == ONE_CAPTURED
     for state in (FAILED, COMPLETED):
         world.upstream.jobs[job] = state
@@ -386,7 +393,7 @@ def test_the_sweeper_asks_for_the_job_and_for_nothing_else(world: Sweeping) -> N
     job, jti = world.submitted()
     assert world.hold("ann", jti).job_id == job
     assert world.upstream.started == [OWN_JOB + jti]
-    world.pass_(301)
+    world.pass_(UNUSED_S + 1)
     world.sweep()
     assert world.upstream.jobs == {job: RUNNING}
     assert world.upstream.started == [OWN_JOB + jti]
@@ -396,7 +403,7 @@ def test_a_status_call_in_the_middle_of_a_sweep_moves_the_credit_once(world: Swe
     """The call settles the hold while the sweeper asks upstream; both see the job's end."""
     job, jti = world.submitted()
     world.upstream.jobs[job] = COMPLETED
-    world.pass_(301)
+    world.pass_(UNUSED_S + 1)
     ask, meanwhile = world.upstream.status, threading.Event()
 
     def asked(job_id: str, secret: str, timeout_s: float) -> Any:

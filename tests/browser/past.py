@@ -52,10 +52,10 @@ class Past:
         """A token and the job that it started; upstream's id of the job is `upstream_id`."""
         hold = self.vend(user, at)
         claim = holds.Claim("past", "past", at, look_at=at + DAY_S * 1000)
-        begun = jobs.begun(hold.token, video, "https://gateway.example", at)
-        self.ledger.transact_patiently([holds.claim(user, hold.jti, claim), begun])
-        naming = [holds.name_job(hold, upstream_id), jobs.named(hold, upstream_id, at)]
-        self.ledger.transact_patiently(naming)
+        claimed = hold_items.read(self.ledger.table.write(holds.claim(user, hold.jti, claim)))
+        jobs.begin(self.ledger, claimed, video, "https://gateway.example")
+        jobs.name(self.ledger, hold, upstream_id, at)
+        self.ledger.table.write(holds.name_job(hold, upstream_id))
         return hold_items.again(self.ledger.table, hold)
 
     def fail(self, hold: Hold, at: int, cause: str) -> None:

@@ -51,7 +51,9 @@ SAME = {
     "update ACCOUNT#: without seq = :seq": "the next entry is there when the seq has moved",
     "update ACCOUNT#: without available >= :needed": "seq: the balance is the one that was looked at",
     "update ACCOUNT#: without held >= :released": "seq, and an open hold is what is released",
-    "put J#: without attribute_not_exists(pk)": "upstream of the model never names a job twice",
+    "put J#: without attribute_not_exists(pk)": (
+        "all who put a job have the same claim; upstream of the model never names a job twice"
+    ),
     "update H#: without claimed_by = :by": "a claim is never taken over, so the claimer is the same",
     "update H#: without jti = :jti [jti = :jti AND claimed_by = :by]": (
         "the hold was claimed by this very call, and stays for two days"

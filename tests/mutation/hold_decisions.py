@@ -25,6 +25,22 @@ HOLDS: Final = [
         '            item["ttl"] = made.issued_at + request_ids.KEEP_S',
         "            pass",
     ),
+    ("credits.holds.told-in-its-state", "state=self.step.state", "state=self.hold.state"),
+    (
+        "credits.holds.told-with-what-it-was-charged",
+        "committed=_charged_before(self.hold) + entry.charged",
+        "committed=self.hold.committed",
+    ),
+    (
+        "credits.holds.told-with-what-went-back",
+        "released=self.hold.released + entry.amount",
+        "released=self.hold.released",
+    ),
+    (
+        "credits.holds.told-with-its-claim",
+        "claim=self.hold.claim if beside.claim is None else beside.claim",
+        "claim=self.hold.claim",
+    ),
     (
         "credits.holds.resolved-has-a-ttl",
         '"#state": "state", "#ttl": "ttl"',

@@ -16,6 +16,7 @@ NAME = "condition"
 """What arguments and variables that hold a condition are called."""
 
 MONEY, JOBS = "test_conditions", "mutation/test_jobs"
+SUBMISSIONS = "mutation/test_submissions"
 MODELS, SWEEPS = "mutation/test_read_models", "mutation/test_sweeps"
 PROJECTED = (MODELS, "test_projection", "test_projection_lists", "test_projection_crashes")
 TESTS: Mapping[str, tuple[str, ...]] = {
@@ -53,6 +54,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
             "mutation/test_holds",
             MONEY,
             JOBS,
+            SUBMISSIONS,
             SWEEPS,
             "test_vending",
             "test_replays",
@@ -71,6 +73,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ),
         (
             JOBS,
+            SUBMISSIONS,
+            "test_submission_crashes",
             "test_job_records",
             "test_evidence",
             "test_job_answers",
@@ -137,6 +141,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ("transcription.starting", "transcription.answers"),
         (
             JOBS,
+            SUBMISSIONS,
             "test_transcription",
             "test_transcription_failures",
             "test_handover",
@@ -160,6 +165,8 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         ("transcription.submission", "transcription.request_records"),
         (
             JOBS,
+            SUBMISSIONS,
+            "test_submission_crashes",
             "test_transcription",
             "test_transcription_failures",
             "test_job_answers",

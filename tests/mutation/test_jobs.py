@@ -3,6 +3,7 @@
 What `tests/test_conditions.py` shows of credits and holds, this shows of what is built on them.
 """
 
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -158,10 +159,11 @@ def test_a_token_starts_one_job_whose_answer_is_kept_with_it(gateway: Gateway, s
     hold, service = desk.hold(state=state), Service()
     first = submit(desk, hold, service)
     item = desk.stored(hold)
-    assert (item["job_id"], item["answer"]["body"]) == (service.job_id, first.body)
-    assert (item["open_shard"], item["expires_at"]) == (
-        hold_items.shard_of(hold.name), NOW + SWEEP_AFTER_S,
-    )  # fmt: skip
+    packed = zlib.decompress(item["answer"]["packed"])
+    assert (item["job_id"], packed.decode()) == (service.job_id, first.body)
+    look_at = hold.grace_ends_at if state == OPEN else NOW + SWEEP_AFTER_S
+    assert (item["open_shard"], item["expires_at"]) == (hold_items.shard_of(hold.name), look_at)
+    assert "ttl" not in item
     assert submit(desk, hold, service) == Mirrored(first.status, first.body, replayed=True)
     with pytest.raises(TokenAlreadyUsed):
         submit(desk, hold, service, url=OTHER_VIDEO)
@@ -194,8 +196,10 @@ def test_an_answer_is_kept_only_with_the_hold_that_its_call_claimed(
     with pytest.raises(UpstreamFailed):
         submit(desk, hold, service)
     item = desk.stored(hold)
-    assert "body" not in item.get("answer", {}) and "job_id" not in item
-    assert desk.table.get(f"J#{service.job_id}", "JOB") is None
+    assert "packed" not in item.get("answer", {}) and "job_id" not in item
+    job = desk.table.get(f"J#{service.job_id}", "JOB") or {}
+    assert (job["user"], job["jti"]) == (desk.user, hold.jti)
+    assert "said_packed" not in job
 
 
 def test_a_job_id_that_somebody_else_has_is_not_taken_over(gateway: Gateway) -> None:

@@ -10,11 +10,13 @@ from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, Hold
 from engine.credits.holds import Claim
 from engine.transcription import sweeping
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S
-from engine.transcription.submission import SWEEP_AFTER_S
 from engine.transcription.sweeping import LOOK_AGAIN_S, LOST_AFTER_S
 from tests.mutation.desk import NOW, Desk, Service, fresh, proxy, submit
 from tests.support.gateway import Gateway
 from tests.support.proxy import JOB_LIMIT_S
+
+DUE_S = 921
+"""A second after a token's time: then its job is looked at, too."""
 
 COMPLETED = {"status": "completed", "result": {"transcription": ""}}
 
@@ -55,8 +57,8 @@ def begun(endpoint: str, *, state: str = OPEN, job: bool = True, claimed: bool =
 @pytest.mark.parametrize("state", [OPEN, SPENT])
 def test_a_running_job_is_looked_at_again_later(endpoint: str, state: str) -> None:
     sweep = begun(endpoint, state=state)
-    assert sweep.at(SWEEP_AFTER_S + 1).waiting == 1
-    assert sweep.item["expires_at"] == NOW + SWEEP_AFTER_S + 1 + LOOK_AGAIN_S
+    assert sweep.at(DUE_S).waiting == 1
+    assert sweep.item["expires_at"] == NOW + DUE_S + LOOK_AGAIN_S
     assert sweep.item["state"] == state
 
 
@@ -68,7 +70,7 @@ def test_a_hold_that_is_another_meanwhile_is_not_put_off(
     sk = hold_items.hold_sk(sweep.hold.name)
     sweep.service.meanwhile = lambda: sweep.desk.edit(sk, **changed)
     before = sweep.item
-    sweep.at(SWEEP_AFTER_S + 1)
+    sweep.at(DUE_S)
     assert sweep.item == before | changed
 
 
@@ -85,11 +87,11 @@ def test_an_unused_token_gives_its_credit_back_and_one_that_is_used_meanwhile_do
 @pytest.mark.parametrize(
     ("says", "age_s", "ends"),
     [
-        ((200, COMPLETED), SWEEP_AFTER_S + 1, CAPTURED),
-        ((200, {"status": "completed"}), SWEEP_AFTER_S + 1, OPEN),
-        ((200, {"status": "failed"}), SWEEP_AFTER_S + 1, RELEASED),
-        ((404, {}), LOST_AFTER_S, OPEN),
-        (None, LOST_AFTER_S, OPEN),
+        ((200, COMPLETED), DUE_S, CAPTURED),
+        ((200, {"status": "completed"}), DUE_S, OPEN),
+        ((200, {"status": "failed"}), DUE_S, RELEASED),
+        ((404, {}), DUE_S, OPEN),
+        (None, DUE_S, OPEN),
         (None, JOB_LIMIT_S, RELEASED),
         ((200, {"status": "processing"}), JOB_LIMIT_S - 1, OPEN),
         ((200, {"status": "processing"}), JOB_LIMIT_S, RELEASED),
@@ -114,9 +116,9 @@ def test_a_job_that_upstream_does_not_know_has_its_time(
 ) -> None:
     sweep = begun(endpoint)
     sweep.service.says = (404, {})
-    sweep.at(SWEEP_AFTER_S + 1)
+    sweep.at(DUE_S)
     sweep.desk.edit(hold_items.hold_sk(sweep.hold.name), expires_at=NOW)
-    sweep.at(SWEEP_AFTER_S + 1 + later_s)
+    sweep.at(DUE_S + later_s)
     assert sweep.item["state"] == ends
 
 
@@ -125,6 +127,18 @@ def test_a_job_that_was_never_confirmed_has_its_time(endpoint: str, age_s: int, 
     sweep = begun(endpoint, job=False)
     sweep.at(age_s)
     assert sweep.item["state"] == ends
+
+
+@pytest.mark.parametrize(
+    ("age_s", "again_s"),
+    [(LOOK_AGAIN_S, 2 * LOOK_AGAIN_S), (LOST_AFTER_S - 100, LOST_AFTER_S)],
+)
+def test_a_job_that_was_never_confirmed_is_looked_at_again_when_its_time_is_over(
+    endpoint: str, age_s: int, again_s: int
+) -> None:
+    sweep = begun(endpoint, job=False)
+    assert sweep.at(age_s).waiting == 1
+    assert sweep.item["expires_at"] == NOW + again_s
 
 
 def test_a_hold_that_was_resolved_and_is_still_in_the_index_is_passed_over(endpoint: str) -> None:

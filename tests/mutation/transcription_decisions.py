@@ -63,6 +63,61 @@ CLAIMS: Final = [
         "if False:",
     ),
     (
+        "credits.holds.soon-enough-stays",
+        "if made.stays else",
+        "if False else",
+    ),
+    (
+        "credits.holds.late-is-moved",
+        "if made.stays else",
+        "if True else",
+    ),
+    (
+        "transcription.submission.long-lived-is-moved",
+        "is_first = act.at + SWEEP_AFTER_S, not token.product",
+        "is_first = act.at + SWEEP_AFTER_S, True",
+    ),
+    (
+        "transcription.jobs.name-of-another-is-not-taken",
+        'return refused.item is not None and refused.item["jti"] == hold.jti',
+        "return True",
+    ),
+    (
+        "transcription.jobs.own-name-is-known-again",
+        'return refused.item is not None and refused.item["jti"] == hold.jti',
+        "return False",
+    ),
+    (
+        "transcription.submission.job-is-put-by-the-next-call",
+        "    if hold.job_id is None:\n        jobs.begin",
+        "    if hold.claimed_by == act.request_id:\n        jobs.begin",
+    ),
+    (
+        "transcription.submission.own-claim-is-known-again",
+        "(found.claim, found.claimed_by) != (made.text, made.by)",
+        "True",
+    ),
+    (
+        "transcription.submission.claim-of-another-is-not-taken",
+        "(found.claim, found.claimed_by) != (made.text, made.by)",
+        "False",
+    ),
+    (
+        "transcription.jobs.own-put-is-known-again",
+        "        if read(ledger, own_id(hold.jti)) is None:\n            raise\n",
+        "        raise\n",
+    ),
+    (
+        "transcription.jobs.lost-put-is-told",
+        "        if read(ledger, own_id(hold.jti)) is None:\n            raise\n",
+        "        return\n",
+    ),
+    (
+        "transcription.jobs.begun-is-looked-for",
+        "return hold.job_id is not None or read(",
+        "return True or read(",
+    ),
+    (
         "transcription.submission.paused-gives-back",
         "    except CircuitOpen as paused:\n",
         "    except KeyError as paused:\n",
@@ -72,7 +127,12 @@ CLAIMS: Final = [
         "    except NotSent:\n        if not elected",
         "    except KeyError:\n        if not elected",
     ),
-    ("transcription.answers.answered-once", '    if "body" in kept:\n', "    if False:\n"),
+    ("transcription.answers.answered-once", '    if "packed" in kept:\n', "    if False:\n"),
+    (
+        "transcription.answers.answered-as-earlier-versions-did",
+        '    if "body" in kept:  #',
+        "    if False:  #",
+    ),
     (
         "transcription.answers.refusal-is-told-again",
         '    if "refusal" in kept:\n',
@@ -95,8 +155,8 @@ CLAIMS: Final = [
     ),
     (
         "transcription.starting.taken-job-gives-back",
-        "    if not _written(gateway, keeping, hold, job_id, act.at):\n",
-        "    if _written(gateway, keeping, hold, job_id, act.at) is None:\n",
+        "    if not _kept(gateway, hold, job_id, mirrored, act.at):\n",
+        "    if _kept(gateway, hold, job_id, mirrored, act.at) is None:\n",
     ),
     (
         "transcription.starting.performed-once",
@@ -259,5 +319,19 @@ SWEEPS: Final = [
         "return settling.settled(gateway, hold, heard, act)[0]",
         "return hold",
     ),
-    ("transcription.sweeping.looks-again-later", "now + LOOK_AGAIN_S", "now"),
+    (
+        "transcription.sweeping.looks-again-later",
+        "    return now + LOOK_AGAIN_S",
+        "    return now",
+    ),
+    (
+        "transcription.sweeping.lost-is-looked-at-in-time",
+        "min(now + LOOK_AGAIN_S, hold.claimed_at + LOST_AFTER_S)",
+        "now + LOOK_AGAIN_S",
+    ),
+    (
+        "transcription.sweeping.lost-is-looked-at-again",
+        "min(now + LOOK_AGAIN_S, hold.claimed_at + LOST_AFTER_S)",
+        "hold.claimed_at + LOST_AFTER_S",
+    ),
 ]

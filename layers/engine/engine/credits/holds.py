@@ -7,13 +7,13 @@ open ──delivered──> captured        spent ──delivered──> capture
 released ──delivered, late, and paid again──> captured
 captured ──not delivered, late──> released
 ```
-`claim`, `keep_answer` and `name_job` give writes for a transaction that also writes the job; the others
-write by themselves.
+`claim`, `keep_answer` and `name_job` give writes for the room that also writes the job; the others write by
+themselves.
 """
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.credits import hold_parts
@@ -24,7 +24,6 @@ from engine.credits.hold_items import (
     SPENT,
     UNRESOLVED,
     Hold,
-    again,
     hold_sk,
     read,
     shard_of,
@@ -49,13 +48,15 @@ class Claim:
     """The use of a token: `text` names what it is used for, `by` the request that uses it.
 
     With `look_at` (epoch seconds) the sweeper asks by then what became of the job, and the record does
-    not pass before it has.
+    not pass before it has. With `stays` the time at which an open hold is looked at stays as it is, which
+    saves the two writes of a move in the index; one that was paid at once has no such time.
     """
 
     text: str
     by: str
     at: int
     look_at: int | None = None
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,21 @@ class ResolveOnce:
         """The hold as another writer left it, None while it is as it was seen."""
         item = self.table.get(*self.hold.key)
         return None if item is None or is_as_seen(item, self.hold) else item
+
+    def after(self, entry: Entry) -> Hold:
+        """The hold as `write` leaves what was seen of it."""
+        beside = self.beside
+        return replace(
+            self.hold,
+            state=self.step.state,
+            resolved_seq=entry.seq,
+            committed=_charged_before(self.hold) + entry.charged,
+            released=self.hold.released + entry.amount,
+            reconciled=True if self.step.reconciles else self.hold.reconciled,
+            answer=self.hold.answer if beside.answer is None else beside.answer,
+            claim=self.hold.claim if beside.claim is None else beside.claim,
+            claimed_at=self.hold.claimed_at if beside.claim is None else self.now,
+        )
 
     def write(self, entry: Entry) -> Update:
         change = (
@@ -288,7 +304,8 @@ def claim(user: str, jti: str, made: Claim) -> Update:
         ":spent": SPENT,
     }
     if made.look_at is not None:
-        change += ", open_shard = :shard, expires_at = :look_at REMOVE #ttl"
+        look_at = "if_not_exists(expires_at, :look_at)" if made.stays else ":look_at"
+        change += f", open_shard = :shard, expires_at = {look_at} REMOVE #ttl"
         names["#ttl"] = "ttl"
         name = sk_of(jti).removeprefix(hold_sk(""))
         values |= {":shard": shard_of(name), ":look_at": made.look_at}
@@ -459,11 +476,12 @@ def _go(
         hold.user, step.type, amount, held, act, hold.jti, hold.tail,
         product=hold.entry_product, units=hold.entry_units,
     )  # fmt: skip
+    once = ResolveOnce(ledger.table, hold, step, beside, act.at)
     try:
-        ledger.post(move, ResolveOnce(ledger.table, hold, step, beside, act.at))
+        posted = ledger.post(move, once)
     except AlreadyDone as done:
         return read(done.item)
-    return again(ledger.table, hold)
+    return once.after(posted.entry)
 
 
 def _chargeable(hold: Hold) -> int:

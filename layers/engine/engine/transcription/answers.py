@@ -6,6 +6,7 @@ instance, while that answer holds; a refused one has its credit back, and its to
 """
 
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,8 +36,10 @@ class Mirrored:
     replayed: bool = False
 
     def kept(self) -> dict[str, Any]:
-        """The answer as it is kept with the hold."""
-        return {"status": self.status, "body": self.body}
+        """The answer as it is kept with the hold: packed, so that the transaction that resolves the hold
+        writes at most a kilobyte of it.
+        """
+        return {"status": self.status, "packed": zlib.compress(self.body.encode())}
 
 
 def first_answer(hold: Hold) -> Mirrored | None:
@@ -50,7 +53,9 @@ def first_answer(hold: Hold) -> Mirrored | None:
         if "refusal" in kept and is_for_good(kept["status"]):
             raise _refusal(kept["status"], json.loads(kept["refusal"]))
         raise returned(TokenAlreadyUsed("This authorization was used, and its credit given back."))
-    if "body" in kept:
+    if "packed" in kept:
+        return Mirrored(kept["status"], zlib.decompress(kept["packed"]).decode(), replayed=True)
+    if "body" in kept:  # Kept by earlier versions.
         return Mirrored(kept["status"], kept["body"], replayed=True)
     return None
 

@@ -23,13 +23,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from engine.access.tokens import VendedToken
 from engine.credits import hold_items
 from engine.credits.hold_items import CAPTURED, Hold
 from engine.ledger.posting import Ledger
 from engine.metadata import links
 from engine.metadata.links import Post
-from engine.platform.errors import EngineError, JobNotFound
+from engine.platform.errors import EngineError, JobNotFound, OutcomeUnknown
 from engine.platform.logs import logger
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update
 from engine.platform.times import DAY_S
@@ -83,17 +82,43 @@ def known(ledger: Ledger, user: str, job_id: str) -> tuple[Hold, Item]:
     return hold, item
 
 
-def begun(token: VendedToken, url: str, public: str, now: int) -> Put:
-    """The job under our own id, before upstream is called; it is put with the claim, which is made once."""
-    item = _item(own_id(token.jti), token.user, token.jti, now)
-    item |= {"url": url, "public": public, "open_shard": _of_video(url), "expires_at": now}
-    return Put(item, condition="")
+def begin(ledger: Ledger, hold: Hold, url: str, public: str) -> None:
+    """Put the job of a claimed hold under our own id, unless it is there. Upstream is called after it, and
+    each call that has the claim puts it, so one that a crash left out is put by the next. Raises `Busy` or
+    `OutcomeUnknown`.
+    """
+    at = hold.claimed_at or 0
+    item = _item(own_id(hold.jti), hold.user, hold.jti, at)
+    item |= {"url": url, "public": public, "open_shard": _of_video(url), "expires_at": at}
+    try:
+        ledger.table.write(Put(item, "attribute_not_exists(pk)"))
+    except ConditionFailed:
+        return
+    except OutcomeUnknown:
+        if read(ledger, own_id(hold.jti)) is None:
+            raise
+
+
+def is_begun(ledger: Ledger, hold: Hold) -> bool:
+    """Whether the job of a claimed hold was put. Raises `Busy`."""
+    return hold.job_id is not None or read(ledger, own_id(hold.jti)) is not None
 
 
 def named(hold: Hold, job_id: str, now: int) -> Put:
     """The job under upstream's id; refused where the id belongs to another hold."""
     item = _item(job_id, hold.user, hold.jti, now) | {"asked_at": 0}
     return Put(item, "attribute_not_exists(pk) OR jti = :jti", values={":jti": hold.jti})
+
+
+def name(ledger: Ledger, hold: Hold, job_id: str, now: int) -> bool:
+    """Put the job under upstream's id, unless it is there, perhaps with what was heard of it; whether the id
+    is not that of another hold's job. Raises `Busy` or `OutcomeUnknown`.
+    """
+    try:
+        ledger.table.write(Put(named(hold, job_id, now).item, "attribute_not_exists(pk)"))
+    except ConditionFailed as refused:
+        return refused.item is not None and refused.item["jti"] == hold.jti
+    return True
 
 
 def kept_until(job_id: str, until: int) -> Update:

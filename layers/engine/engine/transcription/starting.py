@@ -10,7 +10,7 @@ from engine.platform.act import Act, by_system
 from engine.platform.errors import UpstreamFailed, UpstreamRefused
 from engine.platform.ids import is_job_id
 from engine.platform.logs import upstream_call
-from engine.platform.table import Cancelled, Update
+from engine.platform.table import Cancelled, ConditionFailed, Write
 from engine.platform.times import iso
 from engine.transcription import jobs, mirror, outcomes
 from engine.transcription.answers import Mirrored, failed, give_back
@@ -83,9 +83,12 @@ def adopt(gateway: Gateway, hold: Hold, job_id: str, now: int) -> Hold:
 
     Raises `Busy` or `OutcomeUnknown`.
     """
-    if _written(gateway, holds.name_job(hold, job_id), hold, job_id, now):
-        return replace(hold, job_id=job_id)
-    return hold_items.again(gateway.ledger.table, hold)
+    writes: list[Write] = [holds.name_job(hold, job_id), jobs.named(hold, job_id, now)]
+    try:
+        gateway.ledger.transact_patiently(writes)
+    except Cancelled:
+        return hold_items.again(gateway.ledger.table, hold)
+    return replace(hold, job_id=job_id)
 
 
 def _tried(gateway: Gateway, hold: Hold, url: str, act: Act) -> str:
@@ -116,8 +119,7 @@ def _concluded(
         public=gateway.public,
     )
     mirrored = Mirrored(answer.status, dump(members))
-    keeping = holds.keep_answer(hold, job_id, mirrored.kept())
-    if not _written(gateway, keeping, hold, job_id, act.at):
+    if not _kept(gateway, hold, job_id, mirrored, act.at):
         raise give_back(gateway.ledger, hold, act, failed("job_id_taken"))
     return mirrored
 
@@ -139,14 +141,18 @@ def _refused(gateway: Gateway, answer: UpstreamAnswer) -> UpstreamFailed:
     return UpstreamRefused(answer.status, members, waits)
 
 
-def _written(gateway: Gateway, change: Update, hold: Hold, job_id: str, now: int) -> bool:
-    """Whether the hold's `change` and the job under upstream's id were written, together.
+def _kept(gateway: Gateway, hold: Hold, job_id: str, answer: Mirrored, now: int) -> bool:
+    """Whether the job was put under upstream's id, and then the answer kept with the hold. In this order a
+    hold names only a job that is there; one that does not name its job yet is as if upstream's answer was
+    lost.
 
     Raises `Busy` or `OutcomeUnknown`: the same call again is then told that the job is under way, and
     reads it under our own id.
     """
+    if not jobs.name(gateway.ledger, hold, job_id, now):
+        return False
     try:
-        gateway.ledger.transact_patiently([change, jobs.named(hold, job_id, now)])
-    except Cancelled:
+        gateway.ledger.table.write(holds.keep_answer(hold, job_id, answer.kept()))
+    except ConditionFailed:
         return False
     return True

@@ -1,9 +1,10 @@
 """The call that starts a job: a vended token starts one, and the same call again gets the first answer.
 
-The token's hold is claimed by a transaction before upstream is called; a call for another video is
-refused. This function calls upstream itself and waits for as long as the app can. A call that could not
-be sent, and every call while upstream is known to be slow, is handed to the worker, which waits for ten
-minutes. A call that was sent is not sent again, as upstream would start a second job.
+The token's hold is claimed by a conditional write, then the job is put under our own id, then upstream is
+called; a call for another video is refused. This function calls upstream itself and waits for as long as the
+app can. A call that could not be sent, and every call while upstream is known to be slow, is handed to the
+worker, which waits for ten minutes. A call that was sent is not sent again, as upstream would start a second
+job.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from engine.platform.errors import (
 )
 from engine.platform.ids import digest
 from engine.platform.logs import logger
-from engine.platform.table import Cancelled, Write
+from engine.platform.table import Cancelled, ConditionFailed
 from engine.platform.times import DAY_S
 from engine.transcription import answers, jobs, request_records, settling, starting
 from engine.transcription.answers import Mirrored
@@ -37,6 +38,9 @@ from engine.transcription.starting import Unanswered
 from engine.transcription.upstream import NotSent
 
 SWEEP_AFTER_S = 300
+"""How long after its claim the sweeper looks at a job. One that the first version of `transcript` pays for is
+looked at when its token would be if it was unused, 920 s after the vend: that moves nothing in the index.
+"""
 CLAIM_TRIES = 3
 """A record of a request id is replaced at most once by a call; another try is for a writer in between."""
 
@@ -157,29 +161,43 @@ def _claim(gateway: Gateway, token: VendedToken, url: str, key: str | None, act:
     hold that an earlier call with the same request id claimed for it, unless its credit went back.
     """
     text = digest("transcribe", url)
-    made = Claim(text, act.request_id, act.at, look_at=act.at + SWEEP_AFTER_S)
-    writes: list[Write] = [
-        holds.claim(token.user, token.jti, made),
-        jobs.begun(token, url, gateway.public, act.at),
-    ]
+    until, is_first = act.at + SWEEP_AFTER_S, not token.product
+    made = Claim(text, act.request_id, act.at, look_at=until, stays=is_first)
     request = Request(token.user, key, token.jti, text, act.at) if key is not None else None
+    hold = _claimed(gateway, token, made, request)
+    if hold.job_id is None:
+        jobs.begin(gateway.ledger, hold, url, gateway.public)
+    return hold
+
+
+def _claimed(gateway: Gateway, token: VendedToken, made: Claim, request: Request | None) -> Hold:
     replaced: str | None = None
     for _ in range(CLAIM_TRIES):
-        recorded = [request_records.put(request, replaced)] if request is not None else []
         try:
-            gateway.ledger.transact_patiently([*writes, *recorded])
-        except Cancelled:
-            hold, replaced = _earlier(gateway, token, text, request)
+            return _first_claim(gateway, token, made, request, replaced)
+        except (ConditionFailed, Cancelled):
+            hold, replaced = _earlier(gateway, token, made.text, request)
             if hold is not None:
                 return hold
         except OutcomeUnknown:
             found = hold_items.find(gateway.ledger.table, token.user, token.jti)
-            if found is None or (found.claim, found.claimed_by) != (text, act.request_id):
+            if found is None or (found.claim, found.claimed_by) != (made.text, made.by):
                 raise
             return found
-        else:
-            return _found(gateway, token)
     raise Busy()
+
+
+def _first_claim(
+    gateway: Gateway, token: VendedToken, made: Claim, request: Request | None, replaced: str | None
+) -> Hold:
+    """The hold of `token`, claimed now. A request id is recorded in the same transaction, so that of two
+    calls with it only one claims a hold. Raises `ConditionFailed` or `Cancelled` if a condition refused it.
+    """
+    claiming = holds.claim(token.user, token.jti, made)
+    if request is None:
+        return hold_items.read(gateway.ledger.table.write(claiming))
+    gateway.ledger.transact_patiently([claiming, request_records.put(request, replaced)])
+    return _found(gateway, token)
 
 
 def _earlier(

@@ -118,10 +118,18 @@ def _swept(gateway: Gateway, hold: Hold, now: int, request_id: str) -> str:
     if found.is_resolved:
         logger.info("swept", extra={**facts, "state": found.state})
         return found.state
-    again_at = hold.grace_ends_at if hold.is_timed else now + LOOK_AGAIN_S
-    if not holds.postpone(gateway.ledger, hold, again_at):
+    if not holds.postpone(gateway.ledger, hold, _again_at(hold, now)):
         logger.info("resolved meanwhile", extra=facts)
     return LET_LIVE
+
+
+def _again_at(hold: Hold, now: int) -> int:
+    """When to look at a hold again that must wait."""
+    if hold.is_timed:
+        return hold.grace_ends_at
+    if hold.job_id is None and hold.claimed_at is not None:
+        return min(now + LOOK_AGAIN_S, hold.claimed_at + LOST_AFTER_S)
+    return now + LOOK_AGAIN_S
 
 
 def _resolved(gateway: Gateway, hold: Hold, act: Act) -> Hold:

@@ -252,7 +252,7 @@ def _going_on(gateway: Gateway, hold: Hold, quote: Quote, act: Act) -> Fulfilled
 def _without_quote(gateway: Gateway, asked: Asked) -> Fulfilled:
     """The earlier fulfilment of the request id, whose quote has passed. Raises `QuoteGone`."""
     hold = placing.standing(gateway.ledger, _vend(asked, ""))
-    if hold is None or hold.claim is None:
+    if hold is None or hold.claim is None or not jobs.is_begun(gateway.ledger, hold):
         raise QuoteGone()
     return _fulfilled(gateway, hold, asked.act)
 

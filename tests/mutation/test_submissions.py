@@ -1,0 +1,101 @@
+"""How a submission writes, step by step, and what a settlement tells without another read."""
+
+from dataclasses import replace
+
+import pytest
+
+from engine.credits import hold_items, holds
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT
+from engine.credits.holds import Beside
+from engine.products.product import TRANSCRIPT
+from engine.transcription import asking, jobs, settling, starting
+from engine.transcription.answers import Mirrored
+from engine.transcription.submission import SWEEP_AFTER_S
+from tests.mutation.desk import NOW, Desk, Interrupted, Service, nothing, nowhere, proxy, submit
+from tests.support.faults import Killed
+from tests.support.gateway import Gateway
+
+COMPLETED = {"status": "completed", "result": {"transcription": "text"}}
+
+
+@pytest.mark.parametrize("charge", [None, 0])
+@pytest.mark.parametrize(
+    "outcomes", [(CAPTURED,), (RELEASED,), (CAPTURED, RELEASED), (RELEASED, CAPTURED)]
+)
+@pytest.mark.parametrize("state", [OPEN, SPENT])
+def test_a_hold_after_its_settlement_is_told_as_it_is_stored(
+    gateway: Gateway, state: str, outcomes: tuple[str, ...], charge: int | None
+) -> None:
+    """It is not read again."""
+    desk = Desk(gateway, balance=3)
+    hold = desk.hold(state=state)
+    for outcome in outcomes:
+        hold = desk.settle(hold, outcome, charge=charge)
+        assert hold == hold_items.again(desk.table, hold)
+    assert hold.state == outcomes[-1]
+
+
+def test_a_hold_is_told_with_what_was_stored_beside_its_settlement(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    beside = Beside(answer={"status": 502, "refusal": "{}"}, claim="redeem:it")
+    after = holds.settle(desk.ledger, desk.hold(), CAPTURED, nowhere(), beside=beside)
+    assert (after.answer, after.claim) == (beside.answer, beside.claim)
+    assert after == hold_items.again(desk.table, after)
+
+
+def test_an_answer_that_an_earlier_version_kept_is_the_answer_of_a_repeat(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+    submit(desk, hold, service)
+    desk.edit(hold_items.hold_sk(hold.name), answer={"status": 202, "body": '{"ok":true}'})
+    assert submit(desk, hold, service) == Mirrored(202, '{"ok":true}', replayed=True)
+    assert service.started == 1
+
+
+def test_a_job_whose_token_lives_for_long_is_looked_at_soon_after_its_claim(
+    gateway: Gateway,
+) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.hold(product=replace(TRANSCRIPT, version=2, lifetime_s=7200))
+    submit(desk, hold, Service())
+    assert desk.stored(hold)["expires_at"] == NOW + SWEEP_AFTER_S
+
+
+def test_what_was_heard_of_a_job_before_its_answer_was_kept_stays(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service(says=(200, COMPLETED))
+
+    def told_by_webhook() -> None:
+        service.meanwhile = nothing
+        proxied = proxy(service, desk.table)
+        found = starting.adopt(proxied, hold_items.again(desk.table, hold), service.job_id, NOW)
+        job = jobs.read(proxied.ledger, str(found.job_id)) or {}
+        heard = asking.hear(proxied, job, NOW, at_once=True)
+        settling.settled(proxied, found, heard, nowhere())
+
+    service.meanwhile = told_by_webhook
+    first = submit(desk, hold, service)
+    job = jobs.read(desk.ledger, service.job_id) or {}
+    assert jobs.heard_in(job).members == COMPLETED and job["is_final"]
+    assert desk.stored(hold)["state"] == CAPTURED
+    assert submit(desk, hold, service) == Mirrored(first.status, first.body, replayed=True)
+
+
+def test_a_call_that_died_before_its_hold_named_the_job_is_named_by_the_webhook(
+    gateway: Gateway,
+) -> None:
+    """It writes the claim, the job, the job under upstream's id, and then the answer."""
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+
+    def dies() -> None:
+        raise Killed()
+
+    with pytest.raises(Killed):
+        submit(desk, hold, service, table=Interrupted(desk.table, dies, at=4))
+    left = hold_items.again(desk.table, hold)
+    assert left.claim is not None and left.job_id is None
+    assert jobs.read(desk.ledger, service.job_id) is not None
+    found = starting.adopt(proxy(service, desk.table), left, service.job_id, NOW)
+    assert found == hold_items.again(desk.table, hold)
+    assert found.job_id == service.job_id
