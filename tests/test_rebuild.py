@@ -8,7 +8,7 @@ import pytest
 
 from engine.ledger import audit
 from engine.ledger.items import account_pk, entry_sk
-from engine.platform.table import Table, Update, marshal
+from engine.platform.table import Put, Table, Update, marshal
 from engine.readmodels import figures, folds, open_hours, rebuild
 from engine.readmodels.figures import CONTROL_PK, GENERATION_SK
 from engine.readmodels.projection import Projector, Stalled
@@ -205,6 +205,27 @@ def test_damage_is_found_and_a_rebuild_repairs_it(
     for book in office.books:
         assert office.deliver(book) is None
     assert_clean(office.compare())
+
+
+@pytest.mark.parametrize("damage", ["lost", "another's", "nobody's"])
+def test_a_start_that_is_lost_or_strays_is_found(endpoint: str, damage: str) -> None:
+    office = Office(endpoint, figures.LAYOUT)
+    book = office.books[1]
+    right = folds.start_item(book.user, "credits", 1, book.entries[0].at)
+    wrong = folds.start_item(book.user, "credits", 1, NOW)
+    nobody = folds.start_item("nobody", "credits", 1, NOW)
+    if damage == "lost":
+        office.delete(right["pk"], right["sk"])
+    else:
+        office.table.write(Put(wrong if damage == "another's" else nobody, ""))
+    (found,) = office.compare().differences
+    expected = {"lost": right, "another's": wrong, "nobody's": nobody}[damage]
+    assert found.key == f"{expected['pk']} {expected['sk']}"
+    assert (found.expected if damage == "lost" else found.stored) == expected
+    rebuild.write(office.projector, now=NOW)
+    assert_clean(office.compare())
+    kept = office.table.get(expected["pk"], expected["sk"])
+    assert kept is None or kept["ttl"] == NOW + 86_400
 
 
 def test_an_audit_record_without_an_entry_is_found_and_stays(office: Office) -> None:

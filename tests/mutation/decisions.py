@@ -283,6 +283,21 @@ READ_MODELS: Final = [
         "if account.layout:",
     ),
     (
+        "readmodels.writes.a-start-is-put-once",
+        "if entry.seq == 1 and account.layout >= OPEN_HOURS:",
+        "if account.layout >= OPEN_HOURS:",
+    ),
+    (
+        "readmodels.writes.an-earlier-layout-has-no-starts",
+        "if entry.seq == 1 and account.layout >= OPEN_HOURS:",
+        "if entry.seq == 1:",
+    ),
+    (
+        "readmodels.writes.only-an-earlier-layout-is-in-the-index-by-age",
+        "if account.layout < OPEN_HOURS:",
+        "if account.layout:",
+    ),
+    (
         "readmodels.writes.old-entries-open-no-hour",
         "        if folds.is_kept(hour, now):\n            recent.append",
         "        if hour:\n            recent.append",

@@ -26,6 +26,7 @@ every entry is added to hour, day and totals at once. Whoever reads understands 
 RANKS = {folds.BY_BALANCE: "by_balance", folds.BY_START: "by_start"}
 """The sort attribute of each index of the accounts."""
 
+LOWEST_RANK = "0"
 LOWEST_ID = "!"
 """Sorts before every user id."""
 
@@ -153,25 +154,43 @@ def ids_with(table: Table, unit: str, part: str, *, most: int) -> IdsFound:
 
 def ranked_summaries(table: Table, unit: str, index: str, cursor: str | None, limit: int) -> Page:
     """At most `limit` accounts in the order of `index` (`readmodels.BY_BALANCE` or `BY_START`), the
-    highest first, below the rank `cursor`. Costs eight queries, for any number of users.
+    highest first, below the rank `cursor`. Costs eight queries, for any number of users; by age eight more,
+    and a read of each account shown, because a generation may have accounts of both layouts.
     """
-    found, rank = _generation(table, None), RANKS[index]
-    shards = [
-        table.query_index(
+    found, ranked = _generation(table, None), dict[str, Item | None]()
+    for shard in range(folds.USER_SHARDS):
+        if index == folds.BY_START:
+            pk = folds.starts_pk(unit, found, shard)
+            starts = table.query(pk, LOWEST_RANK, limit=limit + 1, before=cursor)
+            ranked |= dict.fromkeys((item["sk"] for item in starts), None)
+        summaries = table.query_index(
             index,
             "users_shard",
             folds.users_pk(unit, found, shard),
-            sort_by=rank,
+            sort_by=RANKS[index],
             limit=limit + 1,
             before=cursor,
         )
-        for shard in range(folds.USER_SHARDS)
-    ]
-    merged = heapq.merge(*shards, key=lambda item: str(item[rank]), reverse=True)
-    items = list(islice(merged, limit + 1))
-    shown = items[:limit]
-    more = len(items) > limit
-    return Page([folds.read_summary(item) for item in shown], shown[-1][rank] if more else None)
+        ranked |= {item[RANKS[index]]: item for item in summaries}
+    ranks = sorted(ranked, reverse=True)
+    shown = ranks[:limit]
+    more = len(ranks) > limit
+    return Page(
+        _summaries(table, unit, found, {r: ranked[r] for r in shown}), shown[-1] if more else None
+    )
+
+
+def _summaries(
+    table: Table, unit: str, generation: int, ranked: Mapping[str, Item | None]
+) -> list[Summary]:
+    """The accounts of these ranks, in their order. One whose summary is not read yet is read, and left out
+    if it is not written yet.
+    """
+    users = [rank.partition("#")[2] for rank, item in ranked.items() if item is None]
+    keys = [(folds.summary_pk(unit, generation, user), user) for user in users]
+    read = {item["sk"]: item for item in table.get_many(keys)}
+    items = (item or read.get(rank.partition("#")[2]) for rank, item in ranked.items())
+    return [folds.read_summary(item) for item in items if item is not None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,14 @@ Invariant, in every figure and at every prefix: issued + owed = spent + availabl
 | hour, for three days | `STATS#<unit>#<generation>#<shard 0..3>` / `HOUR#<YYYY-MM-DDTHH>` |
 | totals | `STATS#<unit>#<generation>#<shard 0..3>` / `TOTAL` |
 | open hour | `STATS#<unit>#<generation>#<shard 0..3>` / `OPEN#<YYYY-MM-DDTHH>` (`open_hours`) |
+| start of an account | `STARTS#<unit>#<generation>#<shard 0..7>` / `<time, 11 digits>#<userId>` |
 | copy of an entry | `FEED#<unit>#<YYYY-MM-DD>#<shard 0..3>` / `<time, 11 digits>#<userId>#<seq>` |
 | low-balance notice | `NOTICE#<userId>` / `<seq, 12 digits>` |
 
 A summary also stores the sort keys of two other lists, `by_balance` and `by_start`, each unique, under
-`users_shard` in two indexes. The feed has no generation: an entry's copy is always the same.
+`users_shard` in two indexes. From layout 2 on it has no `by_start`, so that a change of it writes one index
+in place of two: the place in the list by age never changes, and is an item of its own, the start. The feed
+has no generation: an entry's copy is always the same.
 
 The shard is chosen by a digest of the user, so that no partition is hot. `engine.readmodels.rebuild`
 explains generations.
@@ -135,6 +138,8 @@ class Summary:
     counts: Counts
     by_balance: str
     by_start: str
+    starts_apart: bool = field(default=False, compare=False)
+    """Whether its place in the list by age is an item of its own."""
 
     @property
     def stats(self) -> Stats:
@@ -255,9 +260,11 @@ def read_summary(item: Item) -> Summary:
     """The summary in `item`; missing members read as zero or empty."""
     seq, first_at, last_at = (item.get(n, 0) for n in ("projected_seq", "first_at", "last_at"))
     listed = item.get("users_shard") == item["pk"]
-    by_balance, by_start = (
-        (item.get("by_balance", ""), item.get("by_start", "")) if listed else ("", "")
-    )
+    starts_apart = "by_start" not in item
+    by_balance, by_start = "", ""
+    if listed:
+        by_balance = item.get("by_balance", "")
+        by_start = item.get("by_start", start_rank(first_at, item["sk"]))
     return Summary(
         item["sk"],
         item.get("unit", ""),
@@ -267,6 +274,7 @@ def read_summary(item: Item) -> Summary:
         counts_in(item),
         by_balance,
         by_start,
+        starts_apart,
     )
 
 
@@ -311,6 +319,16 @@ def feed_sk(entry: Entry) -> str:
 
 def users_pk(unit: str, generation: int, shard: int) -> str:
     return f"USERS#{unit}#{generation}#{shard}"
+
+
+def starts_pk(unit: str, generation: int, shard: int) -> str:
+    return f"STARTS#{unit}#{generation}#{shard}"
+
+
+def start_item(user: str, unit: str, generation: int, first_at: int) -> Item:
+    """The place of an account in the list by age; `first_at` is the time of its first entry."""
+    pk = starts_pk(unit, generation, shard(user, USER_SHARDS))
+    return {"pk": pk, "sk": start_rank(first_at, user)}
 
 
 def summary_pk(unit: str, generation: int, user: str) -> str:

@@ -317,7 +317,7 @@ class Projector:
         """Put the copies of the entries, unless an earlier attempt has."""
         for entry in chunk.entries:
             if entry.seq not in chunk.work.copied:
-                for copy in writes.copies(entry, self._audit_days):
+                for copy in writes.copies(entry, chunk.work.account, self._audit_days):
                     self.table.write(copy)
                 chunk.work.copied.add(entry.seq)
 

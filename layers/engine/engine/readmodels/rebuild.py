@@ -199,6 +199,8 @@ class _Accounts:
         if stored != expected:
             key = _summary_key(user, unit, self._generation)
             self._differs(key, _shown(stored), _shown(expected))
+        if stored is not None and expected is not None and stored.starts_apart:
+            self._compare_start(user, unit, expected.first_at)
         self._compare_audit(user, unit, projected, records)
         last = entries.last()
         self.entries += last
@@ -219,6 +221,11 @@ class _Accounts:
                     records[record["sk"]] = record
             yield entry
 
+    def _compare_start(self, user: str, unit: str, first_at: int) -> None:
+        right = folds.start_item(user, unit, self._generation, first_at)
+        if self._table.get(right["pk"], right["sk"]) is None:
+            self._differs(f"{right['pk']} {right['sk']}", None, right)
+
     def _compare_audit(
         self, user: str, unit: str, projected: int, expected: Mapping[str, Item]
     ) -> None:
@@ -237,7 +244,7 @@ class _Accounts:
             self._differs(f"{pk} {sk}", None, right)
 
     def _strays(self, unit: str, known: set[str]) -> None:
-        """Summaries of accounts that do not exist."""
+        """Summaries and starts of accounts that do not exist."""
         for shard in range(folds.USER_SHARDS):
             pk = folds.users_pk(unit, self._generation, shard)
             for item in self._table.ascending(pk, LOWEST, HIGHEST, consistent=True):
@@ -247,6 +254,20 @@ class _Accounts:
                     and self._table.get(account_pk(user), account_sk(unit)) is None
                 ):
                     self._differs(f"{pk} {user}", item, None)
+            pk = folds.starts_pk(unit, self._generation, shard)
+            for item in self._table.ascending(pk, LOWEST, HIGHEST, consistent=True):
+                if self._is_stray_start(unit, item["sk"]):
+                    self._differs(f"{pk} {item['sk']}", item, None)
+
+    def _is_stray_start(self, unit: str, rank: str) -> bool:
+        """Whether no account is projected from an entry of this time and user, or will be."""
+        user = rank.partition("#")[2]
+        stored = figures.get_summary(
+            self._table, unit, user, generation=self._generation, consistent=True
+        )
+        if stored is not None:
+            return folds.start_rank(stored.first_at, user) != rank
+        return self._table.get(account_pk(user), account_sk(unit)) is None
 
     def _left_behind(self) -> None:
         """Accounts that the projector has not caught up with after a pause."""
@@ -336,6 +357,7 @@ def _change_control(
 def _retire(table: Table, unit: str, generation: int, ttl: int) -> None:
     """Sets the TTL of a generation's items to `ttl` (epoch seconds)."""
     shards = [folds.users_pk(unit, generation, n) for n in range(folds.USER_SHARDS)]
+    shards += [folds.starts_pk(unit, generation, n) for n in range(folds.USER_SHARDS)]
     shards += [folds.stats_pk(unit, generation, n) for n in range(folds.STATS_SHARDS)]
     for pk in shards:
         for item in table.ascending(pk, LOWEST, HIGHEST):

@@ -60,9 +60,13 @@ def audit_record(entry: Entry, audit_days: int) -> Item:
     return {**item, "origin_id": entry.origin_id, "unit": entry.unit, "seq": entry.seq}
 
 
-def copies(entry: Entry, audit_days: int) -> list[Put]:
-    """The items that are the same whenever they are put: the copy in the feed and the audit record."""
+def copies(entry: Entry, account: Account, audit_days: int) -> list[Put]:
+    """The items that are the same whenever they are put: the copy in the feed, the audit record, and the
+    start of the account.
+    """
     items = [folds.feed_item(entry)]
+    if entry.seq == 1 and account.layout >= OPEN_HOURS:
+        items.append(folds.start_item(entry.user, entry.unit, account.generation, entry.at))
     if is_audited(entry):
         items.append(audit_record(entry, audit_days))
     return [Put(item, condition="") for item in items]
@@ -102,10 +106,12 @@ def summary(account: Account, seen: int, folded: Folded, available: int) -> Upda
         values |= {":seen": seen}
     else:
         condition = "attribute_not_exists(pk)"
-        change += ", #unit = :unit, first_at = :first, by_start = :by_start, users_shard = :shard"
+        change += ", #unit = :unit, first_at = :first, users_shard = :shard"
         names |= {"#unit": "unit"}
         values |= {":unit": unit, ":first": folded.first_at, ":shard": pk}
-        values[":by_start"] = folds.start_rank(folded.first_at, user)
+        if account.layout < OPEN_HOURS:
+            change += ", by_start = :by_start"
+            values[":by_start"] = folds.start_rank(folded.first_at, user)
     return Update(pk, user, f"{change} {add}", condition, names=names, values=values)
 
 
