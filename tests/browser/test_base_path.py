@@ -18,7 +18,9 @@ ADDRESSES = """return [
 def test_the_dashboard_works_under_a_base_path(tmp_path: Path) -> None:
     """From the landing page through a log-in, the links, a page opened anew and a write to the log-out."""
     with (
-        local_run(QUIET="1", PUBLIC_BASE=BASE, TRUSTED_PROXIES="1", REQUIRE_FRONT="true") as run,
+        local_run(
+            COLD="1", QUIET="1", PUBLIC_BASE=BASE, TRUSTED_PROXIES="1", REQUIRE_FRONT="true"
+        ) as run,
         front(run["baseUrl"], HOST, PATH, tmp_path) as before,
     ):
         rules = f"--host-resolver-rules=MAP {HOST}:443 127.0.0.1:{before.server_port}"

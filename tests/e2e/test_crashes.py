@@ -78,7 +78,7 @@ def vended(app: App, headers: dict[str, str], key: str, killer: Killer) -> tuple
 
 def test_a_killed_function_never_charges_twice_or_for_nothing() -> None:
     """A run of its own, so that no other test waits for the killed functions."""
-    with local_run(RATE_LIMIT="100000", QUIET="1") as run:
+    with local_run(COLD="1", RATE_LIMIT="100000", QUIET="1") as run:
         vend_under_fire(App(run))
 
 

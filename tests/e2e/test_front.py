@@ -16,7 +16,7 @@ VIEWER = "203.0.113.5"
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[App]:
-    with local_run(PUBLIC_BASE=BASE, TRUSTED_PROXIES="1", REQUIRE_FRONT="true") as run:
+    with local_run(COLD="1", PUBLIC_BASE=BASE, TRUSTED_PROXIES="1", REQUIRE_FRONT="true") as run:
         yield App(run)
 
 
