@@ -20,23 +20,22 @@ SHARING = ("e2e", "browser")
 LONGEST = (
     "e2e",
     "browser",
-    "test_subscription_crashes",
     "test_model",
     "test_sam_deploy",
-    "test_races",
-    "test_subscription_histories",
+    "test_subscription_crashes",
     "test_histories",
+    "test_subscription_histories",
     "test_any_bytes",
-    "test_hostile_bodies",
-    "test_revisions",
-    "test_store_failures",
     "test_crash_points",
-    "test_hold_crash_points",
+    "test_store_failures",
+    "test_revisions",
     "test_rebuild",
     "test_artifact",
     "test_hold_histories",
+    "test_races",
+    "test_hold_crash_points",
 )
-"""Groups that take twenty seconds of CPU and more: begun last, one of them would keep one process alone."""
+"""Groups that take ten seconds of CPU and more: begun last, one of them would keep one process alone."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
