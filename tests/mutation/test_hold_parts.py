@@ -4,17 +4,19 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.credits import backend_holds, hold_items, holds
+from engine.credits import backend_holds, hold_items, hold_parts, holds
 from engine.credits.backend_holds import HoldDesk, Request, Wanted
 from engine.credits.hold_errors import HoldClosed
 from engine.credits.hold_items import OPEN, Hold
 from engine.ledger.audit import Audit
+from engine.ledger.items import entry_sk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Put
 from tests.mutation.desk import NOW, Desk, Interrupted, Service, brisk, nowhere, submit
 from tests.support.gateway import Gateway
 from tests.support.streams import fresh
-from tests.test_hold_races import CALLER, SOLD, One, Yard, grant
+from tests.test_hold_access import size
+from tests.test_hold_races import CALLER, LONGEST, SOLD, One, Sized, Yard, grant
 
 
 @pytest.fixture
@@ -99,3 +101,24 @@ def test_an_operator_does_not_end_a_hold_whose_job_begins_meanwhile(gateway: Gat
     ended = backend_holds.end(brisk(table), Audit(desk.table, 1), hold, nowhere(NOW))
     assert (ended.state, ended.claim is not None) == (OPEN, True)
     assert desk.explained() == (0, 1)
+
+
+@pytest.mark.parametrize("kind", ["more", "commit"])
+def test_a_hold_and_its_entries_stay_below_a_kilobyte_whatever_its_texts(
+    gateway: Gateway, kind: str
+) -> None:
+    table = gateway.ledger.table
+    yard = Sized(table, fresh("u").ljust(LONGEST.user, "u"), LONGEST)
+    grant(table, yard.user, 10**6)
+    hold_id = fresh("h").ljust(LONGEST.hold_id, "h")
+    yard.placed(hold_id)
+    for n in range(12):
+        told = yard.step(hold_id, kind, f"key-{n}")
+        hold = table.get(*told.hold.key)
+        assert hold is not None
+        entry = table.get(f"A#{yard.user}", entry_sk("credits", hold["last_seq"]))
+        assert entry is not None
+        assert max(size(hold), size(entry)) <= hold_parts.ITEM_SIZE
+    told = yard.step(hold_id, "end", "end")
+    hold = table.get(*told.hold.key)
+    assert hold is not None and size(hold) <= hold_parts.ITEM_SIZE
