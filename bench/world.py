@@ -83,7 +83,7 @@ def prepare(engines: Engines) -> World:
     """The same, with log lines as they are."""
     template = load_template(ROOT / "template.yaml")
     create_table(aws_client("dynamodb", engines.dynamodb), TABLE_NAME)
-    environ = {**_aws_environ(engines), **_function_environ(template)}
+    environ = {**_aws_environ(engines), **function_environ(template)}
     os.environ.update(environ)
     client = keyrings.connect()
     names = template["Resources"]["Secrets"]["Properties"]["Names"]
@@ -171,7 +171,7 @@ def _observed(connect: Callable[[], Client], observe: Observer) -> Callable[[], 
     return connect_and_show
 
 
-def _function_environ(template: Mapping[str, Any]) -> dict[str, str]:
+def function_environ(template: Mapping[str, Any]) -> dict[str, str]:
     """The environment that the template gives every function, no rate limit in the way; a resource
     that it refers to is called by its logical id.
     """

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from cli import local_run
-from engine.web.forms import CREDITS_LIMIT
+from engine.web.token_forms import CREDITS_LIMIT
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 JsonLines = Annotated[bool, typer.Option("--json", help="Print one JSON object in each line.")]

@@ -28,13 +28,14 @@ from engine.admin import health
 from engine.credits.hold_errors import HoldExpired
 from engine.platform import config, errors
 from engine.platform.errors import EngineError
-from engine.web import desk_forms, forms, http
+from engine.web import desk_forms, forms, http, token_forms
 from tests.support import endpoints, functions, schema, template
 from tests.support.template import DEFAULT_ROUTE, ROOT
 from tools import api_description, openapi
 from tools.api_description import escaped
 
 EVENTS = ROOT / "events"
+FORMS = (forms, desk_forms, token_forms)
 ANSWERS_OF_ANY_PATH = {"RouteNotFound", "MethodNotAllowed", "FrontRequired"}
 
 ROUTED = sorted(name for name, found in template.functions().items() if found.routes)
@@ -152,10 +153,10 @@ def reading(name: str) -> Iterator[tuple[str, type[msgspec.Struct], bool]]:
             how = call.func.attr if isinstance(call.func, ast.Attribute) else ""
             if how in ("read", "read_query"):
                 form_name = ast.unparse(call.args[0]).rpartition(".")[2]
-                form = getattr(forms, form_name, getattr(desk_forms, form_name, None))
+                form = next((f for m in FORMS if (f := getattr(m, form_name, None))), None)
                 assert form, (
                     f"functions/{name}/app.py reads {form_name}: add it to engine/web/forms.py"
-                    " or desk_forms.py"
+                    ", desk_forms.py or token_forms.py"
                 )
                 yield from ((key, form, how == "read") for key in keys)
 
@@ -168,7 +169,7 @@ FORMS_READ = [
 
 
 def test_every_form_is_read_by_a_route() -> None:
-    members = [*vars(forms).values(), *vars(desk_forms).values()]
+    members = [value for module in FORMS for value in vars(module).values()]
     declared = {form for form in members if is_form(form)}
     read = {form for name in ROUTED for _, form, _ in reading(name)}
     unread = sorted(form.__name__ for form in declared - read)
@@ -178,7 +179,7 @@ def test_every_form_is_read_by_a_route() -> None:
 
 
 def is_form(value: Any) -> bool:
-    modules = ("engine.web.forms", "engine.web.desk_forms")
+    modules = {module.__name__ for module in FORMS}
     return inspect.isclass(value) and value.__module__ in modules
 
 

@@ -9,7 +9,7 @@ from cli.client import path_segment
 from cli.options import Json, Limit, Reason, Yes
 from cli.output import print_table, say
 from cli.session import Session, open_session
-from engine.web.forms import CREDITS_LIMIT
+from engine.web.token_forms import CREDITS_LIMIT
 
 PATH = "/admin/credit-requests"
 RequestName = Annotated[str, typer.Argument(help="The request's id, cr_...")]

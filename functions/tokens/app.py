@@ -23,8 +23,8 @@ from engine.platform.table import Table
 from engine.products import catalogue
 from engine.products.catalogue import Catalogue
 from engine.web import rate_limits, released_app, scopes
-from engine.web.forms import UserForm, ValidateForm, VendForm
 from engine.web.http import Answer, Api, Call
+from engine.web.token_forms import UserForm, ValidateForm, VendForm
 
 settings = config.load()
 served = Served()

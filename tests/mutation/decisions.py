@@ -69,7 +69,6 @@ LEDGER: Final = [
         "        recent_origins=origins.remembered(account.recent_origins, entry.origin_id),\n        owed",
         "        owed",
     ),
-    ("ledger.posting.served-owed", "        owed=entry.owed_after,\n", ""),
     ("ledger.posting.needed", '":needed": max(0, -entry.amount)', '":needed": 0'),
     ("ledger.posting.released", '":released": max(0, -entry.held)', '":released": 0'),
     ("ledger.posting.held-follows", '":held_change": entry.held', '":held_change": 0'),

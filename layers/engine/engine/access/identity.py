@@ -33,8 +33,7 @@ DEVICE_SK: Final = "DEVICE"
 FALLBACKS: Final = frozenset({"error-fallback"})
 """What the app puts behind `mobile-` and `device-` when it cannot compute its id: equal on every phone."""
 
-_STRICT = re.compile(r"[0-9a-f]{16}")
-_IN_TESTS = re.compile(r"[A-Za-z0-9._:-]{6,120}")
+_STRICT, _IN_TESTS = r"[0-9a-f]{16}", r"[A-Za-z0-9._:-]{6,120}"
 _USER, _DEVICE = "mobile-", "device-"
 
 
@@ -89,6 +88,6 @@ def user_in_headers(call: Call, settings: Settings) -> str:
     form = _IN_TESTS if settings.is_local else _STRICT
     if (user, device) != (_USER + name, _DEVICE + name) or name in FALLBACKS:
         raise Unauthorized("not an id of the app")
-    if not form.fullmatch(name):
+    if not re.fullmatch(form, name):
         raise Unauthorized("not an id of the app")
     return user

@@ -23,8 +23,8 @@ from engine.ledger.posting import Ledger
 from engine.platform.act import Act
 from engine.platform.errors import Busy, EngineError, InvalidRequest
 from engine.platform.ids import PAYMENT_ID, is_user_id
-from engine.web.forms import CREDITS_LIMIT
 from engine.web.request_ids import fingerprint
+from engine.web.token_forms import CREDITS_LIMIT
 
 MOST_ROWS = 500
 MOST_REASON = 200

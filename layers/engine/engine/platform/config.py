@@ -13,7 +13,7 @@ TIKTOK = "https://www.tiktok.com"
 VIEWER_ADDRESS_HEADERS = frozenset({"", "cloudfront-viewer-address"})
 """Headers that may name the caller's address, `ip:port`, in lower case; empty for none."""
 
-_PUBLIC_BASE = re.compile(
+_PUBLIC_BASE = (
     r"(?P<scheme>https?)://(?P<host>[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]{1,5})?"
     r"(?P<path>(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*)"
 )
@@ -212,7 +212,7 @@ def _public_base(url: str, *, local: bool) -> str:
     """`url` as it is: an https origin and, where there is one, a path that does not end with a slash."""
     if not url:
         return ""
-    found = _PUBLIC_BASE.fullmatch(url)
+    found = re.fullmatch(_PUBLIC_BASE, url)
     if found is None:
         raise ValueError(
             "the public base is an https origin with an optional path, without a query"

@@ -14,8 +14,6 @@ OPERATOR_NAME = r"^[a-z][a-z0-9._-]{1,31}\Z"
 PAYMENT_ID = r"^[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,254}\Z"
 
 _USER_ID = re.compile(USER_ID)
-_JOB_ID = re.compile(JOB_ID)
-_PROVIDER = re.compile(PROVIDER)
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
 LONGEST_IN_KEY = 900
 """Bytes of ids in a key."""
@@ -28,7 +26,7 @@ def is_user_id(value: Any) -> bool:
 
 def is_job_id(value: Any) -> bool:
     """1 to 128 of `A-Z a-z 0-9 . _ -`, the first a letter or digit."""
-    return isinstance(value, str) and _JOB_ID.match(value) is not None
+    return isinstance(value, str) and re.match(JOB_ID, value) is not None
 
 
 def is_part_of_user_id(text: str) -> bool:
@@ -38,7 +36,7 @@ def is_part_of_user_id(text: str) -> bool:
 
 def is_provider(text: str) -> bool:
     """Whether `text` has the form of a payment provider's name."""
-    return _PROVIDER.match(text) is not None
+    return re.match(PROVIDER, text) is not None
 
 
 def fits_key(*parts: str) -> bool:

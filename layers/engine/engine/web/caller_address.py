@@ -22,7 +22,7 @@ from ipaddress import IPv6Address, ip_address
 from engine.platform.config import Settings
 
 FORWARDED_FOR = "x-forwarded-for"
-_WRITTEN = re.compile(
+_WRITTEN = (
     r"\[(?P<bracketed>[0-9A-Fa-f:.]+)\](:[0-9]{1,5})?"
     r"|(?P<with_port>[0-9.]+):[0-9]{1,5}"
     r"|(?P<bare>[0-9A-Fa-f:.]+)"
@@ -43,7 +43,7 @@ def parsed(text: str) -> str | None:
     """The address in `text`, with or without brackets and port, in its shortest form; None for any other
     text. IPv4 within IPv6 (`::ffff:192.0.2.1`) is given as IPv4.
     """
-    found = _WRITTEN.fullmatch(text.strip())
+    found = re.fullmatch(_WRITTEN, text.strip())
     if found is None:
         return None
     try:

@@ -15,8 +15,8 @@ from engine.web.forms import (
     PaymentId,
     Provider,
     Reason,
-    UserId,
 )
+from engine.web.token_forms import UserId
 
 NoticePlace = Annotated[
     str,

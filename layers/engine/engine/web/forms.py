@@ -8,14 +8,13 @@ from msgspec import Meta, Struct
 from engine.platform import ids
 from engine.web import scopes
 from engine.web.scopes import Scope
+from engine.web.token_forms import CREDITS_LIMIT, Audience, ProductCode, UserId
 
-CREDITS_LIMIT = 1_000_000
 DEFAULT_PROVIDER: Final = "default"
 """The provider of a payment that is reported without one."""
 
 AUDIT_CURSOR = r"^(?:old~)?\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z#[A-Za-z0-9_-]{1,60}\Z"
 
-UserId = Annotated[str, Meta(pattern=ids.USER_ID)]
 Amount = Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)]
 Reason = Annotated[str, Meta(max_length=200)]
 GivenReason = Annotated[str, Meta(min_length=1, max_length=200, pattern=r"\S")]
@@ -25,8 +24,6 @@ PublicLink = Annotated[str, Meta(max_length=500, pattern=r"^(https://[!-~]+)?\Z"
 PaymentId = Annotated[str, Meta(pattern=ids.PAYMENT_ID)]
 HoldId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")]
 HoldSubject = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22}[.0-9a-z][0-9a-z]{0,15}\Z")]
-ProductCode = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
-Audience = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,127}\Z")]
 Provider = Annotated[str, Meta(pattern=ids.PROVIDER)]
 PackCode = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}\Z")]
@@ -36,19 +33,6 @@ StoreProduct = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._]{0,146}\Z|^\Z")]
 
 class NoForm(Struct):
     """A body whose members are not used; it must still be a JSON object."""
-
-
-class UserForm(Struct, rename="camel"):
-    """The legacy vend: the user alone."""
-
-    user_id: UserId
-
-
-class VendForm(Struct):
-    """The product to vend a token for, and how many units of it."""
-
-    product: ProductCode = "transcript"
-    units: Annotated[int, Meta(ge=1, le=CREDITS_LIMIT)] = 1
 
 
 class HoldForm(Struct, rename="camel"):
@@ -101,14 +85,6 @@ class EndHoldForm(Struct, rename="camel"):
     user_id: UserId
     hold: HoldSubject
     reason: GivenReason
-
-
-class ValidateForm(Struct):
-    """A token to check and, with `consume`, to redeem; `audience` is whom it must be for."""
-
-    token: Annotated[str, Meta(max_length=4096)]
-    consume: bool = False
-    audience: Audience = "tttranscribe"
 
 
 class ProductForm(Struct, rename="camel"):
