@@ -77,25 +77,31 @@ def test_after_a_failure_at_any_call_a_job_is_paid_for_or_its_credit_is_back(
     assert LEAST_CALLS <= at <= MOST_CALLS
 
 
+CLAIM, JOB = 2, 3
+"""The numbers of these calls: before them the call is counted, by two writes where it is the first."""
+
+
+@pytest.mark.parametrize("at", [CLAIM, JOB])
 @pytest.mark.parametrize("how", ["timeout", "unreachable"])
-def test_a_call_whose_job_was_put_though_the_answer_was_lost_goes_on(
-    studio: Studio, how: str
+def test_a_call_that_wrote_though_the_answer_was_lost_goes_on(
+    studio: Studio, how: str, at: int
 ) -> None:
-    """Its rate is counted first, then the hold is claimed, then the job is put."""
     studio.reset()
     _, _, vended = studio.vend()
-    reply = attempt(studio, vended, {}, FaultyClient(studio.gateway.dynamodb, 2, "after", how))
+    reply = attempt(studio, vended, {}, FaultyClient(studio.gateway.dynamodb, at, "after", how))
     assert reply is not None and reply.status == 202
     assert len(studio.upstream.calls("transcribe")) == 1
 
 
-def test_a_call_whose_job_was_not_put_calls_nobody(studio: Studio) -> None:
+@pytest.mark.parametrize("at", [CLAIM, JOB])
+def test_a_call_that_did_not_write_calls_nobody(studio: Studio, at: int) -> None:
     studio.reset()
-    _, _, vended = studio.vend()
-    client = FaultyClient(studio.gateway.dynamodb, 2, "before", "timeout")
+    user, _, vended = studio.vend()
+    client = FaultyClient(studio.gateway.dynamodb, at, "before", "timeout")
     reply = attempt(studio, vended, {}, client)
     assert reply is not None and (reply.status, reply.code) == (503, "outcome_unknown")
     assert not studio.upstream.calls("transcribe")
+    assert (studio.hold(user).claim is None) == (at == CLAIM)
 
 
 def test_a_repeat_brings_no_erased_job_back(studio: Studio) -> None:
