@@ -344,3 +344,31 @@ def test_processes_that_settle_and_project_at_once_lose_nothing(stage: Stage) ->
         assert set(pool.map(stage.deliver, batches)) == {None}
         assert list(movers) == [None, None]
     stage.assert_projected(*books)
+
+
+@pytest.mark.parametrize("moved", [0, 1])
+def test_as_many_entries_of_another_move_are_not_taken_for_those_that_were_read(
+    stage: Stage, moved: int
+) -> None:
+    """Another one moves the hour before we do, and then as many entries come in, of other amounts."""
+    book = Book(fresh("u"), fresh("alike"), at=NOW - 2 * HOUR_S)
+    for amount in (3, 5, 7, 11):
+        book.post("api_add", amount)
+    one_by_one = [records([entry]) for entry in book.entries]
+    for record in one_by_one[:moved]:
+        assert stage.deliver(record) is None
+        open_hours.settle(stage.table, book.unit, 1, NOW)
+    assert stage.deliver(one_by_one[moved]) is None
+
+    def another() -> None:
+        open_hours.settle(stage.table, book.unit, 1, NOW)
+        assert stage.deliver(one_by_one[moved + 1]) is None
+
+    client = Meanwhile(stage.gateway.dynamodb, another, 1, "transact_write_items")
+    open_hours.settle(Table(client, stage.table.name), book.unit, 1, NOW)  # type: ignore[arg-type]
+    assert (
+        figures.totals(stage.table, book.unit).available == book.entries[moved + 1].available_after
+    )
+    for record in one_by_one[moved + 2 :]:
+        assert stage.deliver(record) is None
+    stage.assert_projected(book)
