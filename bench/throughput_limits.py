@@ -66,11 +66,6 @@ LIMITS = (
         capacity=TABLE_UNITS,
     ),
     Limit(
-        "index `audit-by-day`", 1, quantities.on_index("audit-by-day"), 0,
-        "the projector is held back, and with it all read models",
-        "shard `audit_day` and merge when reading, as the feed does",
-    ),
-    Limit(
         "index `open-holds`", hold_items.SHARDS, quantities.on_index("open-holds"), 0,
         "vends and jobs: 503 `busy`", "more `SHARDS` of holds",
     ),

@@ -65,7 +65,10 @@ def test_every_move_of_the_gateway_is_in_the_read_models(endpoint: str) -> None:
     assert (totals.issued, totals.spent, totals.holds_captured) == (4, 1, 1)
     vends = [entry for entry in entries if entry.type == "spend"]
     kept = audit.of_user(stage.table, user, limit=10)
-    assert sorted(kept, key=lambda item: item["seq"]) == [audit_record(e, 400) for e in vends]
+    assert sorted(kept, key=lambda item: item["seq"]) == [
+        {name: value for name, value in audit_record(e, 400).items() if name != "audit_day"}
+        for e in vends
+    ]
     (notice,) = figures.notices(stage.table, user, limit=10)
     assert (notice["available"], notice["threshold"], notice["seq"]) == (2, 3, vends[-1].seq)
 

@@ -22,6 +22,7 @@ from engine.products import catalogue
 from engine.products.errors import ProductNotFound
 from engine.products.product import Product, require_consistent
 from engine.readmodels import feed, overview
+from engine.readmodels.audit_days import AuditDays
 from engine.readmodels.feed import EntryFilter
 from engine.wallet import credit_requests, policy
 from engine.web.desk_forms import (
@@ -185,7 +186,8 @@ def records(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(AuditQuery)
     wanted = _wanted_records(query, call.now)
-    page = audit_records.page(ledger.table, wanted, query.cursor, query.limit)
+    days = AuditDays(settings.audit_days, call.now)
+    page = audit_records.page(ledger.table, wanted, query.cursor, query.limit, days.of_day)
     shown = accounts.records_members(ledger, page.items)
     return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 

@@ -297,6 +297,31 @@ READ_MODELS: Final = [
         "if account.layout:",
     ),
     (
+        "readmodels.writes.vends-of-an-earlier-layout-are-in-the-index",
+        "if layout >= OPEN_HOURS and is_vend(entry):",
+        "if is_vend(entry):",
+    ),
+    (
+        "readmodels.audit_days.expired-records-are-left-out",
+        'if record["ttl"] > self._now and',
+        "if",
+    ),
+    (
+        "readmodels.audit_days.a-page-begins-below-the-one-before",
+        '(before is None or record["sk"] < before)',
+        "True",
+    ),
+    (
+        "readmodels.audit_days.the-second-of-the-cursor-is-read-again",
+        "at + 1:0",
+        "at:0",
+    ),
+    (
+        "readmodels.audit_days.each-record-once",
+        '(item["pk"], item["sk"]): item',
+        '(item["pk"], item["sk"], len(item)): item',
+    ),
+    (
         "readmodels.writes.old-entries-open-no-hour",
         "        if folds.is_kept(hour, now):\n            recent.append",
         "        if hour:\n            recent.append",

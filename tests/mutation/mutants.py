@@ -131,10 +131,11 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_payments", "test_credits", "test_crash_points"),
     **dict.fromkeys(("readmodels.projection", "readmodels.batches"), PROJECTED),
-    "readmodels.writes": (*PROJECTED, "test_open_hours", "test_rebuild"),
+    "readmodels.writes": (*PROJECTED, "test_open_hours", "test_audit_days", "test_rebuild"),
     **dict.fromkeys(
         ("readmodels.figures", "readmodels.open_hours"), ("test_open_hours", MODELS, "test_rebuild")
     ),
+    "readmodels.audit_days": ("test_audit_days",),
     "readmodels.rebuild": (MODELS, "test_rebuild", "test_open_hours"),
     "ledger.idempotency": (MONEY, "test_payments", "test_bulk", "test_credits", "test_users"),
     **dict.fromkeys(

@@ -186,14 +186,21 @@ class Page:
     cursor: str | None
 
 
-def page(table: Table, wanted: RecordFilter, cursor: str | None, limit: int) -> Page:
+def page(
+    table: Table,
+    wanted: RecordFilter,
+    cursor: str | None,
+    limit: int,
+    read_day: Callable[..., list[Item]] | None = None,
+) -> Page:
     """At most `limit` records, searched for among `MOST_LOOKED` and within `MOST_DAYS` days: a short page
-    need not be the last. Raises `Busy`, and `ValueError` for a day that no calendar has.
+    need not be the last. `read_day` reads those of a day, as `of_day` does. Raises `Busy`, and `ValueError`
+    for a day that no calendar has.
     """
     found: list[Item] = []
     last = None
     looked = days = 0
-    for place, item in _newest_first(table, wanted, cursor):
+    for place, item in _newest_first(table, wanted, cursor, read_day or of_day):
         if item is None:
             days += 1
             if days == MOST_DAYS:
@@ -208,7 +215,7 @@ def page(table: Table, wanted: RecordFilter, cursor: str | None, limit: int) -> 
 
 
 def _newest_first(
-    table: Table, wanted: RecordFilter, before: str | None
+    table: Table, wanted: RecordFilter, before: str | None, read_day: Callable[..., list[Item]]
 ) -> Iterator[tuple[str, Item | None]]:
     """Records with their sort keys; a day that was searched to its start stands as (its start, None)."""
     if wanted.user is not None:
@@ -221,11 +228,11 @@ def _newest_first(
         older = before.removeprefix(OLD) if before is not None and before.startswith(OLD) else None
         if older is None:
             yield from _of_actor(table, wanted, before)
-        for place, found in _of_days(table, wanted, older):
+        for place, found in _of_days(partial(read_day, table), wanted, older):
             if found is None or "open_shard" not in found:
                 yield OLD + place, found
         return
-    yield from _of_days(table, wanted, before)
+    yield from _of_days(partial(read_day, table), wanted, before)
 
 
 def _of_actor(
@@ -250,12 +257,12 @@ def _of_actor(
 
 
 def _of_days(
-    table: Table, wanted: RecordFilter, before: str | None
+    read_day: Callable[..., list[Item]], wanted: RecordFilter, before: str | None
 ) -> Iterator[tuple[str, Item | None]]:
     first, last = str(wanted.first), min(str(wanted.last), (before or HIGHEST)[:10])
     for day in _days_down(last, first):
         below = before if before is not None and before.startswith(day) else None
-        for item in _paged(partial(of_day, table, day), below):
+        for item in _paged(partial(read_day, day), below):
             yield item["sk"], item
         yield f"{day}T00:00:00.000Z#-", None
 
@@ -288,7 +295,9 @@ def of_user(
 
 
 def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> list[Item]:
-    """All records of a UTC day (YYYY-MM-DD), newest first; the index lags behind the table."""
+    """Records of a UTC day (YYYY-MM-DD) in the index, newest first; it lags behind the table. Vends are not
+    in it from layout 2 of the read models on: `engine.readmodels.audit_days` has them too.
+    """
     return table.query_index(BY_DAY, "audit_day", day, limit=limit, before=before)
 
 

@@ -172,7 +172,7 @@ def _of_all(
     days = _days(table, unit, begin or wanted.last or "")
     for one in takewhile(lambda day: day >= (wanted.first or ""), days):
         below = before if one == begin else None
-        for item in _of_day(table, unit, one, below):
+        for item in of_day(table, unit, one, below):
             yield f"{one}~{item['sk']}", read_entry(item)
 
 
@@ -186,7 +186,8 @@ def _days(table: Table, unit: str, begin: str) -> Iterator[str]:
         before = found[-1]
 
 
-def _of_day(table: Table, unit: str, day: str, below: str | None) -> Iterator[Item]:
+def of_day(table: Table, unit: str, day: str, below: str | None = None) -> Iterator[Item]:
+    """The copies of a day's entries, newest first, below the sort key `below`."""
     shards = (folds.feed_pk(unit, day, shard) for shard in range(folds.FEED_SHARDS))
     streams = [_newest_first(table, pk, below) for pk in shards]
     return heapq.merge(*streams, key=lambda item: str(item["sk"]), reverse=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.credits.hold_items import is_of_backend
 from engine.ledger.audit import Record, record_item
-from engine.ledger.items import Entry
+from engine.ledger.items import CREDITS, Entry
 from engine.platform.act import Act
 from engine.platform.table import Item, Put, Update, Write
 from engine.platform.times import DAY_S
@@ -60,6 +60,19 @@ def audit_record(entry: Entry, audit_days: int) -> Item:
     return {**item, "origin_id": entry.origin_id, "unit": entry.unit, "seq": entry.seq}
 
 
+def is_vend(entry: Entry) -> bool:
+    """Whether the record of `entry` is found by its day in the feed, too."""
+    return entry.type == "spend" and entry.unit == CREDITS and is_audited(entry)
+
+
+def stored_record(entry: Entry, audit_days: int, layout: int) -> Item:
+    """The audit item as it is stored: from layout 2 on that of a vend is not in the index by day."""
+    record = audit_record(entry, audit_days)
+    if layout >= OPEN_HOURS and is_vend(entry):
+        del record["audit_day"]
+    return record
+
+
 def copies(entry: Entry, account: Account, audit_days: int) -> list[Put]:
     """The items that are the same whenever they are put: the copy in the feed, the audit record, and the
     start of the account.
@@ -68,7 +81,7 @@ def copies(entry: Entry, account: Account, audit_days: int) -> list[Put]:
     if entry.seq == 1 and account.layout >= OPEN_HOURS:
         items.append(folds.start_item(entry.user, entry.unit, account.generation, entry.at))
     if is_audited(entry):
-        items.append(audit_record(entry, audit_days))
+        items.append(stored_record(entry, audit_days, account.layout))
     return [Put(item, condition="") for item in items]
 
 
