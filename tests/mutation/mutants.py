@@ -99,6 +99,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_subscription_monitor",
     ),
     "subscriptions.subscription": (
+        "test_subscription_conditions",
         "test_subscription_transitions",
         "test_subscription_money",
         "test_subscription",
