@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from engine.platform import snapshots
 from engine.platform.errors import RateLimited
-from engine.platform.table import Item, Table, Write
+from engine.platform.table import Item, Put, Table, Write
 from engine.web.rate_limits import WINDOW_S, Lots, Window, policy_headers, take
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
+from tests.test_lost_answers import lossy
 
 NOW = 1_800_000_000
 
@@ -243,3 +244,58 @@ def test_an_address_is_limited_on_every_anonymous_route_whatever_user_it_names(
     statuses = [asked(number, "198.51.100.1") for number in range(11)]
     assert statuses.index(429) <= 10 and statuses[-1] == 429
     assert asked(99, "198.51.100.2") != 429
+
+
+@pytest.mark.parametrize(
+    ("start", "stored"),
+    [
+        (NOW - WINDOW_S, (NOW, 10)),
+        (NOW - WINDOW_S + 1, (NOW - WINDOW_S + 1, 15)),
+        (NOW + WINDOW_S - 1, (NOW + WINDOW_S - 1, 15)),
+        (NOW + WINDOW_S, (NOW, 10)),
+    ],
+)
+def test_a_first_lot_begins_a_window_where_the_stored_one_is_over(
+    table: Table, start: int, stored: tuple[int, int]
+) -> None:
+    subject = f"A#first-{start}"
+    put_window(table, subject, start)
+    assert by_lots(Lots(), table, subject, 100)
+    assert window_of(table, subject) == stored
+
+
+@pytest.mark.parametrize(
+    ("start", "stored"),
+    [
+        (NOW - WINDOW_S, (NOW, 1)),
+        (NOW - WINDOW_S + 1, (NOW - WINDOW_S + 1, 15)),
+        (NOW + WINDOW_S - 1, (NOW + WINDOW_S - 1, 15)),
+        (NOW + WINDOW_S, (NOW + WINDOW_S, 6)),
+    ],
+)
+def test_a_further_lot_is_not_taken_in_a_window_that_another_clock_began(
+    table: Table, start: int, stored: tuple[int, int]
+) -> None:
+    subject, lots = f"A#further-{start}", Lots()
+    assert all(by_lots(lots, table, subject, 100) for _ in range(10))
+    put_window(table, subject, start)
+    assert by_lots(lots, table, subject, 100)
+    assert window_of(table, subject) == stored
+
+
+def test_a_lot_whose_answer_was_lost_is_counted_once(table: Table) -> None:
+    subject, lots = "A#lost", Lots()
+    for _ in range(2):
+        assert all(by_lots(lots, lossy(table), subject, 100) for _ in range(10))
+    assert window_of(table, subject) == (NOW, 20)
+
+
+def put_window(table: Table, subject: str, start: int) -> None:
+    item = {"pk": subject, "sk": "RATE#status", "rate_from": start, "rate_used": 5}
+    table.write(Put(item | {"counted_by": "another", "ttl": NOW + 3600}, ""))
+
+
+def window_of(table: Table, subject: str) -> tuple[int, int]:
+    kept = table.get(subject, "RATE#status")
+    assert kept is not None
+    return kept["rate_from"], kept["rate_used"]

@@ -126,7 +126,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         "test_hold_access",
         "test_vending",
     ),
-    "web.rate_limits": (MONEY, "test_rate_limits", "test_vending"),
+    "web.rate_limits": ("test_rate_limits", MONEY, "test_lost_answers", "test_vending"),
     "subscriptions.outbox": ("test_notices",),
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
