@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.access.tokens import VENDED_LIFETIME_S
 from engine.credits.hold_items import CAPTURED, OPEN
 from engine.platform.table import Put
 from engine.transcription import jobs
@@ -44,7 +45,7 @@ def charged(studio: Studio, *, own: bool = False) -> tuple[str, str]:
     token = studio.gateway.vend(studio.gateway.user_headers(user)).json["token"]
     job = studio.submit({"authorization": f"Bearer {token}"}).json["jobId"]
     studio.upstream.forward(60)
-    studio.pass_(400)
+    studio.pass_(VENDED_LIFETIME_S + 60)  # The sweeper looks when the token's time is over.
     studio.sweep()
     assert studio.hold(user).state == CAPTURED
     return user, jobs.own_id(studio.hold(user).jti) if own else job
