@@ -143,3 +143,12 @@ def test_a_summary_is_in_the_index_by_age_only_in_the_earlier_layout(endpoint: s
     assert list(stage.table.ascending(starts_pk, "!", "~")) == [
         folds.start_item("ann", "credits", 1, book.at)
     ]
+
+
+def test_an_account_of_the_earlier_layout_has_no_start(endpoint: str) -> None:
+    stage, book = Stage(Gateway(endpoint)), Book("ann", "credits")
+    stage.table.write(Put({"pk": CONTROL_PK, "sk": GENERATION_SK, "current": 1}, ""))
+    book.grant(5)
+    assert stage.deliver(records(book.entries)) is None
+    start = folds.start_item("ann", "credits", 1, book.at)
+    assert stage.table.get(start["pk"], start["sk"]) is None
