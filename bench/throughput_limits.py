@@ -67,7 +67,7 @@ LIMITS = (
     ),
     Limit(
         "index `open-holds`", hold_items.SHARDS, quantities.on_index("open-holds"), 0,
-        "vends and jobs: 503 `busy`", "more `SHARDS` of holds",
+        "vends and jobs: 503 `busy`", "`SHARDS` of holds as many as are swept, 8",
     ),
     Limit(
         "feed of a day", folds.FEED_SHARDS, ENTRIES, 0, "read models lag",

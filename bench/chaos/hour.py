@@ -19,7 +19,7 @@ from bench.chaos.timeline import Timeline
 from bench.chaos.verdict import Verdict, judge
 from bench.world import TABLE_NAME, World
 from engine.access.keyrings import TTT_SHARED_SECRET
-from engine.credits.hold_items import SHARDS
+from engine.credits.hold_items import SHARDS_SWEPT
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
 from engine.transcription.sweeping import INDEX
@@ -124,7 +124,7 @@ def _act(plan: Plan, deployment: Deployment, everyone: Sequence[Phone], ledger: 
 
 def _is_open(ledger: Ledger) -> bool:
     """Whether any hold may still change by itself."""
-    shards = (f"open#{shard}" for shard in range(SHARDS))
+    shards = (f"open#{shard}" for shard in range(SHARDS_SWEPT))
     return any(True for shard in shards for _ in ledger.table.due(INDEX, shard, FOR_EVER, page=1))
 
 

@@ -153,18 +153,18 @@ def stage() -> Iterator[None]:
     if (shards, disabled) == (1, logging.CRITICAL):
         yield
         return
-    _set_shards(1)
+    _set_shards(1, 1)
     logging.disable(logging.CRITICAL)
     try:
         yield
     finally:
-        _set_shards(shards)
+        _set_shards(shards, hold_items.SHARDS_SWEPT)
         logging.disable(disabled)
 
 
-def _set_shards(number: int) -> None:
-    for module in (hold_items, sweeping):
-        vars(module)["SHARDS"] = number
+def _set_shards(number: int, swept: int) -> None:
+    vars(hold_items)["SHARDS"] = number
+    vars(sweeping)["SHARDS_SWEPT"] = swept
 
 
 def _clock(tries: int) -> Callable[[], float]:

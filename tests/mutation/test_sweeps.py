@@ -166,3 +166,11 @@ def test_what_is_set_aside_is_only_what_is_still_open(endpoint: str) -> None:
     before = sweep.item
     holds.set_aside(sweep.desk.ledger, {"pk": before["pk"], "sk": before["sk"]}, NOW + 60)
     assert sweep.item == before
+
+
+def test_holds_of_the_partitions_to_come_are_swept(endpoint: str) -> None:
+    sweep = begun(endpoint, job=False, claimed=False)
+    last = f"open#{hold_items.SHARDS_SWEPT - 1}"
+    sweep.desk.edit(sweep.item["sk"], open_shard=last)
+    assert sweep.at(3600).released == 1
+    assert sweep.item["state"] == RELEASED

@@ -46,6 +46,10 @@ BACKEND_MARK: Final = "."
 """Follows the name in the subject of a back end's hold; in a token's a letter or digit does."""
 
 SHARDS = 4
+SHARDS_SWEPT = 8
+"""In how many partitions of the index open holds are put, and in how many they are looked for. More are put
+into only once no version is wanted back that does not look there.
+"""
 _SUBJECT: Final = re.compile(rf"[A-Za-z0-9_-]{{{NAME_LENGTH}}}\.?([0-9a-z]{{1,6}})")
 """A name, the mark of a back end's hold, and a time in base 36."""
 

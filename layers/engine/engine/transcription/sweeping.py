@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 from engine.credits import backend_holds, hold_items, holds
-from engine.credits.hold_items import CAPTURED, EXPIRED, RELEASED, SHARDS, UNRESOLVED, Hold
+from engine.credits.hold_items import CAPTURED, EXPIRED, RELEASED, SHARDS_SWEPT, UNRESOLVED, Hold
 from engine.ledger.posting import Ledger
 from engine.platform import logs
 from engine.platform.act import Act, by_system
@@ -105,7 +105,7 @@ def _looked_at(gateway: Gateway, key: Item, now: int, request_id: str) -> str | 
 
 def _due(ledger: Ledger, now: int) -> Iterator[Item]:
     """Keys of holds past their time, from each shard in turn, so that a full one delays no other."""
-    shards = (ledger.table.due(INDEX, f"open#{n}", now, page=PAGE) for n in range(SHARDS))
+    shards = (ledger.table.due(INDEX, f"open#{n}", now, page=PAGE) for n in range(SHARDS_SWEPT))
     for keys in zip_longest(*shards):
         yield from (key for key in keys if key is not None)
 
