@@ -25,7 +25,7 @@ SYSTEM = Act("system:test", "request-of-the-test", "", "", "test", at=0)
 FAILURES = [
     (when, how) for when in ("before", "after") for how in ("killed", "timeout", "unreachable")
 ]
-MOST_CALLS = 8
+MOST_CALLS = 12
 
 
 @dataclass

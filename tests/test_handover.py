@@ -124,7 +124,7 @@ def test_a_call_whose_credit_went_back_meanwhile_is_not_made(studio: Studio) -> 
     with studio.impatient(), studio.handing_over() as worker:
         worker.at_once = False
         studio.submit(vended)
-        studio.pass_(901)
+        studio.pass_(921)
         studio.sweep()
         assert studio.hold(user).state == RELEASED
         assert worker.work(worker.messages[0]) == []

@@ -34,7 +34,7 @@ CALLER = "api-key:of-the-test"
 FAILURES = [
     (when, how) for when in ("before", "after") for how in ("killed", "timeout", "unreachable")
 ]
-MOST_CALLS = 9
+MOST_CALLS = 13
 ACT = Act(CALLER, "", "192.0.2.1", "pluct-tests/1", "", at=NOW)
 _numbers = itertools.count(1)
 

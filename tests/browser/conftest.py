@@ -15,10 +15,11 @@ from selenium import webdriver
 
 from engine.access import operators
 from engine.ledger.audit import Audit
-from engine.ledger.items import Entry, account_sk
+from engine.ledger.items import CREDITS, Entry, account_sk
 from engine.ledger.posting import Ledger
 from engine.platform.table import Table
 from engine.readmodels import figures, folds
+from engine.subscriptions.plans import UNIT
 from local.engine import json_client
 from local.harness import local_run
 from tests.browser import crowd
@@ -82,11 +83,21 @@ class Office:
         claims = {"uid": user, "email": "sub@example.com", "exp": int(time.time()) + 600}
         token = jwt.encode(claims, secret, algorithm="HS256")
         self.post("/api/key", {}, {"authorization": f"Bearer {token}"})
+        self.projected(user, UNIT)
         return user
+
+    def projected(self, user: str, unit: str = CREDITS) -> None:
+        """Waits until the lists have every entry of the user."""
+        seq = Ledger(self.table, unit).account(user).seq
+        deadline = time.monotonic() + 60
+        while (found := figures.get_summary(self.table, unit, user)) is None or found.seq < seq:
+            assert time.monotonic() < deadline, f"the read models do not have {user}"
+            time.sleep(0.05)
 
     def pay(self, user: str, amount: int, reason: str = "") -> None:
         headers = {"x-webhook-secret": self.run["webhookSecret"]}
         self.post("/add-credits", {"userId": user, "amount": amount, "reason": reason}, headers)
+        self.projected(user)
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         return self._posted(path, body, headers).json()

@@ -20,6 +20,7 @@ class Subscriber:
         self.office = office
         self.user = user
         self.key = self.call().json()["data"]["key"]
+        office.projected(user, UNIT)
 
     def call(self) -> requests.Response:
         secret = self.office.run["subscriptionJwtSecret"]

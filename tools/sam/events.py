@@ -138,6 +138,12 @@ class Run:
         return str(self.administer("/admin/generate-key", wanted)["id"])
 
     @cached_property
+    def operator(self) -> str:
+        """The name of a new operator."""
+        made = {"name": _operator_name(), "role": "operator", "reason": "sample event"}
+        return str(self.administer("/admin/operators", made)["operator"]["name"])
+
+    @cached_property
     def backend_key(self) -> str:
         return purchases.backend_key(self)
 
@@ -249,6 +255,9 @@ _OF_PATHS: dict[str, tuple[str, Callable[[Run], str]]] = {
     "DELETE /admin/api-keys/{id}": ("id", lambda run: run.generated_key),
     "/admin/users/{id}/transactions/{seq}/undo": ("seq", lambda run: run.entry),
     "/dashboard/assets/{name}": ("name", lambda run: run.asset),
+    "/admin/operators/{name}": ("name", lambda run: run.operator),
+    "/admin/operators/{name}/log-out": ("name", lambda run: run.operator),
+    "/admin/operators/{name}/password": ("name", lambda run: run.operator),
     "/admin/products/{code}": ("code", purchases.product),
     "/v1/payments/{id}": ("id", lambda run: str(purchases.intent(run)["intentId"])),
     "/v1/payments/callbacks/{kind}/{capability}": ("capability", purchases.confirmation_segment),
@@ -282,6 +291,14 @@ def _fresh_user(event: Event, run: Run) -> None:
     event["body"] = event["body"].replace(run.account["userId"], f"user-{uuid.uuid4()}")
 
 
+def _operator_name() -> str:
+    return f"clerk-{uuid.uuid4().hex[:12]}"
+
+
+def _fresh_operator(event: Event, _: Run) -> None:
+    event["body"] = event["body"].replace('"ann"', json.dumps(_operator_name()))
+
+
 def _newest_policy(event: Event, run: Run) -> None:
     event["body"] = event["body"].replace('"version":0', f'"version":{run.policy_version}')
 
@@ -306,6 +323,7 @@ def _authorized(event: Event, _: Run) -> None:
 
 _BODIES: dict[str, Callable[[Event, Run], None]] = {
     "POST /user/create": _fresh_user,
+    "POST /admin/operators": _fresh_operator,
     "POST /admin/app-policy": _newest_policy,
     "POST /admin/packs": _fresh_pack,
     "POST /webhooks/play": _authorized,
