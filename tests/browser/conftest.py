@@ -4,7 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Self
 
@@ -39,6 +39,8 @@ class Office:
 
     run: dict[str, str]
     table: Table
+    moved: set[str] = field(default_factory=set)
+    """Users whose credits were moved since a page was opened."""
 
     @classmethod
     def of(cls, run: dict[str, str]) -> Self:
@@ -51,7 +53,7 @@ class Office:
 
     @property
     def past(self) -> Past:
-        return Past(self.ledger)
+        return Past(self.ledger, self.moved)
 
     @property
     def base(self) -> str:
@@ -86,6 +88,11 @@ class Office:
         self.projected(user, UNIT)
         return user
 
+    def catch_up(self) -> None:
+        """Waits until the lists have what was moved, as a page that is opened shows what they have."""
+        while self.moved:
+            self.projected(self.moved.pop())
+
     def projected(self, user: str, unit: str = CREDITS) -> None:
         """Waits until the lists have every entry of the user."""
         seq = Ledger(self.table, unit).account(user).seq
@@ -97,7 +104,7 @@ class Office:
     def pay(self, user: str, amount: int, reason: str = "") -> None:
         headers = {"x-webhook-secret": self.run["webhookSecret"]}
         self.post("/add-credits", {"userId": user, "amount": amount, "reason": reason}, headers)
-        self.projected(user)
+        self.moved.add(user)
 
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> Any:
         return self._posted(path, body, headers).json()
@@ -166,6 +173,7 @@ def nobody(driver: webdriver.Chrome, office: Office) -> Iterator[Desk]:
 def desk(nobody: Desk, office: Office) -> Desk:
     """A browser with an admin logged in; how one logs in is what `test_login` looks at."""
     nobody.resume(*office.session("admin"))
+    nobody.before_opening = office.catch_up
     return nobody
 
 
@@ -174,6 +182,7 @@ def admin(driver: webdriver.Chrome, office: Office) -> Desk:
     """One log-in for all tests of a module."""
     desk = Desk(driver, office.base)
     desk.start(*office.operator("admin"))
+    desk.before_opening = office.catch_up
     return desk
 
 

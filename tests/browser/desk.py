@@ -48,8 +48,10 @@ class Desk:
     def __init__(self, driver: webdriver.Chrome, base: str) -> None:
         self.driver = driver
         self.base = base
+        self.before_opening: Callable[[], None] = lambda: None
 
     def open(self, path: str = "") -> None:
+        self.before_opening()
         self.driver.get(f"{self.base}/dashboard{path}")
 
     def user_path(self, user: str) -> str:

@@ -29,8 +29,10 @@ _numbers = count(1)
 class Past:
     """What happened to users before the test; times in epoch seconds."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, moved: set[str] | None = None) -> None:
+        """`moved` takes the users whose credits were moved."""
         self.ledger = ledger
+        self.moved = set[str]() if moved is None else moved
         self.random = random.Random(4)
 
     def act(self, actor: str, at: int, reason: str = "") -> Act:
@@ -40,10 +42,12 @@ class Past:
         number = next(_numbers)
         act = self.act("webhook:payment", at, reason)
         payment = f"QK{number:06d}"
+        self.moved.add(user)
         grant = Grant(user, amount, "add_webhook", "webhook", payment, None, str(number), act)
         payments.grant(self.ledger, grant)
 
     def vend(self, user: str, at: int) -> Hold:
+        self.moved.add(user)
         key = f"past-{next(_numbers)}"
         vend = Vend(user, "vend", key, key, OPEN, "past", self.act(f"user:{user}", at))
         return placing.place(self.ledger, vend, rate_limit=1_000_000)[0]
@@ -61,14 +65,17 @@ class Past:
     def fail(self, hold: Hold, at: int, cause: str) -> None:
         jobs.keep_cause(self.ledger, hold, cause, at)
         act = self.act("system:status", at, "transcription failed")
+        self.moved.add(hold.user)
         holds.settle(self.ledger, hold, RELEASED, act)
 
     def deliver(self, hold: Hold, at: int) -> None:
         act = self.act("system:status", at, "transcription ended")
+        self.moved.add(hold.user)
         holds.settle(self.ledger, hold, CAPTURED, act)
 
     def give_back(self, hold: Hold, at: int) -> None:
         act = self.act("system:sweeper", at, "the token was not used")
+        self.moved.add(hold.user)
         holds.settle(self.ledger, hold, RELEASED, act)
 
     def ask(self, user: str, text: str, at: int) -> str:

@@ -122,3 +122,16 @@ def test_an_item_that_passes_while_its_generation_is_retired_does_not_come_back(
     stats_pk = folds.stats_pk(book.unit, 1, folds.stats_shard(book.user))
     kept = table.get(stats_pk, open_hours.sk(folds.hour_of(book.at)))
     assert kept is not None and kept["ttl"] == NOW + rebuild.KEEP_OLD_S
+
+
+def test_what_expires_while_a_generation_is_retired_is_not_made_again(gateway: Gateway) -> None:
+    table, unit = gateway.ledger.table, fresh("unit")
+    key = {"pk": folds.stats_pk(unit, 1, 0), "sk": folds.TOTAL_SK}
+    table.write(Put(key | {"entries": 1}, ""))
+    names = {name: {"S": value} for name, value in key.items()}
+
+    def expired() -> None:
+        table._client.delete_item(TableName=table.name, Key=names)
+
+    rebuild._retire(Interrupted(table, expired), unit, 1, NOW)
+    assert table.get(key["pk"], key["sk"]) is None
