@@ -7,11 +7,22 @@ import pytest
 from engine.credits import hold_items, holds
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT
 from engine.credits.holds import Beside
+from engine.platform.table import ConditionFailed, Put
 from engine.products.product import TRANSCRIPT
 from engine.transcription import asking, jobs, settling, starting
 from engine.transcription.answers import Mirrored
 from engine.transcription.submission import SWEEP_AFTER_S
-from tests.mutation.desk import NOW, Desk, Interrupted, Service, nothing, nowhere, proxy, submit
+from tests.mutation.desk import (
+    NOW,
+    Desk,
+    Interrupted,
+    Service,
+    fresh,
+    nothing,
+    nowhere,
+    proxy,
+    submit,
+)
 from tests.support.faults import Killed
 from tests.support.gateway import Gateway
 
@@ -99,3 +110,35 @@ def test_a_call_that_died_before_its_hold_named_the_job_is_named_by_the_webhook(
     found = starting.adopt(proxy(service, desk.table), left, service.job_id, NOW)
     assert found == hold_items.again(desk.table, hold)
     assert found.job_id == service.job_id
+
+
+def test_the_job_of_one_hold_does_not_replace_that_of_another(gateway: Gateway) -> None:
+    desk, id_ = Desk(gateway, balance=2), fresh("upstreams")
+    first, second = desk.hold(), desk.hold()
+    for _ in range(2):
+        desk.table.write(jobs.named(first, id_, NOW))
+    with pytest.raises(ConditionFailed):
+        desk.table.write(jobs.named(second, id_, NOW))
+    found = desk.table.get(f"J#{id_}", "JOB")
+    assert found is not None and found["jti"] == first.jti
+
+
+@pytest.mark.parametrize(
+    ("state", "until", "kept"),
+    [
+        ({"is_final": True}, NOW + 61, NOW + 61),
+        ({"is_final": True}, NOW + 60, None),
+        ({"is_final": True}, NOW + 59, None),
+        ({}, NOW + 61, None),
+    ],
+)
+def test_only_a_job_that_has_ended_is_kept_longer(
+    gateway: Gateway, state: dict[str, bool], until: int, kept: int | None
+) -> None:
+    table, id_ = gateway.ledger.table, fresh("job")
+    table.write(Put({"pk": f"J#{id_}", "sk": "JOB", "ttl": NOW + 60, **state}, ""))
+    if kept is None:
+        with pytest.raises(ConditionFailed):
+            table.write(jobs.kept_until(id_, until))
+    else:
+        assert table.write(jobs.kept_until(id_, until))["ttl"] == kept

@@ -181,7 +181,8 @@ def _next_lot(pk: str, sk: str, size: int, limit: int, now: int) -> Update:
         pk,
         sk,
         "SET rate_used = rate_used + :size",
-        "rate_from > :past AND rate_from < :future AND rate_used <= :most AND counted_by <> :mark",
+        # A lot that was counted leaves no room for itself, so a repeat of the write counts nothing.
+        "rate_from > :past AND rate_from < :future AND rate_used <= :most",
         values={
             ":size": size,
             ":most": min(LOTS_TAKEN * size, limit) - size,
