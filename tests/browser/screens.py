@@ -7,6 +7,7 @@ import base64
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 
 from engine.ledger.posting import Ledger
@@ -36,6 +37,9 @@ def seed(run: dict[str, str]) -> None:
         return
     for name in ("amina-0712", "brian.k", "chen-wei", "dede_9", "esther:tz", "farouk"):
         past.week_of(name, days=6, tokens=6)
+    now = int(time.time())
+    past.arrive("UD17SCREEN", 65_000, now - 600, account="PL7K2M9")
+    past.ask("brian.k", "UD17SCREEN Confirmed. Ksh650.00 paid to PLUCT.", now - 300)
 
 
 def picture(desk: Desk, path: Path) -> None:

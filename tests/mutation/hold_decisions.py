@@ -79,18 +79,13 @@ HOLDS: Final = [
     ),
     (
         "credits.holds.claim-is-not-demanded-away",
-        "        if self.hold.claim is None or self.beside.claim is not None:\n",
+        "        if self.hold.claim is None:\n",
         "        if True:\n",
     ),
     (
-        "credits.holds.claimed-by-the-first",
-        "if self.hold.claim is None or self.beside.claim is not None:",
-        "if self.hold.claim is None:",
-    ),
-    (
         "credits.holds.unclaimed-stays-unclaimed",
-        "if self.hold.claim is None or self.beside.claim is not None:",
-        "if self.beside.claim is not None:",
+        "        if self.hold.claim is None:\n",
+        "        if False:\n",
     ),
     ("credits.placing.vend-holds", "held=template.amount if vend.state == OPEN else 0", "held=0"),
     (

@@ -1,13 +1,14 @@
 """Each clause of the condition of a part, with somebody who comes in just between the read and the write."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from engine.credits import backend_holds, hold_items, hold_parts, holds
 from engine.credits.backend_holds import HoldDesk, Request, Wanted
 from engine.credits.hold_errors import HoldClosed
-from engine.credits.hold_items import OPEN, Hold
+from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, Hold
 from engine.ledger.audit import Audit
 from engine.ledger.items import entry_sk
 from engine.ledger.posting import Ledger
@@ -92,6 +93,30 @@ def test_a_part_that_comes_before_a_redemption_is_not_charged_again(
     assert holds.redeem(brisk(table), seen, "redeem:a", nowhere(NOW)) == "redeem:a"
     assert desk.stored(hold)["committed"] == 75
     assert desk.explained() == (425, 0)
+
+
+@pytest.mark.parametrize(
+    "changed", [{"jti": "another"}, {"state": RELEASED}, {"claim": "a call"}, {"parts": b"a part"}]
+)
+def test_a_hold_that_has_changed_is_not_as_it_was_seen(
+    gateway: Gateway, changed: dict[str, Any]
+) -> None:
+    desk = Desk(gateway, balance=1)
+    hold = desk.hold()
+    item = desk.stored(hold)
+    assert holds.is_as_seen(item, hold)
+    assert not holds.is_as_seen(item | changed, hold)
+
+
+@pytest.mark.parametrize("charge", [0, 30, 75, 80])
+def test_a_job_that_comes_to_less_gives_back_the_rest(gateway: Gateway, charge: int) -> None:
+    desk = Desk(gateway, balance=500)
+    hold = desk.hold(product=SOLD, units=75)
+    after = desk.settle(hold, CAPTURED, charge=charge)
+    assert after.committed == min(charge, 75)
+    assert desk.explained() == (500 - min(charge, 75), 0)
+    assert desk.settle(after, RELEASED).state == RELEASED
+    assert desk.explained() == (500, 0)
 
 
 def test_an_operator_does_not_end_a_hold_whose_job_begins_meanwhile(gateway: Gateway) -> None:

@@ -93,7 +93,7 @@ class ResolveOnce:
     """Lets a hold go one step once, from exactly what was seen of it.
 
     An unclaimed hold must still be unclaimed: otherwise a job would be started on a credit that is
-    given back in the same moment. A claim that goes with the step must be the first. No part may have been
+    given back in the same moment. No part may have been
     committed since, or it would be given back as well.
     """
 
@@ -148,7 +148,7 @@ class ResolveOnce:
         if self.beside.claim is not None:
             change += ", claim = :claim, claimed_at = :now"
             values[":claim"] = self.beside.claim
-        if self.hold.claim is None or self.beside.claim is not None:
+        if self.hold.claim is None:
             condition += " AND attribute_not_exists(claim)"
         if self.hold.parts:
             condition += " AND parts = :parts"
