@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.ledger.items import account_pk, entry_sk
+from engine.ledger.idempotency import Payment, is_of
+from engine.ledger.items import CREDITS, account_pk, entry_sk
 from engine.platform.ids import digest
 from engine.platform.table import Item, Put
 from engine.subscriptions.plans import UNIT
@@ -338,3 +339,12 @@ def test_any_reports_add_each_payment_once(
         bought = sum(entry["amount"] for entry in found if entry["type"] == "top_up")
         dollars = sum(amount for is_it, who, amount in counted.values() if who == name and is_it)
         assert bought == dollars * 1_000_000
+
+
+def test_the_same_amount_in_another_unit_is_another_payment() -> None:
+    """Ten dollars in micro-dollars, and ten million credits."""
+    payment = Payment("default", "payment", "ann", fingerprint({"userId": "ann", "amount": 10**7}))
+    in_credits, in_dollars = (
+        {"fingerprint": payment.fingerprint, "unit": u} for u in (CREDITS, UNIT)
+    )
+    assert [is_of(item, payment, CREDITS) for item in (in_credits, in_dollars)] == [True, False]

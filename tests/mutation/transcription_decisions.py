@@ -4,7 +4,6 @@ from typing import Final
 
 CLAIMS: Final = [
     ("credits.vending.claim-names-the-call", 'f"redeem:{digest(key)}"', '"redeem"'),
-    ("credits.vending.same-redemption", "    if hold.claim == claim:\n", "    if False:\n"),
     (
         "credits.vending.claim-is-compared",
         "hold, claim, act) != claim:",

@@ -163,8 +163,6 @@ def redeem(ledger: Ledger, hold: Hold, key: str, act: Act) -> None:
     The same `key` again is the same redemption. Raises `Unauthorized` when it was used before.
     """
     claim = f"redeem:{digest(key)}"
-    if hold.claim == claim:
-        return
     if holds.redeem(ledger, hold, claim, act) != claim:
         raise Unauthorized("already used")
 
