@@ -9,8 +9,9 @@ from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT
 from engine.credits.holds import Beside
 from engine.platform.table import ConditionFailed, Put
 from engine.products.product import TRANSCRIPT
-from engine.transcription import asking, jobs, settling, starting
+from engine.transcription import asking, jobs, settling, starting, status
 from engine.transcription.answers import Mirrored
+from engine.transcription.outcomes import Heard
 from engine.transcription.submission import SWEEP_AFTER_S
 from tests.mutation.desk import (
     NOW,
@@ -26,7 +27,8 @@ from tests.mutation.desk import (
 from tests.support.faults import Killed
 from tests.support.gateway import Gateway
 
-COMPLETED = {"status": "completed", "result": {"transcription": "text"}}
+WORDS = "what was said"
+COMPLETED = {"status": "completed", "result": {"transcription": WORDS}}
 
 
 @pytest.mark.parametrize("charge", [None, 0])
@@ -142,3 +144,29 @@ def test_only_a_job_that_has_ended_is_kept_longer(
             table.write(jobs.kept_until(id_, until))
     else:
         assert table.write(jobs.kept_until(id_, until))["ttl"] == kept
+
+
+def test_a_failure_that_is_heard_after_the_text_gives_nothing_back(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service(says=(200, COMPLETED))
+    submit(desk, hold, service)
+    proxied = proxy(service, desk.table)
+    status.status(proxied, desk.user, service.job_id, nowhere(NOW + 5))
+    captured, failed = (
+        hold_items.again(desk.table, hold),
+        Heard({"status": "failed"}, is_fresh=True),
+    )
+    assert settling.settled(proxied, captured, failed, nowhere(NOW + 9)) == (captured, failed)
+    assert (desk.stored(hold)["state"], desk.explained()) == (CAPTURED, (0, 0))
+
+
+def test_the_text_of_a_job_whose_credit_went_back_is_not_told(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service(says=(200, COMPLETED))
+    submit(desk, hold, service)
+    proxied = proxy(service, desk.table)
+    told = status.status(proxied, desk.user, service.job_id, nowhere(NOW + 5))
+    assert WORDS in told.body
+    desk.edit(hold_items.hold_sk(hold.name), state=RELEASED, reconciled=True)
+    told = status.status(proxied, desk.user, service.job_id, nowhere(NOW + 9))
+    assert WORDS not in told.body

@@ -209,11 +209,6 @@ CLAIMS: Final = [
         "if latest is not None and _tells(latest, said):",
         "if latest is not None:",
     ),
-    (
-        "transcription.jobs.unclear-is-kept",
-        "if _tells(seen, said) and not is_unclear(members):",
-        "if _tells(seen, said):",
-    ),
     ("transcription.jobs.end-is-kept", "    if end == CAPTURED:\n", "    if False:\n"),
     ("transcription.jobs.failure-is-kept", "    elif end is not None:\n", "    elif False:\n"),
     (

@@ -234,7 +234,7 @@ def keep_said(
     """
     job_id, end = id_of(seen), end_of(members)
     said = _packed(members if end == CAPTURED else outcomes.without_text(members))
-    if _tells(seen, said) and not is_unclear(members):
+    if _tells(seen, said):
         # Another call may have been told meanwhile that upstream does not know the job.
         latest = read(ledger, job_id)
         if latest is not None and _tells(latest, said):
