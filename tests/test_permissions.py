@@ -14,7 +14,7 @@ import boto3
 import pytest
 
 from engine.access import rotation
-from engine.platform import dead_letters
+from engine.admin import dead_letters
 from engine.platform.aws_json import ErrorAnswer
 from engine.platform.table import Table
 from engine.subscriptions import outbox

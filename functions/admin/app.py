@@ -5,7 +5,7 @@ from typing import Any
 from engine.access import api_keys, front_secret, keyrings, operators
 from engine.access.callers import Access, by_session
 from engine.access.keyrings import ADMIN_SECRET, KeyRings
-from engine.admin import accounts, erasure, transactions_csv
+from engine.admin import accounts, dead_letters, erasure, transactions_csv
 from engine.admin import search as finding
 from engine.credits import adjustments, backend_holds, bulk, hold_items
 from engine.credits.adjustments import Adjusted, Adjustment
@@ -13,7 +13,7 @@ from engine.credits.hold_errors import HoldNotFound
 from engine.ledger import audit as audit_records
 from engine.ledger.audit import Audit
 from engine.ledger.posting import Ledger
-from engine.platform import config, dead_letters, table
+from engine.platform import config, table
 from engine.platform.errors import Forbidden, InvalidRequest, NotFound
 from engine.platform.ids import is_user_id
 from engine.platform.table import Table

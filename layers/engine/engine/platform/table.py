@@ -80,9 +80,9 @@ class Update:
     names: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
     mark: str = ""
-    """The attribute that tells which write changed the item: `Table.write` sets it to a mark of its own,
-    by which a writer whose first answer was lost knows that it was not refused. The condition may
-    name the mark as `:mark`. In a transaction it has no meaning: its retries are safe without."""
+    """The attribute that tells which write changed the item: `Table.write` sets it to a mark of its own, by
+    which a writer whose first answer was lost knows that it was not refused. The condition may name it as
+    `:mark`. In a transaction it has no meaning: its retries are safe without."""
 
 
 Write = Put | Update
@@ -222,42 +222,19 @@ class Table:
         *,
         after: tuple[int, str, str] | None = None,
         page: int,
+        is_reversed: bool = False,
     ) -> Iterator[Item]:
-        """Keys in the index of open holds with `expires_at` in `between`, both included, highest first, read
-        `page` at a time as the iterator advances. `after` is the `expires_at`, `pk` and `sk` of the item to
-        continue after. Raises `Busy`.
+        """Keys in the index of open holds with `expires_at` in `between`, both included, highest first (lowest
+        first if `is_reversed`), read `page` at a time as the iterator advances. `after` is the `expires_at`,
+        `pk` and `sk` of the item to continue after. Raises `Busy`.
         """
-        return self._in_index((index, shard), between, after, page, forward=False)
-
-    def earliest(
-        self,
-        index: str,
-        shard: str,
-        between: tuple[int, int],
-        *,
-        after: tuple[int, str, str] | None = None,
-        page: int,
-    ) -> Iterator[Item]:
-        """As `latest`, lowest first. Raises `Busy`."""
-        return self._in_index((index, shard), between, after, page, forward=True)
-
-    def _in_index(
-        self,
-        partition: tuple[str, str],
-        between: tuple[int, int],
-        after: tuple[int, str, str] | None,
-        page: int,
-        *,
-        forward: bool,
-    ) -> Iterator[Item]:
-        index, shard = partition
         values = {":shard": shard, ":low": between[0], ":high": between[1]}
         request = {
             "TableName": self.name,
             "IndexName": index,
             "KeyConditionExpression": "open_shard = :shard AND expires_at BETWEEN :low AND :high",
             "ExpressionAttributeValues": marshal(values),
-            "ScanIndexForward": forward,
+            "ScanIndexForward": is_reversed,
             "Limit": page,
         }
         if after is not None:

@@ -230,7 +230,9 @@ def _waiting(table: Table, limit: int, after: Place | None) -> list[Item]:
     for number in range(SHARDS):
         start = after.key if after is not None and number == own else None
         since = at + 1 if number < own else at
-        places = table.earliest(INDEX, f"hooks#{number}", (since, EVER), after=start, page=limit)
+        places = table.latest(
+            INDEX, f"hooks#{number}", (since, EVER), after=start, page=limit, is_reversed=True
+        )
         found += islice(places, limit)
     return sorted(found, key=lambda key: int(key["expires_at"]))[:limit]
 
