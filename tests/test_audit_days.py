@@ -11,7 +11,7 @@ from engine.platform.times import DAY_S, iso
 from engine.readmodels import figures
 from engine.readmodels.audit_days import AuditDays
 from engine.readmodels.figures import CONTROL_PK, GENERATION_SK
-from engine.readmodels.writes import audit_record
+from engine.readmodels.writes import audit_record, stored_record
 from tests.support.gateway import Gateway
 from tests.support.stage import Stage
 from tests.support.streams import Book, Client, records
@@ -74,6 +74,18 @@ def test_a_day_is_the_same_whichever_layout_it_was_projected_in(
         for limit in (1, 5, 100):
             assert paged(stage, day, limit) == right
     assert len(expected(books, iso(NOON)[:10])) == 6 * 6
+
+
+@pytest.mark.parametrize(("layout", "kind", "is_in"), [
+    (OLD, "spend", True), (NEW, "spend", False), (OLD, "admin_deduct", True), (NEW, "admin_deduct", True),
+])  # fmt: skip
+def test_the_record_of_a_vend_is_in_the_index_that_its_layout_has(
+    endpoint: str, layout: int, kind: str, is_in: bool
+) -> None:
+    """The version before finds the records of its layout there."""
+    _, books = projected(endpoint, (layout,))
+    entry = next(entry for entry in books[0].entries if entry.type == kind)
+    assert ("audit_day" in stored_record(entry, KEEP_DAYS, layout)) == is_in
 
 
 def test_vends_are_in_no_index_and_adjustments_are(endpoint: str) -> None:

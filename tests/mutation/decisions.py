@@ -319,7 +319,7 @@ READ_MODELS: Final = [
     (
         "readmodels.audit_days.each-record-once",
         '(item["pk"], item["sk"]): item',
-        '(item["pk"], item["sk"], len(item)): item',
+        '(item["pk"], item["sk"], id(item)): item',
     ),
     (
         "readmodels.writes.old-entries-open-no-hour",

@@ -224,9 +224,9 @@ class Table:
         page: int,
         is_reversed: bool = False,
     ) -> Iterator[Item]:
-        """Keys in the index of open holds with `expires_at` in `between`, both included, highest first (lowest
-        first if `is_reversed`), read `page` at a time as the iterator advances. `after` is the `expires_at`,
-        `pk` and `sk` of the item to continue after. Raises `Busy`.
+        """Keys in the index of open holds with `expires_at` in `between`, both included, highest first; with
+        `is_reversed` lowest first. They are read `page` at a time as the iterator advances. `after` is the
+        `expires_at`, `pk` and `sk` of the item to continue after. Raises `Busy`.
         """
         values = {":shard": shard, ":low": between[0], ":high": between[1]}
         request = {
