@@ -289,3 +289,13 @@ def test_any_sequence_of_acts_leaves_an_explained_account(
                 assert reply.status == 402
         assert gateway.balance(user) == balance
     gateway.assert_explained(user)
+
+
+def test_a_token_that_was_paid_at_once_is_not_undone(gateway: Gateway) -> None:
+    """Its credit goes back where its job fails."""
+    user, _ = gateway.user(5)
+    gateway.call("POST", "/vend-token", {"userId": user})
+    (spend,) = [entry for entry in gateway.entries(user) if entry.type == "spend"]
+    assert (spend.charged, spend.reverses) == (1, None)
+    assert undo(gateway, user, spend.seq).status == 409
+    assert gateway.ledger.account(user).available == 4
