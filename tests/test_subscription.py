@@ -322,6 +322,19 @@ def test_a_key_that_cannot_be_replaced_now_is_issued_while_it_is_good(studio: St
     assert studio.key(user)["key"] != key
 
 
+def test_no_key_is_made_while_the_usage_of_the_old_one_cannot_be_read(studio: Studio) -> None:
+    user = fresh_user()
+    key = studio.key(user)["key"]
+    assert studio.standin.spend(key, "0.7")
+    studio.standin.fault("create_key", "status", status=500)
+    assert studio.key(user)["key"] == key
+    studio.forward(11)
+    studio.standin.fault("get_key", "status", times=None, status=500)
+    data = studio.key(user)
+    assert (data["key"], data["fresh"]) == (key, False)
+    assert len(studio.standin.live(user)) == 1
+
+
 def test_a_process_that_outlived_its_lease_deletes_the_key_that_it_created(
     studio: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
