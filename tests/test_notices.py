@@ -306,6 +306,7 @@ def test_a_notice_that_cannot_be_handled_is_set_aside_and_the_others_are_sent(sc
     [
         ("600", 600),
         ("5", 60),
+        ("345600", outbox.LONGEST_WAIT_S),
         ("9" * 30, outbox.LONGEST_WAIT_S),
         ("Fri, 15 Jan 2027 08:15:00 GMT", 900),
         ("Fri, 15 Jan 2027 07:00:00 GMT", 60),

@@ -172,6 +172,28 @@ def test_a_key_that_cannot_be_deleted_after_a_lost_lease_is_looked_for(studio: S
     studio.assert_settled(user)
 
 
+def test_a_key_whose_user_was_blocked_meanwhile_and_that_a_404_hides_is_looked_for(
+    studio: Studio,
+) -> None:
+    user = fresh_user("blocked-meanwhile")
+    life, create = studio.app.lifecycle, studio.app.lifecycle.provider.create
+
+    def meanwhile(*asked: Any) -> Any:
+        made = create(*asked)
+        assert transitions.block(life.ledger, studio.subscription(user), int(studio.now))
+        missing(studio, "delete_key")
+        return made
+
+    life.provider.create = meanwhile
+    try:
+        studio.ask(user)
+    finally:
+        life.provider.create = create
+    assert studio.items(user)[0].state == "lost"
+    studio.settle(rounds=4)
+    assert studio.standin.live(user) == []
+
+
 def test_a_round_that_takes_long_dates_each_answer_by_its_own_time(studio: Studio) -> None:
     """The first answer comes at the end of one round, the second at the start of the next."""
     user = fresh_user("round")

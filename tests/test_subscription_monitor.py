@@ -132,6 +132,20 @@ def test_a_lost_key_that_surfaces_late_is_deleted_by_its_name(studio: Studio) ->
     assert studio.standin.live(user) == [], "even after it was given up for good"
 
 
+def test_a_lost_key_is_deleted_before_it_is_closed(studio: Studio) -> None:
+    user = fresh_user()
+    studio.standin.fault("create_key", "drop", when="before")
+    assert studio.ask(user).status == 503
+    (lost,) = studio.items(user)
+    life = studio.gateway.function("key_monitor").lifecycle
+    made = life.provider.create(lost.name, 1000, STARTED_AT + 10**6)
+    listed = [facts for facts in life.provider.page(0).keys if facts.hash == made.hash]
+    studio.forward(121)
+    by = Act("system:test", "now", "", "", "", at=int(studio.now))
+    assert life.advance(lost, lambda: listed, by) == "closed"
+    assert studio.standin.live(user) == []
+
+
 def test_a_lost_key_that_never_surfaces_is_closed_after_a_quarter_of_an_hour(
     studio: Studio,
 ) -> None:
