@@ -31,7 +31,7 @@ from engine.platform.public_addresses import is_public
 from local.settings import ROOT
 from tests.support.properties import PROPERTY
 from tests.support.rawserver import RawServer, dripping, serving
-from tests.test_notices import self_signed
+from tests.support.receivers import self_signed
 
 ENGINE = ROOT / "layers" / "engine" / "engine"
 CALLS = re.compile(

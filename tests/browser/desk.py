@@ -172,7 +172,7 @@ class Desk:
         while time.monotonic() < deadline:
             try:
                 found = condition()
-            except (StaleElementReferenceException, WebDriverException):
+            except (IndexError, StaleElementReferenceException, WebDriverException):
                 found = None
             if found:
                 return found

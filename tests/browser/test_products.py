@@ -116,7 +116,8 @@ def test_an_edit_that_another_operator_overtook_is_told_in_words(
 def test_a_product_is_made_by_keyboard_alone(products: Desk, office: Office) -> None:
     code = f"made_{next(_numbers)}"
     products.open("/products")
-    products.wait(lambda: products.maybe("main .actions button"))
+    products.settled()
+    products.wait(lambda: products.texts("main .actions button")[:1] == ["New product"])
     products.driver.execute_script("document.querySelector('main .actions button').focus()")
     products.keys(Keys.ENTER)
     products.wait(lambda: products.focused().startswith("INPUT"))
