@@ -49,6 +49,17 @@ def test_a_release_that_comes_in_between_is_not_undone(yard: Yard) -> None:
     assert yard.figures() == (500, 0, 0)
 
 
+def test_a_hold_that_an_operator_ends_in_between_is_charged_nothing(yard: Yard) -> None:
+    """The account holds enough for another hold, so nothing but the hold's state refuses the commit."""
+    yard.place(yard.user)
+    yard.place(fresh("other"))
+    audit, hold = Audit(yard.table, 1), yard.desk.find(yard.user)
+    desk = between(yard, lambda: backend_holds.end(yard.ledger, audit, hold, nowhere(NOW)))
+    with pytest.raises(HoldClosed):
+        desk.commit(yard.user, Wanted(amount=20), yard.request(), final=False)
+    assert yard.figures() == (425, 75, 0)
+
+
 def test_a_hold_that_was_replaced_in_between_is_read_again(yard: Yard) -> None:
     yard.place(yard.user)
     seen = yard.desk.find(yard.user)
