@@ -148,6 +148,7 @@ class Histories(RuleBasedStateMachine):
         """No figure, no answer and no hold is another one for it."""
         if self.money.book(user).bookings:
             erasure.erase(Audit(self.world.table, 30), user, replace(DESK, at=self.world.now))
+            self.money.erase(user)
 
     def _granted(self, reply: Reply, user: str, amount: int, type_: str, name: str) -> None:
         place = (user, type_, name)
@@ -169,7 +170,7 @@ class Histories(RuleBasedStateMachine):
         else:
             self.money.grant(user, amount, "add_webhook", payment)
             self._assert_new(reply, user)
-            self.money.payments[payment] = Answered((user, amount), reply.text, 0)
+            self.money.payments[payment] = Answered((user, amount), reply.text)
             self.money.remember(place, (amount, payment), reply.text)
 
     def _assert_new(self, reply: Reply, user: str) -> None:

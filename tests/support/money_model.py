@@ -44,11 +44,10 @@ class Book:
 
 @dataclass
 class Answered:
-    """What was answered to a request id, for how long, and to which payload."""
+    """What was answered to a request id, and to which payload."""
 
     payload: Any
     text: str
-    until: int
 
 
 @dataclass(eq=False)
@@ -130,12 +129,19 @@ class Money:
         return len(book.bookings)
 
     def earlier(self, place: tuple[str, str, str]) -> Answered | None:
-        """What was answered to a grant's request id, while that is remembered."""
-        found = self.requests.get(place)
-        return found if found is not None and found.until >= self.now else None
+        """What was answered to a grant's request id, which is remembered for ever."""
+        return self.requests.get(place)
 
     def remember(self, place: tuple[str, str, str], payload: Any, text: str) -> None:
-        self.requests[place] = Answered(payload, text, self.now + REPLAY_S)
+        self.requests[place] = Answered(payload, text)
+
+    def erase(self, user: str) -> None:
+        """What the jobs of the user that have ended say is gone, and with it the jobs for their owner."""
+        for sold in self.sold:
+            if sold.user == user and sold.transcribing and sold.due is None:
+                sold.own_known = False
+                if sold.job in self.jobs and self.jobs[sold.job].heard is not None:
+                    del self.jobs[sold.job]
 
     def grant(self, user: str, amount: int, type_: str, payment: str = "") -> None:
         self.issued += amount
