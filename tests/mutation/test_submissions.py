@@ -1,5 +1,6 @@
 """How a submission writes, step by step, and what a settlement tells without another read."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from engine.credits import hold_items, holds
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT
 from engine.credits.holds import Beside
-from engine.platform.table import ConditionFailed, Put
+from engine.platform.table import ConditionFailed, Put, Update
 from engine.products.product import TRANSCRIPT
 from engine.transcription import asking, jobs, settling, starting, status
 from engine.transcription.answers import Mirrored
@@ -170,3 +171,18 @@ def test_the_text_of_a_job_whose_credit_went_back_is_not_told(gateway: Gateway) 
     desk.edit(hold_items.hold_sk(hold.name), state=RELEASED, reconciled=True)
     told = status.status(proxied, desk.user, service.job_id, nowhere(NOW + 9))
     assert WORDS not in told.body
+
+
+def test_a_text_that_an_earlier_version_kept_of_a_running_job_is_not_told(gateway: Gateway) -> None:
+    desk = Desk(gateway, balance=1)
+    hold, service = desk.hold(), Service()
+    submit(desk, hold, service)
+    proxied, act = proxy(service, desk.table), nowhere(NOW + 5)
+    status.status(proxied, desk.user, service.job_id, act)
+    said = {":said": json.dumps({"status": "processing", "text": WORDS})}
+    kept = Update(
+        f"J#{service.job_id}", "JOB", "SET said = :said REMOVE said_packed", "", values=said
+    )
+    desk.table.write(kept)
+    told = status.status(proxied, desk.user, service.job_id, act)
+    assert '"credit":"held"' in told.body and WORDS not in told.body
