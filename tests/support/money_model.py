@@ -206,7 +206,7 @@ class Money:
     def claim(self, sold: Sold, url: str) -> None:
         """A transcription of `url` is about to be submitted: from now on its end is looked after."""
         sold.claim, sold.claimed_at = url, self.now
-        sold.due, sold.until = self.now + LOOK_S, None
+        sold.due, sold.until = sold.due or self.now + LOOK_S, None
         sold.own_known = True
 
     def accept(self, sold: Sold, job_id: str, answer: tuple[int, str]) -> None:
