@@ -185,7 +185,7 @@ def _prompt(answer: str) -> Callable[[Scene], Facts]:
 
 
 def _pays_at_the_paybill(scene: Scene) -> Facts:
-    """Daraja tells of such payments at addresses that are registered once."""
+    """Daraja reports such payments to addresses that are registered once."""
     scene.session.admin_write("/admin/payments/addresses", {"reason": "trigger"}, None)
     intent = scene.intent("mpesa", "KES")
     asked = {"reference": intent["payCode"], "amount": int(intent["amountMinor"]) // 100}

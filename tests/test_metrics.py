@@ -1,7 +1,7 @@
 """Alarms and the dashboard look at figures that the functions really write.
 
 A figure is what CloudWatch makes of a log line in its embedded format: namespace, name, dimensions. The
-lines here are written by the handlers themselves, each brought into the state that it is to tell of.
+lines here are written by the handlers themselves, each brought into the state that it reports.
 """
 
 import json

@@ -54,7 +54,7 @@ def test_the_documentation_lists_the_groups() -> None:
 def paid(
     shop: Market, pack: str = "p250", **changed: Any
 ) -> tuple[str, dict[str, str], dict[str, Any]]:
-    """A new buyer with an intent that is paid at Stripe and not told of."""
+    """A new buyer with an intent that is paid at Stripe and not reported."""
     user, headers = shop.buyer()
     intent = shop.intent(headers, pack, **changed)
     shop.stripe.order("pay", {"session": shop.session(intent)})

@@ -1,6 +1,6 @@
 """A failure at every DynamoDB call of a submission, before and after it took effect; then the same again.
 
-Whatever fails where: upstream is called once at most, the job can be read as soon as a client was told of it,
+Whatever fails where: upstream is called once at most, the job can be read as soon as a client has its id,
 and its credit is charged for the text, or given back.
 """
 

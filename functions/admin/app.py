@@ -383,7 +383,7 @@ def _require_another(actor: str, name: str) -> None:
     """Raises `NotFound` for what is no name, `InvalidRequest` where operators would shut themselves out."""
     if not operators.is_name(name):
         raise NotFound()
-    if actor == f"operator:{name}":
+    if actor == operators.ACTOR + name:
         raise InvalidRequest("Another admin must do this for you.", details={"field": "name"})
 
 

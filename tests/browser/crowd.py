@@ -17,7 +17,7 @@ BATCH = 25
 
 
 def summary(number: int) -> dict[str, Any]:
-    """A user's summary as the projector leaves it, with a balance that tells of the number."""
+    """A user's summary as the projector leaves it, with a balance computed from the number."""
     user = f"many-{number:06d}"
     at = 1_780_000_000 + number
     return {

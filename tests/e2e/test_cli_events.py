@@ -92,7 +92,7 @@ def test_following_shows_what_comes(app: App, terminal: Terminal) -> None:
 
 
 def test_a_payment_is_noticed_by_a_receiver_that_listens(app: App, terminal: Terminal) -> None:
-    """The functions are told of the receiver meanwhile, and afterwards have what they had."""
+    """The functions have the receiver's address meanwhile, and their own afterwards."""
     before = _receivers(app)
     user, headers = app.device()
 

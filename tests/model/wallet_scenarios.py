@@ -238,7 +238,7 @@ _HELD = digest(USER, do.HELD, "held")
 
 
 def _judged(programs: tuple[Program, ...], outcomes: Outcomes, content: Content) -> str | None:
-    """All who fulfil a video are told of one job."""
+    """All fulfilments of a video name one job."""
     first: dict[object, str] = {}
     for outcome in outcomes:
         if outcome is not None and outcome.kind == "ok" and "jti" in outcome.facts:
@@ -249,7 +249,7 @@ def _judged(programs: tuple[Program, ...], outcomes: Outcomes, content: Content)
 
 
 def _closed(program: Program, outcome: Outcome, before: Content, after: Content) -> str | None:
-    """A fulfilment that is sent again, alone, is told of the job; and the sweeper leaves nothing held."""
+    """A fulfilment that is sent again, alone, names the job; and the sweeper leaves nothing held."""
     if program is LAST_SWEEP:
         return rules.swept_clean(program, outcome, before, after)
     if outcome.kind != "ok":

@@ -55,5 +55,5 @@ def _keep(audit: Audit, name: str, action: str, code: str, act: Act) -> None:
 
 def _record(name: str, action: str, code: str, act: Act) -> Record:
     """A record under the operator's name; malformed names share one."""
-    who = f"operator:{name if operators.is_name(name) else 'unnamed'}"
+    who = operators.ACTOR + (name if operators.is_name(name) else "unnamed")
     return Record(who, action, not code, code, replace(act, actor=who))

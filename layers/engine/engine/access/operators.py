@@ -21,7 +21,7 @@ from engine.platform.act import Act
 from engine.platform.errors import NotFound, OperatorExists, ScopeMissing
 from engine.platform.ids import OPERATOR_NAME
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
-from engine.platform.times import iso
+from engine.platform.times import EVER, iso
 from engine.web.scopes import ADMIN, ROLES
 
 _NAME = re.compile(OPERATOR_NAME)
@@ -35,7 +35,6 @@ ACTOR: Final = "operator:"
 """Before an operator's name in ledger and audit."""
 
 MOST = 500
-EVER = 10**12
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +227,7 @@ def _write(audit: Audit, write: Write, name: str, action: str, act: Act) -> None
 
 
 def _record(audit: Audit, name: str, action: str, act: Act) -> Put:
-    return audit.write(Record(f"operator:{name}", action, True, "", act))
+    return audit.write(Record(f"{ACTOR}{name}", action, True, "", act))
 
 
 def _write_by_admin(table: Table, writes: list[Write], actor: str) -> None:

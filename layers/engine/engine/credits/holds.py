@@ -93,8 +93,7 @@ class ResolveOnce:
     """Lets a hold go one step once, from exactly what was seen of it.
 
     An unclaimed hold must still be unclaimed: otherwise a job would be started on a credit that is
-    given back in the same moment. No part may have been
-    committed since, or it would be given back as well.
+    given back in the same moment. No part may have been committed since, or it would be given back as well.
     """
 
     table: Table

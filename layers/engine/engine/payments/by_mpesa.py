@@ -34,7 +34,7 @@ from engine.platform.act import Act
 from engine.platform.errors import InvalidRequest
 from engine.platform.ids import digest
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update
-from engine.platform.times import DAY_S, HOUR_S
+from engine.platform.times import DAY_S, EVER, HOUR_S
 from engine.providers import callback_paths, daraja_results, mpesa_messages
 from engine.providers import daraja_callbacks as callbacks
 from engine.providers.daraja import ALREADY_REGISTERED, Daraja, PushWanted, Replies
@@ -400,7 +400,7 @@ def _may_be_of_a_prompt(book: Book, row: Row) -> bool:
     """Whether a payment without an account may be that of a prompt whose receipt is not known, which grants
     by itself. Raises `Busy`.
     """
-    granted = rows.unfinished(book.table, rows.EVER, MOST_PROMPTS)
+    granted = rows.unfinished(book.table, EVER, MOST_PROMPTS)
     begun = [one.paid_at for one in granted if one.to_finish == RECEIPT and one.gross == row.gross]
     asked = [one for one in intents.waiting(book.table, MOST_PROMPTS) if one.provider == MPESA]
     begun += [one.created_at for one in asked if one.call and one.amount == row.gross]

@@ -38,7 +38,7 @@ REVIEW_S = 24 * HOUR_S
 """How long Google takes the answer to a review."""
 
 CLAIM_S = 900
-"""How long a purchase that Google told of may stay unclaimed by its app."""
+"""How long a purchase that Google reported may stay unclaimed by its app."""
 
 
 class NotBought(Exception):

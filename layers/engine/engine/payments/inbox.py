@@ -18,7 +18,7 @@ from engine.payments.settlement import Decision, Proof
 from engine.platform.act import Act
 from engine.platform.errors import Busy, InvalidRequest
 from engine.platform.table import Cancelled, Write
-from engine.platform.times import DAY_S, start_of
+from engine.platform.times import DAY_S, EVER, start_of
 from engine.wallet import credit_requests
 from engine.web.desk_forms import AdminPaymentsQuery
 
@@ -82,7 +82,7 @@ def _decided(book: Book, query: AdminPaymentsQuery) -> tuple[list[Row], str | No
 def _span(query: AdminPaymentsQuery) -> tuple[int, int]:
     """The first and the last second of the query's days."""
     first = start_of(query.from_day) if query.from_day else 0
-    last = start_of(query.to_day) + DAY_S - 1 if query.to_day else rows.EVER
+    last = start_of(query.to_day) + DAY_S - 1 if query.to_day else EVER
     return first, last
 
 
@@ -94,7 +94,7 @@ def _fits(row: Row, query: AdminPaymentsQuery) -> bool:
         and query.provider in (None, row.provider)
         and query.currency in (None, row.currency)
         and (query.min_minor or 0) <= row.gross
-        and row.gross <= (query.max_minor if query.max_minor is not None else rows.EVER)
+        and (query.max_minor is None or row.gross <= query.max_minor)
         and first <= row.seen_at <= last
     )
 

@@ -25,7 +25,7 @@ from engine.payments.packs import Pack
 from engine.platform.errors import Busy, KeyReused
 from engine.platform.ids import digest, fits_key, new_id, shard
 from engine.platform.table import Cancelled, ConditionFailed, Item, Put, Table, Update, Write
-from engine.platform.times import HOUR_S
+from engine.platform.times import EVER, HOUR_S
 from engine.providers import pay_codes
 from engine.web.request_ids import RequestKey
 
@@ -44,8 +44,6 @@ TURN_S = 120
 """How long a prompt of M-Pesa is on the phone; Safaricom refuses the same one for as long."""
 SHARDS = 4
 INDEX: Final = "open-holds"
-EVER = 10**12
-"""Later than any time."""
 NOT_CALLED, CALLING, CALLED, UNKNOWN, REFUSED = "", "calling", "called", "unknown", "refused"
 """What is known of the call to the provider. `UNKNOWN`: its answer was lost, so the provider may have it."""
 
@@ -150,9 +148,7 @@ def creation(intent: Intent) -> list[Write]:
         item["open_shard"] = shard_of(intent.id)
     return [
         Put(item, condition="attribute_not_exists(pk)"),
-        Put(
-            pointer, condition=""
-        ),  # Its name has the intent's id, which the other condition guards.
+        Put(pointer, condition=""),  # Its key has the intent's id, whose condition is above.
     ]
 
 

@@ -30,7 +30,7 @@ from engine.platform.act import Act
 from engine.platform.errors import EngineError
 from engine.platform.ids import shard
 from engine.platform.table import Item, Put, Table, Update
-from engine.platform.times import DAY_S, HOUR_S, iso
+from engine.platform.times import DAY_S, EVER, HOUR_S, iso
 from engine.providers.daraja import LONGEST_PULL_S
 from engine.providers.daraja_callbacks import receipt_of
 from engine.providers.daraja_results import PulledPayment
@@ -459,7 +459,7 @@ def open_findings(table: Table, limit: int) -> list[Item]:
     """Findings that are not resolved, the oldest first. Raises `Busy`."""
     found: list[Item] = []
     for number in range(SHARDS):
-        places = table.due(intents.INDEX, f"findings#{number}", intents.EVER, page=limit)
+        places = table.due(intents.INDEX, f"findings#{number}", EVER, page=limit)
         found += table.get_many([(one["pk"], one["sk"]) for one in islice(places, limit)])
     waiting = [item for item in found if "open_shard" in item]
     return sorted(waiting, key=lambda item: (item["expires_at"], item["sk"]))[:limit]

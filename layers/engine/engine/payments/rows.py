@@ -27,7 +27,7 @@ from engine.ledger.idempotency import payment_pk
 from engine.ledger.items import Entry
 from engine.platform.ids import digest, fits_key, shard
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update, Write
-from engine.platform.times import iso
+from engine.platform.times import EVER, iso
 from engine.providers import pay_codes
 
 NOTED, UNMATCHED, IGNORED, RETURNED = "noted", "unmatched", "ignored", "returned"
@@ -48,8 +48,6 @@ DECIDED: Final = "payments"
 
 CHUNK = 50
 FORMAT = 1
-EVER = 10**12
-"""Later than any time."""
 
 
 @dataclass(frozen=True, slots=True)

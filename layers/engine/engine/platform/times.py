@@ -7,6 +7,9 @@ from datetime import date
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 
+EVER = 10**12
+"""A time after every other: for reads of an index by time without an end."""
+
 
 def iso(epoch_s: int) -> str:
     """`epoch_s` as ISO 8601 in UTC with milliseconds, the format of every answer."""

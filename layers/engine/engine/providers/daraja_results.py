@@ -84,7 +84,7 @@ def result(raw: bytes) -> Result | None:
 
 def proved(found: Result, receipt: str, short_code: str) -> ProvedPayment | None:
     """The payment `receipt` to `short_code` that a transaction status proves; None if it proves another,
-    or none. The short code is checked, because a status is told of anybody's payment.
+    or none. The short code is checked, because Daraja answers the status of any payment.
     """
     told = found.parameters
     amount = amount_of(told.get("Amount"))

@@ -20,7 +20,7 @@ FIRST_GENERATION = 1
 FIRST_LAYOUT, OPEN_HOURS = 1, 2
 LAYOUT = OPEN_HOURS
 """The layout of generations that this version begins. In layout 1, which earlier versions read and write,
-every entry is added to hour, day and totals at once. Whoever reads understands every layout.
+every entry is added to hour, day and totals at once. Readers understand every layout.
 """
 
 RANKS = {folds.BY_BALANCE: "by_balance", folds.BY_START: "by_start"}

@@ -202,7 +202,7 @@ class Projector:
         while True:
             try:
                 before, seen = seen, self._projected_seq(work)
-                if seen > before:  # Whoever it was: something was projected.
+                if seen > before:  # This or another process has projected something.
                     give_up_at, tries = self._clock() + PATIENCE_S, 0
                 entries = self._entries_after(work, seen)
                 if not entries:

@@ -15,7 +15,7 @@ from typing import Any, Self
 from engine.ledger.items import Entry
 from engine.platform.ids import digest, shard
 from engine.platform.table import ConditionFailed, Item, Put, Table, Update, Write
-from engine.platform.times import DAY_S, iso
+from engine.platform.times import DAY_S, EVER, iso
 from engine.subscriptions.plans import CREDIT, shown
 from engine.subscriptions.provider_keys import INDEX, ProviderKey
 
@@ -38,7 +38,6 @@ SPREADS = 64
 SET_ASIDE_S = 3600
 SHARDS = 4
 KEPT_ATTEMPTS = 50
-EVER = 10**12
 TIME_DIGITS = 12
 
 

@@ -31,7 +31,7 @@ from engine.platform.act import Act
 from engine.platform.errors import Busy, NotFound
 from engine.platform.ids import digest, fits_key
 from engine.platform.table import Cancelled, Item, Put, Table, Update, Write
-from engine.platform.times import iso
+from engine.platform.times import EVER, iso
 from engine.wallet import payment_messages
 from engine.wallet.errors import ReceiptUsed, RequestResolved, TooManyRequestsOpen
 from engine.web.desk_forms import ApproveForm
@@ -53,8 +53,6 @@ SHARD: Final = "credit-requests"
 
 ANSWERED_SHARD: Final = "credit-requests-answered"
 """The partition that has the answered ones."""
-
-FAR_FUTURE = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +101,7 @@ def all_of(table: Table, user: str) -> list[dict[str, Any]]:
 def pending(table: Table, limit: int) -> list[dict[str, Any]]:
     """The requests that wait, oldest first; the index may lag by a moment. Raises `Busy`."""
     keys: list[tuple[str, str]] = []
-    for key in table.due(INDEX, SHARD, FAR_FUTURE, page=limit):
+    for key in table.due(INDEX, SHARD, EVER, page=limit):
         keys.append((key["pk"], key["sk"]))
         if len(keys) == limit:
             break
@@ -117,7 +115,7 @@ def answered(
     """The requests that were answered, newest first, and the cursor of the next page. Raises `Busy`."""
     at, _, name = (cursor or "").partition(".")
     after = (int(at), _pk(name), "REQUEST") if cursor else None
-    places = table.latest(INDEX, ANSWERED_SHARD, (0, FAR_FUTURE), after=after, page=limit + 1)
+    places = table.latest(INDEX, ANSWERED_SHARD, (0, EVER), after=after, page=limit + 1)
     keys = [(place["pk"], place["sk"]) for place in islice(places, limit + 1)]
     found = {item["pk"]: item for item in table.get_many(keys[:limit])}
     page = [found[pk] for pk, _ in keys[:limit] if pk in found]
@@ -134,8 +132,7 @@ def of_receipt(table: Table, user: str, receipt: str) -> Item | None:
 def waiting(table: Table, limit: int) -> list[Item]:
     """The stored requests that wait, oldest first. Raises `Busy`."""
     keys = [
-        (key["pk"], key["sk"])
-        for key in islice(table.due(INDEX, SHARD, FAR_FUTURE, page=limit), limit)
+        (key["pk"], key["sk"]) for key in islice(table.due(INDEX, SHARD, EVER, page=limit), limit)
     ]
     found = [item for item in table.get_many(keys) if item["state"] == PENDING]
     return sorted(found, key=lambda item: int(item["created_at"]))

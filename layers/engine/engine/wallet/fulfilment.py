@@ -201,7 +201,7 @@ def _serving(gateway: Gateway, last: LastJob) -> Hold | None:
 
 
 def _joined(gateway: Gateway, source: Hold, quote: Quote, act: Act) -> Fulfilled:
-    """The user's earlier job for the video, which is started if nobody has got so far."""
+    """The user's earlier job for the video, which is started if no other call has started it."""
     source = _started(gateway, source, quote, act)
     balance = gateway.ledger.account(source.user).available
     return Fulfilled(source, stored(gateway, source), balance, is_free=True)
