@@ -15,6 +15,12 @@ from tests.support.gateway import Gateway
 from tests.support.streams import Context, event, records, stored_entries
 
 
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rebuild does not wait: no projector runs beside it."""
+    monkeypatch.setattr(rebuild, "SETTLES_S", 0.0)
+
+
 class LocalRun:
     """A local run with two users, and commands that work on it."""
 

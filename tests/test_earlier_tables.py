@@ -28,7 +28,7 @@ from local.engine import json_client
 from tests.support import deployed
 from tests.support.gateway import Gateway, Reply
 from tests.support.scripted import COMPLETED, FAILED, ScriptedUpstream
-from tests.support.streams import Context, event, records
+from tests.support.streams import Context, at_once, event, records
 
 MADE: dict[str, Any] = json.loads(
     (Path(__file__).parent / "data" / "57e622b" / "table.json").read_text()
@@ -397,7 +397,7 @@ def test_its_read_models_agree_and_can_be_rebuilt(deployment: Deployment) -> Non
     gateway.vend(gateway.user_headers("ann"))
     deployment.project()
     assert _differences(deployment) == []
-    write(projector, now=NOW)
+    write(projector, now=NOW, sleep=at_once)
     assert _differences(deployment) == []
     totals = gateway.call("GET", "/admin/stats", headers=gateway.admin).json
     assert totals["creditsAdded"] == ANSWERS["statistics"]["answer"]["creditsAdded"] + 5

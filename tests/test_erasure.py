@@ -19,7 +19,7 @@ from engine.readmodels.projection import Projector
 from engine.readmodels.rebuild import compare, write
 from tests.support.gateway import Gateway, Reply
 from tests.support.operators import logged_in
-from tests.support.streams import Context, event, records
+from tests.support.streams import Context, at_once, event, records
 
 ADDRESS = "198.51.100.123"
 AGENT = "Erasable/1 (Phone of Ann)"
@@ -194,7 +194,7 @@ def test_the_device_is_signed_out(person: Person) -> None:
 def test_a_rebuild_restores_no_erased_data(person: Person) -> None:
     person.erase()
     now = int(person.gateway.clock())
-    write(Projector(person.table, low_balance=3, audit_days=400), now=now)
+    write(Projector(person.table, low_balance=3, audit_days=400), now=now, sleep=at_once)
     found = compare(person.table, audit_days=400, now=now, sleep=lambda _: None)
     assert found.differences == []
     assert person.where() <= {PASSING}

@@ -20,7 +20,7 @@ from engine.readmodels.figures import CONTROL_PK, GENERATION_SK
 from engine.readmodels.projection import SETTLE_EVERY_S, Projector
 from tests.support.gateway import Gateway
 from tests.support.stage import Stage, grown
-from tests.support.streams import AnswersLost, Book, Client, Time, fresh, records
+from tests.support.streams import AnswersLost, Book, Client, Time, at_once, fresh, records
 
 NOW = 1_800_014_400 + 1800  # 2027-01-15T12:30:00Z
 SPAN = ("2000-01-01", "2999-12-31")
@@ -284,7 +284,7 @@ def test_a_table_of_an_earlier_version_keeps_its_layout_until_it_is_rebuilt(endp
     assert stage.table.get(CONTROL_PK, GENERATION_SK) is None
     assert opened(stage.table, "credits") == {}
     stage.kept(book)
-    rebuild.write(operators(stage.table), now=NOW)
+    rebuild.write(operators(stage.table), now=NOW, sleep=at_once)
     assert figures.generations(stage.table).layout == figures.LAYOUT
     assert figures.totals(stage.table, "credits").granted == 10
 
@@ -294,7 +294,7 @@ def test_a_new_table_begins_in_the_newest_layout_once(endpoint: str) -> None:
     table = gateway.ledger.table
     begun = figures.begin(table, ["credits"])
     assert begun == figures.Generations(1, layout=figures.LAYOUT)
-    rebuild.write(operators(table), now=NOW)
+    rebuild.write(operators(table), now=NOW, sleep=at_once)
     assert figures.begin(table, ["credits"]).current == 2, "another rebuild came in between"
 
 

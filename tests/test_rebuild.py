@@ -14,7 +14,7 @@ from engine.readmodels.figures import CONTROL_PK, GENERATION_SK
 from engine.readmodels.projection import Projector, Stalled
 from engine.readmodels.rebuild import Comparison, Overtaken
 from tests.support.gateway import Gateway
-from tests.support.streams import Book, Client, Refusing, SmallPages, Time, fresh, records
+from tests.support.streams import Book, Client, Refusing, SmallPages, Time, at_once, fresh, records
 
 NOW = 1_800_100_000
 
@@ -199,7 +199,7 @@ def test_damage_is_found_and_a_rebuild_repairs_it(
     damage(office, office.books[1])
     found = office.compare()
     assert found.differences
-    done = rebuild.write(office.projector, now=NOW)
+    done = rebuild.write(office.projector, now=NOW, sleep=at_once)
     assert (done.generation, done.accounts, done.standing) == (2, 4, [])
     assert_clean(office.compare())
     for book in office.books:
@@ -222,7 +222,7 @@ def test_a_start_that_is_lost_or_strays_is_found(endpoint: str, damage: str) -> 
     expected = {"lost": right, "another's": wrong, "nobody's": nobody}[damage]
     assert found.key == f"{expected['pk']} {expected['sk']}"
     assert (found.expected if damage == "lost" else found.stored) == expected
-    rebuild.write(office.projector, now=NOW)
+    rebuild.write(office.projector, now=NOW, sleep=at_once)
     assert_clean(office.compare())
     kept = office.table.get(expected["pk"], expected["sk"])
     assert kept is None or kept["ttl"] == NOW + 86_400
@@ -241,7 +241,7 @@ def test_an_audit_record_without_an_entry_is_found_and_stays(office: Office) -> 
 def test_items_of_the_old_generation_expire_after_a_day(office: Office) -> None:
     book = office.books[0]
     old = [office.summary_key(book), office.stats_key(book, "TOTAL")]
-    rebuild.write(office.projector, now=NOW)
+    rebuild.write(office.projector, now=NOW, sleep=at_once)
     for pk, sk in old:
         item = office.table.get(pk, sk)
         assert item is not None and item["ttl"] == NOW + 86_400
@@ -266,7 +266,7 @@ def test_entries_made_during_a_rebuild_count_once(office: Office) -> None:
             return made
 
     late = Meanwhile(office.table, low_balance=3, audit_days=400, now=lambda: NOW)
-    rebuild.write(late, now=NOW)
+    rebuild.write(late, now=NOW, sleep=at_once)
     assert_clean(office.compare())
     assert figures.totals(office.table, "credits").users == 4
 
@@ -282,7 +282,7 @@ def test_readers_see_the_old_generation_until_the_new_one_is_complete(office: Of
             return answer
 
     looking = Table(Looking(office.gateway.dynamodb), office.table.name)  # type: ignore[arg-type]
-    rebuild.write(office.through(looking), now=NOW)
+    rebuild.write(office.through(looking), now=NOW, sleep=at_once)
     assert figures.totals(office.table, "credits") == expected
 
 
@@ -294,14 +294,14 @@ def test_an_interrupted_rebuild_changes_nothing_and_the_next_one_completes(
         office.table.name,
     )
     with pytest.raises(Stalled):
-        rebuild.write(office.through(refusing), now=NOW)
+        rebuild.write(office.through(refusing), now=NOW, sleep=at_once)
     assert office.generations() == (1, 2)
     for book in office.books:
         book.grant(2)
         office.keep(book)
         assert office.deliver(book) is None
     assert_clean(office.compare())
-    assert rebuild.write(office.projector, now=NOW).generation == 3
+    assert rebuild.write(office.projector, now=NOW, sleep=at_once).generation == 3
     assert office.generations() == (3, None)
     assert_clean(office.compare())
 
@@ -313,11 +313,13 @@ def test_of_two_rebuilds_the_later_one_wins(office: Office) -> None:
         def project(self, user: str, unit: str, generation: int, **options: Any) -> Any:
             if not self.begun:
                 self.begun = True
-                rebuild.write(office.projector, now=NOW)
+                rebuild.write(office.projector, now=NOW, sleep=at_once)
             return super().project(user, unit, generation, **options)
 
     with pytest.raises(Overtaken):
-        rebuild.write(Overtaking(office.table, low_balance=3, audit_days=400), now=NOW)
+        rebuild.write(
+            Overtaking(office.table, low_balance=3, audit_days=400), now=NOW, sleep=at_once
+        )
     assert office.generations() == (3, None)
     assert_clean(office.compare())
 
@@ -348,7 +350,7 @@ def test_an_hour_is_counted_and_compared_only_while_it_is_kept(office: Office) -
 def test_an_account_with_an_edited_entry_stalls_and_is_named(office: Office) -> None:
     book = office.books[0]
     office.set(account_pk(book.user), entry_sk("credits", 5), "amount", 70)
-    done = rebuild.write(office.projector, now=NOW)
+    done = rebuild.write(office.projector, now=NOW, sleep=at_once)
     assert [reason.partition(":")[0] for reason in done.standing] == [f"{book.user} from 5 on"]
     found = figures.get_summary(office.table, "credits", book.user)
     assert found is not None and found.seq == 4
@@ -369,7 +371,7 @@ def test_an_unreadable_entry_is_named_and_the_others_are_compared(office: Office
     office.gateway.dynamodb.put_item(TableName=office.table.name, Item=marshal(key))
     office.set(*office.summary_key(other), "spent", 99)
     last = max(at, len(book.entries))
-    done = rebuild.write(office.projector, now=NOW)
+    done = rebuild.write(office.projector, now=NOW, sleep=at_once)
     assert [reason.partition(":")[0] for reason in done.standing] == [f"{book.user} from {at} on"]
     office.set(*office.summary_key(other), "spent", 99)
     found = office.compare().differences
@@ -395,7 +397,7 @@ def test_notices_of_the_last_day_are_made_again_and_older_ones_not(office: Offic
     book.post("admin_add", 2)
     book.post("admin_deduct", -3)
     office.keep(book)
-    rebuild.write(office.projector, now=NOW)
+    rebuild.write(office.projector, now=NOW, sleep=at_once)
     assert [item["seq"] for item in figures.notices(office.table, book.user, limit=9)] == [4]
 
 

@@ -237,6 +237,10 @@ class SmallPages(Client):
         return self._inner.scan(**request | {"Limit": 3})
 
 
+def at_once(_: float) -> None:
+    """A pause without a wait."""
+
+
 class Time:
     """A clock that only sleeping moves."""
 

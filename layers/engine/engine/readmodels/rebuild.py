@@ -2,15 +2,16 @@
 
 Read models have a generation number in their keys, and one control item names the generation in use and
 the one being built. `write`
-1. announces a new generation: from then on projectors project into both;
+1. announces a new generation, from then on projectors project into both, and waits for `SETTLES_S`;
 2. projects every account into it, from its first entry on, with the projector's own code;
 3. makes it the generation in use, in one write;
 4. sets a TTL of a day on the items of the old one.
 
 So readers never see an incomplete generation, and the projector keeps running: each generation of an
-account has its own `projected_seq`, so an entry counts once in each. A projector whose batch started before
-1 writes only the old generation, but its entries were in the ledger before 1, so 2 reads them. A batch that
-runs after 3 may write items of the old generation, which are not read.
+account has its own `projected_seq`, so an entry counts once in each. A projector reads which generations it
+writes without consistency, so a batch that starts before the wait of 1 is over may write only the old one.
+Its entries were in the ledger before the wait was over, so 2, which reads consistently, finds them. A batch
+that runs after 3 may write items of the old generation, which are not read.
 
 An interrupted rebuild leaves the new generation incomplete and unused; projectors write both until the next
 rebuild, which starts another one. Of two concurrent rebuilds the later wins, the earlier raises `Overtaken`.
@@ -44,6 +45,11 @@ from engine.readmodels.projection import (
     Unreadable,
 )
 from engine.readmodels.writes import audit_record, is_audited, is_vend
+
+SETTLES_S = 5.0
+"""After this time every read of the item that names the generations, a consistent one or not, finds what was
+written to it: far more than the usual second.
+"""
 
 KEEP_OLD_S = DAY_S
 HOURS_COMPARED_S = 48 * 3600
@@ -94,23 +100,32 @@ Figures = dict[str, Counts]
 """Hours, days and totals by their key, `<pk> <sk>`; a partition of the feed by its `pk`."""
 
 
-def write(projector: Projector, *, now: int) -> Rebuilt:
+def write(
+    projector: Projector, *, now: int, sleep: Callable[[float], None] = time.sleep
+) -> Rebuilt:
     """Replace every read model. After `Stalled`, `Busy` or `Overtaken`, run it again."""
     table = projector.table
     before = figures.generations(table, consistent=True)
     made = _announce(table, before)
-    accounts, standing = set[tuple[str, str]](), list[str]()
-    for user, unit in all_accounts(table):
-        accounts.add((user, unit))
-        try:
-            projector.project(user, unit, made)
-        except Unreadable as unreadable:
-            standing.append(str(unreadable))
+    sleep(SETTLES_S)
+    accounts, standing = _project_all(projector, made)
     _use(table, made)
     for generation in before.written:
         for unit in sorted({unit for _, unit in accounts}):
             _retire(table, unit, generation, now + KEEP_OLD_S)
     return Rebuilt(made, len(accounts), standing)
+
+
+def _project_all(projector: Projector, generation: int) -> tuple[set[tuple[str, str]], list[str]]:
+    """Projects every account; returns all of them, each with its unit, and the reasons of those that stop."""
+    accounts, standing = set[tuple[str, str]](), list[str]()
+    for user, unit in all_accounts(projector.table):
+        accounts.add((user, unit))
+        try:
+            projector.project(user, unit, generation)
+        except Unreadable as unreadable:
+            standing.append(str(unreadable))
+    return accounts, standing
 
 
 def compare(
