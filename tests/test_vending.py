@@ -13,7 +13,7 @@ from engine.credits.holds import Claim, claim
 from engine.ledger.items import account_pk, account_sk
 from engine.ledger.posting import Ledger
 from engine.platform.errors import Busy, InsufficientCredits
-from engine.platform.table import Update
+from engine.platform.table import Table, Update
 from tests.support.gateway import Gateway, Reply
 from tests.support.replays import timeless
 from tests.support.troubles import PatientTime
@@ -287,15 +287,15 @@ def test_an_account_lowered_from_outside_is_not_driven_below_zero(gateway: Gatew
         values={":none": 0, ":seq": stale.seq},
     )  # fmt: skip
 
-    class LoweredAfterReading(Ledger):
-        def account(self, user: str):
-            found = super().account(user)
-            if found.available:
-                self.table.write(lowered)
+    class LoweredAfterReading(Table):
+        def get(self, pk: str, sk: str, *, consistent: bool = True):
+            found = super().get(pk, sk, consistent=consistent)
+            if found is not None and found.get("available"):
+                self.write(lowered)
             return found
 
-    module = gateway.function("tokens")
-    whole, module.ledger = module.ledger, LoweredAfterReading(gateway.ledger.table)
+    module, table = gateway.function("tokens"), gateway.ledger.table
+    whole, module.ledger = module.ledger, Ledger(LoweredAfterReading(table._client, table.name))
     try:
         reply = gateway.vend(headers)
     finally:

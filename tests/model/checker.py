@@ -16,6 +16,7 @@ A step is one call of one program, or a write in flight that lands. Each fault u
 - `conflicts`: a transaction is refused as a whole.
 - `names one reason`: of several refused writes the store tells one.
 - `fails`: a read, or a call to upstream, that did nothing.
+- `reads what was stored at the start`: a read that need not be consistent finds an old item.
 
 Attempts of one request differ in nothing but their number, so they start in order: another order is
 the same interleaving with the numbers exchanged.
@@ -271,7 +272,8 @@ class Search:
         after, answer = self._applied(table, place.call)
         yield self._move(after, self._answered(place, answer))
         call, mortal = self._calls.values[place.call], place.program in self._mortal
-        for fault in faults_of(call, self._answers.values[answer], mortal=mortal):
+        old = applied(self._scenario.start, call)[1] if call.may_be_old else {}
+        for fault in faults_of(call, self._answers.values[answer], old, mortal=mortal):
             if fault is SENT_AGAIN and not self._scenario.resends:
                 continue
             copy = (place.program, place.call)

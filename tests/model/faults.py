@@ -29,10 +29,14 @@ UPSTREAM_REFUSES = Fault("is refused by upstream", {"status": 500, "members": {}
 UPSTREAM_SILENT = Fault("gets no answer from upstream", {"timeout": True})
 
 
-def faults_of(call: Call, answer: Answer, *, mortal: bool) -> Iterator[Fault]:
-    """The faults that can befall `call`, which would get `answer`; `mortal` programs can die."""
+def faults_of(call: Call, answer: Answer, old: Answer, *, mortal: bool) -> Iterator[Fault]:
+    """The faults that can befall `call`, which would get `answer`, and `old` at the start of the scenario;
+    `mortal` programs can die.
+    """
     if mortal:
         yield DIES if call.is_read else DIES_SENDING
+    if call.may_be_old and old != answer:
+        yield Fault("reads what was stored at the start", old)
     match call.kind:
         case "get_item" | "query":
             yield FAILS

@@ -140,7 +140,7 @@ class Ledger:
         once-item).
         """
         patience = _Patience(self._clock, self._sleep)
-        account = self._just_served(move, rate_limit, new_account) or self.account(move.user)
+        account = self._likely(move, rate_limit, new_account) or self.account(move.user)
         while True:
             window = _window(account, move.act.at, rate_limit)
             self._refuse(account, move, once, window, new_account)
@@ -180,13 +180,16 @@ class Ledger:
                 patience.count()
                 patience.pause()
 
-    def _just_served(
+    def _likely(
         self, move: Move, rate_limit: int | None, new_account: EngineError | None
     ) -> Account | None:
-        """The account as this process left it a moment ago, if it allows the move."""
+        """The account as this process left it a moment ago, or by a read that may be a moment old, if it
+        allows the move: then the transaction's conditions decide. Only a fresh read refuses a move.
+        """
         account = self._served.take(move.user, move.act.at) if self._served is not None else None
         if account is None:
-            return None
+            pk, sk = account_pk(move.user), account_sk(self.unit)
+            account = read_account(move.user, self.unit, self.table.get(pk, sk, consistent=False))
         window = _window(account, move.act.at, rate_limit)
         return None if _refusal(account, move, window, new_account) is not None else account
 
