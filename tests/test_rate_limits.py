@@ -299,3 +299,113 @@ def window_of(table: Table, subject: str) -> tuple[int, int]:
     kept = table.get(subject, "RATE#status")
     assert kept is not None
     return kept["rate_from"], kept["rate_used"]
+
+
+def beside(lots: Lots, table: Table, subject: str, limit: int, now: int = NOW) -> bool:
+    try:
+        lots.take_beside(table, subject, "status", "submit_used", limit, now)
+    except RateLimited:
+        return False
+    return True
+
+
+def counts_of(table: Table, subject: str) -> tuple[int, int, int]:
+    """The start of the window, the calls of its class, and those beside."""
+    kept = table.get(subject, "RATE#status")
+    assert kept is not None
+    return kept["rate_from"], kept["rate_used"], kept.get("submit_used", 0)
+
+
+def test_the_call_that_begins_a_window_takes_the_first_lot_in_its_own_write(table: Table) -> None:
+    lots, counted = Lots(), Counted(table)
+    assert beside(lots, counted, "A#ahead", 100)
+    assert all(by_lots(lots, counted, "A#ahead", 100) for _ in range(10))
+    assert counted.writes == 1
+    assert counts_of(table, "A#ahead") == (NOW, 10, 1)
+    assert beside(lots, counted, "A#ahead", 100, NOW + 59)
+    assert (counted.writes, counts_of(table, "A#ahead")) == (2, (NOW, 10, 2))
+    kept = table.get("A#ahead", "RATE#status")
+    assert kept is not None and kept["ttl"] > NOW + WINDOW_S
+
+
+@pytest.mark.parametrize("processes", [1, 3, 20])
+@pytest.mark.parametrize("limit", [1, 9, 25])
+def test_calls_beside_are_counted_exactly_over_processes(
+    table: Table, limit: int, processes: int
+) -> None:
+    """Each by itself; those of the class have their own limit."""
+    subject = f"A#beside-{limit}-{processes}"
+    fleet = [Lots() for _ in range(processes)]
+    passed = [beside(fleet[n % processes], table, subject, limit) for n in range(2 * limit)]
+    assert passed == [True] * limit + [False] * limit
+    polls = [by_lots(fleet[n % processes], table, subject, limit) for n in range(3 * limit)]
+    assert limit - 2 * (limit // 10) <= sum(polls) <= limit
+    assert polls.index(False) >= limit - 2 * (limit // 10)
+    assert beside(Lots(), table, subject, limit, NOW + WINDOW_S)
+
+
+def test_calls_beside_of_20_threads_are_exact(table: Table) -> None:
+    fleet = [Lots() for _ in range(4)]
+    with ThreadPoolExecutor(20) as pool:
+        passed = list(pool.map(lambda n: beside(fleet[n % 4], table, "A#many", 25), range(60)))
+    assert passed.count(True) == 25
+    assert counts_of(table, "A#many")[2] == 25
+
+
+def test_a_refused_call_beside_says_when_the_window_ends_and_is_not_counted(table: Table) -> None:
+    lots = Lots()
+    assert beside(lots, table, "A#full", 1)
+    with pytest.raises(RateLimited) as refused:
+        lots.take_beside(table, "A#full", "status", "submit_used", 1, NOW + 20)
+    assert refused.value.headers == {
+        "RateLimit-Policy": '"default";q=1;w=60',
+        "RateLimit": '"default";r=0;t=40',
+        "Retry-After": "40",
+    }
+    assert counts_of(table, "A#full") == (NOW, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("start", "stored"),
+    [
+        (NOW - WINDOW_S, (NOW, 10, 1)),
+        (NOW - WINDOW_S + 1, (NOW - WINDOW_S + 1, 5, 1)),
+        (NOW + WINDOW_S - 1, (NOW + WINDOW_S - 1, 5, 1)),
+        (NOW + WINDOW_S, (NOW, 10, 1)),
+    ],
+)
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_call_beside_begins_a_window_where_the_stored_one_is_over(
+    table: Table, start: int, stored: tuple[int, int, int], is_known: bool
+) -> None:
+    """Also where this process knows of another window, and where the window has counted no such call."""
+    subject, lots = f"A#begun-{start}-{is_known}", Lots()
+    if is_known:
+        assert by_lots(lots, table, subject, 100)
+    put_window(table, subject, start)
+    counted = Counted(table)
+    assert beside(lots, counted, subject, 100)
+    assert counts_of(table, subject) == stored
+    assert counted.writes <= 2
+
+
+def test_a_call_beside_whose_answer_was_lost_is_counted_once(table: Table) -> None:
+    subject, lots = "A#lost-beside", Lots()
+    assert beside(lots, lossy(table), subject, 100)
+    assert beside(lots, lossy(table), subject, 100)
+    assert counts_of(table, subject) == (NOW, 10, 2)
+
+
+def test_a_lowered_limit_applies_at_once_to_calls_beside(table: Table) -> None:
+    lots = Lots()
+    assert all(beside(lots, table, "A#lower", 5) for _ in range(5))
+    assert not beside(lots, table, "A#lower", 2)
+    assert beside(lots, table, "A#lower", 6)
+
+
+def test_a_process_restored_from_a_snapshot_has_no_lot_ahead(table: Table) -> None:
+    lots = Lots()
+    beside(lots, table, "A#thawed", 10)
+    snapshots.restored()
+    by_lots(lots, table, "A#thawed", 10)
+    assert counts_of(table, "A#thawed") == (NOW, 2, 1)

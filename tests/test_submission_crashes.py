@@ -77,8 +77,8 @@ def test_after_a_failure_at_any_call_a_job_is_paid_for_or_its_credit_is_back(
     assert LEAST_CALLS <= at <= MOST_CALLS
 
 
-CLAIM, JOB = 2, 3
-"""The numbers of these calls: before them the call is counted, by two writes where it is the first."""
+CLAIM, JOB = 1, 2
+"""The numbers of these calls: before them the submission is counted, by one write where it is the first."""
 
 
 @pytest.mark.parametrize("at", [CLAIM, JOB])

@@ -49,7 +49,8 @@ lambda_handler = api
 @api.route("POST", "/ttt/transcribe")
 def submit(call: Call) -> Answer:
     token = bearer.vended(call, rings[VEND_JWT_SECRET])
-    rate_limits.take(ledger.table, account_pk(token.user), "submit", settings.rate_limit, call.now)
+    subject = account_pk(token.user)
+    polls.take_beside(ledger.table, subject, "status", "submit_used", settings.rate_limit, call.now)
     form = call.read(SubmitForm)
     act = call.act(f"user:{token.user}")
     key = call.request_key.key

@@ -214,6 +214,26 @@ WINDOWS: Final = [
         "    if seen is None:\n        raise ConditionFailed(None)\n",
         "    seen = seen or {'rate_from': 0}\n",
     ),
+    (
+        "web.rate_limits.calls-beside-have-their-limit",
+        '" AND (attribute_not_exists(#counter) OR #counter < :limit)"',
+        '""',
+    ),
+    (
+        "web.rate_limits.last-call-beside-passes",
+        ".counted(now)\n    if window.used > limit:\n",
+        ".counted(now)\n    if window.used >= limit:\n",
+    ),
+    (
+        "web.rate_limits.call-beside-is-counted-once",
+        "rate_from < :future AND counted_by <> :mark",
+        "rate_from < :future",
+    ),
+    (
+        "web.rate_limits.calls-beside-in-their-window",
+        '"rate_from > :past AND rate_from < :future AND counted_by',
+        '"counted_by',
+    ),
 ]
 
 ADJUSTMENTS: Final = [

@@ -1,11 +1,12 @@
 """Rate limits, exact across all instances: a window starts with its first call and lasts a minute.
 
-`take` counts every call in a write of its own; `Lots` counts several in one, for routes that apps poll.
+`take` counts every call in a write of its own; `Lots` counts several in one, for routes that apps poll, and
+can count the call after which an app polls in the same write.
 
 Header format: draft-ietf-httpapi-ratelimit-headers-10.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from ipaddress import ip_network
@@ -131,6 +132,35 @@ class Lots:
         if lot.is_last:
             take(table, subject, route_class, limit, now)
 
+    def take_beside(
+        self, table: Table, subject: str, route_class: str, counter: str, limit: int, now: int
+    ) -> None:
+        """Count one call by itself, as the attribute `counter` of the window of `route_class`. The call that
+        begins a window takes a lot of `route_class` in the same write. A refused call is not counted.
+
+        Raises `RateLimited`, `OutcomeUnknown`.
+        """
+        place, sk, size = f"{subject}#{route_class}", f"RATE#{route_class}", max(1, limit // LOTS)
+        begin = _new_lot(subject, sk, size, now, {counter: 1})
+        count = _count_beside(subject, sk, counter, limit, now)
+        write: Write = count if self._is_in_window(place, now) else begin
+        while True:
+            try:
+                item = table.write(write)
+                break
+            except ConditionFailed as refused:
+                is_new = refused.item is None or is_over(refused.item["rate_from"], now)
+                write = begin if is_new else count
+                if refused.item is not None and not is_new:
+                    _require_room(refused.item, counter, limit, now)
+        if write is begin:
+            self._keep(place, _Lot(item["rate_from"], 0, size))
+
+    def _is_in_window(self, place: str, now: int) -> bool:
+        """Whether this process knows that the window of `place` has begun."""
+        lot = self._lots.get(place)
+        return lot is not None and not is_over(lot.start, now)
+
     def _serve(self, place: str, limit: int, now: int) -> tuple[_Lot | None, bool]:
         """The lot of the current window, if any, and whether the call was one of those it had left."""
         with self._lots.lock:
@@ -165,11 +195,11 @@ class Lots:
             return _Lot(refused.item["rate_from"] if refused.item else now, 0, 0, is_last=True)
 
 
-def _new_lot(pk: str, sk: str, size: int, now: int) -> Put:
+def _new_lot(pk: str, sk: str, size: int, now: int, beside: Mapping[str, int] | None = None) -> Put:
     """A window that begins with a lot, where there is none or the last one is over."""
     item = {"pk": pk, "sk": sk, "rate_from": now, "rate_used": size, "ttl": now + 3600}
     return Put(
-        item,
+        {**item, **(beside or {})},
         "attribute_not_exists(pk) OR rate_from <= :past OR rate_from >= :future",
         values={":past": now - WINDOW_S, ":future": now + WINDOW_S},
         mark="counted_by",
@@ -191,6 +221,32 @@ def _next_lot(pk: str, sk: str, size: int, limit: int, now: int) -> Update:
         },
         mark="counted_by",
     )
+
+
+def _count_beside(pk: str, sk: str, counter: str, limit: int, now: int) -> Update:
+    return Update(
+        pk,
+        sk,
+        "SET #counter = if_not_exists(#counter, :none) + :one",
+        "rate_from > :past AND rate_from < :future AND counted_by <> :mark"
+        " AND (attribute_not_exists(#counter) OR #counter < :limit)",
+        names={"#counter": counter},
+        values={
+            ":none": 0,
+            ":one": 1,
+            ":limit": limit,
+            ":past": now - WINDOW_S,
+            ":future": now + WINDOW_S,
+        },
+        mark="counted_by",
+    )
+
+
+def _require_room(item: Item, counter: str, limit: int, now: int) -> None:
+    """Raises `RateLimited` where the window in `item` has no room for another call of `counter`."""
+    window = Window(item["rate_from"], item.get(counter, 0), limit).counted(now)
+    if window.used > limit:
+        raise RateLimited(window.resets_in_s, policy_headers(window))
 
 
 def _counted(
