@@ -86,6 +86,16 @@ SUBMIT_MS = 1000
 """Assumed: TTTranscribe accepts a job within a second."""
 PROJECTOR_MS = 50
 """Assumed for one entry."""
+FUNCTIONS = {
+    "vend": "TokensFunction",
+    "submit": "TranscriptionFunction",
+    "status, running": "TranscriptionFunction",
+    "status, nothing new": "TranscriptionFunction",
+    "status, ended": "TranscriptionFunction",
+    "project the spend": "ProjectorFunction",
+    "project the capture": "ProjectorFunction",
+}
+"""The function of each step of a journey."""
 OUR_LINE_BYTES = 450
 """Measured for a vend: 366 bytes, and the function's name and the trace."""
 LINE_BYTES = 350
@@ -113,7 +123,11 @@ def costs() -> list[Line]:
     """The cost of a million journeys, stored for one month."""
     requests = quantities.requests() * JOURNEYS
     invocations = requests + len(quantities.PROJECTED) * JOURNEYS
-    gb_s = _memory_gb() * _milliseconds() * JOURNEYS / 1000
+    gb_s = (
+        sum(_milliseconds(step) * _memory_gb(name) for step, name in FUNCTIONS.items())
+        * JOURNEYS
+        / 1000
+    )
     logged = Decimal(LINE_BYTES * (requests + invocations) + OUR_LINE_BYTES * invocations) / 10**9
     stored = Decimal(quantities.STORED_BYTES * JOURNEYS) / 10**9
     traces = requests * SAMPLED
@@ -157,12 +171,13 @@ def fixed() -> list[Line]:
 
 def snapshots() -> list[Line]:
     """Of SnapStart: a month of one version of each function that has it, and a million starts."""
-    functions = sum("SnapStart" in found for found in _of_type("AWS::Serverless::Function"))
-    kept_gb_s = functions * _memory_gb() * MONTH_S
-    restored_gb = _memory_gb() * MILLION
+    resources = _template()["Resources"].items()
+    functions = [name for name, found in resources if "SnapStart" in found.get("Properties", {})]
+    kept_gb_s = sum(map(_memory_gb, functions)) * MONTH_S
+    restored_gb = _memory_gb("TokensFunction") * MILLION
     return [
-        _line("kept for a month", f"{functions} functions", "snapshot", kept_gb_s),
-        _line("a million cold starts", f"{restored_gb:,.0f} GB", "restore", restored_gb),
+        _line("kept for a month", f"{len(functions)} functions", "snapshot", kept_gb_s),
+        _line("a million cold starts of tokens", f"{restored_gb:,.0f} GB", "restore", restored_gb),
     ]
 
 
@@ -228,13 +243,18 @@ def _line(part: str, quantity: str, price: str, number: Decimal | float) -> Line
     return Line(part, quantity, Decimal(str(number)) * PRICES[price].dollars)
 
 
-def _milliseconds() -> Decimal:
-    front = sum(n for name, n in quantities.REQUESTS.items() if name != "submit") * FRONT_MS
-    return Decimal(front + SUBMIT_MS + len(quantities.PROJECTED) * PROJECTOR_MS)
+def _milliseconds(step: str) -> Decimal:
+    """The time of all calls of `step` in a journey."""
+    special = {"submit": SUBMIT_MS, **dict.fromkeys(quantities.PROJECTED, PROJECTOR_MS)}
+    return Decimal(special.get(step, FRONT_MS) * quantities.times(step))
 
 
-def _memory_gb() -> Decimal:
-    return Decimal(int(_template()["Globals"]["Function"]["MemorySize"])) / 1024
+def _memory_gb(function: str) -> Decimal:
+    template = _template()
+    every = template["Globals"]["Function"]["MemorySize"]
+    return (
+        Decimal(int(template["Resources"][function]["Properties"].get("MemorySize", every))) / 1024
+    )
 
 
 def _routes() -> list[dict[str, Any]]:

@@ -82,10 +82,16 @@ class Walk:
 def test_the_measured_units_of_a_journey_are_those_of_the_cost_tables(
     studio: Studio, meter: Meter
 ) -> None:
-    """Writes are exact; reads are those of the local engine, which counts them differently from DynamoDB."""
+    """Writes are exact; reads are those of the local engine. The vend needs none, as its process has just
+    served the account.
+    """
     found = Walk(studio, meter).run()
     assert {name: step.write for name, step in found.items()} == {
         name: step.write for name, step in quantities.STEPS.items()
+    }
+    assert found["vend"].read == 0
+    assert {n: s.read for n, s in found.items() if n != "vend"} == {
+        n: s.read for n, s in quantities.STEPS.items() if n != "vend"
     }
     assert {n: s.indexes for n, s in found.items()} == {
         n: s.indexes for n, s in quantities.STEPS.items()

@@ -10,6 +10,7 @@ import pytest
 
 from engine.platform.errors import OutcomeUnknown
 from engine.transcription import jobs, submission
+from engine.transcription.gateway import Questions
 from tests.support import app_client
 from tests.support.direct import assert_refused
 from tests.support.studio import OTHER_VIDEO, VIDEO, Studio, opened
@@ -91,6 +92,26 @@ def test_another_users_quote_and_job_are_not_there(studio: Studio) -> None:
     reply = studio.gateway.call("GET", f"/v1/jobs/{done['jobId']}", headers=others)
     assert (reply.status, reply.code) == (404, "job_not_found")
     assert studio.credits(stranger) == (1, 0)
+
+
+def test_while_upstream_gives_no_answer_a_job_is_as_it_was_seen_last(studio: Studio) -> None:
+    """Also in the second in which upstream was asked; another process knows only that the job runs."""
+    user, headers = studio.gateway.user(balance=1)
+    job_id = bought(studio, headers).json["jobId"]
+    studio.upstream.answer("status", {"status": "processing", "percent": 40}, 200)
+    seen = job(studio, headers, job_id)
+    assert (seen["status"], seen["progress"]) == ("processing", 40)
+    studio.upstream.fault("status", "status", times=None, status=503)
+    for _ in range(2):
+        again = job(studio, headers, job_id)
+        assert (again["status"], again["progress"]) == ("processing", 40)
+    told = studio.gateway.call("GET", f"/v1/jobs/{job_id}", headers=headers).json
+    assert (told["status"], told["progress"]) == ("processing", 40)
+    module: Any = studio.gateway.function("wallet")
+    module.questions = Questions()
+    elsewhere = job(studio, headers, job_id)
+    assert (elsewhere["status"], elsewhere["progress"]) == ("processing", 0)
+    assert studio.credits(user) == (0, 1)
 
 
 def test_a_job_that_upstream_refuses_is_a_failed_job(studio: Studio) -> None:

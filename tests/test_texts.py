@@ -16,6 +16,7 @@ from engine.credits.hold_items import CAPTURED, OPEN
 from engine.platform.table import Put
 from engine.transcription import jobs
 from engine.transcription import status as job_status
+from engine.transcription.gateway import Questions
 from engine.transcription.upstream import SIZE_LIMIT, UpstreamAnswer, parse
 from tests.mutation.desk import NOW, Desk, Service, fresh, nowhere, proxy, submit
 from tests.support.studio import Studio, opened
@@ -190,6 +191,8 @@ def test_a_text_that_an_earlier_version_kept_is_read(studio: Studio) -> None:
             "",
         )
     )
+    module: Any = studio.gateway.function("transcription")
+    module.questions = Questions()
     told = studio.told(headers, job)
     assert (told.json["text"], told.json["credit"]) == ("an old text", "captured")
     assert len(studio.upstream.calls("status")) == 0

@@ -11,9 +11,11 @@ from unittest.mock import patch
 
 from engine.credits import hold_items, holds, placing
 from engine.credits.hold_items import CAPTURED, RELEASED, Hold
+from engine.ledger.items import Account, account_pk, account_sk, read_account
+from engine.ledger.posting import Ledger
 from engine.platform import table
 from engine.platform.table import Item, Table, Write
-from engine.transcription import outcomes, settling, status
+from engine.transcription import jobs, outcomes, settling, status
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S, Heard
 from tests.model import scenarios
 from tests.model.replay import Desk
@@ -26,6 +28,9 @@ def broken_jobs() -> list[Scenario]:
     return [
         under("a stored 404 decides", scenarios.known_again, _stale_404),
         under("one try to settle", scenarios.forgotten_or_not, _one_try, _free_text),
+        under("one try of who knows", scenarios.forgotten_by_who_knows, _one_try, _free_text),
+        under("who knows reads nothing", scenarios.known_again_by_who_knows, _nothing_read),
+        under("an old account refuses", scenarios.recharge, _old_refuses),
         under("a writer does not know its own write", scenarios.handed_to_two, _unmarked),
         under("a replay answers a dead token", scenarios.bought_anew, _dead_replay),
     ]
@@ -71,10 +76,30 @@ def _one_try() -> AbstractContextManager[Any]:
     return patch.object(settling, "settled", settled)
 
 
+def _nothing_read() -> AbstractContextManager[Any]:
+    """That a job runs is told without a look at what another was told meanwhile."""
+    kept = jobs.keep_said
+
+    def keep_said(ledger: Any, seen: Item, members: Any, now: int, **other: Any) -> Heard:
+        if outcomes.end_of(members) is None:
+            return Heard(members, is_fresh=True)
+        return kept(ledger, seen, members, now, **other)
+
+    return patch.object(jobs, "keep_said", keep_said)
+
+
 def _free_text() -> AbstractContextManager[Any]:
     return patch.multiple(
         status, _is_given_up=lambda *_: False, WRITTEN_OFF=RELEASED, CAPTURED=CAPTURED
     )
+
+
+def _old_refuses() -> AbstractContextManager[Any]:
+    def likely(self: Ledger, move: Any, *_: object) -> Account:
+        item = self.table.get(account_pk(move.user), account_sk(self.unit), consistent=False)
+        return read_account(move.user, self.unit, item)
+
+    return patch.object(Ledger, "_likely", likely)
 
 
 def _unmarked() -> AbstractContextManager[Any]:

@@ -19,7 +19,7 @@ from engine.platform.errors import EngineError
 from engine.platform.ids import base36, digest
 from engine.transcription import starting, submission, sweeping
 from engine.transcription import status as job_status
-from engine.transcription.gateway import Gateway
+from engine.transcription.gateway import Gateway, Running
 from engine.transcription.upstream import NotSent
 from engine.web import rate_limits
 from tests.model.replay import SECRET, Desk
@@ -148,18 +148,22 @@ def submitted(asked: Asked, token: VendedToken, url: str = URL) -> Program:
     return asked.does(run)
 
 
-def looked_at(asked: Asked, job_id: str, *, has_asked: bool = False) -> Program:
+def looked_at(
+    asked: Asked, job_id: str, *, has_asked: bool = False, knows: VendedToken | None = None
+) -> Program:
     """`GET /ttt/status/{id}`: an end that upstream tells settles the hold. A process that `has_asked` in this
-    second is told what was heard last.
+    second is told what was heard last; one that `knows` the token's job asks before it reads.
     """
 
     def run(desk: Desk) -> Mapping[str, Any]:
         act, gateway = asked.act("system:status"), _gateway(desk)
+        if knows is not None:
+            gateway.questions._running.put(job_id, Running(knows.user, knows.jti, job_id))
         if has_asked:
             gateway.questions.take(job_id, act.at)
         mirrored = job_status.status(gateway, asked.user, job_id, act)
         told = json.loads(mirrored.body)
-        return {"text": told.get("text"), "job": job_id}
+        return {"text": told.get("text"), "job": job_id, "credit": told["credit"]}
 
     return asked.does(run)
 

@@ -266,6 +266,54 @@ def known_again(deep: bool) -> Scenario:
     )  # fmt: skip
 
 
+def forgotten_by_who_knows(deep: bool) -> Scenario:
+    """The same, where one of the polls is of a process that knows the job and asks first."""
+    return _scenario(
+        "a known job that is missing, and may come back", _polls_of_who_knows(),
+        seen_missing("missing"), ("K", "ok"), ("K", "job_not_found"), judge=_text_is_paid,
+        environment=_comes_back, faults=int(deep),
+    )  # fmt: skip
+
+
+def known_again_by_who_knows(deep: bool) -> Scenario:
+    """A job that was missing once; two polls, one after the other, by processes that know it, and upstream
+    forgets the job and finds it again at any time.
+    """
+    polls = do.attempts(
+        lambda asked: do.looked_at(asked, JOB, knows=TOKEN), Asked("K", at=POLL_AT), 2, first=0,
+        waits=True,
+    )  # fmt: skip
+    return _scenario(
+        "a known job that was missing once", polls, seen_missing("processing"), ("K", "ok"),
+        ("K", "job_not_found"), judge=_known_in_between, environment=_comes_and_goes, faults=int(deep),
+    )  # fmt: skip
+
+
+def _comes_and_goes(content: Content) -> Iterator[tuple[str, Content]]:
+    job = content[UPSTREAM, JOB]
+    state = "missing" if job["state"] == "processing" else "processing"
+    yield f"upstream: the job is {state}", {**content, (UPSTREAM, JOB): {**job, "state": state}}
+
+
+def _known_in_between(
+    programs: tuple[Program, ...], outcomes: Outcomes, content: Content
+) -> str | None:
+    """The first poll was told that the job runs, so the second one's 404 is a first one."""
+    first = outcomes[0]
+    is_known = first is not None and first.kind == "ok" and first.facts["credit"] == "held"
+    reasons = {item.get("reason") for item in content.values()}
+    is_forgotten = "upstream has forgotten the job" in reasons
+    return "forgotten by a 404 before a good answer" if is_known and is_forgotten else None
+
+
+def _polls_of_who_knows() -> list[Program]:
+    return [
+        do.looked_at(Asked("K", at=POLL_AT), JOB, knows=TOKEN),
+        do.looked_at(Asked("L", at=POLL_AT), JOB),
+        do.swept(Asked("S", at=POLL_AT)),
+    ]
+
+
 def _polls(deep: bool) -> list[Program]:
     """With a fault, a poll of a process that has just asked makes too many states to see them all."""
     polls = do.attempts(lambda asked: do.looked_at(asked, JOB), Asked("L", at=POLL_AT), 2, first=0)
@@ -492,6 +540,8 @@ MAKERS: tuple[Callable[[bool], Scenario], ...] = (
     job_ends,
     forgotten_or_not,
     known_again,
+    forgotten_by_who_knows,
+    known_again_by_who_knows,
     bought_anew,
     late_success_of_the_first,
     handed_to_two,

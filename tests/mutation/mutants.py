@@ -67,6 +67,7 @@ TESTS: Mapping[str, tuple[str, ...]] = {
         (
             "transcription.jobs",
             "transcription.asking",
+            "transcription.gateway",
             "transcription.outcomes",
             "transcription.settling",
             "transcription.status",

@@ -206,8 +206,39 @@ CLAIMS: Final = [
     ("transcription.asking.told-in-its-second", 'item.get("said_at") == now', "False"),
     (
         "transcription.jobs.doubts-are-looked-for-again",
-        "if latest is not None and _tells(latest, said):",
+        "if latest is not None and not is_doubted(latest):",
         "if latest is not None:",
+    ),
+    (
+        "transcription.jobs.end-is-a-doubt",
+        '_DOUBTS: Final = frozenset({"missing_since", "unclear_since", "is_final"})',
+        '_DOUBTS: Final = frozenset({"missing_since", "unclear_since"})',
+    ),
+    (
+        "transcription.asking.doubt-is-told",
+        "if said is None or jobs.is_doubted(item) or",
+        "if said is None or",
+    ),
+    ("transcription.asking.later-word-is-told", 'or said.at < item.get("said_at", 0)', ""),
+    (
+        "transcription.gateway.known-to-its-owner",
+        "found if found is not None and found.user == user else None",
+        "found",
+    ),
+    (
+        "transcription.status.ended-is-told-in-an-outage",
+        'if stored is None or "is_final" in stored:',
+        "if stored is None:",
+    ),
+    (
+        "transcription.status.heard-anew-or-read",
+        "hold_items.find(gateway.ledger.table, user, known.jti) if heard.is_fresh else None",
+        "hold_items.find(gateway.ledger.table, user, known.jti)",
+    ),
+    (
+        "transcription.status.of-the-job-that-it-pays-for",
+        "if hold is None or hold.job_id != known.job_id:",
+        "if hold is None:",
     ),
     ("transcription.jobs.end-is-kept", "    if end == CAPTURED:\n", "    if False:\n"),
     ("transcription.jobs.failure-is-kept", "    elif end is not None:\n", "    elif False:\n"),

@@ -1,9 +1,9 @@
 """Asking upstream how a job goes, and keeping what it says.
 
-Each process asks about a job at most once a second, and not in a second in which another has kept a new
-answer; who does not ask is told what was heard last. An answer that brings nothing new writes nothing. The
-end of a job is kept before its credit is captured, so that no credit is taken for a text that could be
-lost, and upstream is not asked again after it.
+Each process asks about a job at most once a second, and not in a second in which another has kept an answer;
+who does not ask is told what was heard last. That a job runs is remembered by the process that was told so,
+and stored only where it ends a doubt. The end of a job is kept before its credit is captured, so that no
+credit is taken for a text that could be lost, and upstream is not asked again after it.
 """
 
 from engine.platform.errors import UpstreamFailed, UpstreamTimedOut
@@ -29,15 +29,24 @@ def hear(gateway: Gateway, item: Item, now: int, *, at_once: bool = False) -> He
     job_id = jobs.id_of(item)
     gateway.breaker.admit()
     if not at_once and not gateway.questions.take(job_id, now):
-        return jobs.heard_in(item)
+        return last_heard(gateway, item)
     answer = _ask(gateway, job_id)
     if answer.status in MISSING:
         return jobs.keep_missing(gateway.ledger, job_id, now)
-    if answer.status == 200:
-        return jobs.keep_said(
-            gateway.ledger, item, answer.members, now, keep_days=gateway.keep_days
-        )
-    raise UpstreamFailed(details={"reason": f"status {answer.status}"})
+    if answer.status != 200:
+        raise UpstreamFailed(details={"reason": f"status {answer.status}"})
+    heard = jobs.keep_said(gateway.ledger, item, answer.members, now, keep_days=gateway.keep_days)
+    if heard.says_running:
+        gateway.questions.heard(job_id, now, heard.members or {})
+    return heard
+
+
+def last_heard(gateway: Gateway, item: Item) -> Heard:
+    """What was heard last of the job in `item`: by this process while it runs, or else as it is stored."""
+    said = gateway.questions.said(jobs.id_of(item))
+    if said is None or jobs.is_doubted(item) or said.at < item.get("said_at", 0):
+        return jobs.heard_in(item)
+    return Heard(said.members)
 
 
 def _ask(gateway: Gateway, job_id: str) -> UpstreamAnswer:

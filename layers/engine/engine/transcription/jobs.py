@@ -6,9 +6,9 @@ which the jobs of a video are found; `cause` (upstream's words), `ended_at`, `jo
 has failed.
 `J#<id>` / `JOB` is the same job by upstream's id: `user`, `jti`, `created_at`, `asked_at` (always 0; earlier
 versions read it); `said_packed` (upstream's members as JSON, by zlib; `said`, not packed, in items of earlier
-versions) and `said_at`, when that was first said; `is_final` once it has ended; `missing_since` while
-upstream does not know it; `unclear_since` while its answers name neither an end nor progress. Both have
-`erased_at` once the person's data was erased.
+versions) and `said_at`, when that was first said; of a job that runs they are kept only where they end a
+doubt; `is_final` once it has ended; `missing_since` while upstream does not know it; `unclear_since` while
+its answers name neither an end nor progress. Both have `erased_at` once the person's data was erased.
 `J#<id>` / `PAST` names `user` and `jti` of a completed job. No other module writes them.
 
 The record of a job is kept for as long as the ledger, the text of a completed one for as long as the
@@ -228,19 +228,19 @@ def keep_missing(ledger: Ledger, job_id: str, now: int) -> Heard:
 def keep_said(
     ledger: Ledger, seen: Item, members: Mapping[str, Any], now: int, *, keep_days: int
 ) -> Heard:
-    """Keep upstream's members, of a completed job for `keep_days`, of any other without texts; unless the
-    job's item tells just these. `seen` is the item before upstream was asked. Raises `Busy` or
-    `OutcomeUnknown`.
+    """Keep upstream's members, of a completed job for `keep_days`, of any other without texts. That a job
+    runs is kept only where its item speaks against it. `seen` is the item before upstream was asked, or
+    its `reference`. Raises `Busy` or `OutcomeUnknown`.
     """
     job_id, end = id_of(seen), end_of(members)
-    said = _packed(members if end == CAPTURED else outcomes.without_text(members))
-    if _tells(seen, said):
-        # Another call may have been told meanwhile that upstream does not know the job.
+    told = members if end == CAPTURED else outcomes.without_text(members)
+    if end is None and not is_unclear(members):
+        # Another call may have been told meanwhile that upstream does not know the job, or that it ended.
         latest = read(ledger, job_id)
-        if latest is not None and _tells(latest, said):
-            return replace(heard_in(latest), is_fresh=True)
+        if latest is not None and not is_doubted(latest):
+            return Heard(told, is_fresh=True)
     change = "SET said_packed = :said, said_at = :now"
-    values: dict[str, Any] = {":said": said, ":now": now}
+    values: dict[str, Any] = {":said": _packed(told), ":now": now}
     if end == CAPTURED:
         _keep_past(ledger, seen)
         change += ", is_final = :yes, #ttl = :ttl REMOVE missing_since, unclear_since, said"
@@ -259,9 +259,14 @@ def keep_said(
     return heard
 
 
-def _tells(item: Item, said: bytes) -> bool:
-    """Whether the job's item tells `said`, packed, and nothing that speaks against it."""
-    return item.get("said_packed") == said and _DOUBTS.isdisjoint(item)
+def is_doubted(item: Item) -> bool:
+    """Whether the job's item speaks against a job that runs."""
+    return not _DOUBTS.isdisjoint(item)
+
+
+def reference(user: str, jti: str, job_id: str) -> Item:
+    """What of the job's item never changes."""
+    return {"pk": _pk(job_id), "sk": "JOB", "user": user, "jti": jti}
 
 
 def heard_in(item: Item | None) -> Heard:
@@ -306,13 +311,7 @@ def _kept(ledger: Ledger, job_id: str, change: str, values: Mapping[str, Any]) -
 
 
 def _item(job_id: str, user: str, jti: str, now: int) -> Item:
-    return {
-        "pk": _pk(job_id),
-        "sk": "JOB",
-        "user": user,
-        "jti": jti,
-        "created_at": now,
-    }
+    return reference(user, jti, job_id) | {"created_at": now}
 
 
 def _of_video(url: str) -> str:

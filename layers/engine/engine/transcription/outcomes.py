@@ -78,6 +78,12 @@ class Heard:
     is_fresh: bool = False
     """Whether this call has asked, rather than read what an earlier call was told."""
 
+    @property
+    def says_running(self) -> bool:
+        """Whether upstream has just said that the job runs."""
+        is_doubted = self.missing_since is not None or self.unclear_since is not None
+        return self.is_fresh and not is_doubted and end_of(self.members or {}) is None
+
     def outcome(self, now: int) -> tuple[str, str] | None:
         """The end that the job has come to and why, None while it may go on."""
         if self.missing_since is not None:

@@ -155,4 +155,5 @@ def _kept(gateway: Gateway, hold: Hold, job_id: str, answer: Mirrored, now: int)
         gateway.ledger.table.write(holds.keep_answer(hold, job_id, answer.kept()))
     except ConditionFailed:
         return False
+    gateway.questions.saw(job_id, replace(hold, job_id=job_id))
     return True

@@ -5,9 +5,16 @@ The text is answered only where the hold is captured, by this call or before it.
 
 from typing import Any
 
+from engine.credits import hold_items
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED, SPENT, WRITTEN_OFF, Hold
 from engine.platform.act import Act
-from engine.platform.errors import EngineError, JobNotFound
+from engine.platform.errors import (
+    CircuitOpen,
+    EngineError,
+    JobNotFound,
+    UpstreamFailed,
+    UpstreamTimedOut,
+)
 from engine.transcription import asking, jobs, mirror, outcomes, settling
 from engine.transcription.answers import RELEASED_GUIDANCE, Mirrored
 from engine.transcription.gateway import Gateway
@@ -52,12 +59,42 @@ def seen(gateway: Gateway, user: str, job_id: str, act: Act) -> tuple[Hold, Hear
 
     Raises what `status` raises.
     """
+    found = _asked_first(gateway, user, job_id, act) or _read_first(gateway, user, job_id, act)
+    gateway.questions.saw(job_id, found[0])
+    return found
+
+
+def _read_first(gateway: Gateway, user: str, job_id: str, act: Act) -> tuple[Hold, Heard | None]:
     hold, item = jobs.known(gateway.ledger, user, job_id)
     if hold.job_id is not None and hold.job_id != job_id:
         item = jobs.read(gateway.ledger, hold.job_id) or {}
     if not item or hold.job_id is None:
         return hold, None
     return settling.settled(gateway, hold, asking.hear(gateway, item, act.at), act)
+
+
+def _asked_first(
+    gateway: Gateway, user: str, job_id: str, act: Act
+) -> tuple[Hold, Heard | None] | None:
+    """For a job that this process saw running: upstream is asked, and then what is stored is read once. None
+    where that is not enough: the process has asked in this second, the job has ended meanwhile, or it was
+    erased.
+    """
+    known = gateway.questions.running(job_id, user)
+    if known is None:
+        return None
+    try:
+        item = jobs.reference(known.user, known.jti, known.job_id)
+        heard = asking.hear(gateway, item, act.at)
+    except (CircuitOpen, UpstreamFailed, UpstreamTimedOut):
+        stored = jobs.read(gateway.ledger, known.job_id)
+        if stored is None or "is_final" in stored:
+            return None
+        raise
+    hold = hold_items.find(gateway.ledger.table, user, known.jti) if heard.is_fresh else None
+    if hold is None or hold.job_id != known.job_id:
+        return None
+    return settling.settled(gateway, hold, heard, act)
 
 
 def _is_given_up(hold: Hold, heard: Heard) -> bool:

@@ -34,7 +34,7 @@ from engine.platform.errors import (
 )
 from engine.platform.table import Write
 from engine.platform.times import DAY_S
-from engine.transcription import jobs, status, submission
+from engine.transcription import asking, jobs, status, submission
 from engine.transcription.gateway import Gateway
 from engine.transcription.outcomes import Heard
 from engine.wallet import progress, quotes, videos
@@ -115,9 +115,9 @@ def is_at_hand(gateway: Gateway, user: str, url: str) -> bool:
 
 
 def stored(gateway: Gateway, hold: Hold) -> Heard | None:
-    """What was heard of the hold's job last, as it is stored; None before upstream has a job."""
+    """What was heard of the hold's job last, without asking; None before upstream has a job."""
     item = jobs.read(gateway.ledger, hold.job_id) if hold.job_id is not None else None
-    return None if item is None or jobs.is_erased(item) else jobs.heard_in(item)
+    return None if item is None or jobs.is_erased(item) else asking.last_heard(gateway, item)
 
 
 def job(gateway: Gateway, user: str, job_id: str, act: Act) -> tuple[Hold, Heard | None]:
