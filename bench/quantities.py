@@ -24,12 +24,12 @@ class Taken:
 
 STEPS: Mapping[str, Taken] = {
     "vend": Taken(7, 0.5, {"open-holds": 1}),
-    "project the spend": Taken(8, 1, {"users-by-balance": 2}),
+    "project the spend": Taken(8, 0.5, {"users-by-balance": 2}),
     "submit": Taken(6, 0.5, {"open-holds": 1}),
     "status, running": Taken(0, 2),
     "status, nothing new": Taken(0, 2),
     "status, ended": Taken(9, 1.5, {"open-holds": 1}),
-    "project the capture": Taken(6, 1, {"users-by-balance": 1}),
+    "project the capture": Taken(6, 0.5, {"users-by-balance": 1}),
 }
 """For an account that has vended before, and one process of each function. All as measured, but for the read
 of a vend: a process that has just served the account needs none.
