@@ -58,8 +58,8 @@ IN_A_BATCH: Mapping[str, Taken] = {
 """The units of an entry in a batch of `BATCH` accounts with an entry each, which fill four transactions."""
 
 STORED_BYTES = 2900
-"""Permanent storage: two entries and their copies in the feed, the record of the job under both of its ids and
-its place in the index, with DynamoDB's 100 bytes for each. As measured with short ids: 2,875."""
+"""Permanent storage: two entries and their copies in the feed, the record of the job under both of its ids
+and its place in the index, with DynamoDB's 100 bytes for each. As measured with short ids: 2,875."""
 
 
 def taken(units: Iterable[Units]) -> Taken:
