@@ -120,7 +120,7 @@ class Bench:
         return Compared(direct, through, asked)
 
     def told(self) -> Compared:
-        """Status calls repeated in the same second, which are answered from the stored status."""
+        """Status calls repeated in the same second, which are answered by what was heard last."""
         job = json.loads(_answered(self._proxy(self._submit(), None)))["id"]
         event = self._status(job)
         direct = self._timed(lambda _: self._get(f"/status/{job}"))
