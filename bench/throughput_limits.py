@@ -40,6 +40,8 @@ class Limit:
     effect: str
     remedy: str
     capacity: int = PARTITION_UNITS
+    is_shared: bool = True
+    """Whether journeys of all users share it, and not those of one user or video."""
 
     @property
     def most(self) -> int:
@@ -66,20 +68,28 @@ LIMITS = (
         capacity=TABLE_UNITS,
     ),
     Limit(
-        "index `open-holds`", hold_items.SHARDS, quantities.on_index("open-holds"), 0,
+        "index `open-holds`: holds", hold_items.SHARDS,
+        quantities.on_index("open-holds", ["vend", "status, ended"]), 0,
         "vends and jobs: 503 `busy`", "`SHARDS` of holds as many as are swept, 8",
+    ),
+    Limit(
+        "index `open-holds`: jobs of one video", 1, quantities.on_index("open-holds", ["submit"]), 0,
+        "that video alone: 503 `busy`", "none: the partition is named after the video",
+        is_shared=False,
+    ),
+    Limit(
+        "index `open-holds`: balances", folds.USER_SHARDS,
+        quantities.on_index("open-holds", quantities.PROJECTED), 0,
+        "read models lag", "more `USER_SHARDS`",
     ),
     Limit(
         "feed of a day", folds.FEED_SHARDS, ENTRIES, 0, "read models lag",
         "more `FEED_SHARDS`",
     ),
     Limit(
-        "index `users-by-balance`", folds.USER_SHARDS, quantities.on_index("users-by-balance"), 0,
-        "read models lag", "more `USER_SHARDS`",
-    ),
-    Limit(
         "one user's partition", 1, 2 * 3 * ENTRIES, ENTRIES, "that user alone: 503 `busy`",
         "the rate limit (100 a minute) comes first; a giant customer gets an account for each department",
+        is_shared=False,
     ),
 )  # fmt: skip
 
@@ -103,12 +113,12 @@ def table() -> str:
 
 
 def rates_table() -> str:
-    """For each factor: journeys, units, and the limits that are exceeded, without that of a single user."""
+    """For each factor: journeys, units, and the shared limits that are exceeded."""
     rows = []
     for factor in FACTORS:
         requests = START * factor
         journeys = requests / REQUESTS_EACH
-        shared = sorted(LIMITS[:-1], key=lambda limit: limit.most)
+        shared = sorted((one for one in LIMITS if one.is_shared), key=lambda limit: limit.most)
         exceeded = [limit.name for limit in shared if limit.most < journeys]
         units = journeys * quantities.writes()
         whole = (f"{factor:,}x", f"{requests:,}", f"{journeys:,.0f}", f"{units:,.0f}")

@@ -61,10 +61,10 @@ def paged(stage: Stage, day: str, limit: int) -> list[Item]:
     return found
 
 
-OLD, NEW = figures.FIRST_LAYOUT, figures.LAYOUT
+OLD, OPEN_HOURS, NEW = figures.FIRST_LAYOUT, figures.OPEN_HOURS, figures.LAYOUT
 
 
-@pytest.mark.parametrize("layouts", [(OLD,), (NEW,), (OLD, NEW)])
+@pytest.mark.parametrize("layouts", [(OLD,), (OPEN_HOURS,), (NEW,), (OLD, OPEN_HOURS, NEW)])
 def test_a_day_is_the_same_whichever_layout_it_was_projected_in(
     endpoint: str, layouts: tuple[int, ...]
 ) -> None:
@@ -76,16 +76,19 @@ def test_a_day_is_the_same_whichever_layout_it_was_projected_in(
     assert len(expected(books, iso(NOON)[:10])) == 6 * 6
 
 
-@pytest.mark.parametrize(("layout", "kind", "is_in"), [
-    (OLD, "spend", True), (NEW, "spend", False), (OLD, "admin_deduct", True), (NEW, "admin_deduct", True),
+@pytest.mark.parametrize(("layout", "kind", "is_stored", "is_in"), [
+    (OLD, "spend", True, True), (OPEN_HOURS, "spend", True, False), (NEW, "spend", False, False),
+    (OLD, "admin_deduct", True, True), (OPEN_HOURS, "admin_deduct", True, True),
+    (NEW, "admin_deduct", True, True), (OLD, "capture", False, False), (NEW, "capture", False, False),
 ])  # fmt: skip
-def test_the_record_of_a_vend_is_in_the_index_that_its_layout_has(
-    endpoint: str, layout: int, kind: str, is_in: bool
+def test_the_record_of_a_vend_is_stored_where_its_layout_has_it(
+    endpoint: str, layout: int, kind: str, is_stored: bool, is_in: bool
 ) -> None:
-    """The version before finds the records of its layout there."""
+    """An earlier version finds the records of its layout there."""
     _, books = projected(endpoint, (layout,))
     entry = next(entry for entry in books[0].entries if entry.type == kind)
-    assert ("audit_day" in stored_record(entry, KEEP_DAYS, layout)) == is_in
+    record = stored_record(entry, KEEP_DAYS, layout)
+    assert (record is not None, record is not None and "audit_day" in record) == (is_stored, is_in)
 
 
 def test_vends_are_in_no_index_and_adjustments_are(endpoint: str) -> None:

@@ -196,10 +196,18 @@ def test_every_price_has_its_source_and_date() -> None:
 def test_the_limits_use_the_shards_of_the_code() -> None:
     """They are the constants that the functions use."""
     shards = {limit.name: limit.shards for limit in throughput_limits.LIMITS}
-    assert shards["index `open-holds`"] == hold_items.SHARDS
+    assert shards["index `open-holds`: holds"] == hold_items.SHARDS
+    assert shards["index `open-holds`: balances"] == folds.USER_SHARDS
     assert shards["statistics: open hours"] == folds.STATS_SHARDS
     assert shards["feed of a day"] == folds.FEED_SHARDS
-    assert shards["index `users-by-balance`"] == folds.USER_SHARDS
+
+
+def test_every_unit_of_the_index_of_open_holds_is_counted_in_one_limit() -> None:
+    """Each of its partitions belongs to holds, to the jobs of one video, or to balances."""
+    units = sum(
+        x.units for x in throughput_limits.LIMITS if x.name.startswith("index `open-holds`")
+    )
+    assert units == quantities.on_index("open-holds", quantities.STEPS)
 
 
 def test_the_document_has_the_time_of_the_sweeper() -> None:

@@ -104,12 +104,12 @@ def test_days_are_read_from_the_first_to_the_last(stage: Stage) -> None:
     assert figures.totals(stage.table, fresh("empty")) == Stats()
 
 
-def test_accounts_of_both_layouts_are_listed_by_age_once_page_by_page(endpoint: str) -> None:
+def test_accounts_of_all_layouts_are_listed_by_age_once_page_by_page(endpoint: str) -> None:
     """Some were projected by an earlier version; a duplicate of a first record puts a start beside one."""
     gateway, start = Gateway(endpoint), 1_800_000_000
     stage, books = Stage(gateway), [Book(f"u{n}", "credits", at=start + n) for n in range(9)]
     control = {"pk": CONTROL_PK, "sk": GENERATION_SK, "current": 1}
-    for layout, some in ((figures.FIRST_LAYOUT, books[::2]), (figures.LAYOUT, books[1::2])):
+    for layout, some in ((1, books[::3]), (2, books[1::3]), (3, books[2::3])):
         stage.table.write(Put({**control, "layout": layout}, ""))
         for book in some:
             book.grant(5)
@@ -130,15 +130,24 @@ def test_accounts_of_both_layouts_are_listed_by_age_once_page_by_page(endpoint: 
         assert found == [book.user for book in reversed(books)]
 
 
-def test_a_summary_is_in_the_index_by_age_only_in_the_earlier_layout(endpoint: str) -> None:
+@pytest.mark.parametrize("layout", [figures.OPEN_HOURS, figures.KEYS_ALONE])
+def test_a_summary_is_in_the_index_by_age_only_in_the_first_layout(
+    endpoint: str, layout: int
+) -> None:
     gateway = Gateway(endpoint)
     stage, book = Stage(gateway), Book("ann", "credits")
+    control = {"pk": CONTROL_PK, "sk": GENERATION_SK, "current": 1, "layout": layout}
+    stage.table.write(Put(control, ""))
     book.grant(5)
     book.grant(5)
     assert stage.deliver(records(book.entries)) is None
     pk = folds.summary_pk("credits", 1, "ann")
     item = stage.table.get(pk, "ann")
-    assert item is not None and "by_start" not in item and item["users_shard"] == pk
+    assert item is not None and "by_start" not in item
+    if layout == figures.OPEN_HOURS:
+        assert (item["users_shard"], "open_shard" in item) == (pk, False)
+    else:
+        assert (item["open_shard"], "users_shard" in item) == (folds.ranks_of(pk), False)
     starts_pk = folds.start_item("ann", "credits", 1, book.at)["pk"]
     assert list(stage.table.ascending(starts_pk, "!", "~")) == [
         folds.start_item("ann", "credits", 1, book.at)

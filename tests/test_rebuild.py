@@ -25,8 +25,10 @@ class Office:
     def __init__(self, endpoint: str, layout: int) -> None:
         self.gateway = Gateway(endpoint)
         self.table = self.gateway.ledger.table
-        if layout == figures.FIRST_LAYOUT:  # As an earlier version leaves it after a rebuild.
+        self.layout = layout
+        if layout < figures.LAYOUT:  # As an earlier version leaves it after a rebuild.
             self.set(CONTROL_PK, GENERATION_SK, "current", 1)
+            self.set(CONTROL_PK, GENERATION_SK, "layout", layout)
         self.projector = self.through(self.table)
         self.books = [
             Book(fresh("u"), unit, at=NOW - 90_000) for unit in ("credits",) * 3 + ("usd_micros",)
@@ -84,9 +86,9 @@ class Office:
         return folds.stats_pk(book.unit, self.generation(), shard), sk
 
 
-@pytest.fixture(params=[figures.FIRST_LAYOUT, figures.LAYOUT])
+@pytest.fixture(params=[figures.FIRST_LAYOUT, figures.OPEN_HOURS, figures.LAYOUT])
 def office(endpoint: str, request: pytest.FixtureRequest) -> Office:
-    """In the layout of earlier versions, and in this version's."""
+    """In the layouts of earlier versions, and in this version's."""
     return Office(endpoint, request.param)
 
 
@@ -160,7 +162,17 @@ def tamper_audit(office: Office, book: Book) -> None:
 
 
 def tamper_rank(office: Office, book: Book) -> None:
-    office.set(*office.summary_key(book), "by_balance", f"{99:015d}#{book.user}")
+    if office.layout < figures.KEYS_ALONE:
+        office.set(*office.summary_key(book), "by_balance", f"{99:015d}#{book.user}")
+    else:
+        office.set(*office.summary_key(book), "expires_at", folds.rank(99, book.user))
+
+
+def tamper_tie(office: Office, book: Book) -> None:
+    """The balance of the rank is right."""
+    office.set(*office.summary_key(book), "expires_at", folds.rank(book.account.available, "x"))
+    pk, _ = office.summary_key(book)
+    office.set(*office.summary_key(book), "open_shard", folds.ranks_of(pk))
 
 
 def tamper_age(office: Office, book: Book) -> None:
@@ -168,7 +180,8 @@ def tamper_age(office: Office, book: Book) -> None:
 
 
 def unlist(office: Office, book: Book) -> None:
-    office.set(*office.summary_key(book), "users_shard", "elsewhere")
+    name = "users_shard" if office.layout < figures.KEYS_ALONE else "open_shard"
+    office.set(*office.summary_key(book), name, "elsewhere")
 
 
 def tamper_hour(office: Office, book: Book) -> None:
@@ -188,7 +201,8 @@ def tamper_copy(office: Office, book: Book) -> None:
 
 REPAIRED = [
     tamper_summary, tamper_seq, tamper_high_seq, lose_summary, lose_total, stray_summary, stray_day, behind,
-    lose_audit, tamper_audit, tamper_rank, tamper_age, unlist, tamper_hour, lose_copy, tamper_copy,
+    lose_audit, tamper_audit, tamper_rank, tamper_tie, tamper_age, unlist, tamper_hour, lose_copy,
+    tamper_copy,
 ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from engine.products.errors import ProductNotFound
 from engine.products.product import Product, require_consistent
 from engine.readmodels import feed, overview
 from engine.readmodels.audit_days import AuditDays
+from engine.readmodels.audit_users import AuditUsers
 from engine.readmodels.feed import EntryFilter
 from engine.wallet import credit_requests, policy
 from engine.web.desk_forms import (
@@ -186,8 +187,11 @@ def records(call: Call) -> Answer:
     access.require(call, USERS_READ)
     query = call.read_query(AuditQuery)
     wanted = _wanted_records(query, call.now)
-    days = AuditDays(settings.audit_days, call.now)
-    page = audit_records.page(ledger.table, wanted, query.cursor, query.limit, days.of_day)
+    keep_days = settings.audit_days
+    readers = audit_records.Readers(
+        AuditDays(keep_days, call.now).of_day, AuditUsers(keep_days, call.now).of_user
+    )
+    page = audit_records.page(ledger.table, wanted, query.cursor, query.limit, readers)
     shown = accounts.records_members(ledger, page.items)
     return Answer({"ok": True, "records": shown, "nextCursor": page.cursor})
 

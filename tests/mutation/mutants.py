@@ -132,12 +132,20 @@ TESTS: Mapping[str, tuple[str, ...]] = {
     "subscriptions.plans": ("test_subscription",),
     "ledger.origins": ("test_origins", "test_erasure"),
     "credits.payments": (MONEY, "test_payments", "test_credits", "test_crash_points"),
-    **dict.fromkeys(("readmodels.projection", "readmodels.batches"), PROJECTED),
-    "readmodels.writes": (*PROJECTED, "test_open_hours", "test_audit_days", "test_rebuild"),
-    **dict.fromkeys(
-        ("readmodels.figures", "readmodels.open_hours"), ("test_open_hours", MODELS, "test_rebuild")
+    "readmodels.projection": (*PROJECTED, "test_layouts"),
+    "readmodels.batches": PROJECTED,
+    "readmodels.writes": (
+        *PROJECTED,
+        "test_open_hours",
+        "test_audit_days",
+        "test_layouts",
+        "test_rebuild",
     ),
+    "readmodels.figures": ("test_layouts", "test_open_hours", MODELS, "test_rebuild"),
+    "readmodels.open_hours": ("test_open_hours", MODELS, "test_rebuild"),
     "readmodels.audit_days": ("test_audit_days",),
+    "readmodels.audit_users": ("test_audit_users",),
+    "readmodels.folds": ("test_layouts", "test_rebuild"),
     "readmodels.rebuild": (MODELS, "test_rebuild", "test_open_hours"),
     "ledger.idempotency": (MONEY, "test_payments", "test_bulk", "test_credits", "test_users"),
     **dict.fromkeys(

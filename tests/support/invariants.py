@@ -6,11 +6,13 @@ from typing import Any
 
 from engine.credits.hold_items import BACKEND_SK, is_of_backend
 from engine.credits.verification import AccountCheck, Finding
+from engine.ledger import audit
 from engine.ledger.items import CREDITS, START, Account, Entry, read_account, read_entry
 from engine.platform.table import Item, Table
 from engine.readmodels import folds
+from engine.readmodels.audit_users import AuditUsers
 from engine.readmodels.figures import days, get_summary, notices, totals
-from engine.readmodels.writes import RECORD_ID_LENGTH, is_audited
+from engine.readmodels.writes import RECORD_ID_LENGTH, is_audited, is_vend
 
 NAME_LENGTH = 22
 
@@ -126,7 +128,7 @@ def assert_read_models(table: Table, low_balance: int) -> None:
     assert totals(table, CREDITS) == _stats(everything)
     shown = days(table, CREDITS, "2000-01-01", "2999-12-31")
     assert shown == {day: _stats(by_day[day]) for day in sorted(by_day)}
-    _assert_audited(snapshot)
+    _assert_audited(table, snapshot)
 
 
 def _assert_noticed(table: Table, user: str, entries: list[Entry], low_balance: int) -> None:
@@ -134,17 +136,19 @@ def _assert_noticed(table: Table, user: str, entries: list[Entry], low_balance: 
     assert [n["seq"] for n in notices(table, user, limit=1000)] == expected[::-1]
 
 
-def _assert_audited(snapshot: Snapshot) -> None:
-    """Every vend is in the audit once, under the key that its entry gives."""
-    vends = {
-        (entry.user, entry.hash[:RECORD_ID_LENGTH])
-        for entries in snapshot.entries.values()
-        for entry in entries
-        if is_audited(entry)
-    }
+def _assert_audited(table: Table, snapshot: Snapshot) -> None:
+    """Every vend and every admin act is in its user's audit once, under the key that its entry gives; of
+    these, acts alone are stored.
+    """
+    acts = set[tuple[str, str]]()
+    for user, entries in snapshot.entries.items():
+        found = AuditUsers(1, 0).of_user(table, user, audit.HIGHEST, None)
+        shown = [i["sk"].partition("#")[2] for _, i in found if i is not None and "seq" in i]
+        audited = [entry for entry in entries if is_audited(entry)]
+        assert sorted(shown) == sorted(entry.hash[:RECORD_ID_LENGTH] for entry in audited)
+        acts |= {(user, one.hash[:RECORD_ID_LENGTH]) for one in audited if not is_vend(one)}
     kept = [i for i in snapshot.items if i["pk"].startswith("AUDIT#") and "seq" in i]
-    assert {(i["user"], i["sk"].partition("#")[2]) for i in kept} == vends
-    assert len(kept) == len(vends)
+    assert sorted((i["user"], i["sk"].partition("#")[2]) for i in kept) == sorted(acts)
 
 
 def _stats(counts: folds.Counts) -> folds.Stats:

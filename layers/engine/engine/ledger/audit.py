@@ -1,7 +1,8 @@
 """The audit: acts and refusals with actor, address, user agent, request id and reason.
 
-The projector copies vends and admin acts from the ledger, with the id of their origin. A refusal has no
-entry, so it is written here, with address and user agent. A record's public key is
+The record of a vend or an admin act says what its entry says, with the id of its origin. The projector
+stores those of admin acts; those of vends are made from the entries, as `engine.readmodels.writes` explains.
+A refusal has no entry, so it is written here, with address and user agent. A record's public key is
 `audit:<user>:<ISO time>:<id>`. Records expire after the days of a setting; the ledger is kept for ever.
 
 Records of operators' acts are in an index by actor, too: `open_shard` is `actor#<actor>`, `expires_at` the
@@ -186,21 +187,31 @@ class Page:
     cursor: str | None
 
 
+Places = Iterator[tuple[str, Item | None]]
+"""Records with their sort keys, newest first; a span that was searched to its end stands as (a sort key above
+what follows, None).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What reads the records of a day, as `of_day` does, and those of a user, as `stored_of_user` does."""
+
+    of_day: Callable[..., list[Item]]
+    of_user: Callable[..., Places]
+
+
 def page(
-    table: Table,
-    wanted: RecordFilter,
-    cursor: str | None,
-    limit: int,
-    read_day: Callable[..., list[Item]] | None = None,
+    table: Table, wanted: RecordFilter, cursor: str | None, limit: int, readers: Readers
 ) -> Page:
-    """At most `limit` records, searched for among `MOST_LOOKED` and within `MOST_DAYS` days: a short page
-    need not be the last. `read_day` reads those of a day, as `of_day` does. Raises `Busy`, and `ValueError`
-    for a day that no calendar has.
+    """At most `limit` records, searched for among `MOST_LOOKED` and within `MOST_DAYS` days, or of a user
+    within as many spans: a short page need not be the last. Raises `Busy`, and `ValueError` for a day that no
+    calendar has.
     """
     found: list[Item] = []
     last = None
     looked = days = 0
-    for place, item in _newest_first(table, wanted, cursor, read_day or of_day):
+    for place, item in _newest_first(table, wanted, cursor, readers):
         if item is None:
             days += 1
             if days == MOST_DAYS:
@@ -215,29 +226,25 @@ def page(
 
 
 def _newest_first(
-    table: Table, wanted: RecordFilter, before: str | None, read_day: Callable[..., list[Item]]
-) -> Iterator[tuple[str, Item | None]]:
-    """Records with their sort keys; a day that was searched to its start stands as (its start, None)."""
+    table: Table, wanted: RecordFilter, before: str | None, readers: Readers
+) -> Places:
     if wanted.user is not None:
-        user, first = wanted.user, wanted.first
         highest = min(before or HIGHEST, f"{wanted.last}~" if wanted.last else HIGHEST)
-        for item in _paged(partial(of_user, table, user, first=first), highest):
-            yield item["sk"], item
+        yield from readers.of_user(table, wanted.user, highest, wanted.first)
         return
+    read_day = partial(readers.of_day, table)
     if wanted.is_by_index:
         older = before.removeprefix(OLD) if before is not None and before.startswith(OLD) else None
         if older is None:
             yield from _of_actor(table, wanted, before)
-        for place, found in _of_days(partial(read_day, table), wanted, older):
+        for place, found in _of_days(read_day, wanted, older):
             if found is None or "open_shard" not in found:
                 yield OLD + place, found
         return
-    yield from _of_days(partial(read_day, table), wanted, before)
+    yield from _of_days(read_day, wanted, before)
 
 
-def _of_actor(
-    table: Table, wanted: RecordFilter, before: str | None
-) -> Iterator[tuple[str, Item | None]]:
+def _of_actor(table: Table, wanted: RecordFilter, before: str | None) -> Places:
     """The records of an actor that are in the index, and within the days."""
     shard_of, page = f"actor#{wanted.actor}", PAGE
     place = _place_of(before) if before is not None else None
@@ -258,7 +265,7 @@ def _of_actor(
 
 def _of_days(
     read_day: Callable[..., list[Item]], wanted: RecordFilter, before: str | None
-) -> Iterator[tuple[str, Item | None]]:
+) -> Places:
     first, last = str(wanted.first), min(str(wanted.last), (before or HIGHEST)[:10])
     for day in _days_down(last, first):
         below = before if before is not None and before.startswith(day) else None
@@ -287,11 +294,22 @@ def _paged(query: Callable[..., list[Item]], before: str | None) -> Iterator[Ite
 def of_user(
     table: Table, user: str, *, limit: int, before: str | None = None, first: str | None = None
 ) -> list[Item]:
-    """A user's records from the day `first` on, newest first, below the sort key `before`. Raises `Busy`."""
+    """A user's stored records from the day `first` on, newest first, below the sort key `before`. Those of
+    vends are not stored from layout 3 of the read models on: `engine.readmodels.audit_users` has them too.
+    Raises `Busy`.
+    """
     lowest, highest = first or "2", before or HIGHEST
     if highest < lowest:
         return []
     return table.query(audit_pk(user), lowest, limit=limit, before=highest)
+
+
+def stored_of_user(table: Table, user: str, below: str, first: str | None) -> Places:
+    """A user's stored records from the day `first` on, below the sort key `below`, read as the iterator
+    advances.
+    """
+    for item in _paged(partial(of_user, table, user, first=first), below):
+        yield item["sk"], item
 
 
 def of_day(table: Table, day: str, *, limit: int, before: str | None = None) -> list[Item]:

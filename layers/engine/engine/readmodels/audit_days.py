@@ -1,7 +1,8 @@
 """The audit records of a day, of all users: those in the index by day, and those of vends.
 
 From layout 2 on a vend's record is not in that index, which all vends of a day would share one partition
-of. Such a record says what its entry says, so it is made from the entry's copy in the feed.
+of, and from layout 3 on it is not stored. Such a record says what its entry says, so it is made from the
+entry's copy in the feed.
 """
 
 from collections.abc import Iterator

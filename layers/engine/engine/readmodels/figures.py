@@ -6,9 +6,10 @@ Read models lag behind the ledger, mostly by well under a second. Everything her
 import contextlib
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
 from engine.platform.table import ConditionFailed, Item, Put, Table
 from engine.readmodels import folds, open_hours
@@ -17,16 +18,18 @@ from engine.readmodels.folds import Counts, Stats, Summary
 CONTROL_PK = "READMODELS"
 GENERATION_SK = "GENERATION"
 FIRST_GENERATION = 1
-FIRST_LAYOUT, OPEN_HOURS = 1, 2
-LAYOUT = OPEN_HOURS
-"""The layout of generations that this version begins. In layout 1, which earlier versions read and write,
-every entry is added to hour, day and totals at once. Readers understand every layout.
+FIRST_LAYOUT, OPEN_HOURS, KEYS_ALONE = 1, 2, 3
+LAYOUT = KEYS_ALONE
+"""The layout of generations that this version begins; a layout decides what the projector writes. In layout 1
+every entry is added to hour, day and totals at once. Up to layout 2 the list by balance is an index of whole
+summaries, and the audit records of vends are stored. Readers understand every layout, also several in one
+generation.
 """
 
-RANKS = {folds.BY_BALANCE: "by_balance", folds.BY_START: "by_start"}
-"""The sort attribute of each index of the accounts."""
-
 LOWEST_RANK = "0"
+ABOVE_IDS = "$"
+"""After the digits of a balance: sorts above every place of this balance."""
+
 LOWEST_ID = "!"
 """Sorts before every user id."""
 
@@ -152,44 +155,117 @@ def ids_with(table: Table, unit: str, part: str, *, most: int) -> IdsFound:
     return IdsFound(users[:most], looked, complete and len(users) <= most)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A place in a list: its cursor, and the summary if the index has it."""
+
+    cursor: str
+    item: Item | None = None
+
+    @property
+    def user(self) -> str:
+        return self.cursor.partition("#")[2]
+
+
 def ranked_summaries(table: Table, unit: str, index: str, cursor: str | None, limit: int) -> Page:
-    """At most `limit` accounts in the order of `index` (`readmodels.BY_BALANCE` or `BY_START`), the
-    highest first, below the rank `cursor`. Costs eight queries, for any number of users; by age eight more,
-    and a read of each account shown, because a generation may have accounts of both layouts.
+    """At most `limit` accounts in the order of `index` (`folds.BY_BALANCE` or `BY_START`), the highest first,
+    below the place `cursor`. Costs sixteen queries, for any number of users, because a generation may have
+    accounts of all layouts, and a read of each account shown.
     """
-    found, ranked = _generation(table, None), dict[str, Item | None]()
+    found = _generation(table, None)
+    ranked = _by_start if index == folds.BY_START else _by_balance
+    places = ranked(table, unit, found, cursor, limit + 1)
+    order = sorted(places, reverse=True)
+    shown = [places[place] for place in order[:limit]]
+    more = len(order) > limit
+    return Page(_summaries(table, unit, found, shown), shown[-1].cursor if more else None)
+
+
+def _by_start(
+    table: Table, unit: str, generation: int, cursor: str | None, count: int
+) -> dict[Any, _Place]:
+    """The first places of each shard, by what they are sorted by: starts, and accounts of layout 1."""
+    places: dict[Any, _Place] = {}
     for shard in range(folds.USER_SHARDS):
-        if index == folds.BY_START:
-            pk = folds.starts_pk(unit, found, shard)
-            starts = table.query(pk, LOWEST_RANK, limit=limit + 1, before=cursor)
-            ranked |= dict.fromkeys((item["sk"] for item in starts), None)
+        pk = folds.starts_pk(unit, generation, shard)
+        for start in table.query(pk, LOWEST_RANK, limit=count, before=cursor):
+            places[start["sk"]] = _Place(start["sk"])
+        pk = folds.users_pk(unit, generation, shard)
         summaries = table.query_index(
-            index,
-            "users_shard",
-            folds.users_pk(unit, found, shard),
-            sort_by=RANKS[index],
-            limit=limit + 1,
-            before=cursor,
+            folds.BY_START, "users_shard", pk, sort_by="by_start", limit=count, before=cursor
         )
-        ranked |= {item[RANKS[index]]: item for item in summaries}
-    ranks = sorted(ranked, reverse=True)
-    shown = ranks[:limit]
-    more = len(ranks) > limit
-    return Page(
-        _summaries(table, unit, found, {r: ranked[r] for r in shown}), shown[-1] if more else None
-    )
+        for item in summaries:
+            places[item["by_start"]] = _Place(item["by_start"], item)
+    return places
 
 
-def _summaries(
-    table: Table, unit: str, generation: int, ranked: Mapping[str, Item | None]
-) -> list[Summary]:
-    """The accounts of these ranks, in their order. One whose summary is not read yet is read, and left out
-    if it is not written yet.
+def _by_balance(
+    table: Table, unit: str, generation: int, cursor: str | None, count: int
+) -> dict[Any, _Place]:
+    """Likewise. Of equal balances, accounts of the index of keys alone come first, in the order of their
+    ranks, then those of layouts 1 and 2, in the order of their ids.
     """
-    users = [rank.partition("#")[2] for rank, item in ranked.items() if item is None]
+    places: dict[Any, _Place] = {}
+    below_rank, below = _below(table, unit, generation, cursor)
+    for shard in range(folds.USER_SHARDS):
+        pk = folds.users_pk(unit, generation, shard)
+        for item in _unranked(table, pk, below, count):
+            place = item["by_balance"]
+            places[int(place.partition("#")[0]), False, place] = _Place(place, item)
+        keys = table.query_index(
+            folds.BY_RANK,
+            "open_shard",
+            folds.ranks_of(pk),
+            sort_by="expires_at",
+            limit=count,
+            before=below_rank,
+        )
+        for key in keys:
+            rank = int(key["expires_at"])
+            balance = rank // folds.RANKS_APART
+            places[balance, True, rank] = _Place(folds.balance_rank(balance, key["sk"]))
+    return places
+
+
+def _below(
+    table: Table, unit: str, generation: int, cursor: str | None
+) -> tuple[int | None, str | None]:
+    """The rank, and the place of layouts 1 and 2, below which the page after `cursor` is. The summary says in
+    which of both indexes the account is; if it has moved there, accounts of its balance are shown again.
+    """
+    if cursor is None:
+        return None, None
+    digits, _, user = cursor.partition("#")
+    pk = folds.summary_pk(unit, generation, user)
+    summary = table.get(pk, user, consistent=False)
+    if summary is not None and not folds.is_ranked(summary):
+        return int(digits) * folds.RANKS_APART, cursor
+    return folds.rank(int(digits), user), digits + ABOVE_IDS
+
+
+def _unranked(table: Table, pk: str, before: str | None, count: int) -> list[Item]:
+    """The highest `count` summaries of the index of layouts 1 and 2. One that versions of several layouts
+    have written may be in both indexes, and is left out here.
+    """
+    found: list[Item] = []
+    while True:
+        items = table.query_index(
+            folds.BY_BALANCE, "users_shard", pk, sort_by="by_balance", limit=count, before=before
+        )
+        found += [item for item in items if not folds.is_ranked(item)]
+        if len(items) < count or len(found) >= count:
+            return found[:count]
+        before = items[-1]["by_balance"]
+
+
+def _summaries(table: Table, unit: str, generation: int, places: Sequence[_Place]) -> list[Summary]:
+    """The accounts at these places, in their order, with their present figures. One whose summary is not read
+    yet is read, and left out if it is not written yet.
+    """
+    users = dict.fromkeys(place.user for place in places if place.item is None)
     keys = [(folds.summary_pk(unit, generation, user), user) for user in users]
     read = {item["sk"]: item for item in table.get_many(keys)}
-    items = (item or read.get(rank.partition("#")[2]) for rank, item in ranked.items())
+    items = (place.item or read.get(place.user) for place in places)
     return [folds.read_summary(item) for item in items if item is not None]
 
 

@@ -21,16 +21,18 @@ Invariant, in every figure and at every prefix: issued + owed = spent + availabl
 | copy of an entry | `FEED#<unit>#<YYYY-MM-DD>#<shard 0..3>` / `<time, 11 digits>#<userId>#<seq>` |
 | low-balance notice | `NOTICE#<userId>` / `<seq, 12 digits>` |
 
-A summary also stores the sort keys of two other lists, `by_balance` and `by_start`, each unique, under
-`users_shard` in two indexes. From layout 2 on it has no `by_start`, so that a change of it writes one index
-in place of two: the place in the list by age never changes, and is an item of its own, the start. The feed
-has no generation: an entry's copy is always the same.
+A summary also stores its places in two other lists, each unique. In layout 1 these are `by_balance` and
+`by_start`, under `users_shard` in two indexes. From layout 2 on it has no `by_start`: the place in the list
+by age never changes, and is an item of its own, the start. From layout 3 on it has neither, and its place in
+the list by balance is a number, `expires_at`, under `open_shard` in an index of keys alone: a change that
+leaves the balance as it is writes no index. The feed has no generation: an entry's copy is always the same.
 
 The shard is chosen by a digest of the user, so that no partition is hot. `engine.readmodels.rebuild`
 explains generations.
 """
 
 import calendar
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -56,7 +58,14 @@ HOURS_KEPT_S = 72 * HOUR_S
 
 AT_DIGITS = 11
 BALANCE_DIGITS = 15
+RANKS_APART = 10**18
+"""Between the ranks of two balances; a rank has at most 33 digits, and a number in DynamoDB 38."""
+
+USERS, RANKS = "USERS#", "balance#"
 BY_BALANCE = "users-by-balance"
+BY_RANK = "open-holds"
+"""The index of holds that are open; ranks have partitions of their own."""
+
 BY_START = "users-by-start"
 PRODUCT_FIGURES = ("spent.", "placed.")
 """The figures of a day that are kept for each product, before its code."""
@@ -259,11 +268,16 @@ def without_products(counts: Counts) -> Counts:
 def read_summary(item: Item) -> Summary:
     """The summary in `item`; missing members read as zero or empty."""
     seq, first_at, last_at = (item.get(n, 0) for n in ("projected_seq", "first_at", "last_at"))
-    listed = item.get("users_shard") == item["pk"]
     starts_apart = "by_start" not in item
     by_balance, by_start = "", ""
+    if is_ranked(item):
+        listed = item["open_shard"] == ranks_of(item["pk"])
+        place = _ranked_balance(item)
+    else:
+        listed = item.get("users_shard") == item["pk"]
+        place = item.get("by_balance", "")
     if listed:
-        by_balance = item.get("by_balance", "")
+        by_balance = place
         by_start = item.get("by_start", start_rank(first_at, item["sk"]))
     return Summary(
         item["sk"],
@@ -293,9 +307,27 @@ def summary_of(user: str, unit: str, folded: Folded) -> Summary:
     )
 
 
+def is_ranked(summary: Item) -> bool:
+    """Whether its place in the list by balance is in the index of keys alone."""
+    return "open_shard" in summary
+
+
+def _ranked_balance(summary: Item) -> str:
+    """The place that the rank of a summary says; empty for a rank of no balance of this user."""
+    user, number = summary["sk"], summary.get("expires_at", 0)
+    balance = number // RANKS_APART
+    return balance_rank(balance, user) if number == rank(balance, user) else ""
+
+
 def balance_rank(available: int, user: str) -> str:
-    """The sort key of the list by balance."""
+    """The place in the list by balance: the cursor, and the sort key of layouts 1 and 2."""
     return f"{available:0{BALANCE_DIGITS}d}#{user}"
+
+
+def rank(available: int, user: str) -> int:
+    """The place in the list by balance as a number that is unique; the order is that of the balances."""
+    digest = hashlib.sha256(user.encode()).digest()
+    return available * RANKS_APART + int.from_bytes(digest[8:16], "big") % RANKS_APART
 
 
 def start_rank(first_at: int, user: str) -> str:
@@ -318,7 +350,12 @@ def feed_sk(entry: Entry) -> str:
 
 
 def users_pk(unit: str, generation: int, shard: int) -> str:
-    return f"USERS#{unit}#{generation}#{shard}"
+    return f"{USERS}{unit}#{generation}#{shard}"
+
+
+def ranks_of(users_pk: str) -> str:
+    """The partition of the index by rank that has the accounts of the partition `users_pk`."""
+    return RANKS + users_pk.removeprefix(USERS)
 
 
 def starts_pk(unit: str, generation: int, shard: int) -> str:

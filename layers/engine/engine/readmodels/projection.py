@@ -2,10 +2,10 @@
 
 A record says that its account has entries up to a seq. The account's summary stores how far the account
 is projected. The entries after that are folded, at most `CHUNK` at a time. First their copies in the feed
-and their audit records are put, which are the same whenever they are put. Then one transaction advances the
-summary, on condition that it is unchanged, adds the entries to their days, hours and the totals, and writes
-notices. So a duplicate or older record changes nothing, two concurrent projectors count an entry once, and
-a transaction whose answer was lost is not repeated.
+and the audit records of admin acts are put, which are the same whenever they are put. Then one transaction
+advances the summary, on condition that it is unchanged, adds the entries to their days, hours and the totals,
+and writes notices. So a duplicate or older record changes nothing, two concurrent projectors count an entry
+once, and a transaction whose answer was lost is not repeated.
 
 Accounts of one shard of the statistics are projected together, up to `ENTRIES_TOGETHER` entries in one
 transaction, which adds them to the statistics once. An account whose condition is refused is taken out and
@@ -45,7 +45,7 @@ from engine.ledger.items import (
     entry_sk,
 )
 from engine.platform.errors import Busy
-from engine.platform.table import Cancelled, Table, Write
+from engine.platform.table import Cancelled, ConditionFailed, Table, Write
 from engine.platform.times import DAY_S
 from engine.readmodels import figures, folds, open_hours, writes
 from engine.readmodels.batches import (
@@ -318,12 +318,18 @@ class Projector:
         return all_notices
 
     def _copy(self, chunk: Chunk) -> None:
-        """Put the copies of the entries, unless an earlier attempt has."""
+        """Put the copies of the entries, unless an earlier attempt has. A rebuild also puts the records of
+        vends that an earlier layout stored, where they are still there.
+        """
+        work = chunk.work
         for entry in chunk.entries:
-            if entry.seq not in chunk.work.copied:
-                for copy in writes.copies(entry, chunk.work.account, self._audit_days):
+            if entry.seq not in work.copied:
+                for copy in writes.copies(entry, work.account, self._audit_days):
                     self.table.write(copy)
-                chunk.work.copied.add(entry.seq)
+                if work.until is None and writes.is_vend(entry):
+                    with contextlib.suppress(ConditionFailed):
+                        self.table.write(writes.repair(entry, self._audit_days))
+                work.copied.add(entry.seq)
 
     def _notices(self, entries: list[Entry]) -> list[LowBalance]:
         news_from = self._now() - NEWS_S

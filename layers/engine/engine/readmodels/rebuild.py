@@ -18,7 +18,8 @@ rebuild, which starts another one. Of two concurrent rebuilds the later wins, th
 An account with an unreadable entry is projected up to that entry and named in the result. A store that does
 not answer ends the rebuild.
 
-Missing copies in the feed and missing audit records are written again; notices only for the last day.
+Missing copies in the feed and missing audit records are written again, and records of vends that are still
+stored are written as they should be; notices only for the last day.
 """
 
 import contextlib
@@ -37,7 +38,7 @@ from engine.platform.table import ConditionFailed, Item, Table, Update
 from engine.platform.times import DAY_S
 from engine.readmodels import figures, folds, open_hours
 from engine.readmodels.batches import readable
-from engine.readmodels.figures import CONTROL_PK, GENERATION_SK, Generations
+from engine.readmodels.figures import CONTROL_PK, GENERATION_SK, KEYS_ALONE, Generations
 from engine.readmodels.folds import Counts, Folded, Summary, stats_shard
 from engine.readmodels.projection import (
     LAST_SEQ,
@@ -137,10 +138,11 @@ def compare(
     equal before and after all accounts were read, because nothing was then projected into it meanwhile;
     the others are read again, and those that never stabilise are `unsettled`. Raises `Busy`.
     """
-    generation = figures.generations(table, consistent=True).current
+    generations = figures.generations(table, consistent=True)
+    generation = generations.current
     found: dict[str, Difference | None] = {}
     for _ in range(PASSES):
-        accounts = _Accounts(table, generation, audit_days=audit_days, now=now, sleep=sleep)
+        accounts = _Accounts(table, generations, audit_days=audit_days, now=now, sleep=sleep)
         units = sorted({unit for _, unit in all_accounts(table)})
         oldest = _oldest_hour(now)
         before = _stored_figures(table, units, generation, oldest)
@@ -167,14 +169,14 @@ class _Accounts:
     def __init__(
         self,
         table: Table,
-        generation: int,
+        generations: Generations,
         *,
         audit_days: int,
         now: int,
         sleep: Callable[[float], None],
     ) -> None:
         self._table = table
-        self._generation = generation
+        self._generation, self._layout = generations.current, generations.layout
         self._audit_days = audit_days
         self._now = now
         self._sleep = sleep
@@ -248,7 +250,8 @@ class _Accounts:
         self, user: str, unit: str, projected: int, expected: Mapping[str, Item]
     ) -> None:
         """Ignores records of entries projected later, records that have expired, that records of earlier
-        versions are not in the index by actor, and that records of vends need not be in that by day.
+        versions are not in the index by actor, and that records of vends need not be in that by day, nor
+        stored from layout 3 on.
         """
         missing = dict(expected)
         pk = audit_pk(user)
@@ -261,7 +264,8 @@ class _Accounts:
             if right is None or not is_record(item, right | {"ttl": item["ttl"]}):
                 self._differs(f"{pk} {item['sk']}", item, right)
         for sk, right in missing.items():
-            self._differs(f"{pk} {sk}", None, right)
+            if self._layout < KEYS_ALONE or sk not in self._vends:
+                self._differs(f"{pk} {sk}", None, right)
 
     def _strays(self, unit: str, known: set[str]) -> None:
         """Summaries and starts of accounts that do not exist."""

@@ -11,7 +11,7 @@ from engine.platform.act import Act
 from engine.platform.table import Item, Put, Update, Write
 from engine.platform.times import DAY_S
 from engine.readmodels import folds, open_hours
-from engine.readmodels.figures import OPEN_HOURS
+from engine.readmodels.figures import KEYS_ALONE, OPEN_HOURS
 from engine.readmodels.folds import Counts, Folded
 
 
@@ -61,27 +61,39 @@ def audit_record(entry: Entry, audit_days: int) -> Item:
 
 
 def is_vend(entry: Entry) -> bool:
-    """Whether the record of `entry` is found by its day in the feed, too."""
+    """Whether readers can make the record of `entry` from the entry or its copy in the feed."""
     return entry.type == "spend" and entry.unit == CREDITS and is_audited(entry)
 
 
-def stored_record(entry: Entry, audit_days: int, layout: int) -> Item:
-    """The audit item as it is stored: from layout 2 on that of a vend is not in the index by day."""
+def stored_record(entry: Entry, audit_days: int, layout: int) -> Item | None:
+    """The audit item as it is stored, None if none is. That of a vend is not in the index by day in layout 2,
+    and from layout 3 on readers make it from the entry.
+    """
+    if not is_audited(entry) or (layout >= KEYS_ALONE and is_vend(entry)):
+        return None
     record = audit_record(entry, audit_days)
     if layout >= OPEN_HOURS and is_vend(entry):
         del record["audit_day"]
     return record
 
 
+def repair(entry: Entry, audit_days: int) -> Put:
+    """The record of a vend as layout 2 stores it, for the place of one that is stored."""
+    record = stored_record(entry, audit_days, OPEN_HOURS)
+    assert record is not None  # noqa: S101 - of a vend
+    return Put(record, condition="attribute_exists(pk)")
+
+
 def copies(entry: Entry, account: Account, audit_days: int) -> list[Put]:
-    """The items that are the same whenever they are put: the copy in the feed, the audit record, and the
-    start of the account.
+    """The items that are the same whenever they are put: the copy in the feed, the start of the account, and
+    the audit record if one is stored.
     """
     items = [folds.feed_item(entry)]
     if entry.seq == 1 and account.layout >= OPEN_HOURS:
         items.append(folds.start_item(entry.user, entry.unit, account.generation, entry.at))
-    if is_audited(entry):
-        items.append(stored_record(entry, audit_days, account.layout))
+    record = stored_record(entry, audit_days, account.layout)
+    if record is not None:
+        items.append(record)
     return [Put(item, condition="") for item in items]
 
 
@@ -111,17 +123,26 @@ def summary(account: Account, seen: int, folded: Folded, available: int) -> Upda
     user, unit = account.user, account.unit
     add, names, values = open_hours.adding(folded.counts)
     pk = folds.summary_pk(unit, account.generation, user)
-    change = "SET projected_seq = :next, last_at = :last, by_balance = :by_balance"
+    change = "SET projected_seq = :next, last_at = :last"
     values |= {":next": folded.seq, ":last": folded.last_at}
-    values[":by_balance"] = folds.balance_rank(available, user)
+    if account.layout >= KEYS_ALONE:
+        change += ", open_shard = :ranks, expires_at = :rank"
+        add = f"REMOVE by_balance {add}"  # An earlier version may have begun the account.
+        values |= {":ranks": folds.ranks_of(pk), ":rank": folds.rank(available, user)}
+    else:
+        change += ", by_balance = :by_balance"
+        values[":by_balance"] = folds.balance_rank(available, user)
     if seen:
         condition = "projected_seq = :seen"
         values |= {":seen": seen}
     else:
         condition = "attribute_not_exists(pk)"
-        change += ", #unit = :unit, first_at = :first, users_shard = :shard"
+        change += ", #unit = :unit, first_at = :first"
         names |= {"#unit": "unit"}
-        values |= {":unit": unit, ":first": folded.first_at, ":shard": pk}
+        values |= {":unit": unit, ":first": folded.first_at}
+        if account.layout < KEYS_ALONE:
+            change += ", users_shard = :shard"
+            values[":shard"] = pk
         if account.layout < OPEN_HOURS:
             change += ", by_start = :by_start"
             values[":by_start"] = folds.start_rank(folded.first_at, user)
