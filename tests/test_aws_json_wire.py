@@ -19,7 +19,7 @@ from unittest import mock
 import certifi
 import pytest
 
-from engine.platform import aws_json, snapshots
+from engine.platform import aws_json, http_answers, snapshots
 from engine.platform.aws_json import AwsError, Client, ErrorAnswer, Limits, NoAnswer
 from engine.platform.signing import Credentials, NoCredentials
 from local.settings import ROOT
@@ -225,7 +225,7 @@ def test_what_is_no_http_is_no_answer(head: bytes) -> None:
 
 
 def test_an_answer_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws_json, "LARGEST", 10_000)
+    monkeypatch.setattr(http_answers, "LARGEST", 10_000)
     with service(Act(body=b'{"a":"' + b"x" * 20_000 + b'"}')) as server, pytest.raises(NoAnswer):
         server.client(attempts=1).get_item(**KEY)
 

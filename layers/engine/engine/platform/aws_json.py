@@ -23,19 +23,18 @@ import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
-from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from engine.platform import snapshots
+from engine.platform import http_answers, snapshots
 from engine.platform.signing import Credentials, NoCredentials, Role, Signer
 
 ROOTS = Path(__file__).parents[2] / "amazon_roots.pem"
 """Written when the layer is built: reading all of certifi's takes three times as long."""
-POOLED, LARGEST = 10, 64 * 1024 * 1024
-"""Connections of a client, and bytes of an answer with its headers."""
+POOLED = 10
+"""Connections of a client."""
 QUOTA, COST, THROTTLED_COST = 500, 14, 5
 THROTTLED_S, LONGEST_PAUSE_S, LONGER_S, SKEW_S = 1.0, 20.0, 5.0, 60.0
 SERVICES = {
@@ -191,18 +190,15 @@ class Client:
         try:
             wire = _Wire(connection, time.monotonic() + self.limits.read_s)
             wire.send(request)
-            response = HTTPResponse(wire, method="POST")  # type: ignore[arg-type]
-            response.begin()
-            headers = {name.lower(): value for name, value in response.getheaders()}
-            answer = Answer(response.status, headers, response.read())
-        except (OSError, HTTPException, ValueError) as error:
+            status, headers, body, is_kept = http_answers.read(io.BufferedReader(wire))
+        except (OSError, ValueError) as error:
             connection.close()
             raise NoAnswer("timeout" if isinstance(error, TimeoutError) else "broken") from error
-        if response.will_close:
-            connection.close()
-        else:
+        if is_kept:
             self._idle.append(connection)
-        return answer
+        else:
+            connection.close()
+        return Answer(status, headers, body)
 
     def _connection(self) -> socket.socket:
         with contextlib.suppress(IndexError):
@@ -253,13 +249,11 @@ class _Wire(io.RawIOBase):
     """A socket for one exchange, every step of which has what is left of its time."""
 
     def __init__(self, connection: socket.socket, ends_at: float) -> None:
-        self._connection, self._ends_at, self._left = connection, ends_at, LARGEST
+        self._connection, self._ends_at = connection, ends_at
+        self._left = http_answers.LARGEST
 
     def readable(self) -> bool:
         return True
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
 
     def send(self, data: bytes) -> None:
         rest = memoryview(data)
