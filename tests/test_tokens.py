@@ -412,6 +412,31 @@ def test_the_same_claims_give_the_same_text_under_the_same_key() -> None:
     assert jwt.decode(issue_vended(made, RING), options={"verify_signature": False}) == VENDED
 
 
+@PROPERTY
+@given(
+    user=st.text(max_size=20),
+    units=st.integers(0, 10**9),
+    secret=st.text(min_size=32, max_size=40),
+)
+def test_a_token_has_the_text_that_pyjwt_gives_it(user: str, units: int, secret: str) -> None:
+    made = VendedToken(user, "j-1", NOW, NOW + 900, product="p@2", units=units)
+    assert issue_vended(made, Ring((secret,))) == jwt.encode(made.claims(), secret)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----",
+        "ssh-rsa AAAAB3NzaC1yc2E=",
+        '{"kty":"oct","k":"c2VjcmV0"}',
+    ],
+)
+def test_a_key_that_is_no_shared_secret_signs_nothing(key: str) -> None:
+    for _ in range(2):
+        with pytest.raises(jwt.InvalidKeyError):
+            issue_vended(VendedToken("ann", "j-1", NOW, NOW + 900), Ring((key,)))
+
+
 TEXT = forge.token(USER, KEY)
 
 
