@@ -41,6 +41,7 @@ LATER: Final[Mapping[str, int | str | None]] = {
 CARRIED: Final = "carried"
 """The member of an entry's item that belongs to a hold and not to the entry, nor to its hash."""
 
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _ACCOUNT_FACTS = (
     "available", "held", "seq", "head", "rate_from", "rate_used", "updated_at", "origin_salt",
 )  # fmt: skip
@@ -159,8 +160,7 @@ class Entry:
         """The value of `hash` in an unchanged entry."""
         facts = self._facts()
         del facts["hash"]
-        text = json.dumps(facts, sort_keys=True, separators=(",", ":"))
-        return _text_hash(text)
+        return _text_hash(_canonical(facts))
 
     def item(self) -> Item:
         facts = {name: value for name, value in self._facts().items() if value is not None}

@@ -17,6 +17,7 @@ from engine.platform.act import Act
 from engine.platform.table import Item, Put, Table, Update
 
 ID_LENGTH = 22
+_compact = json.JSONEncoder(separators=(",", ":")).encode
 REMEMBERED = 4
 """A phone on two networks and the webhooks of its jobs alternate; more would only take space."""
 
@@ -43,7 +44,7 @@ def origin_id(salt: str, address: str, user_agent: str) -> str:
     """The id of an origin in the account with `salt`; empty if both texts are empty."""
     if not address and not user_agent:
         return ""
-    text = json.dumps([address, user_agent], separators=(",", ":"))
+    text = _compact([address, user_agent])
     made = hmac.digest(salt.encode(), text.encode(), "sha256")
     return base64.urlsafe_b64encode(made).decode()[:ID_LENGTH]
 

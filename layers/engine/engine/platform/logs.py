@@ -27,13 +27,14 @@ from engine.platform.ids import digest
 NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "Pluct")
 """Powertools' own setting; it keeps the metrics of two stacks apart."""
 
+_compact = json.JSONEncoder(default=str, separators=(",", ":"), ensure_ascii=False).encode
 _EMAIL = re.compile(r"[\w.+%-]+@[\w.-]+")
 _started = False
 
 
 def _serialize(line: Mapping[str, Any]) -> str:
     """`line` as JSON without e-mail addresses, also in facts and tracebacks."""
-    text = json.dumps(line, default=str, separators=(",", ":"), ensure_ascii=False)
+    text = _compact(line)
     return _EMAIL.sub(lambda found: "~" + digest(found[0]), text) if "@" in text else text
 
 

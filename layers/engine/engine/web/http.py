@@ -43,6 +43,7 @@ QUERY_LIMIT = 10 * 1024
 DIGITS_LIMIT = 15
 CHARSETS = frozenset({"utf-8", "utf8", "us-ascii"})
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([^\s;\"]*)")
+_compact = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 T = TypeVar("T")
 
@@ -309,7 +310,7 @@ def legacy(members: Mapping[str, Any], at: int) -> dict[str, Any]:
 
 def dump(body: Any) -> str:
     """`body` as compact JSON; equal values give equal text."""
-    return json.dumps(body, separators=(",", ":"), ensure_ascii=False)
+    return _compact(body)
 
 
 def parse_object(raw: bytes) -> dict[str, Any]:

@@ -18,6 +18,7 @@ KEEP_S = 48 * HOUR_S
 """How long an answer can be repeated; the contract promises 24 hours."""
 
 KEY_MEMBER = "clientRequestId"
+_canonical = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 
 
@@ -53,8 +54,7 @@ def replay_headers(replayed: bool) -> dict[str, str]:
 
 def fingerprint(payload: Mapping[str, Any]) -> str:
     """A digest of `payload`, independent of the order of its members."""
-    text = json.dumps(payload, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_canonical(payload).encode()).hexdigest()[:32]
 
 
 def _bare(value: str) -> str:
