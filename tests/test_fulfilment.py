@@ -114,6 +114,42 @@ def test_while_upstream_gives_no_answer_a_job_is_as_it_was_seen_last(studio: Stu
     assert studio.credits(user) == (0, 1)
 
 
+def test_a_later_word_that_another_process_kept_is_told_while_upstream_gives_no_answer(
+    studio: Studio,
+) -> None:
+    _, headers = studio.gateway.user(balance=1)
+    job_id = bought(studio, headers).json["jobId"]
+    studio.upstream.answer("status", {"status": "processing", "percent": 40}, 200)
+    assert job(studio, headers, job_id)["progress"] == 40
+    module: Any = studio.gateway.function("wallet")
+    mine, module.questions = module.questions, Questions()
+    studio.upstream.answer("status", {"error": "job_not_found"}, 404)
+    job(studio, headers, job_id)
+    studio.upstream.answer("status", {"status": "processing", "percent": 60}, 200)
+    assert job(studio, headers, job_id)["progress"] == 60
+    module.questions = mine
+    studio.upstream.fault("status", "status", times=None, status=503)
+    assert job(studio, headers, job_id)["progress"] == 60
+
+
+def test_a_text_that_another_process_kept_is_told_by_the_one_that_saw_the_job_running(
+    studio: Studio,
+) -> None:
+    """In the same second, to a call that does not ask upstream."""
+    user, headers = studio.gateway.user(balance=1)
+    job_id = bought(studio, headers).json["jobId"]
+    assert job(studio, headers, job_id)["status"] == "processing"
+    module: Any = studio.gateway.function("wallet")
+    mine, module.questions = module.questions, Questions()
+    studio.upstream.forward(60)
+    told = studio.gateway.call("GET", f"/v1/jobs/{job_id}", headers=headers).json
+    assert told["status"] == "completed"
+    module.questions = mine
+    again = bought(studio, headers).json
+    assert again["result"]["text"] == told["text"] != ""
+    assert studio.credits(user) == (0, 0)
+
+
 def test_a_job_that_upstream_refuses_is_a_failed_job(studio: Studio) -> None:
     user, headers = studio.gateway.user(balance=1)
     studio.upstream.answer("transcribe", {"error": "video is private"}, 400)

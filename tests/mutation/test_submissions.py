@@ -178,11 +178,9 @@ def test_a_text_that_an_earlier_version_kept_of_a_running_job_is_not_told(gatewa
     hold, service = desk.hold(), Service()
     submit(desk, hold, service)
     proxied, act = proxy(service, desk.table), nowhere(NOW + 5)
-    status.status(proxied, desk.user, service.job_id, act)
+    assert proxied.questions.take(service.job_id, act.at)
     said = {":said": json.dumps({"status": "processing", "text": WORDS})}
-    kept = Update(
-        f"J#{service.job_id}", "JOB", "SET said = :said REMOVE said_packed", "", values=said
-    )
+    kept = Update(f"J#{service.job_id}", "JOB", "SET said = :said", "", values=said)
     desk.table.write(kept)
     told = status.status(proxied, desk.user, service.job_id, act)
     assert '"credit":"held"' in told.body and WORDS not in told.body
