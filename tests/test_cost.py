@@ -57,8 +57,8 @@ class Walk:
             "batchItemFailures": []
         }
 
-    def run(self) -> dict[str, quantities.Taken]:
-        """An account that has vended before, with warm functions; each request is in a new minute."""
+    def run(self, **members: Any) -> dict[str, quantities.Taken]:
+        """An account that has vended before, with warm functions; `members` of the submission."""
         studio, gateway = self.studio, self.studio.gateway
         user, headers = gateway.user(5)
         gateway.vend(headers)
@@ -66,7 +66,7 @@ class Walk:
         token = self.step("vend", lambda: gateway.vend(headers, "second")).json["token"]
         self.step("project the spend", lambda: self.project(user))
         ticket = {"authorization": f"Bearer {token}"}
-        job = self.step("submit", lambda: studio.submit(ticket)).json["jobId"]
+        job = self.step("submit", lambda: studio.submit(ticket, **members)).json["jobId"]
         studio.upstream.forward(1)
         running = self.step("status, running", lambda: studio.status(ticket, job))
         assert running.json["credit"] == "held"
@@ -96,6 +96,14 @@ def test_the_measured_units_of_a_journey_are_those_of_the_cost_tables(
     assert {n: s.indexes for n, s in found.items()} == {
         n: s.indexes for n, s in quantities.STEPS.items()
     }
+
+
+def test_a_request_id_of_the_submission_costs_three_write_units_more(
+    studio: Studio, meter: Meter
+) -> None:
+    found = Walk(studio, meter).run(clientRequestId="one")
+    writes = {name: step.write - quantities.STEPS[name].write for name, step in found.items()}
+    assert writes == {**dict.fromkeys(found, 0), "submit": 3}
 
 
 def test_the_measured_units_of_a_batch_are_those_of_the_cost_tables(

@@ -153,8 +153,9 @@ def test_a_request_id_is_found_among_the_newest_transactions(gateway: Gateway) -
 
 
 def test_a_search_says_what_it_has_not_searched_and_goes_on(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    gateway = Gateway(endpoint)
     monkeypatch.setattr(feed, "MOST_LOOKED", 2)
     monkeypatch.setattr(figures, "MOST_IDS", 1)
     users = [f"many-{number}" for number in range(40)]
