@@ -216,8 +216,8 @@ WINDOWS: Final = [
     ),
     (
         "web.rate_limits.calls-beside-have-their-limit",
-        '" AND (attribute_not_exists(#counter) OR #counter < :limit)"',
-        '""',
+        "OR #counter < :limit)",
+        "OR #counter <= :limit)",
     ),
     (
         "web.rate_limits.last-call-beside-passes",
@@ -232,7 +232,7 @@ WINDOWS: Final = [
     (
         "web.rate_limits.calls-beside-in-their-window",
         '"rate_from > :past AND rate_from < :future AND counted_by',
-        '"counted_by',
+        '"rate_from >= :past AND rate_from < :future AND counted_by',
     ),
 ]
 
