@@ -371,6 +371,8 @@ def test_a_ring_without_a_usable_key_is_busy(store: Store) -> None:
         ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5", "PEM or SSH"),
         ("---- BEGIN SSH2 PUBLIC KEY ----", "PEM or SSH"),
         ("-----begin certificate----- MIIB", "PEM or SSH"),
+        ('{"kty":"oct","k":"c2VjcmV0LW9mLXRlc3Rz"}', "JSON web key"),
+        ('{"keys":[{"kty": "RSA", "n": "x"}]}', "JSON web key"),
         ("0123456789abcde\ud800", "control"),
         ("0123456789abcdef ", "blanks"),
         ("0123456789\tabcdef", "control"),

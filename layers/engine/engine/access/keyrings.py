@@ -5,7 +5,7 @@ A parameter holds `{"keys": [{"secret": "...", "createdAt": "<ISO 8601>", "signs
 signs from `signsFrom` on, without it from `createdAt` on, so that nobody signs with what others do not
 know yet.
 
-An entry that cannot be used (malformed, or a PEM or SSH key) is reported and passed over; the other keys of
+An entry that cannot be used (malformed, or a key of PEM, SSH or JSON) is reported and passed over; the other keys of
 the ring stay in use.
 
 Failure policy: one batched read, 1 s to connect and 2 s to read, two attempts. Rings are kept for
@@ -241,11 +241,13 @@ def usable(value: str) -> tuple[tuple[Key, ...], int]:
 
 
 def unusable(secret: str) -> str:
-    """Why `secret` cannot be a shared secret, empty if it can: it is a certificate or a public or private
-    key, which PyJWT refuses, and whose public half is no secret; or it has no bytes that anyone could show.
+    """Why `secret` cannot be a shared secret, empty if it can: it is a certificate, a public or private key, or
+    a JSON web key (RFC 7517), which PyJWT refuses; or it has no bytes that anyone could show.
     """
     if _ARMOUR.search(secret) or any(kind in secret for kind in SSH_KINDS):
         return "it is a PEM or SSH key or a certificate, not a shared secret"
+    if '"kty"' in secret:
+        return "it is a JSON web key, not a shared secret"
     if not secret.strip() or any("\ud800" <= character <= "\udfff" for character in secret):
         return "it is blank, or not text"
     return ""
