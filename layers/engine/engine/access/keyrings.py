@@ -5,8 +5,8 @@ A parameter holds `{"keys": [{"secret": "...", "createdAt": "<ISO 8601>", "signs
 signs from `signsFrom` on, without it from `createdAt` on, so that nobody signs with what others do not
 know yet.
 
-An entry that cannot be used (malformed, or a key of PEM, SSH or JSON) is reported and passed over; the other keys of
-the ring stay in use.
+An entry that cannot be used (malformed, or a key of PEM, SSH or JSON) is reported and passed over; the other
+keys of the ring stay in use.
 
 Failure policy: one batched read, 1 s to connect and 2 s to read, two attempts. Rings are kept for
 up to five minutes by the wall clock (others stand still while a function is frozen); when a later read
@@ -241,8 +241,8 @@ def usable(value: str) -> tuple[tuple[Key, ...], int]:
 
 
 def unusable(secret: str) -> str:
-    """Why `secret` cannot be a shared secret, empty if it can: it is a certificate, a public or private key, or
-    a JSON web key (RFC 7517), which PyJWT refuses; or it has no bytes that anyone could show.
+    """Why `secret` cannot be a shared secret, empty if it can: it is a certificate, a public or private
+    key, or a JSON web key (RFC 7517), which PyJWT refuses; or it has no bytes that anyone could show.
     """
     if _ARMOUR.search(secret) or any(kind in secret for kind in SSH_KINDS):
         return "it is a PEM or SSH key or a certificate, not a shared secret"
