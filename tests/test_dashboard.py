@@ -318,6 +318,24 @@ def test_concurrent_attempts_get_no_further_than_sequential_ones(desk: Gateway) 
     assert sum(passed) == ACCOUNT.free
 
 
+@pytest.mark.parametrize("before", [0, 1])
+def test_an_attempt_that_another_one_was_faster_than_is_counted_after_it(
+    desk: Gateway, before: int
+) -> None:
+    """Also the first one of a subject."""
+    table, subject, now = desk.ledger.table, f"LOGIN#faster-{before}", 1_800_000_000
+    for _ in range(before):
+        attempts.take(table, subject, ACCOUNT, now)
+
+    def others() -> None:
+        attempts.take(table, subject, ACCOUNT, now + 1)
+        attempts.take(table, subject, ACCOUNT, now + 1)
+
+    attempts.take(Interrupted(table, others), subject, ACCOUNT, now + 1)
+    kept = table.get(subject, attempts.SK)
+    assert kept is not None and kept["failures"] == before + 3
+
+
 def test_the_function_only_uses_keys_that_its_policy_allows(desk: Gateway) -> None:
     browser = logged_in(desk, "anna")
     browser.call("DELETE", "/dashboard/session")
