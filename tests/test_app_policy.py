@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from engine.ledger.posting import Ledger
 from engine.wallet.policy import LOOK_S, RELEASES
+from tests.mutation.desk import Interrupted
 from tests.support import app_client
 from tests.support.direct import assert_refused
 from tests.support.gateway import Gateway, Reply
@@ -80,6 +82,25 @@ def test_two_operators_do_not_overwrite_each_other(fresh: Gateway) -> None:
     assert sorted(reply.status for reply in replies) == [200, 409, 409, 409]
     refused = next(reply for reply in replies if reply.status == 409)
     assert (refused.code, refused.json["details"]["version"]) == ("policy_changed", 1)
+
+
+def test_a_change_that_another_one_was_faster_than_is_refused_and_changes_nothing(
+    fresh: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one comes after this one has read the newest version."""
+    module: Any = fresh.function("admin")
+    whole = module.ledger
+    replies: list[Reply] = []
+
+    def another() -> None:
+        monkeypatch.setattr(module, "ledger", whole)
+        replies.append(change(fresh, 0, latestVersionCode=6))
+
+    monkeypatch.setattr(module, "ledger", Ledger(Interrupted(whole.table, another)))
+    refused = change(fresh, 0, latestVersionCode=7)
+    assert [reply.status for reply in replies] == [200]
+    assert (refused.status, refused.code) == (409, "policy_changed")
+    assert shown(fresh)["platforms"]["android"]["latestVersionCode"] == 6
 
 
 @pytest.mark.parametrize(
