@@ -11,8 +11,10 @@ import pytest
 from engine.platform.errors import OutcomeUnknown
 from engine.transcription import jobs, submission
 from engine.transcription.gateway import Questions
+from engine.wallet import videos
 from tests.support import app_client
 from tests.support.direct import assert_refused
+from tests.support.gateway import Reply
 from tests.support.studio import OTHER_VIDEO, VIDEO, Studio, opened
 from tests.support.wallet import bought, fulfill, job, quote
 
@@ -189,6 +191,33 @@ def at_once(studio: Studio, headers: Mapping[str, str], count: int) -> list[dict
     for reply in replies:
         app_client.SHAPES["fulfill"].read(reply.json)
     return [reply.json for reply in replies]
+
+
+@pytest.mark.parametrize("failed_before", [False, True])
+@pytest.mark.parametrize("balance", [1, 3])
+def test_a_fulfilment_that_another_one_was_faster_than_joins_its_job(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch, balance: int, failed_before: bool
+) -> None:
+    """The other one comes after this one has read the user's last job for the video."""
+    user, headers = studio.gateway.user(balance=balance)
+    if failed_before:
+        studio.upstream.answer("transcribe", {"error": "video is private"}, 400)
+        assert bought(studio, headers, "failed").json["status"] == "failed_refunded"
+    offered = quote(studio.gateway, headers, "slower").json["quoteId"]
+    read, faster = videos.last_job, list[Reply]()
+
+    def read_before(*given: Any) -> videos.LastJob:
+        found = read(*given)
+        monkeypatch.setattr(videos, "last_job", read)
+        faster.append(bought(studio, headers, "faster"))
+        return found
+
+    monkeypatch.setattr(videos, "last_job", read_before)
+    slower = fulfill(studio.gateway, headers, offered, "slower").json
+    assert (slower["status"], slower["reservedUnits"]) == ("joined", 0)
+    assert [reply.json["jobId"] for reply in faster] == [slower["jobId"]]
+    assert studio.credits(user) == (balance - 1, 1)
+    assert len(studio.upstream.calls("transcribe")) == 1 + failed_before
 
 
 @pytest.mark.parametrize("balance", [1, 5])
