@@ -11,6 +11,7 @@ from engine.platform import snapshots
 from engine.platform.errors import RateLimited
 from engine.platform.table import Item, Put, Table, Write
 from engine.web.rate_limits import WINDOW_S, Lots, Window, policy_headers, take
+from tests.mutation.desk import Interrupted
 from tests.support.gateway import Gateway
 from tests.support.properties import PROPERTY
 from tests.test_lost_answers import lossy
@@ -409,3 +410,35 @@ def test_a_process_restored_from_a_snapshot_has_no_lot_ahead(table: Table) -> No
     snapshots.restored()
     by_lots(lots, table, "A#thawed", 10)
     assert counts_of(table, "A#thawed") == (NOW, 2, 1)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+@pytest.mark.parametrize("limit", [2, 3])
+def test_a_window_that_another_call_began_meanwhile_is_counted_in(
+    table: Table, is_over: bool, limit: int
+) -> None:
+    subject = f"A#meanwhile-{is_over}-{limit}"
+    if is_over:
+        assert allowed(table, subject, limit, NOW - WINDOW_S)
+
+    def others() -> None:
+        assert all(allowed(table, subject, limit, NOW) for _ in range(2))
+
+    assert allowed(Interrupted(table, others, at=2), subject, limit, NOW) == (limit == 3)
+    kept = table.get(subject, "RATE#read")
+    assert kept is not None and (kept["rate_from"], kept["rate_used"]) == (NOW, limit)
+
+
+@pytest.mark.parametrize("is_over", [False, True])
+def test_a_window_that_another_call_beside_began_meanwhile_is_counted_in(
+    table: Table, is_over: bool
+) -> None:
+    subject = f"A#beside-meanwhile-{is_over}"
+    if is_over:
+        assert beside(Lots(), table, subject, 100, NOW - WINDOW_S)
+
+    def others() -> None:
+        assert all(beside(Lots(), table, subject, 100) for _ in range(2))
+
+    assert beside(Lots(), Interrupted(table, others), subject, 100)
+    assert counts_of(table, subject) == (NOW, 10, 3)

@@ -12,7 +12,9 @@ import pytest
 
 from engine.credits import hold_items
 from engine.credits.hold_items import CAPTURED, OPEN, RELEASED
+from engine.ledger.posting import Ledger
 from engine.products.product import TRANSCRIPT
+from tests.mutation.desk import Interrupted
 from tests.support.direct import assert_refused
 from tests.support.gateway import Reply
 from tests.support.studio import OTHER_VIDEO, VIDEO, Studio, assert_failed, opened
@@ -262,6 +264,28 @@ def test_vends_at_once_hold_one_credit_where_unused_tokens_are_sold_again(reusin
         replies = list(pool.map(lambda n: app.vend(f"id-{n}"), range(12)))
     assert len({claims(reply)["jti"] for reply in replies}) == 1
     assert app.credits() == (8, 1)
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_vend_that_another_one_was_faster_than_sells_its_token_again(
+    reusing: Studio, monkeypatch: pytest.MonkeyPatch, used_before: bool
+) -> None:
+    """The other one comes before this one's first write; the pointer is there, or not yet."""
+    app = App(reusing, balance=9)
+    if used_before:
+        app.submit(app.vend("used"))
+    before = app.credits()
+    module: Any = reusing.gateway.function("tokens")
+    whole, faster = module.ledger, list[Reply]()
+
+    def another() -> None:
+        monkeypatch.setattr(module, "ledger", whole)
+        faster.append(app.vend("faster"))
+
+    monkeypatch.setattr(module, "ledger", Ledger(Interrupted(whole.table, another)))
+    slower = app.vend("slower")
+    assert [claims(reply)["jti"] for reply in faster] == [claims(slower)["jti"]]
+    assert app.credits() == (before[0] - 1, before[1] + 1)
 
 
 def test_the_answer_to_a_used_id_stays_where_unused_tokens_are_sold_again(reusing: Studio) -> None:
