@@ -74,8 +74,8 @@ def scenarios(world: World) -> dict[str, Metered]:
     request_id = str(uuid4())
     return {
         FIRST: meter.measure(vend, world.vend_event(rich, request_id)),
-        "vend, replay": meter.measure(vend, world.vend_event(rich, request_id)),
         "vend, just served": meter.measure(vend, world.vend_event(rich)),
+        "vend, replay": meter.measure(vend, world.vend_event(rich, request_id)),
         "vend, balance 0": meter.measure(vend, world.vend_event(poor)),
         "balance, new minute": meter.measure(balance, world.balance_event(rich)),
         "balance": meter.measure(balance, world.balance_event(rich)),
