@@ -161,8 +161,11 @@ def _table(growths: list[Growth]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.soak", description=__doc__)
     parser.add_argument("-m", "--minutes", type=float, default=10)
-    parser.add_argument("-c", "--connections", type=int, choices=range(1, 33), default=8)
-    parser.add_argument("-u", "--users", type=int, choices=range(1, 1001), default=200)
+    connections, users = range(1, 33), range(1, 1001)
+    parser.add_argument(
+        "-c", "--connections", type=int, choices=connections, default=8, metavar="1..32"
+    )
+    parser.add_argument("-u", "--users", type=int, choices=users, default=200, metavar="1..1000")
     asked = parser.parse_args()
     seconds = min(asked.minutes, 60) * 60
     load = Load("soak", 0, asked.connections, seconds, asked.users)

@@ -16,7 +16,7 @@ SHOWN = 40
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.chaos", description=__doc__)
     parser.add_argument("--minutes", type=float, default=60)
-    parser.add_argument("--users", type=int, choices=range(1, 501), default=50)
+    parser.add_argument("--users", type=int, choices=range(1, 501), default=50, metavar="1..500")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     began = time.monotonic()
