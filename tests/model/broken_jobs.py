@@ -17,7 +17,7 @@ from engine.platform import table
 from engine.platform.table import Item, Table, Write
 from engine.transcription import jobs, outcomes, settling, status
 from engine.transcription.outcomes import FORGOTTEN_AFTER_S, Heard
-from tests.model import scenarios
+from tests.model import poll_scenarios, scenarios
 from tests.model.replay import Desk
 from tests.model.scenario import Program, Scenario
 
@@ -26,10 +26,10 @@ Rule = Callable[[], AbstractContextManager[Any]]
 
 def broken_jobs() -> list[Scenario]:
     return [
-        under("a stored 404 decides", scenarios.known_again, _stale_404),
-        under("one try to settle", scenarios.forgotten_or_not, _one_try, _free_text),
-        under("one try of who knows", scenarios.forgotten_by_who_knows, _one_try, _free_text),
-        under("who knows reads nothing", scenarios.known_again_by_who_knows, _nothing_read),
+        under("a stored 404 decides", poll_scenarios.known_again, _stale_404),
+        under("one try to settle", poll_scenarios.forgotten_or_not, _one_try, _free_text),
+        under("one try of who knows", poll_scenarios.forgotten_by_who_knows, _one_try, _free_text),
+        under("who knows reads nothing", poll_scenarios.known_again_by_who_knows, _nothing_read),
         under("an old account refuses", scenarios.recharge, _old_refuses),
         under("a writer does not know its own write", scenarios.handed_to_two, _unmarked),
         under("a replay answers a dead token", scenarios.bought_anew, _dead_replay),

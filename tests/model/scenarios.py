@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from engine.credits.hold_items import CAPTURED, RELEASED, SPENT
-from engine.transcription.outcomes import FORGOTTEN_AFTER_S
 from engine.web.rate_limits import WINDOW_S
 from engine.web.request_ids import KEEP_S
 from tests.model import programs as do
@@ -15,7 +14,7 @@ from tests.model import rules, starts
 from tests.model.books import audit
 from tests.model.programs import NOW, Asked
 from tests.model.replay import Outcome
-from tests.model.scenario import Outcomes, Program, Scenario, alone
+from tests.model.scenario import Outcomes, Program, Scenario
 from tests.model.starts import JOB, KEY, TOKEN
 from tests.model.store import UPSTREAM, Content
 from tests.support.proxy import JOB_LIMIT_S
@@ -32,9 +31,10 @@ def scenarios(*, deep: bool = False) -> list[Scenario]:
     return [make(deep) for make in MAKERS]
 
 
-def _scenario(
+def scenario_of(
     name: str, made: list[Program], start: Content, *expected: tuple[str, str], **other: object
 ) -> Scenario:
+    """A scenario under the rules of credits; `other` are fields of `Scenario`, also in their place."""
     fields: dict[str, object] = {
         "audit": audit,
         "kept": rules.kept,
@@ -67,7 +67,7 @@ def duplicates(balance: int) -> Callable[[bool], Scenario]:
     def make(deep: bool) -> Scenario:
         made = [*_vends(2 + deep), do.vend(Asked("B"))]
         refused = [("B", "insufficient_credits")] if balance == 1 else []
-        return _scenario(
+        return scenario_of(
             f"duplicates at balance {balance}", made, starts.funded(balance), ("A", "ok"), ("B", "ok"),
             *refused, closing=(_retry_of(), _retry_of("B")), faults=2 + deep,
         )  # fmt: skip
@@ -80,7 +80,7 @@ def retries(deep: bool) -> Scenario:
     attempt before, which may have died; another request is after the same credit.
     """
     made = [*_vends(3, waits=True), do.vend(Asked("B"))]
-    return _scenario(
+    return scenario_of(
         "retries of the last credit", made, starts.funded(1), ("A", "ok"), ("A", "insufficient_credits"),
         closing=(_retry_of(), _retry_of("B")), faults=2 + deep,
     )  # fmt: skip
@@ -93,7 +93,7 @@ def recharge(deep: bool) -> Scenario:
     )
     made = [*_vends(2 + deep, waits=True), *grants]
     spent = starts.after(do.vend(Asked("first"), key=KEY), content=starts.funded(1))
-    return _scenario(
+    return scenario_of(
         "recharge at balance 0", made, spent, ("A", "ok"), ("A", "insufficient_credits"), ("G", "ok"),
         closing=(_retry_of(), do.granted(Asked("G", 9), payment="pay-1")), faults=2 + deep,
     )  # fmt: skip
@@ -102,7 +102,7 @@ def recharge(deep: bool) -> Scenario:
 def vend_and_grant(deep: bool) -> Scenario:
     """Two attempts of a vend and two of a grant on one account."""
     grants = do.attempts(do.granted, Asked("G"), 2, first=2)
-    return _scenario(
+    return scenario_of(
         "vend and grant", [*_vends(2), *grants], starts.funded(1), ("A", "ok"), ("G", "ok"),
         closing=(_retry_of(), do.granted(Asked("G", 9))), faults=2 + deep,
     )  # fmt: skip
@@ -119,7 +119,7 @@ def limited(deep: bool) -> Scenario:
         _vend_of_two(Asked("B")),
         do.refusal_counted(Asked("N"), rate_limit=2),
     ]
-    return _scenario(
+    return scenario_of(
         "rate limit", made, starts.after(_vend_of_two(Asked("first")), content=starts.funded(4)), ("A", "ok"),
         ("A", "rate_limited"), ("N", "ok"), closing=(_vend_of_two(Asked("A", 9)),),
         faults=1 + deep, kept=_window_onward, judge=_window_exact,
@@ -134,7 +134,7 @@ def window_ends(deep: bool) -> Scenario:
         do.refusal_counted(Asked("M", at=end), rate_limit=2),
         do.refusal_counted(Asked("N", at=end), rate_limit=2),
     ]
-    return _scenario(
+    return scenario_of(
         "rate limit where a window ends", made,
         starts.after(_vend_of_two(Asked("first")), content=starts.funded(4)), ("A", "ok"), ("M", "ok"),
         ("N", "ok"), faults=1 + deep, kept=_window_onward, judge=_window_exact,
@@ -176,7 +176,7 @@ def created_once(deep: bool) -> Scenario:
         do.created(Asked("D")),
         do.granted(Asked("G"), payment="pay-1"),
     ]
-    return _scenario(
+    return scenario_of(
         "a user created", made, {}, ("C", "ok"), ("C", "user_exists"), ("G", "ok"),
         closing=(do.created(Asked("C", 9)), do.granted(Asked("G", 9), payment="pay-1")),
         faults=2 + deep,
@@ -186,7 +186,7 @@ def created_once(deep: bool) -> Scenario:
 def payment_twice(deep: bool) -> Scenario:
     """One payment notified three times, on an account that does not exist yet."""
     made = do.attempts(lambda asked: do.granted(asked, payment="pay-1"), Asked("G"), 3, first=0)
-    return _scenario(
+    return scenario_of(
         "the same payment again", made, {}, ("G", "ok"),
         closing=(do.granted(Asked("G", 9), payment="pay-1"),), faults=2 + deep,
     )  # fmt: skip
@@ -202,7 +202,7 @@ def payment_for_two(deep: bool) -> Scenario:
         *do.attempts(pay, Asked("G"), 2, first=0),
         *do.attempts(pay, Asked("X", user="other"), 2, first=2),
     ]
-    return _scenario(
+    return scenario_of(
         "a payment for two users", made, {}, ("G", "ok"), ("X", "ok"),
         ("G", "idempotency_key_reused"), faults=2 + deep,
     )  # fmt: skip
@@ -211,7 +211,7 @@ def payment_for_two(deep: bool) -> Scenario:
 def two_payloads(deep: bool) -> Scenario:
     """Two payloads under one request id, one of them twice."""
     made = [*_vends(2), do.vend(Asked("B"), key="A", payload='{"other":1}')]
-    return _scenario(
+    return scenario_of(
         "two payloads under one request id", made, starts.funded(2), ("A", "ok"), ("B", "ok"),
         ("A", "idempotency_key_reused"), ("B", "idempotency_key_reused"), faults=2 + deep,
     )  # fmt: skip
@@ -224,7 +224,7 @@ def sweep_or_claim(deep: bool) -> Scenario:
         *do.attempts(lambda asked: do.submitted(asked, TOKEN), late, 2, first=0),
         *do.attempts(do.swept, Asked("S", at=LATE), 2, first=2),
     ]
-    return _scenario(
+    return scenario_of(
         "sweeper or claim", made, starts.vended(0), ("T", "ok"), ("T", "unauthorized"), ("S", "ok"),
         closing=(LAST_SWEEP,), faults=2 + deep,
     )  # fmt: skip
@@ -237,122 +237,11 @@ def job_ends(deep: bool) -> Scenario:
         *do.attempts(lambda asked: do.looked_at(asked, JOB), Asked("L", at=LATE), 2, first=1),
         do.swept(Asked("S", at=LATE)),
     ]
-    return _scenario(
+    return scenario_of(
         "a job from start to end", made, starts.vended(0), ("T", "ok"), ("T", "upstream_error"),
         ("L", "ok"), ("L", "job_not_found"), closing=(LAST_SWEEP,), environment=_jobs_end,
         faults=1 + deep,
     )  # fmt: skip
-
-
-POLL_AT = LATE + FORGOTTEN_AFTER_S + 20
-"""More than two minutes after the first 404, which was at `LATE` at the latest."""
-
-
-def forgotten_or_not(deep: bool) -> Scenario:
-    """A job that upstream did not know once and does not know now; its process may come back with it, and
-    the job ends or not: two polls and the sweeper.
-    """
-    return _scenario(
-        "a job that is missing, and may come back", _polls(deep), seen_missing("missing"), ("L", "ok"),
-        ("L", "job_not_found"), judge=_text_is_paid, environment=_comes_back, faults=int(deep),
-    )  # fmt: skip
-
-
-def known_again(deep: bool) -> Scenario:
-    """A job that upstream did not know once, and knows now."""
-    return _scenario(
-        "a job that was missing once", _polls(deep), seen_missing("processing"), ("L", "ok"),
-        judge=_text_is_paid, audit=_not_forgotten, environment=_comes_back, faults=int(deep),
-    )  # fmt: skip
-
-
-def forgotten_by_who_knows(deep: bool) -> Scenario:
-    """The same, where one of the polls is of a process that knows the job and asks first."""
-    return _scenario(
-        "a known job that is missing, and may come back", _polls_of_who_knows(),
-        seen_missing("missing"), ("K", "ok"), ("K", "job_not_found"), judge=_text_is_paid,
-        environment=_comes_back, faults=int(deep),
-    )  # fmt: skip
-
-
-def known_again_by_who_knows(deep: bool) -> Scenario:
-    """A job that was missing once; two polls, one after the other, by processes that know it, and upstream
-    forgets the job and finds it again at any time.
-    """
-    polls = do.attempts(
-        lambda asked: do.looked_at(asked, JOB, knows=TOKEN), Asked("K", at=POLL_AT), 2, first=0,
-        waits=True,
-    )  # fmt: skip
-    return _scenario(
-        "a known job that was missing once", polls, seen_missing("processing"), ("K", "ok"),
-        ("K", "job_not_found"), judge=_known_in_between, environment=_comes_and_goes, faults=int(deep),
-    )  # fmt: skip
-
-
-def _comes_and_goes(content: Content) -> Iterator[tuple[str, Content]]:
-    job = content[UPSTREAM, JOB]
-    state = "missing" if job["state"] == "processing" else "processing"
-    yield f"upstream: the job is {state}", {**content, (UPSTREAM, JOB): {**job, "state": state}}
-
-
-def _known_in_between(
-    programs: tuple[Program, ...], outcomes: Outcomes, content: Content
-) -> str | None:
-    """The first poll was told that the job runs, so the second one's 404 is a first one."""
-    first = outcomes[0]
-    is_known = first is not None and first.kind == "ok" and first.facts["credit"] == "held"
-    reasons = {item.get("reason") for item in content.values()}
-    is_forgotten = "upstream has forgotten the job" in reasons
-    return "forgotten by a 404 before a good answer" if is_known and is_forgotten else None
-
-
-def _polls_of_who_knows() -> list[Program]:
-    return [
-        do.looked_at(Asked("K", at=POLL_AT), JOB, knows=TOKEN),
-        do.looked_at(Asked("L", at=POLL_AT), JOB),
-        do.swept(Asked("S", at=POLL_AT)),
-    ]
-
-
-def _polls(deep: bool) -> list[Program]:
-    """With a fault, a poll of a process that has just asked makes too many states to see them all."""
-    polls = do.attempts(lambda asked: do.looked_at(asked, JOB), Asked("L", at=POLL_AT), 2, first=0)
-    told = do.looked_at(Asked("T", at=POLL_AT), JOB, has_asked=True)
-    return [*polls, *([] if deep else [told]), do.swept(Asked("S", at=POLL_AT))]
-
-
-def seen_missing(now: str) -> Content:
-    """A running job that upstream answered 404 for once, at `LATE`, and that is `now` there."""
-    started = starts.submitted(0)
-    lost = {**started, (UPSTREAM, JOB): {**started[UPSTREAM, JOB], "state": "missing"}}
-    outcome, content = alone(do.looked_at(Asked("first-look", at=LATE - 2), JOB), lost)
-    if outcome.kind != "job_not_found":
-        raise AssertionError(outcome)
-    return {**content, (UPSTREAM, JOB): {**content[UPSTREAM, JOB], "state": now}}
-
-
-def _comes_back(content: Content) -> Iterator[tuple[str, Content]]:
-    """Upstream's process is back and has its job, or the job ends."""
-    job = content[UPSTREAM, JOB]
-    after = {"missing": ("processing",), "processing": ("completed", "failed")}
-    for state in after.get(job["state"], ()):
-        yield f"upstream: the job is {state}", {**content, (UPSTREAM, JOB): {**job, "state": state}}
-
-
-def _text_is_paid(
-    programs: tuple[Program, ...], outcomes: Outcomes, content: Content
-) -> str | None:
-    """Whoever was told the text has paid for it, from then on."""
-    told = [o for o in outcomes if o is not None and o.kind == "ok" and o.facts.get("text")]
-    (hold,) = (i for (_, sk), i in content.items() if sk.startswith("H#") and i["job_id"] == JOB)
-    wrong = told and hold["state"] != CAPTURED
-    return f"the text was told, and the hold is {hold['state']}" if wrong else None
-
-
-def _not_forgotten(content: Content) -> str | None:
-    """Upstream knew the job at every question but the first."""
-    reasons = {item.get("reason") for item in content.values()}
-    return "forgotten by one 404" if "upstream has forgotten the job" in reasons else audit(content)
 
 
 def bought_anew(deep: bool) -> Scenario:
@@ -362,7 +251,7 @@ def bought_anew(deep: bool) -> Scenario:
         *do.attempts(lambda asked: do.vend(asked, key=KEY), again, 2, first=0),
         do.swept(Asked("S", at=LATE)),
     ]
-    return _scenario(
+    return scenario_of(
         "an id whose token ran out unused", made, starts.vended(1), ("again", "ok"), ("S", "ok"),
         judge=_bought_once, ended=rules.sold, faults=1 + deep,
     )  # fmt: skip
@@ -383,7 +272,7 @@ def late_success_of_the_first(deep: bool) -> Scenario:
         *do.attempts(lambda asked: do.vend(asked, key=KEY), Asked("again", at=LATE), 2, first=0),
         *_told("C", CAPTURED, first=2, number=1),
     ]
-    return _scenario(
+    return scenario_of(
         "a late success of what was bought before", made, given_up, ("again", "ok"), ("C", "ok"),
         judge=_bought_once, ended=rules.sold, faults=1 + deep,
     )  # fmt: skip
@@ -395,7 +284,7 @@ def handed_to_two(deep: bool) -> Scenario:
         lambda asked: do.performed(asked, TOKEN), Asked("W", at=NOW + 20), 2, first=0
     )
     waiting = starts.after(do.handed_over(Asked("T", at=NOW + 10), TOKEN), content=starts.vended(0))
-    return _scenario(
+    return scenario_of(
         "a call handed over, delivered twice", made, waiting, ("W", "ok"), ended=rules.done_by_another,
         closing=(LAST_SWEEP,), faults=1 + deep,
     )  # fmt: skip
@@ -419,7 +308,7 @@ def contradictions(balance: int) -> Callable[[bool], Scenario]:
             *_told("R", RELEASED, first=1 + deep),
             do.vend(Asked("B", at=LATE)),
         ]
-        return _scenario(
+        return scenario_of(
             f"contradictory outcomes at balance {balance}", made, starts.submitted(balance), ("C", "ok"),
             ("R", "ok"), ("B", "ok"), closing=(do.vend(Asked("B", 9, at=LATE)),), faults=1,
         )  # fmt: skip
@@ -445,7 +334,7 @@ def redeemed_once(legacy: bool) -> Callable[[bool], Scenario]:
             do.settled(Asked("U", at=NOW + 70), token, RELEASED) if legacy
             else do.swept(Asked("S", at=LATE)),
         ]  # fmt: skip
-        return _scenario(
+        return scenario_of(
             f"a {'spent' if legacy else 'held'} token redeemed twice", made, start, ("R", "ok"),
             ("R", "unauthorized"), ("T", "ok"), ("T", "unauthorized"), faults=1 + deep,
         )  # fmt: skip
@@ -476,7 +365,7 @@ def kept_no_longer(*, used: bool) -> Callable[[bool], Scenario]:
             do.settled(Asked("U", at=LATER), LEGACY_TOKEN, RELEASED),
             do.redeemed(Asked("Q", at=LATER), LEGACY_TOKEN),
         ]
-        return _scenario(
+        return scenario_of(
             f"the key of {'a used' if used else 'an unused'} token after its time", made,
             starts.after(honoured, content=_legacy()) if used else _legacy(), ("legacy", "ok"),
             ("U", "ok"), ("Q", "unauthorized"), environment=_ttl(LATER), faults=1 + deep,
@@ -495,7 +384,7 @@ def granted_again(deep: bool) -> Scenario:
     def grant(asked: Asked) -> Program:
         return do.granted(replace(asked, attempt=asked.attempt + 1))
 
-    return _scenario(
+    return scenario_of(
         "a grant's id used again long afterwards",
         do.attempts(grant, Asked("G", at=LATER), 3, first=0),
         starts.after(do.granted(Asked("G"))),
@@ -538,10 +427,6 @@ MAKERS: tuple[Callable[[bool], Scenario], ...] = (
     window_ends,
     sweep_or_claim,
     job_ends,
-    forgotten_or_not,
-    known_again,
-    forgotten_by_who_knows,
-    known_again_by_who_knows,
     bought_anew,
     late_success_of_the_first,
     handed_to_two,
