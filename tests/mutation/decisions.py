@@ -201,8 +201,8 @@ WINDOWS: Final = [
     ("web.rate_limits.clock-far-ahead", "abs(now - start) >= WINDOW_S", "now - start >= WINDOW_S"),
     (
         "web.rate_limits.last-call-passes",
-        "        if window.used > limit:\n",
-        "        if window.used >= limit:\n",
+        ".counted(now)\n    if window.used > limit:\n",
+        ".counted(now)\n    if window.used >= limit:\n",
     ),
     (
         "web.rate_limits.counts-on",
@@ -218,11 +218,6 @@ WINDOWS: Final = [
         "web.rate_limits.calls-beside-have-their-limit",
         "OR #counter < :limit)",
         "OR #counter <= :limit)",
-    ),
-    (
-        "web.rate_limits.last-call-beside-passes",
-        ".counted(now)\n    if window.used > limit:\n",
-        ".counted(now)\n    if window.used >= limit:\n",
     ),
     (
         "web.rate_limits.call-beside-is-counted-once",

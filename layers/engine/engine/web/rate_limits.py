@@ -243,7 +243,7 @@ def _count_beside(pk: str, sk: str, counter: str, limit: int, now: int) -> Updat
 
 
 def _require_room(item: Item, counter: str, limit: int, now: int) -> None:
-    """Raises `RateLimited` where the window in `item` has no room for another call of `counter`."""
+    """Raises `RateLimited` where the window in `item` has no room for another call that `counter` counts."""
     window = Window(item["rate_from"], item.get(counter, 0), limit).counted(now)
     if window.used > limit:
         raise RateLimited(window.resets_in_s, policy_headers(window))
@@ -262,9 +262,7 @@ def _counted(
         if seen is None or is_over(seen["rate_from"], now):
             write = begin(seen)
             continue
-        window = Window(seen["rate_from"], seen["rate_used"], limit).counted(now)
-        if window.used > limit:
-            raise RateLimited(window.resets_in_s, policy_headers(window))
+        _require_room(seen, "rate_used", limit, now)
         write = _count(pk, sk, limit, now)
 
 
